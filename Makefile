@@ -1,0 +1,60 @@
+# One verb each; `make help` lists them. CI runs the same targets (see .ci/run).
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/uv-$(UV_VERSION)/bin/uv
+RUN := .venv/bin
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+export UV_LINK_MODE := copy
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench format unit e2e guides tools chart-record
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## create .venv from the lock
+
+.venv/.ready: uv.lock pyproject.toml | $(UV)
+	$(UV) sync --frozen --quiet --python "$(PYTHON)"
+	@touch $@
+
+$(UV):
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "keyless: $(PYTHON) is $$($(PYTHON) --version); Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
+	"$(PYTHON)" -m venv .tools/uv-$(UV_VERSION)
+	.tools/uv-$(UV_VERSION)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+demo: setup ## set up, then both guides end to end on a fresh local Space
+	$(RUN)/keyless demo
+
+check: setup ## format, lint, types, imports, fast tests
+	$(RUN)/ruff format --check src tests
+	$(RUN)/ruff check src tests
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+	$(RUN)/pytest -q tests/unit
+
+format: setup ## rewrite the sources in the house format
+	$(RUN)/ruff check --fix src tests
+	$(RUN)/ruff format src tests
+
+unit: setup ## the fast tests alone
+	$(RUN)/pytest -q tests/unit
+
+tools: setup ## fetch the real clients the guides use (kubectl, helm, aws) into .tools
+	$(RUN)/python -m tests.tools
+
+e2e: setup tools ## end-to-end tests on the local Space
+	$(RUN)/pytest -q tests/e2e
+
+guides: setup tools ## the two guides, word for word, with kubectl, helm and aws
+	$(RUN)/pytest -q tests/guides
+
+test: setup tools ## set up, then all tests
+	$(RUN)/pytest tests/unit tests/conformance tests/e2e tests/guides
+
+bench: setup ## speed and memory against the peers, in one run
+	$(RUN)/python -m tests.bench
+
+chart-record: setup tools ## render the chart and carry the release record as data
+	$(RUN)/python -m tests.chart_record

@@ -1,0 +1,1 @@
+"""Keyless: a self-hosted Space on Kubernetes whose components hold no cloud keys."""

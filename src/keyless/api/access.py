@@ -1,0 +1,16 @@
+"""What a component must reach in AWS: each domain declares it once in its ``access.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """``actions`` on ``resources`` (ARN patterns), and the one action of them that proves the chain (``probe``)."""
+
+    component: str
+    service_account: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    probe: str

@@ -1,0 +1,1 @@
+"""AWS sessions, credentials and error mapping."""

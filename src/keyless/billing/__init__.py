@@ -1,0 +1,1 @@
+"""Usage of each control plane, stored in S3."""

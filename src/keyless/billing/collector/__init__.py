@@ -1,0 +1,1 @@
+"""`vector`: counts managed resources and stores usage."""

@@ -1,0 +1,1 @@
+"""`keyless billing export`: the peer's report."""

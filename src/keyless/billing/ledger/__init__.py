@@ -1,0 +1,1 @@
+"""The formats that usage is stored in. Pure."""

@@ -1,0 +1,1 @@
+"""Go's template language and the functions External Secrets users rely on. Pure."""

@@ -1,0 +1,1 @@
+"""Workload identity: injection, agent, verify, explain."""

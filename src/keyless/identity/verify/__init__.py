@@ -1,0 +1,1 @@
+"""Walk the chain on live facts and name the broken link."""

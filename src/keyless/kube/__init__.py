@@ -1,0 +1,1 @@
+"""The level-based controller runtime: requests, list and watch, informer, keyed queue."""

@@ -1,0 +1,1 @@
+"""The embedded default: Kubernetes and AWS on loopback, enforced."""

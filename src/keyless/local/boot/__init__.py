@@ -1,0 +1,1 @@
+"""What `keyless up` installs, as data, and the order it starts things in."""

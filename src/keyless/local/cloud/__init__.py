@@ -1,0 +1,1 @@
+"""The AWS APIs, served on loopback, deciding by `keyless.policy`."""

@@ -1,0 +1,1 @@
+"""One folder: SQLite, lock, ports, certificates."""

@@ -1,0 +1,1 @@
+"""`external-secrets-controller`: External Secrets' v1 resources and Upbound's shared ones."""

@@ -1,0 +1,1 @@
+"""Shared resources of a group to a control plane."""

@@ -1,0 +1,1 @@
+"""Secrets Manager and SSM Parameter Store behind one port."""

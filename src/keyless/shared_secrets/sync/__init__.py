@@ -1,0 +1,1 @@
+"""ExternalSecret to Secret."""

@@ -1,0 +1,1 @@
+"""The Space: Helm values to components, control planes, operator."""

@@ -1,0 +1,1 @@
+"""Control planes: host namespace, API, components."""

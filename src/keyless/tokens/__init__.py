@@ -1,0 +1,1 @@
+"""Service account JWTs and JWKS: issue, verify, rotate. Pure."""
