@@ -1,0 +1,27 @@
+"""What the cluster is told at its start."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """``server_url`` is the root as clients see it (``https://127.0.0.1:PORT``); ``now`` tells the time in UTC.
+
+    The admin token is ``kubernetes-admin`` in every cluster, the node token ``system:node:<node_name>`` in the host
+    cluster; the kubelet token is what this server shows to a node's kubelet when it asks for logs.
+    """
+
+    database: sqlite3.Connection
+    server_url: str
+    admin_token: str
+    kubelet_token: str
+    ca_pem: str
+    now: Callable[[], datetime]
+    host: str = "keyless"
+    node_token: str = ""
+    node_name: str = "local-node"
