@@ -1,0 +1,301 @@
+"""Requests to one Kubernetes API server, with plain dictionaries as objects.
+
+A :class:`Kube` knows how requests are spelled and what answers mean. It does not connect (see ``connect``), cache (see
+``informer``), retry (see ``controller``) or interpret objects.
+
+Spelling: https://kubernetes.io/docs/reference/using-api/api-concepts/
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from keyless.kube.errors import Expired, Unreachable, error_of, failure_status, status_of_untrusted
+from keyless.kube.model import (
+    Event,
+    Page,
+    PatchKind,
+    Propagation,
+    Selector,
+    TokenStatus,
+    selector_text,
+)
+from keyless.kube.resources import PODS, SERVICEACCOUNTS, KubeObject, Resource
+from keyless.kube.transport import Request, Response, Transport
+
+CHUNK_ITEMS = 500
+"""Items asked for at once when listing: kubectl's own number."""
+
+_JSON = "application/json"
+_METADATA = "application/json;as={};g=meta.k8s.io;v=v1"
+_PATCH_TYPES: Mapping[PatchKind, str] = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+}
+
+
+class Kube:
+    """One API server, or one logical cluster of it, as one identity."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def __aenter__(self) -> Kube:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections; watches that are still open end."""
+        await self._transport.aclose()
+
+    async def get(self, res: Resource, name: str, namespace: str | None = None) -> KubeObject:
+        """Read one object."""
+        return await self._object("GET", res.path(namespace, name))
+
+    async def list(
+        self,
+        res: Resource,
+        namespace: str | None = None,
+        *,
+        labels: Selector = None,
+        fields: Selector = None,
+        metadata_only: bool = False,
+    ) -> Page:
+        """Read all objects, chunk by chunk; a chunk token that expires on the way makes it one whole list."""
+        params = _selection(labels, fields)
+        try:
+            return await self._list(res, namespace, {**params, "limit": str(CHUNK_ITEMS)}, metadata_only=metadata_only)
+        except Expired:
+            return await self._list(res, namespace, params, metadata_only=metadata_only)
+
+    async def create(
+        self, res: Resource, obj: KubeObject, namespace: str | None = None, *, dry_run: bool = False
+    ) -> KubeObject:
+        """Create an object; raises ``AlreadyExists`` when the name is taken."""
+        path = res.path(_namespace(obj, namespace))
+        return await self._object("POST", path, body=_typed(res, obj), params=_dry(dry_run))
+
+    async def replace(
+        self, res: Resource, obj: KubeObject, namespace: str | None = None, *, subresource: str | None = None
+    ) -> KubeObject:
+        """Write a whole object; its resourceVersion, when it carries one, must still be the current one."""
+        path = res.path(_namespace(obj, namespace), obj["metadata"]["name"], subresource)
+        return await self._object("PUT", path, body=_typed(res, obj))
+
+    async def apply(
+        self,
+        res: Resource,
+        obj: KubeObject,
+        namespace: str | None = None,
+        *,
+        field_manager: str,
+        force: bool = True,
+        subresource: str | None = None,
+        dry_run: bool = False,
+    ) -> KubeObject:
+        """Server-side apply: create or change exactly the fields in ``obj``, owned by ``field_manager``."""
+        return await self._object(
+            "PATCH",
+            res.path(_namespace(obj, namespace), obj["metadata"]["name"], subresource),
+            body=_typed(res, obj),
+            params={"fieldManager": field_manager, "force": str(force).lower(), **_dry(dry_run)},
+            content_type="application/apply-patch+yaml",
+        )
+
+    async def patch(
+        self,
+        res: Resource,
+        name: str,
+        patch: KubeObject | Sequence[KubeObject],
+        namespace: str | None = None,
+        *,
+        kind: PatchKind = "merge",
+        subresource: str | None = None,
+    ) -> KubeObject:
+        """Change part of an object; ``json`` takes a list of operations, the others an object."""
+        path = res.path(namespace, name, subresource)
+        return await self._object("PATCH", path, body=patch, content_type=_PATCH_TYPES[kind])
+
+    async def delete(
+        self,
+        res: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        propagation: Propagation = "Background",
+        uid: str | None = None,
+    ) -> None:
+        """Ask for deletion (finalizers may delay it); ``uid`` guards against deleting a successor."""
+        options: KubeObject = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        await self._send("DELETE", res.path(namespace, name), body=options)
+
+    async def request(
+        self, method: str, path: str, *, body: Any = None, params: Mapping[str, str] | None = None
+    ) -> KubeObject | str:
+        """Any other request: a JSON answer as its value, any other (a log, say) as text."""
+        response = await self._send(method, path, body=body, params=params)
+        if response.headers.get("content-type", "").startswith(_JSON):
+            parsed: KubeObject = orjson.loads(response.body)
+            return parsed
+        return response.body.decode("utf-8", "replace")
+
+    async def token(
+        self,
+        service_account: str,
+        namespace: str,
+        *,
+        audiences: Sequence[str],
+        expiration_seconds: int,
+        bound_pod: KubeObject | None = None,
+    ) -> TokenStatus:
+        """Have a token of a service account issued; with ``bound_pod`` it dies with that pod."""
+        spec: KubeObject = {"audiences": list(audiences), "expirationSeconds": expiration_seconds}
+        if bound_pod is not None:
+            metadata = bound_pod["metadata"]
+            spec["boundObjectRef"] = {
+                "apiVersion": PODS.api_version,
+                "kind": PODS.kind,
+                "name": metadata["name"],
+                "uid": metadata["uid"],
+            }
+        answer = await self._object(
+            "POST",
+            SERVICEACCOUNTS.path(namespace, service_account, "token"),
+            body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": spec},
+        )
+        status = answer["status"]
+        return TokenStatus(status["token"], datetime.fromisoformat(status["expirationTimestamp"]))
+
+    async def watch(
+        self,
+        res: Resource,
+        namespace: str | None = None,
+        *,
+        resource_version: str = "",
+        labels: Selector = None,
+        fields: Selector = None,
+        metadata_only: bool = False,
+        initial_events: bool = False,
+        timeout_seconds: int | None = None,
+    ) -> AsyncIterator[Event]:
+        """One watch request: changes after ``resource_version`` until the server ends it.
+
+        Raises ``Expired`` when that version is too old. With ``initial_events`` what exists comes first as ADDED,
+        closed by a BOOKMARK. For a watch that heals itself use ``Informer``.
+        """
+        params = {"watch": "true", "allowWatchBookmarks": "true", **_selection(labels, fields)}
+        if resource_version:
+            params["resourceVersion"] = resource_version
+        if initial_events:
+            params |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        if timeout_seconds:
+            params["timeoutSeconds"] = str(timeout_seconds)
+        accept = _METADATA.format("PartialObjectMetadata") if metadata_only else _JSON
+        request = Request("GET", res.path(namespace), params, {"accept": accept})
+        async with self._transport.stream(request) as stream:
+            if stream.status >= 400:
+                body = b"\n".join([line async for line in stream.lines])
+                raise error_of(status_of_untrusted(stream.status, body, subject=request.subject))
+            async for line in stream.lines:
+                if line:
+                    yield _event_untrusted(res, line, request.subject)
+
+    async def _list(
+        self, res: Resource, namespace: str | None, params: Mapping[str, str], *, metadata_only: bool
+    ) -> Page:
+        accept = f"{_METADATA.format('PartialObjectMetadataList')},{_JSON}" if metadata_only else _JSON
+        items: list[KubeObject] = []
+        token = ""
+        while True:
+            chunk_params = {**params, **({"continue": token} if token else {})}
+            answer = await self._object("GET", res.path(namespace), params=chunk_params, accept=accept)
+            items += [_named(res, item) for item in answer.get("items") or ()]
+            token = answer["metadata"].get("continue") or ""
+            if not token:
+                return Page(items, answer["metadata"].get("resourceVersion", ""))
+
+    async def _object(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, str] | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+    ) -> KubeObject:
+        response = await self._send(method, path, body=body, params=params, content_type=content_type, accept=accept)
+        parsed: KubeObject = orjson.loads(response.body)
+        return parsed
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, str] | None = None,
+        content_type: str = _JSON,
+        accept: str = f"{_JSON}, */*",
+    ) -> Response:
+        headers = {"accept": accept}
+        if body is not None:
+            headers["content-type"] = content_type
+        encoded = None if body is None else orjson.dumps(body)
+        request = Request(method, path, params or {}, headers, encoded)
+        response = await self._transport.send(request)
+        if response.status < 400:
+            return response
+        status = status_of_untrusted(response.status, response.body, subject=request.subject)
+        raise error_of(status, retry_after_seconds=_seconds(response.headers.get("retry-after")))
+
+
+def _selection(labels: Selector, fields: Selector) -> dict[str, str]:
+    pairs = (("labelSelector", selector_text(labels)), ("fieldSelector", selector_text(fields)))
+    return {key: text for key, text in pairs if text}
+
+
+def _dry(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
+
+
+def _namespace(obj: KubeObject, namespace: str | None) -> str | None:
+    return namespace or obj.get("metadata", {}).get("namespace")
+
+
+def _typed(res: Resource, obj: KubeObject) -> KubeObject:
+    """Objects may be written without their type: the resource knows it."""
+    return {"apiVersion": res.api_version, "kind": res.kind, **obj}
+
+
+def _named(res: Resource, item: KubeObject) -> KubeObject:
+    """List items carry no type, partial ones a type that names nothing: give them their own."""
+    return {**item, "apiVersion": res.api_version, "kind": res.kind}
+
+
+def _event_untrusted(res: Resource, line: bytes, subject: str) -> Event:
+    """A line that was cut off counts as the end of the connection."""
+    try:
+        parsed = orjson.loads(line)
+        kind, obj = parsed["type"], parsed["object"]
+    except (ValueError, KeyError, TypeError):
+        raise Unreachable(failure_status(0, "", f"{subject}: the stream broke inside an event")) from None
+    if kind == "ERROR":
+        raise error_of(obj)
+    return Event(kind, _named(res, obj))
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    return float(retry_after) if retry_after and retry_after.isdigit() else None
