@@ -1,20 +1,35 @@
-"""Open a connection to an API server: from a kubeconfig, from inside a pod, or from a mounted Secret."""
+"""Open a connection to an API server: from a kubeconfig, from inside a pod, or from a mounted Secret.
+
+Connections are made at the first request; until then only the kubeconfig is read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from keyless.api import Permanent
+from keyless.kube.http import HttpTransport
 from keyless.kube.kube import Kube
+from keyless.kube.kubeconfig import source_of
+from keyless.kube.source import Folder, InCluster
 
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes mounts a pod's service account."""
 
 
 def connect(environ: Mapping[str, str]) -> Kube:
-    """Connect as ``KUBECONFIG`` says, else with the pod's own service account."""
-    raise NotImplementedError
+    """Connect as ``KUBECONFIG`` says, else with the pod's own service account, else as ``~/.kube/config`` says."""
+    if paths := environ.get("KUBECONFIG"):
+        return Kube(HttpTransport(source_of(paths)))
+    if environ.get("KUBERNETES_SERVICE_HOST") and (IN_CLUSTER / "token").exists():
+        return Kube(HttpTransport(InCluster(IN_CLUSTER, environ)))
+    home = Path(environ.get("HOME", "/nonexistent")) / ".kube" / "config"
+    if home.exists():
+        return Kube(HttpTransport(source_of(str(home))))
+    raise Permanent("no Kubernetes connection: set KUBECONFIG, or run as a pod with a service account token")
 
 
-def connect_folder(path: Path) -> Kube:
+def connect_folder(path: Path | str) -> Kube:
     """Connect with the files ``server``, ``ca.crt`` and ``token`` of a folder; changed files are read again."""
-    raise NotImplementedError
+    return Kube(HttpTransport(Folder(Path(path))))

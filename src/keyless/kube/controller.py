@@ -80,7 +80,7 @@ class Controller(Generic[K]):
             self._failures.pop(key, None)
             self._queue.add_after(key, self._resync_seconds)
             _log.warning("failed", controller=self.name, key=str(key), error=str(error))
-        except Exception:  # one broken object must not stop the work for all the others
+        except Exception:  # noqa: BLE001 - one broken object must not stop the work for all the others
             self._retry(key, None)
             _log.exception("bug", controller=self.name, key=str(key))
         else:

@@ -2,8 +2,8 @@
 
 It asks for what exists as initial events (client-go 0.35's way) and falls back to a list where the server does not know
 them. A watch that ends is continued from the last version seen, bookmarks included; a version that is too old (410)
-leads to a new list, which is compared with what is held. Failures wait with backoff and jitter and never empty the copy:
-a reader sees old facts rather than none.
+leads to a new list, which is compared with what is held. Failures wait with backoff and jitter and never empty the
+copy: a reader sees old facts rather than none.
 
 Watching: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """

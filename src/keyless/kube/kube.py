@@ -8,7 +8,7 @@ Spelling: https://kubernetes.io/docs/reference/using-api/api-concepts/
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -189,7 +189,7 @@ class Kube:
         metadata_only: bool = False,
         initial_events: bool = False,
         timeout_seconds: int | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """One watch request: changes after ``resource_version`` until the server ends it.
 
         Raises ``Expired`` when that version is too old. With ``initial_events`` what exists comes first as ADDED,

@@ -75,6 +75,6 @@ class Queue(Generic[K]):
             timer.cancel()
         self._timers.clear()
 
-    def _fire(self, key: K, urgent: bool) -> None:  # noqa: FBT001 - call_at passes positions only
+    def _fire(self, key: K, urgent: bool) -> None:
         self._timers.pop(key, None)
         self.add(key, urgent=urgent)
