@@ -1,1 +1,72 @@
-"""The IAM policy language: parse, evaluate, explain. Pure."""
+"""The IAM policy language: parse, evaluate, explain, analyse, pack. Pure: everything is told.
+
+    document = parse(text, "identity")                          # MalformedPolicy carries AWS's text
+    policies = Policies(identity=(Named("inline policy billing", document),))
+    decision = evaluate(Request("s3:PutObject", "arn:aws:s3:::bucket/key", principal, {"aws:SourceIp": "10.0.0.1"}), policies)
+    decision.allowed, decision.outcome                          # Allowed | ExplicitDeny | ImplicitDeny | Unknown
+    decision.layer, decision.decided_by, decision.trace         # which kind of policy, which statement, all statements
+    explain(decision)                                           # lines for a person
+    access_denied(decision)                                     # AWS's own sentence for the caller
+
+Documents are compiled by ``parse``; keep them. ``resource`` of :class:`Policies` is the trust policy for
+``sts:AssumeRole*``; parse it as kind "trust". AssumeRoleWithWebIdentity: principal of kind "WebIdentity" with
+``federated`` the provider's ARN and ``account`` the provider's account, context ``{host/path}:aud|sub|…``.
+
+Trust: ``admitted(trust)`` lists who a trust policy lets in by web identity; ``admits_all(a, b)`` proves that ``a``
+admits everything that ``b`` admits; ``pack(subjects, …)`` shards subjects over trust policies under a quota;
+``size(text)`` counts as AWS counts.
+"""
+
+from keyless.policy.admission import Admission, admits_all, admitted
+from keyless.policy.errors import MalformedPolicy
+from keyless.policy.evaluate import Decision, evaluate
+from keyless.policy.explain import explain
+from keyless.policy.messages import access_denied
+from keyless.policy.model import (
+    ConditionTrace,
+    ContextValue,
+    Kind,
+    Layer,
+    Named,
+    Outcome,
+    Policies,
+    Principal,
+    PrincipalKind,
+    Request,
+    Source,
+    StatementTrace,
+    Unreadable,
+)
+from keyless.policy.packing import Shard, pack, size, web_identity_trust
+from keyless.policy.parse import parse
+from keyless.policy.statements import Document
+
+__all__ = [
+    "Admission",
+    "ConditionTrace",
+    "ContextValue",
+    "Decision",
+    "Document",
+    "Kind",
+    "Layer",
+    "MalformedPolicy",
+    "Named",
+    "Outcome",
+    "Policies",
+    "Principal",
+    "PrincipalKind",
+    "Request",
+    "Shard",
+    "Source",
+    "StatementTrace",
+    "Unreadable",
+    "access_denied",
+    "admits_all",
+    "admitted",
+    "evaluate",
+    "explain",
+    "pack",
+    "parse",
+    "size",
+    "web_identity_trust",
+]

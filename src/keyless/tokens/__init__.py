@@ -1,1 +1,46 @@
-"""Service account JWTs and JWKS: issue, verify, rotate. Pure."""
+"""Service account JWTs and JWKS: issue, verify, rotate. Pure: times are given as epoch seconds, keys as PEM.
+
+    key = SigningKey.from_pem(pem)                              # kid = 40 hex digits from the public key
+    claims = service_account_claims(issuer=…, namespace="ns", service_account=Bound("vector", uid),
+                                    audiences=["sts.amazonaws.com"], now=now, expires_in=86400, token_id=uuid,
+                                    pod=Bound(…), node=Bound(…))
+    token = issue(key, claims)
+    jwks([key]), discovery(issuer)                              # documents to serve
+    keys = parse_jwks(document)                                 # KeySet; ValueError if it is no JWKS
+
+STS (identity.md §1.12), with the caller's lookups in between:
+
+    seen = inspect(token)                                       # Unverified | TokenRefusal (steps 2–3)
+    provider = … seen.issuer …   or provider_not_found(seen.issuer)          # step 4
+    keys = parse_jwks(fetched)   or keys_unavailable(why)                    # step 5
+    proven = verify_web_identity(seen, keys, client_ids=…, now=now)          # VerifiedClaims | TokenRefusal (5–9)
+
+The Kubernetes API server: ``verify_service_account(token, keys, issuer=…, audiences=…, now=now)``.
+"""
+
+from keyless.tokens.issuing import issue, service_account_claims
+from keyless.tokens.keys import KeySet, SigningKey, discovery, jwks, parse_jwks
+from keyless.tokens.model import Bound, Unverified, VerifiedClaims, VerifiedServiceAccount
+from keyless.tokens.refusals import TokenRefusal
+from keyless.tokens.service_accounts import verify_service_account
+from keyless.tokens.web_identity import inspect, keys_unavailable, provider_not_found, verify_web_identity
+
+__all__ = [
+    "Bound",
+    "KeySet",
+    "SigningKey",
+    "TokenRefusal",
+    "Unverified",
+    "VerifiedClaims",
+    "VerifiedServiceAccount",
+    "discovery",
+    "inspect",
+    "issue",
+    "jwks",
+    "keys_unavailable",
+    "parse_jwks",
+    "provider_not_found",
+    "service_account_claims",
+    "verify_service_account",
+    "verify_web_identity",
+]
