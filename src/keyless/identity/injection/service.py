@@ -1,0 +1,77 @@
+"""The webhook as a process: informers, two listeners, nothing decided here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from keyless.api import Permanent
+from keyless.aws import AWS_FAILURES, Session, caller_identity
+from keyless.identity.injection.app import Webhook
+from keyless.identity.injection.directory import AssociationFile, Directory
+from keyless.identity.injection.model import Account
+from keyless.identity.injection.settings import Settings
+from keyless.kube import Informer, Kube, connect
+from keyless.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
+from keyless.serving import Tls, bind, serve
+
+CONFIG_MAP = "pod-identity-webhook"
+log = structlog.get_logger()
+
+
+class KubeServiceAccounts:
+    """Service accounts through an informer and, on a miss, a GET."""
+
+    def __init__(self, kube: Kube, informer: Informer) -> None:
+        self._kube, self._informer = kube, informer
+
+    def cached(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return what the informer holds."""
+        return self._informer.get(name, namespace)
+
+    async def fetch(self, namespace: str, name: str) -> dict[str, Any]:
+        """Ask the API server."""
+        return await self._kube.get(SERVICEACCOUNTS, name, namespace)
+
+
+async def run(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Serve until cancelled; the webhook port opens once the service accounts are known."""
+    account = await _account(environ) if settings.compose_role_arn else None
+    async with connect(environ) as kube, asyncio.TaskGroup() as tasks:
+        accounts = Informer(kube, SERVICEACCOUNTS, metadata_only=True)
+        directory = Directory(
+            KubeServiceAccounts(kube, accounts),
+            AssociationFile(settings.watch_container_credentials_config),
+            lookup_seconds=settings.service_account_lookup_seconds,
+            account=account,
+        )
+        webhook = Webhook(directory, settings)
+        # Sockets first: a port that is taken must fail the start, not surface later.
+        sock = bind(settings.bind_host, settings.port)
+        metrics = bind(settings.bind_host, settings.metrics_port) if settings.metrics_port >= 0 else None
+        tasks.create_task(accounts.run(), name="serviceaccounts")
+        if settings.watch_config_map:
+            tasks.create_task(_follow_config_map(kube, directory, settings.namespace), name="configmap")
+        if metrics:
+            tasks.create_task(serve(webhook.metrics_app, metrics), name="metrics")
+        await accounts.synced()
+        log.info("webhook ready", address=f"{settings.bind_host}:{sock.getsockname()[1]}")
+        tasks.create_task(serve(webhook.app, sock, tls=Tls(settings.tls_cert, settings.tls_key)), name="webhook")
+
+
+async def _follow_config_map(kube: Kube, directory: Directory, namespace: str) -> None:
+    informer = Informer(kube, CONFIGMAPS, namespace=namespace, fields=f"metadata.name={CONFIG_MAP}")
+    informer.on_change(lambda _event: directory.set_mapped_roles(informer.get(CONFIG_MAP, namespace)))
+    await informer.run()
+
+
+async def _account(environ: Mapping[str, str]) -> Account:
+    """The account of this node's role: role names are completed to ARNs of it."""
+    try:
+        caller = await caller_identity(Session.from_environment(environ))
+    except AWS_FAILURES as error:
+        raise Permanent(f"--compose-role-arn needs to know the AWS account: {error}") from error
+    return Account(partition=caller.arn.split(":")[1], account=caller.account)

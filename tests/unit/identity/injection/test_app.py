@@ -1,0 +1,134 @@
+import asyncio
+import base64
+
+import httpx
+import orjson
+import pytest
+
+from keyless.identity.injection.app import Webhook
+from keyless.identity.injection.directory import AssociationFile, Directory
+from keyless.identity.injection.settings import Settings
+from keyless.kube import NotFound, Unavailable
+
+ACCOUNT = {
+    "metadata": {
+        "name": "vector",
+        "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/billing"},
+    }
+}
+POD = {"metadata": {}, "spec": {"serviceAccountName": "vector", "containers": [{"name": "main"}]}}
+
+
+class FakeServiceAccounts:
+    def __init__(self, cached=None, stored=None, error=None):
+        self._cached, self._stored, self._error = cached, stored, error
+        self.fetched = 0
+
+    def cached(self, namespace, name):
+        return self._cached
+
+    async def fetch(self, namespace, name):
+        self.fetched += 1
+        if self._error:
+            raise self._error
+        if self._stored is None:
+            raise NotFound({"message": "gone", "code": 404})
+        return self._stored
+
+
+def a_webhook(accounts, path="", seconds=1.0):
+    directory = Directory(accounts, AssociationFile(str(path)), lookup_seconds=seconds)
+    return Webhook(directory, Settings())
+
+
+def a_review(pod=None, version="admission.k8s.io/v1"):
+    request = {"uid": "u1", "namespace": "ns", "object": POD if pod is None else pod}
+    return orjson.dumps({"apiVersion": version, "kind": "AdmissionReview", "request": request})
+
+
+def operations(answer):
+    return orjson.loads(base64.b64decode(answer["response"].get("patch", "") or b"W10="))
+
+
+async def test_a_pod_is_patched_and_the_uid_and_version_are_echoed():
+    answer = await a_webhook(FakeServiceAccounts(cached=ACCOUNT)).review(a_review(version="admission.k8s.io/v1beta1"))
+    assert answer["apiVersion"] == "admission.k8s.io/v1beta1"
+    assert answer["response"]["uid"] == "u1"
+    assert answer["response"]["allowed"] is True
+    assert answer["response"]["patchType"] == "JSONPatch"
+    assert operations(answer)[0]["path"] == "/spec/volumes"
+
+
+async def test_a_service_account_that_the_cache_misses_is_asked_of_the_api_server():
+    accounts = FakeServiceAccounts(stored=ACCOUNT)
+    answer = await a_webhook(accounts).review(a_review())
+    assert accounts.fetched == 1
+    assert operations(answer)
+
+
+async def test_a_service_account_that_does_not_exist_is_counted_and_allowed():
+    webhook = a_webhook(FakeServiceAccounts())
+    answer = await webhook.review(a_review())
+    assert answer["response"] == {"uid": "u1", "allowed": True}
+    assert webhook.metrics.registry.get_sample_value("pod_identity_webhook_missing_sa_count_total") == 1
+
+
+async def test_a_silent_api_server_lets_the_pod_through_with_a_warning():
+    class Silent(FakeServiceAccounts):
+        async def fetch(self, namespace, name):
+            await asyncio.Event().wait()
+
+    for accounts in (Silent(), FakeServiceAccounts(error=Unavailable({"message": "busy", "code": 503}))):
+        answer = await a_webhook(accounts, seconds=0.01).review(a_review())
+        assert answer["response"]["allowed"] is True
+        assert "no identity was injected" in answer["response"]["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b'{"request": 1}', a_review("no pod"), a_review({"spec": {"containers": [1]}})]
+)
+async def test_what_is_no_review_of_a_pod_is_denied_with_a_message(body):
+    answer = await a_webhook(FakeServiceAccounts(cached=ACCOUNT)).review(body)
+    assert answer["response"]["allowed"] is False
+    assert answer["response"]["status"]["message"]
+
+
+async def test_the_list_file_counts_from_the_moment_it_changes(tmp_path):
+    path = tmp_path / "config.json"
+    webhook = a_webhook(FakeServiceAccounts(), path)
+
+    async def associated():
+        return bool(operations(await webhook.review(a_review())))
+
+    assert not await associated()
+    path.write_text('{"identities": [{"namespace": "ns", "serviceAccount": "vector"}]}')
+    assert await associated()
+    path.write_text('{"identities": [')
+    assert await associated(), "a half-written file leaves the last good list"
+    path.write_text('{"identities": []}')
+    assert not await associated()
+    path.unlink()
+    assert not await associated()
+
+
+async def test_the_config_map_counts_and_bad_json_leaves_the_last_good_one():
+    directory = Directory(FakeServiceAccounts(), AssociationFile(""), lookup_seconds=1)
+    directory.set_mapped_roles({"data": {"config": '{"ns/vector": {"RoleARN": "r"}, "noslash": {}}'}})
+    assert list(directory.known().mapped) == [("ns", "vector")]
+    directory.set_mapped_roles({"data": {"config": "{"}})
+    assert list(directory.known().mapped) == [("ns", "vector")]
+    directory.set_mapped_roles(None)
+    assert not directory.known().mapped
+
+
+async def test_the_http_face_asks_for_json_exactly():
+    webhook = a_webhook(FakeServiceAccounts(cached=ACCOUNT))
+    transport = httpx.ASGITransport(webhook.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://w") as http:
+        wrong = await http.post("/mutate", content=a_review(), headers={"content-type": "application/json; charset=x"})
+        assert (wrong.status_code, wrong.text) == (415, "Invalid Content-Type, expected `application/json`")
+        right = await http.post("/mutate", content=a_review(), headers={"content-type": "application/json"})
+        assert right.json()["response"]["allowed"] is True
+        assert (await http.get("/healthz")).text == "ok"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(webhook.metrics_app), base_url="http://w") as http:
+        assert 'pod_count_total{method="sts_web_identity"} 1.0' in (await http.get("/metrics")).text
