@@ -1,8 +1,34 @@
-"""The command line: the only place that knows every name."""
+"""The command line: the only place that knows every name.
+
+``main`` answers ``keyless``, ``--help`` and ``--version`` from a table and starts components (``keyless run``) without
+loading typer; every other command loads its own module and nothing else.
+"""
+
+import sys
+from typing import NoReturn
 
 
-def main() -> None:
-    """Entry point of the ``keyless`` script."""
-    from keyless.cli.app import app
+def main() -> NoReturn:
+    """Entry point of the ``keyless`` script and of ``python -m keyless``."""
+    sys.exit(dispatch(sys.argv[1:]))
 
-    app()
+
+def dispatch(arguments: list[str]) -> int:
+    """Run one command line; the exit code is one of :mod:`keyless.cli.exits`."""
+    if not arguments or arguments[0] in {"--help", "-h", "help"}:
+        from keyless.cli.overview import overview
+
+        print(overview())
+        return 0
+    if arguments == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"keyless {version('keyless')}")
+        return 0
+    if arguments[0] == "run":
+        from keyless.cli.run import main as run
+
+        return run(arguments[1:])
+    from keyless.cli.app import main as command
+
+    return command(arguments)

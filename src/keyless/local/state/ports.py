@@ -60,7 +60,8 @@ def busy(name: str, port: int, folder: Path) -> PortBusy:
     """The error for a kept port that somebody else holds."""
     return PortBusy(
         f"port {port} ({name}) on {LOOPBACK}: expected free, found {_holder(port)}; the port is written into "
-        f"tokens and trust policies of the state in {folder}, so no other is taken: stop that process and run the command again"
+        f"tokens and trust policies of the state in {folder}, so no other is taken: stop that process "
+        "and run the command again"
     )
 
 

@@ -1,0 +1,52 @@
+"""The typer application: a group that loads a command's module when that command is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from keyless.api import KeylessError
+from keyless.cli import exits
+from keyless.cli.commands import COMMANDS
+
+
+class LazyGroup(TyperGroup):
+    """Knows the names of all commands and imports one."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the overridden signature
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the overridden signature
+        """The command of that name, or None as click wants it."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command = typer.main.get_command(importlib.import_module(entry.module).app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def keyless() -> None:
+    """Keyless: a self-hosted Space whose components hold no cloud keys."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; failures of ours become one line on stderr and an exit code.
+
+    What click itself ends with (wrong use, ``--help``, ``typer.Exit``) already has its message and its code.
+    """
+    try:
+        typer.main.get_command(app)(arguments, prog_name="keyless")
+    except KeylessError as error:
+        return exits.report(error)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else exits.HELD
+    return exits.HELD
