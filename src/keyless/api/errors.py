@@ -19,7 +19,7 @@ class KeylessError(Exception):
     """The base of all failures that this project raises on purpose."""
 
 
-class Transient(KeylessError):  # noqa: N818 - the name is the next move, not "an error"
+class Transient(KeylessError):
     """The same request may succeed later."""
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
@@ -27,11 +27,11 @@ class Transient(KeylessError):  # noqa: N818 - the name is the next move, not "a
         self.retry_after_seconds = retry_after_seconds
 
 
-class Permanent(KeylessError):  # noqa: N818
+class Permanent(KeylessError):
     """The same request will fail again until someone changes something."""
 
 
-class Bug(KeylessError):  # noqa: N818
+class Bug(KeylessError):
     """An invariant of ours does not hold."""
 
 

@@ -17,3 +17,7 @@ class Reason(StrEnum):
 
     # control planes
     CROSSPLANE_NOT_MANAGED = "CrossplaneNotManaged"
+
+    # billing
+    BILLING_PERIOD_INCOMPLETE = "BillingPeriodIncomplete"
+    USAGE_MISSING = "UsageMissing"

@@ -1,0 +1,47 @@
+"""Settings of ``keyless run vector``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from keyless.api.settings import setting
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One control plane's collector. The operator fills these in from the chart's values and the ControlPlane."""
+
+    account: str = setting(env="KEYLESS_ACCOUNT", help="The account that the usage is stored under.")
+    control_plane_id: str = setting(env="KEYLESS_CONTROL_PLANE_ID", help="status.controlPlaneID of the control plane.")
+    control_plane_name: str = setting(env="KEYLESS_CONTROL_PLANE_NAME", help="Name of the ControlPlane object.")
+    control_plane_group: str = setting(env="KEYLESS_CONTROL_PLANE_GROUP", help="Its group: the object's namespace.")
+    host_namespace: str = setting(env="KEYLESS_HOST_NAMESPACE", help="The control plane's host namespace.")
+    bucket: str = setting(env="KEYLESS_BILLING_BUCKET", help="The bucket that usage is stored in.")
+    provider: str = setting("aws", env="KEYLESS_BILLING_PROVIDER", help="Where the bucket is; aws is what there is.")
+    region: str = setting("", env="KEYLESS_BILLING_REGION", help="The bucket's region; empty: the pod's own.")
+    endpoint: str = setting("", env="KEYLESS_BILLING_ENDPOINT", help="Another S3 endpoint; empty: AWS's.")
+    spool_dir: str = setting("/var/lib/vector", env="KEYLESS_SPOOL_DIR", help="Where samples wait for their upload.")
+    spool_persistent: bool = setting(
+        False, env="KEYLESS_SPOOL_PERSISTENT", help="Whether the spool outlives the pod: uploads are then hourly."
+    )
+    control_plane_dir: str = setting(
+        "/etc/keyless/control-plane",
+        env="KEYLESS_CONTROL_PLANE_DIR",
+        help="Folder with server, ca.crt and token of the control plane's API.",
+    )
+    interval_seconds: int = setting(15, env="KEYLESS_SAMPLE_SECONDS", help="Seconds between two samples, at most.")
+    flush_seconds: int = setting(
+        0, env="KEYLESS_FLUSH_SECONDS", help="Seconds between two uploads; 0: an hour with a volume, else 5 minutes."
+    )
+    pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address that /healthz, /readyz and /metrics answer on.")
+    port: int = setting(8080, env="KEYLESS_PORT", help="Port that they answer on.")
+    pod_uid: str = setting("", env="POD_UID", help="Names this run of the collector in its manifests.")
+
+    @property
+    def interval(self) -> timedelta:
+        return timedelta(seconds=self.interval_seconds)
+
+    @property
+    def flush_interval(self) -> timedelta:
+        return timedelta(seconds=self.flush_seconds or (3600 if self.spool_persistent else 300))
