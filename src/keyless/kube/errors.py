@@ -41,13 +41,13 @@ class ApiError(KeylessError):
         return str(self.status.get("reason") or "")
 
 
-class _TransientAnswer(Transient, ApiError):  # noqa: N818 - the name is the next move
+class _TransientAnswer(Transient, ApiError):
     def __init__(self, status: dict[str, Any], *, retry_after_seconds: float | None = None) -> None:
         super().__init__(str(status.get("message") or ""), retry_after_seconds=retry_after_seconds)
         self.status = status
 
 
-class _PermanentAnswer(Permanent, ApiError):  # noqa: N818
+class _PermanentAnswer(Permanent, ApiError):
     def __init__(self, status: dict[str, Any]) -> None:
         super().__init__(str(status.get("message") or ""))
         self.status = status
