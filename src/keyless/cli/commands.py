@@ -13,7 +13,13 @@ class Command:
     summary: str
 
 
-COMMANDS: dict[str, Command] = {}
+COMMANDS = {
+    "up": Command("keyless.cli.up", "start the local Space and wait until it is ready"),
+    "env": Command("keyless.cli.env", 'print exports for `eval "$(keyless env)"`'),
+    "status": Command("keyless.cli.status", "show what runs, where and since when"),
+    "down": Command("keyless.cli.down", "stop the local Space; its state is kept"),
+    "billing": Command("keyless.cli.billing", "export a report of an account's usage"),
+}
 
 # Components are no typer commands: their flags are the fields of their settings (see keyless.cli.run).
 RUN = Command("keyless.cli.run", "run a component: operator, webhook, agent, vector, external-secrets-controller, node")

@@ -107,8 +107,7 @@ class Recorder:
         )
         self._restarted = False
         source = Source(self._settings.account, own, self._settings.pod_uid, self._settings.interval_seconds)
-        head = self._spool.head
-        self._spool.open(Segment(source, head.sequence, joined.since, head.previous_manifest_sha256, samples=()))
+        self._spool.open(Segment(source, self._spool.head.sequence, joined.since, samples=()))
         if joined.gap is not None:
             self._spool.append(frames.gap_frame(joined.gap))
         self._recording = Recording(now, 0, self._recording.last_sample, self._recording.ever_closed)

@@ -64,7 +64,9 @@ class Uploader:
             return
         usage = usage_object(segment)
         await self._store.put_new(usage.key, usage.body, CONTENT_TYPE)
-        record = manifest(segment, usage, events=count_events(segment))
+        # Read here, not when the segment was opened: by now the manifest before it is acknowledged.
+        previous = self._spool.head.previous_manifest_sha256
+        record = manifest(segment, usage, events=count_events(segment), previous=previous)
         await self._store.put_new(record.key, record.body, "application/json")
         self._spool.drop(sequence, record.sha256)
         self.segments_stored += 1

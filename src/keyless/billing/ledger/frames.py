@@ -40,7 +40,6 @@ def opening(segment: Segment) -> bytes:
         "interval": source.interval_seconds,
         "sequence": segment.sequence,
         "since": stamp(segment.since) if segment.since else None,
-        "previous": segment.previous_manifest_sha256,
     }
     return MAGIC + _frame(payload)
 
@@ -132,7 +131,7 @@ def _opened(frame: Any) -> Segment:
         interval_seconds=int(frame["interval"]),
     )
     since: datetime | None = moment_untrusted(frame["since"]) if frame["since"] else None
-    return Segment(source, int(frame["sequence"]), since, str(frame["previous"]), samples=())
+    return Segment(source, int(frame["sequence"]), since, samples=())
 
 
 def _with(segment: Segment, frame: Any) -> Segment:

@@ -74,7 +74,6 @@ class Segment:
     source: Source
     sequence: int
     since: datetime | None
-    previous_manifest_sha256: str
     samples: tuple[Sample, ...]
     gaps: tuple[Gap, ...] = ()
     census: tuple[Member, ...] = field(default=())

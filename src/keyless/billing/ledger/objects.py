@@ -56,8 +56,11 @@ def usage_object(segment: Segment) -> StoredObject:
     return StoredObject(hour_prefix(segment.source.account, segment.hour) + _name(segment, body, ".json.gz"), body)
 
 
-def manifest(segment: Segment, usage: StoredObject, *, events: int) -> StoredObject:
-    """The commit record of ``usage``: what it covers, what is missing, who else was there, what came before."""
+def manifest(segment: Segment, usage: StoredObject, *, events: int, previous: str) -> StoredObject:
+    """The commit record of ``usage``: what it covers, what is missing, who else was there, what came before.
+
+    ``previous`` is the SHA-256 of this collector's manifest before this one: the links of a chain.
+    """
     source = segment.source
     body = _canonical(
         {
@@ -66,7 +69,7 @@ def manifest(segment: Segment, usage: StoredObject, *, events: int) -> StoredObj
             "controlPlane": member_document(source.control_plane),
             "collector": source.collector,
             "sequence": segment.sequence,
-            "previousManifestSha256": segment.previous_manifest_sha256,
+            "previousManifestSha256": previous,
             "hour": stamp(segment.hour),
             "from": stamp(segment.start),
             "to": stamp(segment.end),
