@@ -1,9 +1,9 @@
 """Service account JWTs and JWKS: issue, verify, rotate. Pure: times are given as epoch seconds, keys as PEM.
 
     key = SigningKey.from_pem(pem)                              # kid = 40 hex digits from the public key
-    claims = service_account_claims(issuer=…, namespace="ns", service_account=Bound("vector", uid),
-                                    audiences=["sts.amazonaws.com"], now=now, expires_in=86400, token_id=uuid,
-                                    pod=Bound(…), node=Bound(…))
+    claims = service_account_claims(
+        ServiceAccountSubject("ns", Bound("vector", uid), pod=Bound(name, uid), node=Bound(name, uid)),
+        Validity(now, now + 86400), issuer=…, audiences=["sts.amazonaws.com"], token_id=uuid)
     token = issue(key, claims)
     jwks([key]), discovery(issuer)                              # documents to serve
     keys = parse_jwks(document)                                 # KeySet; ValueError if it is no JWKS
@@ -15,11 +15,13 @@ STS (identity.md §1.12), with the caller's lookups in between:
     keys = parse_jwks(fetched)   or keys_unavailable(why)                    # step 5
     proven = verify_web_identity(seen, keys, client_ids=…, now=now)          # VerifiedClaims | TokenRefusal (5–9)
 
-The Kubernetes API server: ``verify_service_account(token, keys, issuer=…, audiences=…, now=now)``.
+The Kubernetes API server: ``verify_service_account(token, keys, issuer=…, audiences=…, now=now)``; its keys are
+``key_set([key])``. Rotation is a state machine in :mod:`keyless.tokens.rotation`.
 """
 
-from keyless.tokens.issuing import issue, service_account_claims
-from keyless.tokens.keys import KeySet, SigningKey, discovery, jwks, parse_jwks
+from keyless.tokens.issuing import ServiceAccountSubject, Validity, issue, service_account_claims
+from keyless.tokens.keys import SigningKey, discovery, jwks
+from keyless.tokens.keysets import KeySet, key_set, parse_jwks
 from keyless.tokens.model import Bound, Unverified, VerifiedClaims, VerifiedServiceAccount
 from keyless.tokens.refusals import TokenRefusal
 from keyless.tokens.service_accounts import verify_service_account
@@ -28,15 +30,18 @@ from keyless.tokens.web_identity import inspect, keys_unavailable, provider_not_
 __all__ = [
     "Bound",
     "KeySet",
+    "ServiceAccountSubject",
     "SigningKey",
     "TokenRefusal",
     "Unverified",
+    "Validity",
     "VerifiedClaims",
     "VerifiedServiceAccount",
     "discovery",
     "inspect",
     "issue",
     "jwks",
+    "key_set",
     "keys_unavailable",
     "parse_jwks",
     "provider_not_found",
