@@ -50,35 +50,48 @@ class Keys:
 class Session:
     """Credentials and a region; makes and keeps one botocore service object per service."""
 
-    def __init__(self, make: Callable[[], botocore.session.Session], region: str) -> None:
+    def __init__(
+        self,
+        make: Callable[[], botocore.session.Session],
+        region: str,
+        endpoints: Mapping[str, str] | None = None,
+    ) -> None:
         self.region = region
         self._make = make
+        self._endpoints = endpoints or {}
         self._lock = threading.Lock()
         self._resolved: botocore.session.Session | None = None
         self._services: dict[str, Any] = {}
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], *, region: str = "") -> Session:
-        """Use this process's default chain; the region is ``region``, else AWS_REGION, else AWS_DEFAULT_REGION."""
+    def from_environment(
+        cls, environ: Mapping[str, str], *, region: str = "", endpoints: Mapping[str, str] | None = None
+    ) -> Session:
+        """Use this process's default chain; the region is ``region``, else AWS_REGION, else AWS_DEFAULT_REGION.
+
+        ``endpoints`` are URLs by service name, over what the SDK finds by itself.
+        """
         chosen = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
-        return cls(functools.partial(_botocore_session, chosen), chosen)
+        return cls(functools.partial(_botocore_session, chosen), chosen, endpoints)
 
     @classmethod
-    def with_credentials(cls, credentials: Credentials, *, region: str) -> Session:
+    def with_credentials(
+        cls, credentials: Credentials, *, region: str, endpoints: Mapping[str, str] | None = None
+    ) -> Session:
         """Sign with ``credentials`` (static, or refreshable as :func:`refreshing` makes them)."""
-        return cls(functools.partial(_botocore_session, region, credentials), region)
+        return cls(functools.partial(_botocore_session, region, credentials), region, endpoints)
 
     @classmethod
-    def with_keys(cls, keys: Keys, *, region: str) -> Session:
+    def with_keys(cls, keys: Keys, *, region: str, endpoints: Mapping[str, str] | None = None) -> Session:
         """Sign with a fixed set of keys."""
         static = Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token or None)
-        return cls.with_credentials(static, region=region)
+        return cls.with_credentials(static, region=region, endpoints=endpoints)
 
     def in_region(self, region: str) -> Session:
         """Return a session with the same credentials in another region; renewals are shared."""
         if region == self.region:
             return self
-        return Session(lambda: _botocore_session(region, self._credentials()), region)
+        return Session(lambda: _botocore_session(region, self._credentials()), region, self._endpoints)
 
     async def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         """Call ``operation`` (its API name, as ``GetSecretValue``); raises ``AwsTransient`` or ``AwsPermanent``."""
@@ -121,7 +134,9 @@ class Session:
         session = self._session()
         with self._lock:
             if name not in self._services:
-                self._services[name] = session.create_client(name, config=_CONFIG)
+                self._services[name] = session.create_client(
+                    name, config=_CONFIG, endpoint_url=self._endpoints.get(name)
+                )
             return self._services[name]
 
     def _credentials(self) -> Credentials:

@@ -1,0 +1,114 @@
+"""Credentials by token, with one upstream call per token at a time.
+
+Renewal is on demand: when a pod asks and its credentials are due. A dead pod asks no more: nothing is renewed for it.
+While EKS Auth throttles or is away, credentials that still hold are served on; an answer that says "no" (association
+gone, token refused) drops them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from keyless.api import Transient
+from keyless.identity.agent.model import PodCredentials
+
+# SDKs ask again 15 minutes before expiry; handing out less than that would make them ask at every call.
+RENEW_BEFORE_EXPIRY = timedelta(minutes=20)
+MINIMUM_REMAINING = timedelta(seconds=15)
+
+Outcome = Literal["hit", "miss", "evicted", "stale"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    credentials: PodCredentials
+    fetched_at: datetime
+
+
+class CredentialCache:
+    """``fetch`` asks EKS Auth; ``observe`` hears what the cache did."""
+
+    def __init__(
+        self,
+        fetch: Callable[[str], Awaitable[PodCredentials]],
+        *,
+        retention: timedelta,
+        size: int,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        observe: Callable[[Outcome], None] = lambda _outcome: None,
+    ) -> None:
+        self._fetch = fetch
+        self._retention = retention
+        self._size = size
+        self._now = now
+        self._observe = observe
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._flights: dict[str, asyncio.Task[PodCredentials]] = {}
+
+    def __len__(self) -> int:
+        """How many tokens have credentials here."""
+        return len(self._entries)
+
+    async def get(self, token: str) -> PodCredentials:
+        """Return credentials for ``token``; raises what ``fetch`` raises."""
+        entry = self._entries.get(token)
+        if entry and not self._due(entry):
+            self._entries.move_to_end(token)
+            self._observe("hit")
+            return entry.credentials
+        self._observe("miss")
+        try:
+            credentials = await self._fly(token)
+        except Transient:
+            if entry and entry.credentials.expires_at - self._now() > MINIMUM_REMAINING:
+                self._observe("stale")
+                return entry.credentials
+            raise
+        return credentials
+
+    async def _fly(self, token: str) -> PodCredentials:
+        flight = self._flights.get(token)
+        if flight is None:
+            flight = self._flights[token] = asyncio.create_task(self._renew(token))
+            flight.add_done_callback(lambda done: self._landed(token, done))
+        # Shielded: a caller that gives up must not take the answer from the others.
+        return await asyncio.shield(flight)
+
+    def _landed(self, token: str, flight: asyncio.Task[PodCredentials]) -> None:
+        self._flights.pop(token, None)
+        if not flight.cancelled():
+            flight.exception()  # whoever waited has it; nobody waiting is no fault
+
+    async def _renew(self, token: str) -> PodCredentials:
+        try:
+            credentials = await self._fetch(token)
+        except Transient:
+            raise
+        except Exception:
+            if self._entries.pop(token, None):
+                self._observe("evicted")
+            raise
+        self._store(token, credentials)
+        return credentials
+
+    def _store(self, token: str, credentials: PodCredentials) -> None:
+        now = self._now()
+        for known in [known for known, entry in self._entries.items() if entry.credentials.expires_at <= now]:
+            del self._entries[known]
+            self._observe("evicted")
+        if self._size <= 0 or self._retention <= timedelta(0):
+            return
+        self._entries[token] = _Entry(credentials, now)
+        self._entries.move_to_end(token)
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+            self._observe("evicted")
+
+    def _due(self, entry: _Entry) -> bool:
+        now = self._now()
+        return now >= entry.fetched_at + self._retention or now >= entry.credentials.expires_at - RENEW_BEFORE_EXPIRY

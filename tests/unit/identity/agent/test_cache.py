@@ -1,0 +1,113 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keyless.api import Permanent, Transient
+from keyless.identity.agent.cache import CredentialCache
+from keyless.identity.agent.model import PodCredentials
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+class Fake:
+    """EKS Auth and a clock."""
+
+    def __init__(self, lifetime=6 * HOUR, **limits):
+        self.now, self.lifetime, self.error = NOON, lifetime, None
+        self.asked, self.outcomes, self.gate = [], [], None
+        limits = {"retention": 3 * HOUR, "size": 10, **limits}
+        self.cache = CredentialCache(self.fetch, now=lambda: self.now, observe=self.outcomes.append, **limits)
+
+    async def fetch(self, token):
+        self.asked.append(token)
+        if self.gate:
+            await self.gate.wait()
+        if self.error:
+            raise self.error
+        return PodCredentials(f"ASIA{len(self.asked)}", "s", "t", self.now + self.lifetime)
+
+
+async def test_the_second_question_is_answered_from_the_cache():
+    fake = Fake()
+    assert await fake.cache.get("a") == await fake.cache.get("a")
+    assert fake.asked == ["a"]
+    assert fake.outcomes == ["miss", "hit"]
+
+
+async def test_each_token_has_its_own_credentials():
+    fake = Fake()
+    assert await fake.cache.get("a") != await fake.cache.get("b")
+
+
+async def test_many_questions_at_once_are_one_call():
+    fake = Fake()
+    fake.gate = asyncio.Event()
+    waiting = [asyncio.create_task(fake.cache.get("a")) for _ in range(5)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    fake.gate.set()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert fake.asked == ["a"]
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert len({answer.access_key_id for answer in answers[1:]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "after", "renewed"),
+    [
+        (6 * HOUR, 3 * HOUR - timedelta(seconds=1), False),
+        (6 * HOUR, 3 * HOUR, True),
+        (HOUR, timedelta(minutes=39), False),
+        (HOUR, timedelta(minutes=40), True),
+    ],
+)
+async def test_credentials_are_renewed_before_an_sdk_would_call_them_old(lifetime, after, renewed):
+    fake = Fake(lifetime)
+    await fake.cache.get("a")
+    fake.now += after
+    await fake.cache.get("a")
+    assert len(fake.asked) == (2 if renewed else 1)
+
+
+async def test_while_upstream_is_away_what_still_holds_is_served():
+    fake = Fake(HOUR)
+    first = await fake.cache.get("a")
+    fake.error = Transient("busy")
+    fake.now += timedelta(minutes=50)
+    assert await fake.cache.get("a") == first
+    fake.now += timedelta(minutes=10)
+    with pytest.raises(Transient):
+        await fake.cache.get("a")
+
+
+async def test_a_refusal_drops_what_was_held():
+    fake = Fake(HOUR)
+    await fake.cache.get("a")
+    fake.error = Permanent("no association")
+    fake.now += timedelta(minutes=50)
+    for _ in range(2):
+        with pytest.raises(Permanent):
+            await fake.cache.get("a")
+    assert len(fake.cache) == 0
+    assert fake.outcomes.count("evicted") == 1
+
+
+async def test_the_cache_is_bounded_and_drops_what_expired():
+    fake = Fake(HOUR, size=2)
+    for token in "abc":
+        await fake.cache.get(token)
+    assert len(fake.cache) == 2
+    fake.now += 2 * HOUR
+    await fake.cache.get("d")
+    assert len(fake.cache) == 1
+
+
+@pytest.mark.parametrize("limits", [{"size": 0}, {"retention": timedelta(0)}])
+async def test_nothing_is_kept_without_a_cache(limits):
+    fake = Fake(**limits)
+    await fake.cache.get("a")
+    await fake.cache.get("a")
+    assert len(fake.asked) == 2
