@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -80,9 +81,11 @@ class Controller(Generic[K]):
             self._failures.pop(key, None)
             self._queue.add_after(key, self._resync_seconds)
             _log.warning("failed", controller=self.name, key=str(key), error=str(error))
-        except Exception:  # noqa: BLE001 - one broken object must not stop the work for all the others
+        except Exception as error:  # noqa: BLE001 - one broken object must not stop the work for all the others
             self._retry(key, None)
-            _log.exception("bug", controller=self.name, key=str(key))
+            # Formatted here: a renderer that prints local variables would print tokens.
+            trace = "".join(traceback.format_exception(error))
+            _log.error("bug", controller=self.name, key=str(key), trace=trace)
         else:
             self._failures.pop(key, None)
             if again is not None:

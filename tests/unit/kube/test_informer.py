@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 
 import pytest
@@ -127,7 +128,7 @@ async def test_an_outage_keeps_the_copy_waits_longer_each_time_and_heals():
         kube.put(CONFIGMAPS, configmap("two"))
         assert await seen.next() == [("ADDED", "two")]
         assert informer.last_error is None
-        waits = [after - before for before, after in zip(tries, tries[1:], strict=False)]
+        waits = [after - before for before, after in itertools.pairwise(tries)]
         assert waits[-1] > waits[0] * 2
         assert informer.get("one", "default")
 

@@ -27,7 +27,7 @@ async def test_a_taken_name_a_missing_object_and_a_missing_namespace_are_told_ap
     await kube.create(CONFIGMAPS, configmap(), "default")
     with pytest.raises(AlreadyExists, match='configmaps "one" already exists'):
         await kube.create(CONFIGMAPS, configmap(), "default")
-    with pytest.raises(NotFound, match='deployments.apps "web" not found'):
+    with pytest.raises(NotFound, match=r'deployments\.apps "web" not found'):
         await kube.get(DEPLOYMENTS, "web", "default")
     with pytest.raises(NotFound, match='namespaces "gone" not found'):
         await kube.create(CONFIGMAPS, configmap(), "gone")
@@ -128,7 +128,7 @@ async def test_apply_without_force_conflicts_with_another_owner():
     kube = MemoryKube()
     await kube.apply(CONFIGMAPS, configmap(), "default", field_manager="x")
     theirs = {"metadata": {"name": "one"}, "data": {"k": "other"}}
-    with pytest.raises(Conflict, match='conflict with "x": .data.k'):
+    with pytest.raises(Conflict, match=r'conflict with "x": \.data\.k'):
         await kube.apply(CONFIGMAPS, theirs, "default", field_manager="y", force=False)
     assert (await kube.apply(CONFIGMAPS, theirs, "default", field_manager="y"))["data"] == {"k": "other"}
 
