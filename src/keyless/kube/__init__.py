@@ -14,7 +14,7 @@ Names of resources live in ``keyless.kube.resources``; ``keyless.kube.memory`` i
 
 from keyless.kube.backoff import Backoff
 from keyless.kube.conditions import condition_of, is_true, set_condition, timestamp
-from keyless.kube.connect import connect, connect_folder
+from keyless.kube.connect import connect, connect_elsewhere, connect_folder, connect_with
 from keyless.kube.controller import Controller
 from keyless.kube.errors import (
     AlreadyExists,
@@ -61,7 +61,9 @@ __all__ = [
     "Unreachable",
     "condition_of",
     "connect",
+    "connect_elsewhere",
     "connect_folder",
+    "connect_with",
     "is_true",
     "name_of",
     "record",

@@ -12,7 +12,7 @@ from keyless.api import Permanent
 from keyless.kube.http import HttpTransport
 from keyless.kube.kube import Kube
 from keyless.kube.kubeconfig import source_of
-from keyless.kube.source import Folder, InCluster
+from keyless.kube.source import Elsewhere, Endpoint, Fixed, Folder, InCluster, Source
 
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where Kubernetes mounts a pod's service account."""
@@ -20,16 +20,30 @@ IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 def connect(environ: Mapping[str, str]) -> Kube:
     """Connect as ``KUBECONFIG`` says, else with the pod's own service account, else as ``~/.kube/config`` says."""
-    if paths := environ.get("KUBECONFIG"):
-        return Kube(HttpTransport(source_of(paths)))
-    if environ.get("KUBERNETES_SERVICE_HOST") and (IN_CLUSTER / "token").exists():
-        return Kube(HttpTransport(InCluster(IN_CLUSTER, environ)))
-    home = Path(environ.get("HOME", "/nonexistent")) / ".kube" / "config"
-    if home.exists():
-        return Kube(HttpTransport(source_of(str(home))))
-    raise Permanent("no Kubernetes connection: set KUBECONFIG, or run as a pod with a service account token")
+    return Kube(HttpTransport(_own_source(environ)))
+
+
+def connect_elsewhere(environ: Mapping[str, str], server: str, ca_pem: str) -> Kube:
+    """Connect to ``server`` with the token of ``connect``. It must be one that may see that token."""
+    return Kube(HttpTransport(Elsewhere(_own_source(environ), Endpoint(server, ca_pem))))
+
+
+def connect_with(server: str, ca_pem: str, token: str) -> Kube:
+    """Connect with exactly these facts, which never change."""
+    return Kube(HttpTransport(Fixed(Endpoint(server, ca_pem), token)))
 
 
 def connect_folder(path: Path | str) -> Kube:
     """Connect with the files ``server``, ``ca.crt`` and ``token`` of a folder; changed files are read again."""
     return Kube(HttpTransport(Folder(Path(path))))
+
+
+def _own_source(environ: Mapping[str, str]) -> Source:
+    if paths := environ.get("KUBECONFIG"):
+        return source_of(paths)
+    if environ.get("KUBERNETES_SERVICE_HOST") and (IN_CLUSTER / "token").exists():
+        return InCluster(IN_CLUSTER, environ)
+    home = Path(environ.get("HOME", "/nonexistent")) / ".kube" / "config"
+    if home.exists():
+        return source_of(str(home))
+    raise Permanent("no Kubernetes connection: set KUBECONFIG, or run as a pod with a service account token")

@@ -80,6 +80,22 @@ class TokenFile:
         return self._file.read()
 
 
+class Elsewhere:
+    """The tokens of another source, shown to one other server that accepts them too."""
+
+    def __init__(self, identity: Source, endpoint: Endpoint) -> None:
+        self._identity = identity
+        self._endpoint = endpoint
+
+    def endpoint(self) -> Endpoint:
+        """Always the same."""
+        return self._endpoint
+
+    async def token(self, *, renew: bool = False) -> str | None:
+        """The other source's token now."""
+        return await self._identity.token(renew=renew)
+
+
 class InCluster:
     """A pod's own service account: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/."""
 
