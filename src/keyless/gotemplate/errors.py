@@ -1,0 +1,17 @@
+"""What goes wrong with a template. A message names the template, its line and the names in it; never a value."""
+
+from __future__ import annotations
+
+from keyless.api import Permanent
+
+
+class TemplateError(Permanent):
+    """The template cannot be read or rendered; ``line`` is 1 for the first."""
+
+    def __init__(self, name: str, line: int, problem: str) -> None:
+        super().__init__(f"template {name!r}, line {line}: {problem}")
+        self.template, self.line, self.problem = name, line, problem
+
+
+class Problem(ValueError):
+    """Raised by functions: what is wrong, without values."""
