@@ -6,23 +6,61 @@ storage. Only authentication differs: the caller says who it is.
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from keyless.local.cluster.messages import JSON, Answer, Reply, Request
+from keyless.local.cluster import bootstrap
+from keyless.local.cluster.admission import Admission
+from keyless.local.cluster.admission.caller import HttpsCaller, WebhookCaller
+from keyless.local.cluster.api import Api, new_uid, timestamp
+from keyless.local.cluster.app import App
+from keyless.local.cluster.authentication import Authenticator
+from keyless.local.cluster.authorization import Asked, Authorizer
+from keyless.local.cluster.catalogue import Catalogues
+from keyless.local.cluster.dispatch import dispatch
+from keyless.local.cluster.faults import Malformed
+from keyless.local.cluster.issuers import Issuers
+from keyless.local.cluster.messages import JSON, Answer, Reply, Request, json_reply
 from keyless.local.cluster.settings import ClusterSettings
-from keyless.local.cluster.store import Store
+from keyless.local.cluster.status import ApiError, bad_request, internal
+from keyless.local.cluster.store import Key, Store
+from keyless.local.cluster.tenants import Tenants
 from keyless.local.cluster.users import SYSTEM, User
+
+_log = logging.getLogger(__name__)
 
 
 class Cluster:
     """All clusters of one local Space."""
 
-    def __init__(self, settings: ClusterSettings) -> None:
+    def __init__(self, settings: ClusterSettings, *, webhooks: WebhookCaller | None = None) -> None:
         self.settings = settings
         self.store = Store(settings.database)
+        self.issuers = Issuers(settings.database, settings.server_url)
+        self._tenants = Tenants(settings.database)
+        self._authenticator = Authenticator(settings, self.store, self.issuers)
+        self._api = Api(
+            settings,
+            self.store,
+            Catalogues(self.store),
+            self.issuers,
+            Authorizer(self.store),
+            Admission(self.store, webhooks or HttpsCaller()),
+        )
+        self.ensure_cluster(settings.host)
+        self.app = App(self)
+
+    def clusters(self) -> list[str]:
+        """The names of all clusters."""
+        return self._tenants.names()
+
+    def has(self, name: str) -> bool:
+        """Whether the cluster exists."""
+        return name in self._tenants
 
     async def call(
         self,
@@ -42,14 +80,54 @@ class Cluster:
         decoded: dict[str, Any] = orjson.loads(reply.body) if reply.body else {}
         return Answer(reply.status, decoded)
 
+    def identify(self, request: Request, authorization: str) -> User:
+        """Who sends a request with this Authorization header; raises ``ApiError`` 401."""
+        owner = self._tenants.owner(request.cluster)
+        return self._authenticator.user(request.cluster, authorization, owner=owner)
+
+    def allows(self, cluster: str, user: User, verb: str, resource: str, name: str) -> bool:
+        """Whether the user may do something to a core resource of the cluster scope (used for impersonation)."""
+        return self._api.authorizer.decide(cluster, user, Asked(verb, resource=resource, name=name)).allowed
+
     async def answer(self, request: Request) -> Reply:
-        """Answer an authenticated request."""
-        raise NotImplementedError
+        """Answer an authenticated request; every failure becomes a Status."""
+        try:
+            return await dispatch(self._api, self._authenticator, request)
+        except ApiError as error:
+            return refusal_reply(error)
+        except Malformed as error:
+            return refusal_reply(bad_request(str(error)))
+        except sqlite3.Error as error:
+            _log.exception("storage failed")
+            return refusal_reply(internal(f"nothing was stored: {error}; free space, then try again"))
+        except Exception:  # noqa: BLE001 - the last guard: a bug in one request must not end the server
+            _log.exception("%s %s failed", request.method, request.path)
+            return refusal_reply(internal("see the log of the local Space"))
 
     def ensure_cluster(self, name: str, owner: str | None = None) -> None:
-        """Make the cluster (namespaces, RBAC) if it is missing; ``owner`` is a user of the host that is admin inside."""
-        raise NotImplementedError
+        """Make the cluster (namespaces, RBAC) if missing; ``owner`` is a user of the host who is admin inside."""
+        for group, resource, obj in bootstrap.objects():
+            key = Key(name, group, resource, "", obj["metadata"]["name"])
+            if self.store.get(key) is None:
+                born = {"uid": new_uid(), "creationTimestamp": timestamp(self.settings.now())}
+                self.store.put(key, {**obj, "metadata": {**obj["metadata"], **born}})
+        self._api.authorizer.aggregate(name)
+        # Last: a cluster is there only once it is whole.
+        self._tenants.put(name, owner)
 
     def remove_cluster(self, name: str) -> None:
-        """Remove the cluster and everything in it."""
-        raise NotImplementedError
+        """Remove the cluster and everything in it; its tokens are void."""
+        self._tenants.remove(name)
+        self.store.drop_cluster(name)
+        self.issuers.forget(name)
+
+    async def aclose(self) -> None:
+        """Let go of connections to webhooks."""
+        await self._api.admission.aclose()
+
+
+def refusal_reply(error: ApiError) -> Reply:
+    """A Status as an answer."""
+    headers = {"Retry-After": str(int(error.retry_after_seconds))} if error.retry_after_seconds else {}
+    reply = json_reply(error.code, error.status)
+    return Reply(reply.status, reply.body, headers=headers)

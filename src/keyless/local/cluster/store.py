@@ -39,7 +39,7 @@ BucketKey = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Where an object lives. ``namespace`` is empty for resources of the cluster scope; ``group`` for the core group."""
+    """Where an object lives. ``namespace`` is empty at the cluster scope, ``group`` in the core group."""
 
     cluster: str
     group: str
@@ -215,7 +215,8 @@ class Store:
             )
             if change.type == "DELETED":
                 execute(
-                    "DELETE FROM cluster_current WHERE cluster=? AND api_group=? AND resource=? AND namespace=? AND name=?",
+                    "DELETE FROM cluster_current"
+                    " WHERE cluster=? AND api_group=? AND resource=? AND namespace=? AND name=?",
                     place,
                 )
             else:
@@ -235,7 +236,8 @@ class Store:
 
     def _load(self) -> int:
         rows = self._database.execute(
-            "SELECT cluster, api_group, resource, namespace, name, rv, value FROM cluster_current ORDER BY 1, 2, 3, 4, 5"
+            "SELECT cluster, api_group, resource, namespace, name, rv, value FROM cluster_current"
+            " ORDER BY 1, 2, 3, 4, 5"
         )
         for cluster, group, resource, namespace, name, rv, value in rows:
             key = Key(cluster, group, resource, namespace, name)

@@ -1,0 +1,181 @@
+"""watch: the changes of a collection as JSON lines, in batches, with bookmarks.
+
+Each watch subscribes to its collection, wakes once for all changes of a loop turn and sends them as one chunk. One
+that falls too far behind is ended with Expired: the client lists again, as it would against etcd.
+Spec: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from keyless.local.cluster.api import Api
+from keyless.local.cluster.messages import Reply, Request
+from keyless.local.cluster.objects import Target
+from keyless.local.cluster.presenting import View, view
+from keyless.local.cluster.reading import Filter, select, too_new, wanted
+from keyless.local.cluster.status import ApiError, bad_request, expired, invalid
+from keyless.local.cluster.store import Change, Entry
+
+BOOKMARK_SECONDS = 60.0
+MAX_BEHIND = 5000
+_INITIAL_END = {"k8s.io/initial-events-end": "true"}
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Turns changes into lines of the stream, in the caller's form."""
+
+    view: View
+    keep: Filter
+    columns_sent: bool = False
+
+    def change(self, change: Change) -> bytes:
+        """The line for a change, or nothing when the caller does not see it."""
+        new, old = change.entry, change.old
+        sees_new = change.type != "DELETED" and self.keep(new.object)
+        saw_old = self.keep(old.object) if old else change.type != "ADDED" and self.keep(new.object)
+        if sees_new:
+            return self.line("MODIFIED" if saw_old and change.type == "MODIFIED" else "ADDED", new.object, new.data)
+        if saw_old or (old is None and change.type == "MODIFIED"):
+            return self._gone(change)
+        return b""
+
+    def _gone(self, change: Change) -> bytes:
+        if change.type == "DELETED":
+            return self.line("DELETED", change.entry.object, change.entry.data)
+        # It left the selection: the caller gets the state it knew, with the version of the change.
+        last = (change.old or change.entry).object
+        metadata = {**last["metadata"], "resourceVersion": str(change.entry.rv)}
+        return self.line("DELETED", {**last, "metadata": metadata}, None)
+
+    def line(self, kind: str, obj: dict[str, Any], data: bytes | None) -> bytes:
+        """One event."""
+        return b'{"type":"' + kind.encode() + b'","object":' + self._object(obj, data) + b"}\n"
+
+    def _object(self, obj: dict[str, Any], data: bytes | None) -> bytes:
+        if self.view.form != "table":
+            return self.view.one(obj, data)
+        body = self.view.table([obj], {"resourceVersion": obj["metadata"]["resourceVersion"]})
+        if self.columns_sent:
+            body = {**body, "columnDefinitions": None}
+        self.columns_sent = True
+        return orjson.dumps(body)
+
+    def bookmark(self, version: int, annotations: dict[str, str] | None = None) -> bytes:
+        """A bookmark: no object changed, but the caller may resume from here."""
+        served = self.view.served
+        metadata: dict[str, Any] = {"resourceVersion": str(version), "creationTimestamp": None}
+        if annotations:
+            metadata["annotations"] = annotations
+        body: dict[str, Any] = {"kind": served.kind, "apiVersion": served.api_version, "metadata": metadata}
+        if self.view.form == "metadata":
+            body |= {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+        if self.view.form == "table":
+            body |= {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": None, "rows": []}
+        return orjson.dumps({"type": "BOOKMARK", "object": body}) + b"\n"
+
+
+def error_line(error: ApiError) -> bytes:
+    """An error inside the stream."""
+    return orjson.dumps({"type": "ERROR", "object": error.status}) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the query of a watch asks for."""
+
+    version: int
+    initial: bool
+    initial_end: bool
+    bookmarks: bool
+    seconds: float
+
+
+def _asked(request: Request) -> _Asked:
+    text = request.params.get("resourceVersion", "") or "0"
+    seconds = request.params.get("timeoutSeconds", "") or "0"
+    if not text.isdigit() or not seconds.isdigit():
+        raise bad_request(f'strconv.ParseUint: parsing "{text if seconds.isdigit() else seconds}": invalid syntax')
+    listed = request.flag("sendInitialEvents")
+    match = request.params.get("resourceVersionMatch", "")
+    if listed and match != "NotOlderThan":
+        message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        cause = {"reason": "FieldValueForbidden", "message": message, "field": "resourceVersionMatch"}
+        raise invalid("meta.k8s.io", "ListOptions", "", [cause])
+    bookmarks = request.flag("allowWatchBookmarks")
+    # Kubernetes ends watches after 30 to 60 minutes; the spread keeps clients from coming back all at once.
+    limit = float(seconds) or 1800 * (1 + random.random())  # noqa: S311 - no secret
+    return _Asked(int(text), listed or text == "0", listed and bookmarks, bookmarks, limit)
+
+
+def watch(api: Api, request: Request, target: Target) -> Reply:
+    """Open a watch; errors that are known at once are answered as such, later ones arrive in the stream."""
+    lines = _Lines(view(request, target.served, api.now), wanted(request, target))
+    asked = _asked(request)
+    current = api.store.resource_version
+    if asked.version > current:
+        raise too_new(asked.version, current)
+    first: list[Entry] = select(api, target, lines.keep) if asked.initial else []
+    start = current if asked.initial else asked.version
+    return Reply(200, stream=_stream(api, target, lines, asked, (start, first)), media_type="application/json")
+
+
+async def _stream(
+    api: Api, target: Target, lines: _Lines, asked: _Asked, begin: tuple[int, list[Entry]]
+) -> AsyncIterator[bytes]:
+    start, first = begin
+    pending: deque[Change] = deque()
+    ready = asyncio.Event()
+
+    def on_change(change: Change) -> None:
+        pending.append(change)
+        ready.set()
+
+    unsubscribe = api.store.subscribe(on_change, bucket=target.key.bucket)
+    try:
+        missed = api.store.since(target.key.bucket, start)
+        if missed is None:
+            yield error_line(expired(f"too old resource version: {start} ({api.store.resource_version})"))
+            return
+        head = [lines.line("ADDED", entry.object, entry.data) for entry in first]
+        if asked.initial_end:
+            head.append(lines.bookmark(start, _INITIAL_END))
+        # An empty first chunk still sends the head: clients wait for it.
+        yield b"".join([*head, *map(lines.change, missed)])
+        async for chunk in _follow(pending, ready, lines, asked, lambda: api.store.resource_version):
+            yield chunk
+    finally:
+        unsubscribe()
+
+
+async def _follow(
+    pending: deque[Change], ready: asyncio.Event, lines: _Lines, asked: _Asked, version: Callable[[], int]
+) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + asked.seconds
+    while (left := end - loop.time()) > 0:
+        try:
+            await asyncio.wait_for(ready.wait(), min(left, BOOKMARK_SECONDS))
+        except TimeoutError:
+            if asked.bookmarks and not pending:
+                yield lines.bookmark(version())
+            continue
+        ready.clear()
+        if len(pending) > MAX_BEHIND:
+            yield error_line(expired("the watch fell behind: list again"))
+            return
+        if chunk := b"".join(_drain(pending, lines)):
+            yield chunk
+
+
+def _drain(pending: deque[Change], lines: _Lines) -> Iterable[bytes]:
+    while pending:
+        yield lines.change(pending.popleft())
