@@ -143,7 +143,11 @@ class Types:
             if line.strip().startswith("//"):
                 markers += MARKER.findall(line)
                 continue
-            if match := FIELD.match(line):
+            match = FIELD.match(line)
+            if match and match[2].endswith("TypeMeta"):
+                # Never on the wire; in JSON also inside other objects (volumeClaimTemplates).
+                fields += [{"n": name, "i": 0, "t": "string", "o": True} for name in ("apiVersion", "kind")]
+            elif match:
                 if made := self._field(match, markers, package):
                     fields.append(made)
                 markers = []
@@ -154,7 +158,7 @@ class Types:
     ) -> dict[str, object] | None:
         tags = dict(re.findall(r'(\w+):"([^"]*)"', match[3]))
         name, *options = tags.get("json", "-").split(",")
-        if name == "-" or match[2].endswith(("TypeMeta", "ListMeta")):
+        if name == "-" or match[2].endswith("ListMeta"):
             return None
         number = int(tags["protobuf"].split(",")[1]) if "protobuf" in tags else 0
         keys = [value for marker, value in markers if marker == "listMapKey"]

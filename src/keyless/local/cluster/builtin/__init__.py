@@ -6,16 +6,12 @@ request body: ``unknown_fields`` (if field validation asks), ``normalize``, ``de
 
 from __future__ import annotations
 
+from keyless.local.cluster.builtin.defaults import default
 from keyless.local.cluster.builtin.kinds import KINDS, Kind, Subresource
 from keyless.local.cluster.builtin.normal import normalize, unknown_fields
 from keyless.local.cluster.faults import FieldError, Object
 
 __all__ = ["KINDS", "Kind", "Subresource", "default", "normalize", "unknown_fields", "validate"]
-
-
-def default(group: str, kind: str, obj: Object) -> Object:  # noqa: ARG001 - comes next
-    """The object with the defaults that an API server fills in (not: cluster IPs, names, uids)."""
-    return obj
 
 
 def validate(group: str, kind: str, obj: Object, old: Object | None = None) -> list[FieldError]:  # noqa: ARG001 - comes next

@@ -20,7 +20,7 @@ META = "meta/v1.ObjectMeta"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field; ``type`` is ``string``, ``[]X``, ``{}X``, ``@package.Struct`` or a special name (``Time``, ``Raw``)."""
+    """One field; ``type``: ``string``, ``[]X``, ``{}X``, ``@package.Struct`` or a special name (``Time``, ``Raw``)."""
 
     name: str
     number: int
@@ -85,7 +85,7 @@ def struct(name: str) -> Struct:
         if field.inline:
             fields.update(struct(field.type[1:]).fields)
     fields.update({field.name: field for field in own if not field.inline})
-    wire = {field.number: field for field in own}
+    wire = {field.number: field for field in own if field.number}
     return Struct(name, bool(entry.get("atomic")), fields, wire)
 
 
