@@ -2,9 +2,10 @@
 
     document = parse(text, "identity")                          # MalformedPolicy carries AWS's text
     policies = Policies(identity=(Named("inline policy billing", document),))
-    decision = evaluate(Request("s3:PutObject", "arn:aws:s3:::bucket/key", principal, {"aws:SourceIp": "10.0.0.1"}), policies)
+    request = Request("s3:PutObject", "arn:aws:s3:::bucket/key", principal, {"aws:SourceIp": "10.0.0.1"})
+    decision = evaluate(request, policies)
     decision.allowed, decision.outcome                          # Allowed | ExplicitDeny | ImplicitDeny | Unknown
-    decision.layer, decision.decided_by, decision.trace         # which kind of policy, which statement, all statements
+    decision.layer, decision.decided_by, decision.trace         # kind of policy, the statement, all statements
     explain(decision)                                           # lines for a person
     access_denied(decision)                                     # AWS's own sentence for the caller
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class MalformedPolicy(ValueError):  # noqa: N818 - AWS's own word, MalformedPolicyDocument
+class MalformedPolicy(ValueError):
     """Raised by :func:`keyless.policy.parse`; ``str(error)`` is AWS's text, code ``MalformedPolicyDocument``."""
 
     code = "MalformedPolicyDocument"

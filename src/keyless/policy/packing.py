@@ -1,9 +1,18 @@
-"""Subjects into trust policies under a quota (being written)."""
+"""Subjects into trust policies under IAM's quota (identity.md Q2): 2048 characters, or 8192 where it was raised.
+
+White space is free, so the text is readable and its size is counted as IAM counts. A subject that was placed never
+moves: a role's session would lose its rights between two writes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+DEFAULT_QUOTA = 2048
+LARGEST_QUOTA = 8192
+_AUDIENCE = "sts.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +26,64 @@ class Shard:
 
 def size(text: str) -> int:
     """Characters as IAM counts them: white space is free."""
-    raise NotImplementedError
+    return sum(1 for character in text if not character.isspace())
 
 
-def web_identity_trust(provider_arn: str, *, subjects: Sequence[str], audience: str = "sts.amazonaws.com") -> str:
+def web_identity_trust(provider_arn: str, *, subjects: Sequence[str], audience: str = _AUDIENCE) -> str:
     """The trust policy that admits exactly ``subjects`` (StringLike where one holds a wildcard)."""
-    raise NotImplementedError
+    host = provider_arn.partition(":oidc-provider/")[2]
+    wild = any("*" in subject or "?" in subject for subject in subjects)
+    wanted: str | list[str] = subjects[0] if len(subjects) == 1 else list(subjects)
+    equals: dict[str, object] = {f"{host}:aud": audience}
+    condition: dict[str, object] = {"StringEquals": equals}
+    if wild:
+        condition["StringLike"] = {f"{host}:sub": wanted}
+    else:
+        equals[f"{host}:sub"] = wanted
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider_arn},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": condition,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=1)
 
 
 def pack(
-    subjects: Sequence[str], provider_arn: str, *, quota: int = 2048, placed: Mapping[str, int] | None = None
+    subjects: Iterable[str],
+    provider_arn: str,
+    *,
+    quota: int = DEFAULT_QUOTA,
+    placed: Mapping[str, int] | None = None,
 ) -> tuple[Shard, ...]:
-    """Shard ``subjects`` over as few trust policies as fit ``quota``; a subject in ``placed`` keeps its shard."""
-    raise NotImplementedError
+    """Shard ``subjects`` over trust policies of at most ``quota``; a subject in ``placed`` keeps its shard.
+
+    Others go, in sorted order, to the first shard with room. A shard may be left empty by deletions: its document then
+    is the empty text, since IAM has no policy that admits nobody; the caller keeps or deletes that role. Raises
+    ``ValueError`` when one subject alone exceeds the quota, or when placed subjects do.
+    """
+    wanted = sorted(set(subjects))
+    fixed = {subject: place for subject, place in (placed or {}).items() if subject in set(wanted)}
+    shards: list[list[str]] = [[] for _ in range(max(fixed.values(), default=-1) + 1)]
+    for subject, place in sorted(fixed.items()):
+        shards[place].append(subject)
+    for subject in wanted:
+        if subject not in fixed:
+            room = next((shard for shard in shards if _fits([*shard, subject], provider_arn, quota)), None)
+            if room is None:
+                shards.append([subject])
+            else:
+                room.append(subject)
+    for shard in shards:
+        if shard and not _fits(shard, provider_arn, quota):
+            raise ValueError(f"{len(shard)} subjects starting with {shard[0]!r} do not fit {quota} characters")
+    return tuple(_shard(shard, provider_arn) for shard in shards)
+
+
+def _fits(subjects: Sequence[str], provider_arn: str, quota: int) -> bool:
+    return size(web_identity_trust(provider_arn, subjects=subjects)) <= quota
+
+
+def _shard(subjects: Sequence[str], provider_arn: str) -> Shard:
+    document = web_identity_trust(provider_arn, subjects=subjects) if subjects else ""
+    return Shard(tuple(subjects), document, size(document))

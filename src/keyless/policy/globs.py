@@ -1,0 +1,211 @@
+"""Patterns with ``*`` and ``?`` and policy variables, matched in bounded time.
+
+A pattern is cut at its stars into runs. The first run is anchored at the start, the last at the end, those between are
+searched leftmost: no backtracking, so a match costs at most pattern length × text length whatever the pattern. A run
+that holds ``?`` becomes a regular expression without repetition, which keeps that bound.
+
+Facts (identity.md rules 6, 12, 14): ``*`` spans everything, newline included; ``[`` is literal; ``?`` is one UTF-16
+unit; ``${key}``, ``${key, 'default'}``, ``${*}``, ``${?}``, ``${$}``; what a variable brings in is literal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+Match = Callable[[str], bool]
+Lookup = Callable[[str], "str | Multiple | None"]
+"""A context key (lower case) to its single value, ``None`` when absent, ``MULTIPLE`` when it is multi-valued."""
+
+
+class Multiple(Enum):
+    """The answer of a lookup for a multi-valued key, which never resolves, not even to its default (rule 14)."""
+
+    MULTIPLE = "multiple"
+
+
+MULTIPLE = Multiple.MULTIPLE
+
+
+class Wild(Enum):
+    """A wildcard in a parsed pattern."""
+
+    ANY = "*"
+    ONE = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """``${key, 'default'}``; ``key`` in lower case."""
+
+    key: str
+    default: str | None
+
+
+Part = str | Wild | Variable
+Parts = tuple[Part, ...]
+
+
+def read(text: str, *, wildcards: bool, variables: bool) -> Parts:
+    """Cut ``text`` into literals, wildcards and variables; an unclosed ``${`` is literal."""
+    parts: list[Part] = []
+    literal: list[str] = []
+    position = 0
+    while position < len(text):
+        part: Part = text[position]
+        end = text.find("}", position) if variables and text.startswith("${", position) else -1
+        if end >= 0:
+            part = _variable(text[position + 2 : end])
+            position = end
+        elif wildcards and part in ("*", "?"):
+            part = Wild(part)
+        if isinstance(part, str):
+            literal.append(part)
+        else:
+            parts += ["".join(literal), part] if literal else [part]
+            literal = []
+        position += 1
+    return (*parts, "".join(literal)) if literal else tuple(parts)
+
+
+def _variable(inner: str) -> Part:
+    if inner in ("*", "?", "$"):
+        return inner
+    key, comma, rest = inner.partition(",")
+    default = rest.strip()
+    quoted = len(default) >= 2 and default[0] == default[-1] == "'"
+    return Variable(key.strip().lower(), default[1:-1] if comma and quoted else None)
+
+
+def resolve(parts: Parts, lookup: Lookup) -> Parts | None:
+    """Put values in for variables; ``None`` when one has neither a single value nor a usable default."""
+    resolved: list[Part] = []
+    for part in parts:
+        if isinstance(part, Variable):
+            value = lookup(part.key)
+            if value is None:
+                value = part.default
+            if not isinstance(value, str):
+                return None
+            resolved.append(value)
+        else:
+            resolved.append(part)
+    return tuple(resolved)
+
+
+def has_variables(parts: Parts) -> bool:
+    """Whether the pattern depends on the request."""
+    return any(isinstance(part, Variable) for part in parts)
+
+
+def literal(parts: Parts) -> str | None:
+    """The text, when there is neither wildcard nor variable."""
+    return "".join(part for part in parts if isinstance(part, str)) if all(isinstance(p, str) for p in parts) else None
+
+
+def matcher(parts: Parts) -> Match:
+    """Compile parts without variables; the shapes that real policies are made of get the shortest code."""
+    exact = literal(parts)
+    if exact is not None:
+        return exact.__eq__
+    runs = _runs(parts)
+    if any(Wild.ONE in run for run in runs):
+        return _matcher_with_ones(runs)
+    texts = ["".join(str(part) for part in run) for run in runs]
+    head, middles, tail = texts[0], [text for text in texts[1:-1] if text], texts[-1]
+    if not middles and not tail:
+        return lambda text: text.startswith(head)
+    least = len(head) + len(tail)
+
+    def match(text: str) -> bool:
+        if len(text) < least or not text.startswith(head) or not text.endswith(tail):
+            return False
+        position, end = len(head), len(text) - len(tail)
+        for middle in middles:
+            found = text.find(middle, position, end)
+            if found < 0:
+                return False
+            position = found + len(middle)
+        return True
+
+    return match
+
+
+def _runs(parts: Parts) -> list[list[Part]]:
+    runs: list[list[Part]] = [[]]
+    for part in parts:
+        if part is Wild.ANY:
+            runs.append([])
+        else:
+            runs[-1].append(part)
+    return runs
+
+
+def _matcher_with_ones(runs: list[list[Part]]) -> Match:
+    patterns = [_expression(run) for run in runs]
+    lengths = [sum(1 if part is Wild.ONE else len(units(str(part))) for part in run) for run in runs]
+
+    def match(text: str) -> bool:
+        text = units(text)
+        if len(runs) == 1:
+            return patterns[0].fullmatch(text) is not None
+        end = len(text) - lengths[-1]
+        if end < lengths[0] or not patterns[0].match(text) or not patterns[-1].match(text, end):
+            return False
+        position = lengths[0]
+        for pattern in patterns[1:-1]:
+            found = pattern.search(text, position, end)
+            if not found:
+                return False
+            position = found.end()
+        return True
+
+    return match
+
+
+def _expression(run: list[Part]) -> re.Pattern[str]:
+    return re.compile("".join("." if part is Wild.ONE else re.escape(units(str(part))) for part in run), re.DOTALL)
+
+
+def units(text: str) -> str:
+    """``text`` with characters beyond U+FFFF as two surrogates: what ``?`` counts."""
+    if text.isascii() or max(text) <= "\uffff":
+        return text
+    data = text.encode("utf-16-le", "surrogatepass")
+    return "".join(chr(int.from_bytes(data[i : i + 2], "little")) for i in range(0, len(data), 2))
+
+
+def covers(wide: Parts, narrow: Parts) -> bool:
+    """True when everything that ``narrow`` matches, ``wide`` matches too (proven; False means not proven).
+
+    ``narrow`` is read as a text whose letters may be wildcards: its ``*`` only fits under a ``*`` of ``wide``.
+    """
+    pattern, text = _letters(wide), _letters(narrow)
+    p = t = 0
+    star, mark = -1, 0
+    while t < len(text):
+        if p < len(pattern) and pattern[p] is Wild.ANY:
+            star, mark = p, t
+            p += 1
+        elif p < len(pattern) and (pattern[p] == text[t] or (pattern[p] is Wild.ONE and _is_unit(text[t]))):
+            p += 1
+            t += 1
+        elif star >= 0:
+            mark += 1
+            p, t = star + 1, mark
+        else:
+            return False
+    return all(letter is Wild.ANY for letter in pattern[p:])
+
+
+def _is_unit(letter: Part) -> bool:
+    return isinstance(letter, str) and letter <= "\uffff"
+
+
+def _letters(parts: Parts) -> list[Part]:
+    letters: list[Part] = []
+    for part in parts:
+        letters += part if isinstance(part, str) else [part]
+    return letters

@@ -1,0 +1,71 @@
+"""The Principal and NotPrincipal elements (identity.md rules 3 and 7).
+
+What a match is worth differs: an entry for the account only delegates to that account's own policies; one for a role
+(or "*") grants, limited by boundary and session policies; one for the very user or session grants whatever those say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from keyless.policy.model import Principal
+
+
+class Grant(IntEnum):
+    """How much a matching statement grants by itself."""
+
+    NONE = 0
+    ACCOUNT = 1
+    ROLE = 2
+    DIRECT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalSet:
+    """The entries of one element. ``accounts`` holds ids; ``aws`` ARNs and unique ids; ``negated``: NotPrincipal."""
+
+    everyone: bool = False
+    accounts: frozenset[str] = frozenset()
+    aws: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    federated: frozenset[str] = frozenset()
+    canonical: frozenset[str] = frozenset()
+    negated: bool = False
+
+    def grant(self, principal: Principal, *, deny: bool, bounded: bool) -> Grant:
+        """What the element means for ``principal``; ``bounded``: it has a permissions boundary."""
+        if self.negated:
+            # A Deny with NotPrincipal always hits a principal with a boundary (rule 7).
+            return Grant.NONE if self._lists_all_of(principal) and not bounded else Grant.DIRECT
+        return max(self._named(principal), self._as_anyone(principal, deny=deny))
+
+    def _named(self, principal: Principal) -> Grant:
+        if principal.kind == "WebIdentity":
+            return Grant.DIRECT if principal.federated in self.federated else Grant.NONE
+        if principal.kind == "Service":
+            return Grant.DIRECT if principal.service in self.services else Grant.NONE
+        if principal.kind == "Root":
+            return Grant.DIRECT if principal.account in self.accounts else Grant.NONE
+        if principal.arn in self.aws or (principal.kind == "User" and principal.unique_id in self.aws):
+            return Grant.DIRECT
+        if principal.role_arn in self.aws or principal.unique_id.partition(":")[0] in self.aws:
+            return Grant.ROLE
+        return Grant.ACCOUNT if principal.account in self.accounts else Grant.NONE
+
+    def _as_anyone(self, principal: Principal, *, deny: bool) -> Grant:
+        """ "*" is everybody for a Deny; as an Allow it lets in no token of an identity provider (S9) and no service."""
+        if not self.everyone or (not deny and principal.kind in ("WebIdentity", "Service")):
+            return Grant.NONE
+        return Grant.ROLE
+
+    def _lists_all_of(self, principal: Principal) -> bool:
+        """To be spared by NotPrincipal the account, the role and the session must all be listed."""
+        if principal.kind == "WebIdentity":
+            return principal.federated in self.federated
+        if principal.kind == "Service":
+            return principal.service in self.services
+        names = {name for name in (principal.arn, principal.role_arn) if name}
+        if principal.kind == "Root":
+            names = set()
+        return principal.account in self.accounts and names <= self.aws

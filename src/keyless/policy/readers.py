@@ -1,0 +1,82 @@
+"""Texts as the values that condition operators compare; ``None`` for what cannot be read (identity.md rule 13)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?\Z", re.ASCII)
+_PREFIX = re.compile(r"\+?\d{1,6}\Z", re.ASCII)
+_EPOCH = re.compile(r"[+-]?\d{1,15}(\.\d{1,9})?\Z", re.ASCII)
+
+
+def number(text: str) -> Decimal | None:
+    """ "01", "+1", "1.0" and "1e0" are one; NaN and Infinity are no numbers."""
+    return Decimal(text) if _NUMBER.match(text) else None
+
+
+def moment(text: str) -> float | None:
+    """ISO 8601 (a date alone is its midnight, UTC where no offset is given) or epoch seconds."""
+    if _EPOCH.match(text) and not (len(text) == 4 or len(text) == 8):
+        return float(text)
+    try:
+        read = datetime.fromisoformat(f"{text}-01-01" if len(text) == 4 else text)
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return float(text) if _EPOCH.match(text) else None
+
+
+def truth(text: str) -> bool | None:
+    """ "true" or "false", in any case."""
+    return {"true": True, "false": False}.get(text.lower())
+
+
+def binary(text: str) -> bytes | None:
+    """Base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An address with its prefix: version, bits as a number, prefix length."""
+
+    version: int
+    bits: int
+    prefix: int
+
+    def holds(self, address: Network) -> bool:
+        """Whether ``address`` lies inside; host bits count for nothing, another family is never inside."""
+        if self.version != address.version or address.prefix < self.prefix:
+            return False
+        shift = (32 if self.version == 4 else 128) - self.prefix
+        return self.bits >> shift == address.bits >> shift
+
+
+def network(text: str) -> Network | None:
+    """ "10.0.0.1", "010.0.0.1/024", "::/0": leading zeros are decimal, /+24 is /24 (seen live)."""
+    address, slash, length = text.partition("/")
+    try:
+        read: IPv4Address | IPv6Address = ip_address(_without_leading_zeros(address))
+    except ValueError:
+        return None
+    width = read.max_prefixlen
+    if slash and not _PREFIX.match(length):
+        return None
+    prefix = int(length) if slash else width
+    return Network(read.version, int(read), prefix) if prefix <= width else None
+
+
+def _without_leading_zeros(address: str) -> str:
+    if ":" in address:
+        return address
+    return ".".join(
+        part.lstrip("0") or "0" if part.isascii() and part.isdigit() else part for part in address.split(".")
+    )
