@@ -1,0 +1,1 @@
+"""Volume claims: bound at once, to a folder that the node makes."""

@@ -1,0 +1,1 @@
+"""Deployments: revisions as ReplicaSets, and the way from one to the next."""

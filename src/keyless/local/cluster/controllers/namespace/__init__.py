@@ -1,0 +1,1 @@
+"""The end of namespaces: all content first."""
