@@ -1,0 +1,310 @@
+"""The one door of the cloud: every AWS service on one port, told apart by what clients sign and send.
+
+The order is AWS's: host and size, service, signature, operation, shape of the parameters, permission, the operation
+itself, and an audit line whatever happened. Nothing here knows what a service does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+from uuid import uuid4
+
+from keyless.api import KeylessError, Transient
+from keyless.local.cloud.audit import Audit, line_of, refused_line
+from keyless.local.cloud.authenticate import Authenticator, must_be_signed
+from keyless.local.cloud.authorise import Authoriser
+from keyless.local.cloud.call import Call, Target
+from keyless.local.cloud.database import Database
+from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.service import INSIDE, OPEN, Operation, Service
+from keyless.local.cloud.signatures import Signature, read_untrusted
+from keyless.local.cloud.wire.http import HttpRequest, HttpResponse
+from keyless.local.cloud.wire.read import Meant, form_fields, operation_meant, read_parameters
+from keyless.local.cloud.wire.validate import sentence, violations
+from keyless.local.cloud.wire.write import write_error, write_result
+from keyless.policy import Decision, access_denied
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_LOG = logging.getLogger(__name__)
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Realm:
+    """The account and region the gateway stands for, and its clock."""
+
+    account: str
+    region: str
+    now: Callable[[], float]
+
+
+class Gateway:
+    """A direct ASGI application."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        realm: Realm,
+        *,
+        database: Database,
+        authenticator: Authenticator,
+        authoriser: Authoriser,
+    ) -> None:
+        self._realm = realm
+        self._database = database
+        self._authenticator = authenticator
+        self._authoriser = authoriser
+        self._audit = Audit(database)
+        self._by_scope = {scope: service for service in services for scope in service.scopes}
+        self._by_target = {service.target_prefix: service for service in services if service.target_prefix}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        head = _head(scope)
+        if not loopback_host(head.header("host")):
+            await respond(send, HttpResponse(403, {"content-type": "text/plain"}, b"Host is not a loopback name\n"))
+            return
+        await respond(send, await self._answer(head, receive), head=head.method == "HEAD")
+
+    async def _answer(self, head: HttpRequest, receive: Receive) -> HttpResponse:
+        request_id = str(uuid4())
+        service: Service | None = None
+        try:
+            service = self._service_of_head(head)
+            body = await _read_body(receive, service.body_limit_bytes if service else 1 << 16)
+            request = HttpRequest(head.method, head.path, head.query, head.headers, body, head.source_ip)
+            service = service or self._service_of_form(request)
+            answer = await self._serve(service, request, request_id)
+        except AwsError as error:
+            answer = self._refused(service, head, error, request_id)
+        answer.headers.setdefault("x-amzn-requestid", request_id)
+        answer.headers.setdefault("x-amz-request-id", request_id)
+        return answer
+
+    # Which service -----------------------------------------------------------------------------------------------
+
+    def _service_of_head(self, head: HttpRequest) -> Service | None:
+        """The service that the signature or the headers name; None where the body must tell."""
+        signature = read_untrusted(head)
+        if isinstance(signature, Signature):
+            if signature.service in self._by_scope:
+                return self._by_scope[signature.service]
+            raise AwsError("InvalidAction", f"The service {signature.service} is not part of this cloud", status=400)
+        if prefix := head.header("x-amz-target").rpartition(".")[0]:
+            if prefix in self._by_target:
+                return self._by_target[prefix]
+            raise AwsError("UnknownOperationException", "", status=400)
+        if head.header("content-type").startswith(_FORM) or head.argument("Action"):
+            return None
+        return self._path_service(head)
+
+    def _path_service(self, head: HttpRequest) -> Service:
+        """Unsigned and without a target: EKS by its paths, else S3, where anonymous requests are lawful."""
+        eks, s3 = self._by_scope.get("eks"), self._by_scope.get("s3")
+        if eks and (s3 is None or head.path.startswith("/clusters/")):
+            return eks
+        if s3:
+            return s3
+        raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", status=403)
+
+    def _service_of_form(self, request: HttpRequest) -> Service:
+        version = dict(form_fields(request)).get("Version", "")
+        return self._by_scope["iam" if version == "2010-05-08" else "sts"]
+
+    # One call ----------------------------------------------------------------------------------------------------
+
+    async def _serve(self, service: Service, request: HttpRequest, request_id: str) -> HttpResponse:
+        model, now = service.model, self._realm.now()
+        proven = self._authenticator.authenticate(request, model.protocol, scopes=service.scopes, now=now)
+        meant = operation_meant(model, service.table, proven.request)
+        operation = service.table.get(meant.operation)
+        if operation is None or not operation.unsigned:
+            must_be_signed(proven.caller, model.protocol)
+        call = Call(
+            service=service.name,
+            prefix=service.iam_prefix,
+            operation=meant.operation,
+            params={},
+            caller=proven.caller,
+            account=self._realm.account,
+            region=_region(request) or self._realm.region,
+            request=proven.request,
+            request_id=request_id,
+            now=now,
+            decide=self._authoriser.decide,
+        )
+        call.denial = lambda decision, target: _denied(service, call, decision, target)
+        try:
+            answer = await self._run(service, operation, meant, call)
+        except AwsError as error:
+            return self._failed(service, call, error)
+        except Exception as error:  # noqa: BLE001 - whatever breaks inside, the peer gets AWS's word for it and we log it
+            return self._failed(service, call, _internal(model.protocol, error, call))
+        self._audit.write(line_of(call, code="Success", status=answer.status))
+        return answer
+
+    async def _run(self, service: Service, operation: Operation | None, meant: Meant, call: Call) -> HttpResponse:
+        if operation is None:
+            raise _not_here(service, meant)
+        call.params = read_parameters(service.model, meant, call.request)
+        if operation.validated:
+            found = violations(service.model.operation(operation.name).input_shape, call.params)
+            if found:
+                raise service.invalid(sentence(found))
+        if inspect.iscoroutinefunction(operation.run):
+            _authorise(operation, call)
+            result = await operation.run(call)
+        else:
+            with self._database.transaction():
+                _authorise(operation, call)
+                result = operation.run(call)
+        if operation.target is INSIDE and not call.decisions:
+            raise RuntimeError(f"{service.name} {operation.name} answered without asking for permission")
+        if isinstance(result, HttpResponse):
+            return result
+        assert result is None or isinstance(result, Mapping)
+        return write_result(
+            service.model, operation.name, result or {}, request_id=call.request_id, root=operation.root
+        )
+
+    # Refusals ----------------------------------------------------------------------------------------------------
+
+    def _failed(self, service: Service, call: Call, error: AwsError) -> HttpResponse:
+        status = error.status or service.model.status_of(error.code)
+        self._audit.write(line_of(call, code=error.code, status=status))
+        return write_error(
+            service.model.protocol,
+            error,
+            status=status,
+            request_id=call.request_id,
+            head=call.request.method == "HEAD",
+        )
+
+    def _refused(self, service: Service | None, head: HttpRequest, error: AwsError, request_id: str) -> HttpResponse:
+        protocol = service.model.protocol if service else "query"
+        status = error.status or (service.model.status_of(error.code) if service else 400)
+        line = refused_line(
+            service=service.name if service else "",
+            request_id=request_id,
+            now=self._realm.now(),
+            source_ip=head.source_ip,
+            code=error.code,
+            status=status,
+        )
+        self._audit.write(line)
+        return write_error(protocol, error, status=status, request_id=request_id, head=head.method == "HEAD")
+
+
+def _authorise(operation: Operation, call: Call) -> None:
+    if operation.target is INSIDE or operation.target is OPEN:
+        return
+    assert callable(operation.target)
+    found = operation.target(call)
+    for target in (found,) if isinstance(found, Target) else found:
+        call.authorise(target)
+
+
+def _denied(service: Service, call: Call, decision: Decision, target: Target) -> AwsError:
+    if service.denied:
+        return service.denied(call, target)
+    json = service.model.protocol in {"json", "rest-json"}
+    code = service.denied_code or ("AccessDeniedException" if json else "AccessDenied")
+    text = access_denied(decision, resource=target.label or None)
+    return AwsError(code, text, status=400 if service.model.protocol == "json" else 403)
+
+
+def _not_here(service: Service, meant: Meant) -> AwsError:
+    """AWS knows the operation and this cloud does not: say so, in the form AWS uses for one it does not know."""
+    text = f"{meant.operation} is not part of this cloud's {service.name}"
+    protocol = service.model.protocol
+    if protocol == "query":
+        return AwsError("InvalidAction", text, status=400)
+    if protocol == "rest-xml":
+        return AwsError("NotImplemented", text, status=501)
+    return AwsError("UnknownOperationException", text, status=400 if protocol == "json" else 404)
+
+
+def _internal(protocol: str, error: Exception, call: Call) -> AwsError:
+    if isinstance(error, Transient):
+        _LOG.warning("%s %s: %s", call.service, call.operation, error)
+        return AwsError("ServiceUnavailable", "The service is temporarily unavailable.", status=503)
+    _LOG.error(
+        "%s %s failed", call.service, call.operation, exc_info=error if not isinstance(error, KeylessError) else None
+    )
+    codes = {"rest-xml": "InternalError", "query": "InternalFailure"}
+    return AwsError(codes.get(protocol, "InternalServerException"), "An internal error occurred.", status=500)
+
+
+def _region(request: HttpRequest) -> str:
+    signature = read_untrusted(request)
+    return signature.region if isinstance(signature, Signature) else ""
+
+
+# HTTP ----------------------------------------------------------------------------------------------------------------
+
+
+def _head(scope: Scope) -> HttpRequest:
+    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    peer = scope.get("client")
+    return HttpRequest(
+        scope["method"],
+        path,
+        scope.get("query_string", b"").decode("latin-1"),
+        headers,
+        source_ip=peer[0] if peer else "127.0.0.1",
+    )
+
+
+_PORT = re.compile(r":\d{1,5}$")
+
+
+def loopback_host(host: str) -> bool:
+    """Whether a Host header names this machine: a page on the web that rebinds its name to 127.0.0.1 does not."""
+    name = _PORT.sub("", host).strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+async def _read_body(receive: Receive, limit_bytes: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise AwsError("RequestTimeout", "The connection was closed before the body arrived", status=400)
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > limit_bytes:
+            raise AwsError("RequestEntityTooLarge", f"The body is larger than {limit_bytes} bytes", status=413)
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+async def respond(send: Send, answer: HttpResponse, *, head: bool = False) -> None:
+    """Send ``answer``; with ``head`` its body is held back."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
+    whole = answer.body if isinstance(answer.body, bytes) else None
+    if whole is not None and "content-length" not in answer.headers:
+        headers.append((b"content-length", str(len(whole)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if not head and isinstance(answer.body, AsyncIterator):
+        async for piece in answer.body:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": whole or b"" if not head else b""})

@@ -1,0 +1,1 @@
+"""IAM: users, roles, policies and identity providers, and what decisions see of them."""

@@ -1,0 +1,100 @@
+"""What IAM checks before it writes: documents, tags, sizes. Quotas of identity.md Q2–Q3, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from keyless.local.cloud.authorise import compiled
+from keyless.local.cloud.errors import AwsError
+from keyless.policy import Kind, MalformedPolicy, size
+
+TRUST_SIZE = 2048
+MANAGED_SIZE = 6144
+INLINE_SIZE = {"role": 10240, "user": 2048}
+MANAGED_PER_HOLDER = 10
+VERSIONS = 5
+ACCESS_KEYS_PER_USER = 2
+TAGS = 50
+PROVIDERS = 100
+ROLES = 1000
+USERS = 5000
+POLICIES = 1500
+CLIENT_IDS = 100
+THUMBPRINTS = 5
+
+
+def missing(message: str) -> AwsError:
+    """NoSuchEntity."""
+    return AwsError("NoSuchEntity", message, status=404)
+
+
+def taken(message: str) -> AwsError:
+    """EntityAlreadyExists."""
+    return AwsError("EntityAlreadyExists", message, status=409)
+
+
+def in_use(message: str) -> AwsError:
+    """DeleteConflict."""
+    return AwsError("DeleteConflict", message, status=409)
+
+
+def beyond(message: str) -> AwsError:
+    """LimitExceeded."""
+    return AwsError("LimitExceeded", message, status=409)
+
+
+def document(text: str, kind: Kind) -> str:
+    """Return ``text`` when it is a valid policy; raises MalformedPolicyDocument with AWS's reason."""
+    try:
+        compiled(text, kind)
+    except MalformedPolicy as error:
+        raise AwsError("MalformedPolicyDocument", str(error), status=400) from None
+    return text
+
+
+def trust(text: str) -> str:
+    """A valid trust policy within its quota."""
+    document(text, "trust")
+    if size(text) > TRUST_SIZE:
+        raise beyond(f"Cannot exceed quota for ACLSizePerRole: {TRUST_SIZE}")
+    return text
+
+
+def managed(text: str) -> str:
+    """A valid managed policy within its quota."""
+    document(text, "identity")
+    if size(text) > MANAGED_SIZE:
+        raise beyond(f"Cannot exceed quota for PolicySize: {MANAGED_SIZE}")
+    return text
+
+
+def inline(text: str, others: Iterable[str], *, kind: str, name: str) -> str:
+    """A valid inline policy; all of a holder share one quota."""
+    document(text, "identity")
+    if size(text) + sum(size(other) for other in others) > INLINE_SIZE[kind]:
+        raise beyond(f"Maximum policy size of {INLINE_SIZE[kind]} bytes exceeded for {kind} {name}")
+    return text
+
+
+def tags(given: Iterable[Mapping[str, Any]], present: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The tags as a mapping, added to those ``present``; raises on duplicates, reserved keys and too many."""
+    found: dict[str, str] = {}
+    for tag in given:
+        key = tag["Key"]
+        if key.lower() in {other.lower() for other in found}:
+            raise AwsError(
+                "InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.", status=400
+            )
+        if key.lower().startswith("aws:"):
+            raise AwsError("InvalidInput", "Tag keys must not start with aws:", status=400)
+        found[key] = tag["Value"]
+    merged = {**(present or {}), **found}
+    if len(merged) > TAGS:
+        raise beyond(f"The number of tags has reached the maximum limit of {TAGS}.")
+    return merged
+
+
+def as_tags(tags_of: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as IAM lists them."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags_of.items())]

@@ -1,0 +1,161 @@
+"""IAM's operations on OpenID Connect providers.
+
+The URL is kept whole, with its port, and a token's ``iss`` must equal it; the ARN and the condition keys are host and
+path alone, as eksctl computes them. So two URLs that differ in the port have one ARN: the second is
+EntityAlreadyExists.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyless.local.cloud.authorise import resource_tag_keys, tag_keys
+from keyless.local.cloud.call import Call, Target
+from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.iam import checks, shapes
+from keyless.local.cloud.iam.directory import Directory
+from keyless.local.cloud.iam.model import OidcProvider
+from keyless.local.cloud.service import Operation, anything
+
+_LONGEST = 255
+_THUMBPRINT = re.compile(r"[0-9a-fA-F]{40}")
+_NO_THUMBPRINT = "0" * 40  # AWS fetches one when the caller names none; nothing here is decided by it
+
+
+class Providers:
+    """Create, read, change and delete identity providers."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def operations(self) -> tuple[Operation, ...]:
+        """The table of this part."""
+        return (
+            Operation("CreateOpenIDConnectProvider", self._create, self._new_provider),
+            Operation("GetOpenIDConnectProvider", self._get, self._target),
+            Operation("ListOpenIDConnectProviders", self._list, anything),
+            Operation("AddClientIDToOpenIDConnectProvider", self._add_client, self._target),
+            Operation("RemoveClientIDFromOpenIDConnectProvider", self._remove_client, self._target),
+            Operation("UpdateOpenIDConnectProviderThumbprint", self._update_thumbprints, self._target),
+            Operation("TagOpenIDConnectProvider", self._tag, self._target),
+            Operation("UntagOpenIDConnectProvider", self._untag, self._target),
+            Operation("ListOpenIDConnectProviderTags", self._list_tags, self._target),
+            Operation("DeleteOpenIDConnectProvider", self._delete, self._target),
+        )
+
+    def _target(self, call: Call) -> Target:
+        arn = call.params["OpenIDConnectProviderArn"]
+        found = self._directory.provider(arn)
+        return Target(arn, keys=resource_tag_keys(found.tags if found else {}))
+
+    def _new_provider(self, call: Call) -> Target:
+        tags = {tag["Key"]: tag["Value"] for tag in call.params.get("Tags", ())}
+        return Target(_arn(call, _url(call.params["Url"])), keys=tag_keys(tags))
+
+    def _find(self, call: Call) -> OidcProvider:
+        arn = call.params["OpenIDConnectProviderArn"]
+        found = self._directory.provider(arn)
+        if found is None:
+            raise checks.missing(f"OpenIDConnect Provider not found for arn {arn}")
+        return found
+
+    def _create(self, call: Call) -> dict[str, Any]:
+        url = _url(call.params["Url"])
+        arn = _arn(call, url)
+        if self._directory.provider(arn):
+            raise checks.taken(f"Provider with url {url} already exists.")
+        if self._directory.database.count("iam-provider") >= checks.PROVIDERS:
+            raise checks.beyond(f"Cannot exceed quota for OpenIdConnectProvidersPerAccount: {checks.PROVIDERS}")
+        provider = OidcProvider(
+            arn=arn,
+            url=url,
+            created_at=call.now,
+            client_ids=_client_ids(call.params.get("ClientIDList", ())),
+            thumbprints=_thumbprints(call.params.get("ThumbprintList") or (_NO_THUMBPRINT,)),
+            tags=checks.tags(call.params.get("Tags", ())),
+        )
+        self._directory.save_provider(provider)
+        return {"OpenIDConnectProviderArn": arn, "Tags": checks.as_tags(provider.tags)}
+
+    def _get(self, call: Call) -> dict[str, Any]:
+        provider = self._find(call)
+        return {
+            "Url": provider.url.removeprefix("https://"),
+            "ClientIDList": list(provider.client_ids),
+            "ThumbprintList": list(provider.thumbprints),
+            "CreateDate": provider.created_at,
+            "Tags": checks.as_tags(provider.tags),
+        }
+
+    def _list(self, _: Call) -> dict[str, Any]:
+        return {"OpenIDConnectProviderList": [{"Arn": provider.arn} for provider in self._directory.providers()]}
+
+    def _add_client(self, call: Call) -> None:
+        provider, added = self._find(call), call.params["ClientID"]
+        if added not in provider.client_ids:
+            self._directory.save_provider(replace(provider, client_ids=_client_ids((*provider.client_ids, added))))
+
+    def _remove_client(self, call: Call) -> None:
+        provider = self._find(call)
+        kept = tuple(one for one in provider.client_ids if one != call.params["ClientID"])
+        self._directory.save_provider(replace(provider, client_ids=kept))
+
+    def _update_thumbprints(self, call: Call) -> None:
+        found = _thumbprints(call.params["ThumbprintList"])
+        self._directory.save_provider(replace(self._find(call), thumbprints=found))
+
+    def _tag(self, call: Call) -> None:
+        provider = self._find(call)
+        self._directory.save_provider(replace(provider, tags=checks.tags(call.params["Tags"], provider.tags)))
+
+    def _untag(self, call: Call) -> None:
+        provider = self._find(call)
+        kept = {key: value for key, value in provider.tags.items() if key not in call.params["TagKeys"]}
+        self._directory.save_provider(replace(provider, tags=kept))
+
+    def _list_tags(self, call: Call) -> dict[str, Any]:
+        return shapes.page(call, "Tags", checks.as_tags(self._find(call).tags))
+
+    def _delete(self, call: Call) -> None:
+        """Deleting one that is not there succeeds, as on AWS."""
+        self._directory.remove("iam-provider", call.params["OpenIDConnectProviderArn"])
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidInput", message, status=400)
+
+
+def _url(url: str) -> str:
+    """The URL as kept: https, no query, no trailing slash lost or added."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme == "https" and parts.hostname and not parts.query and not parts.fragment
+        _ = parts.port
+    except ValueError:
+        valid = False
+    if not valid or "@" in url or len(url) > _LONGEST:
+        raise _invalid("Invalid Open ID Connect Provider URL")
+    return url
+
+
+def _arn(call: Call, url: str) -> str:
+    parts = urlsplit(url)
+    return call.arn(f"oidc-provider/{parts.hostname}{parts.path}", service="iam", region="")
+
+
+def _client_ids(given: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(given))
+    if len(found) > checks.CLIENT_IDS:
+        raise checks.beyond(f"Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {checks.CLIENT_IDS}")
+    return found
+
+
+def _thumbprints(given: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    if len(given) > checks.THUMBPRINTS:
+        raise _invalid("Thumbprint list must contain fewer than 5 entries.")
+    if not all(_THUMBPRINT.fullmatch(one) for one in given):
+        raise _invalid("Thumbprint must be 40 hexadecimal digits")
+    return tuple(one.lower() for one in given)

@@ -1,0 +1,64 @@
+"""Serve an ASGI application on loopback until closed. No TLS: the AWS endpoints of a Space are http on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+
+
+class Serving:
+    """A running server; ``url`` is where. Use as ``async with serve(app, port): …``."""
+
+    def __init__(self, app: Any, port: int, host: str = "127.0.0.1") -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((host, port))
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Serving:
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        await self._server.listening.wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        if self._task:
+            await self._task
+        self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and leaves signals to the process it is part of."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._serve(sockets)
+
+
+def serve(app: Any, port: int = 0) -> Serving:
+    """A server of ``app`` on ``port`` (0: any free one)."""
+    return Serving(app, port)

@@ -1,0 +1,58 @@
+"""A request and a response of HTTP as values, apart from any server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import unquote, unquote_plus
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """One request, its body read whole. Path and query are as sent (still percent-encoded); header names lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+    source_ip: str = "127.0.0.1"
+
+    def header(self, name: str, default: str = "") -> str:
+        """The value of header ``name`` (lower case); repeated ones are joined with a comma."""
+        return self.header_map.get(name, default)
+
+    @cached_property
+    def header_map(self) -> dict[str, str]:
+        """All headers, repeated ones joined with a comma."""
+        found: dict[str, str] = {}
+        for name, value in self.headers:
+            found[name] = f"{found[name]},{value}" if name in found else value
+        return found
+
+    @cached_property
+    def arguments(self) -> tuple[tuple[str, str], ...]:
+        """The query's pairs, decoded, in order."""
+        return tuple(
+            (unquote_plus(name), unquote_plus(value))
+            for name, _, value in (pair.partition("=") for pair in self.query.split("&") if pair)
+        )
+
+    def argument(self, name: str) -> str | None:
+        """The first value of the query argument ``name``."""
+        return next((value for key, value in self.arguments if key == name), None)
+
+
+@dataclass(slots=True)
+class HttpResponse:
+    """One response; ``body`` is bytes, or pieces where it is long."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | AsyncIterator[bytes] = b""
+
+
+def decoded(path: str) -> str:
+    """A path segment without its percent-encoding."""
+    return unquote(path)

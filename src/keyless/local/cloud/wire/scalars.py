@@ -1,0 +1,68 @@
+"""Single values between text and Python: timestamps, numbers, booleans, base64."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+
+from botocore.model import Shape
+
+from keyless.local.cloud.errors import AwsError
+
+_NUMBERS = {"integer": int, "long": int, "float": float, "double": float}
+
+
+def from_text(shape: Shape, text: str) -> Any:
+    """Read ``text`` (a form field, header, argument or XML text) as ``shape`` says."""
+    kind = shape.type_name
+    try:
+        if kind == "boolean":
+            return {"true": True, "false": False}[text.lower()]
+        if kind in _NUMBERS:
+            return _NUMBERS[kind](text)
+        if kind == "timestamp":
+            return timestamp_from_text(text)
+        if kind == "blob":
+            return base64.b64decode(text, validate=True)
+    except (ValueError, KeyError, OverflowError, binascii.Error):
+        raise AwsError("MalformedInput", f"A value of type {kind} was expected") from None
+    return text
+
+
+def timestamp_from_text(text: str) -> datetime:
+    """Read ISO 8601, RFC 822 or epoch seconds; raises ``ValueError``."""
+    if text[:1].isdigit() and "-" not in text:
+        return datetime.fromtimestamp(float(text), UTC)
+    if text[:1].isalpha():
+        return parsedate_to_datetime(text)
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def to_text(shape: Shape, value: Any, *, timestamps: str) -> str:
+    """Write ``value`` as text; ``timestamps`` is the format where the shape names none."""
+    kind = shape.type_name
+    if kind == "boolean":
+        return "true" if value else "false"
+    if kind == "timestamp":
+        return str(timestamp_to_wire(value, shape.serialization.get("timestampFormat", timestamps)))
+    if kind == "blob":
+        return base64.b64encode(value).decode()
+    return str(value)
+
+
+def timestamp_to_wire(value: datetime | float, form: str) -> str | int | float:
+    """Write a time (aware datetime or epoch seconds) as ``iso8601``, ``rfc822`` or ``unixTimestamp``."""
+    moment = value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
+    moment = moment.astimezone(UTC)
+    if form == "unixTimestamp":
+        seconds = round(moment.timestamp(), 3)
+        return int(seconds) if seconds == int(seconds) else seconds
+    if form == "rfc822":
+        return format_datetime(moment, usegmt=True)
+    if moment.microsecond:
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

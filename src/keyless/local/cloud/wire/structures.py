@@ -1,0 +1,283 @@
+"""Structured values between the wire and Python: JSON, XML and the query protocol's dotted names."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape, quoteattr
+
+from botocore.model import Shape
+
+from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.wire.scalars import from_text, timestamp_from_text, timestamp_to_wire, to_text
+
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_DEEPEST = 64
+
+
+def _malformed(subject: str) -> AwsError:
+    return AwsError("SerializationException", f"{subject} has an unexpected type", status=400)
+
+
+# JSON ---------------------------------------------------------------------------------------------------------------
+
+
+def from_json(shape: Shape, value: Any, depth: int = 0) -> Any:
+    """Read a decoded JSON ``value`` as ``shape``; members that the model does not know are dropped, as AWS does."""
+    if depth > _DEEPEST:
+        raise _malformed(shape.name)
+    kind = shape.type_name
+    if kind == "structure":
+        return _structure_from_json(shape, value, depth)
+    if kind == "list":
+        if not isinstance(value, list):
+            raise _malformed(shape.name)
+        return [from_json(shape.member, item, depth + 1) for item in value if item is not None]
+    if kind == "map":
+        if not isinstance(value, dict):
+            raise _malformed(shape.name)
+        return {key: from_json(shape.value, item, depth + 1) for key, item in value.items() if item is not None}
+    return _scalar_from_json(shape, value)
+
+
+def _structure_from_json(shape: Shape, value: Any, depth: int) -> Any:
+    if getattr(shape, "is_document_type", False):
+        return value
+    if not isinstance(value, dict):
+        raise _malformed(shape.name)
+    found = {}
+    for name, member in shape.members.items():
+        item = value.get(member.serialization.get("name", name))
+        if item is not None:
+            found[name] = from_json(member, item, depth + 1)
+    return found
+
+
+def _scalar_from_json(shape: Shape, value: Any) -> Any:
+    kind = shape.type_name
+    try:
+        if kind == "timestamp":
+            return timestamp_from_text(value) if isinstance(value, str) else datetime.fromtimestamp(value, UTC)
+        if kind == "blob":
+            return base64.b64decode(value, validate=True)
+        if kind in {"float", "double"} and not isinstance(value, bool):
+            return float(value)
+    except (ValueError, TypeError, OverflowError, OSError, binascii.Error):
+        raise _malformed(shape.name) from None
+    wanted = {"integer": int, "long": int, "boolean": bool}.get(kind, str)
+    if type(value) is not wanted:
+        raise _malformed(shape.name)
+    return value
+
+
+def to_json(shape: Shape, value: Any) -> Any:
+    """Write ``value`` as plain JSON values."""
+    kind = shape.type_name
+    if kind == "structure" and isinstance(value, Mapping) and not getattr(shape, "is_document_type", False):
+        return {
+            member.serialization.get("name", name): to_json(member, value[name])
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        }
+    if kind == "list":
+        return [to_json(shape.member, item) for item in value]
+    if kind == "map":
+        return {key: to_json(shape.value, item) for key, item in value.items()}
+    if kind == "timestamp":
+        return timestamp_to_wire(value, shape.serialization.get("timestampFormat", "unixTimestamp"))
+    if kind == "blob":
+        return base64.b64encode(value).decode()
+    return value
+
+
+# The query protocol -------------------------------------------------------------------------------------------------
+
+
+def tree_of(fields: list[tuple[str, str]]) -> dict[str, Any]:
+    """Turn ``A.member.1.B=x`` into nested dicts; a node's own text is under the empty name."""
+    root: dict[str, Any] = {}
+    for name, value in fields:
+        parts = name.split(".")
+        if len(parts) > _DEEPEST:
+            raise AwsError("MalformedInput", "A parameter name is nested too deeply")
+        node = root
+        for part in parts:
+            node = node.setdefault(part, {})
+        node[""] = value
+    return root
+
+
+def from_tree(shape: Shape, node: dict[str, Any]) -> Any:
+    """Read a node of :func:`tree_of` as ``shape``."""
+    kind = shape.type_name
+    if kind == "structure":
+        found = {name: (member, _items(node, name, member)) for name, member in shape.members.items()}
+        return {name: from_tree(member, inner) for name, (member, inner) in found.items() if inner is not None}
+    if kind == "list":
+        return [from_tree(shape.member, item) for item in _numbered(node)]
+    if kind == "map":
+        key = shape.key.serialization.get("name", "key")
+        value = shape.value.serialization.get("name", "value")
+        entries = _numbered(node)
+        return {from_tree(shape.key, e.get(key, {})): from_tree(shape.value, e.get(value, {})) for e in entries}
+    return from_text(shape, node.get("", ""))
+
+
+def _items(node: dict[str, Any], name: str, shape: Shape) -> dict[str, Any] | None:
+    """The node of member ``name``, without the ``member`` or ``entry`` level of a list or map that is not flattened."""
+    wire = shape.serialization.get("name", name)
+    many = shape.type_name
+    if many in {"list", "map"} and shape.serialization.get("flattened"):
+        own = shape.member.serialization.get("name", wire) if many == "list" else wire
+        return node.get(own, node.get(wire))
+    found: dict[str, Any] | None = node.get(wire)
+    if found is None or many not in {"list", "map"}:
+        return found
+    inner: dict[str, Any] = found.get(
+        shape.member.serialization.get("name", "member") if many == "list" else "entry", {}
+    )
+    return inner
+
+
+def _numbered(node: dict[str, Any]) -> list[dict[str, Any]]:
+    return [node[key] for key in sorted((k for k in node if k.isdecimal()), key=int)]
+
+
+# XML ----------------------------------------------------------------------------------------------------------------
+
+
+def parse_xml_untrusted(body: bytes) -> ElementTree.Element:
+    """Parse a peer's XML; a document type (hence entities and their bombs) and encodings but UTF-8 are refused."""
+    try:
+        text = body.decode("utf-8")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text or "\x00" in text:
+            raise ValueError
+        return ElementTree.fromstring(text)  # noqa: S314 - no document type, so no entities to expand or fetch
+    except (ValueError, ElementTree.ParseError):
+        raise AwsError(
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+            status=400,
+        ) from None
+
+
+def from_xml(shape: Shape, element: ElementTree.Element, depth: int = 0) -> Any:
+    """Read ``element`` as ``shape``."""
+    if depth > _DEEPEST:
+        raise AwsError("MalformedXML", "The XML is nested too deeply", status=400)
+    kind = shape.type_name
+    if kind == "structure":
+        return _structure_from_xml(shape, element, depth)
+    if kind == "list":
+        return [from_xml(shape.member, child, depth + 1) for child in element]
+    if kind == "map":
+        return _map_from_xml(shape, list(element), depth)
+    return from_text(shape, element.text or "")
+
+
+def _structure_from_xml(shape: Shape, element: ElementTree.Element, depth: int) -> dict[str, Any]:
+    children: dict[str, list[ElementTree.Element]] = {}
+    for child in element:
+        children.setdefault(_local(child.tag), []).append(child)
+    attributes = {_local(name): value for name, value in element.attrib.items()}
+    found: dict[str, Any] = {}
+    for name, member in shape.members.items():
+        wire = member.serialization.get("name", name)
+        if member.serialization.get("xmlAttribute"):
+            if (attribute := attributes.get(wire.split(":")[-1])) is not None:
+                found[name] = from_text(member, attribute)
+        elif member.serialization.get("flattened") and member.type_name in {"list", "map"}:
+            own = member.member.serialization.get("name", wire) if member.type_name == "list" else wire
+            if items := children.get(own) or children.get(wire):
+                many = member.type_name == "list"
+                found[name] = (
+                    [from_xml(member.member, i, depth + 1) for i in items]
+                    if many
+                    else _map_from_xml(member, items, depth)
+                )
+        elif wire in children:
+            found[name] = from_xml(member, children[wire][0], depth + 1)
+    return found
+
+
+def _map_from_xml(shape: Shape, entries: list[ElementTree.Element], depth: int) -> dict[str, Any]:
+    key, value = shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
+    found: dict[str, Any] = {}
+    for entry in entries:
+        parts = {_local(child.tag): child for child in entry}
+        if key in parts and value in parts:
+            found[parts[key].text or ""] = from_xml(shape.value, parts[value], depth + 1)
+    return found
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def to_xml(shape: Shape, value: Any, name: str) -> Iterator[str]:
+    """Write ``value`` as the pieces of element ``name``."""
+    kind = shape.type_name
+    if kind == "structure":
+        yield f"<{name}{_attributes(shape, value)}>"
+        yield from members_to_xml(shape, value)
+        yield f"</{name}>"
+    elif kind == "list":
+        flat = shape.serialization.get("flattened")
+        inner = shape.member.serialization.get("name", name if flat else "member")
+        pieces = (piece for item in value for piece in to_xml(shape.member, item, inner))
+        yield from pieces if flat else (f"<{name}>", *pieces, f"</{name}>")
+    elif kind == "map":
+        yield from _map_to_xml(shape, value, name)
+    else:
+        yield f"<{name}>{xml_text(to_text(shape, value, timestamps='iso8601'))}</{name}>"
+
+
+def members_to_xml(shape: Shape, value: Mapping[str, Any]) -> Iterator[str]:
+    """Write the members of a structure that belong into the body."""
+    for member_name, member in shape.members.items():
+        item = value.get(member_name)
+        if item is None or member.serialization.get("location") or member.serialization.get("xmlAttribute"):
+            continue
+        yield from to_xml(member, item, member.serialization.get("name", member_name))
+
+
+def _map_to_xml(shape: Shape, value: Mapping[str, Any], name: str) -> Iterator[str]:
+    flat = shape.serialization.get("flattened")
+    key_name = shape.key.serialization.get("name", "key")
+    value_name = shape.value.serialization.get("name", "value")
+    entry = name if flat else "entry"
+    if not flat:
+        yield f"<{name}>"
+    for key, item in value.items():
+        yield f"<{entry}><{key_name}>{xml_text(key)}</{key_name}>"
+        yield from to_xml(shape.value, item, value_name)
+        yield f"</{entry}>"
+    if not flat:
+        yield f"</{name}>"
+
+
+def _attributes(shape: Shape, value: Mapping[str, Any]) -> str:
+    text = namespace_attribute(shape)
+    for name, member in shape.members.items():
+        if member.serialization.get("xmlAttribute") and value.get(name) is not None:
+            text += f" {member.serialization.get('name', name)}={quoteattr(str(value[name]))}"
+    return text
+
+
+def namespace_attribute(shape: Shape) -> str:
+    """The ``xmlns`` attribute that the model gives to ``shape``, or nothing."""
+    namespace = shape.serialization.get("xmlNamespace")
+    if not namespace:
+        return ""
+    prefix = f":{namespace['prefix']}" if namespace.get("prefix") else ""
+    return f" xmlns{prefix}={quoteattr(namespace['uri'])}"
+
+
+def xml_text(text: str) -> str:
+    """Escape ``text``; characters that XML cannot hold become U+FFFD."""
+    return escape(_NOT_XML.sub("�", text), {"\r": "&#13;"})

@@ -1,0 +1,92 @@
+"""Check parameters against the model's constraints and say what is wrong in AWS's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from botocore.model import Shape
+
+
+def violations(shape: Shape | None, params: Mapping[str, Any]) -> list[str]:
+    """All violations, each as AWS's sentence; empty when everything fits."""
+    return list(_structure(shape, params, "")) if shape is not None else []
+
+
+def sentence(found: list[str]) -> str:
+    """AWS's message for some violations."""
+    many = "s" if len(found) > 1 else ""
+    return f"{len(found)} validation error{many} detected: " + "; ".join(found)
+
+
+def _structure(shape: Shape, value: Mapping[str, Any], path: str) -> Iterator[str]:
+    for name in shape.required_members:
+        if value.get(name) is None:
+            yield f"Value null at '{_at(path, name)}' failed to satisfy constraint: Member must not be null"
+    for name, member in shape.members.items():
+        if value.get(name) is not None:
+            yield from _value(member, value[name], _at(path, name))
+
+
+def _at(path: str, name: str) -> str:
+    lowered = name[:1].lower() + name[1:]
+    return f"{path}.{lowered}" if path else lowered
+
+
+def _value(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    kind = shape.type_name
+    if fault := _fault(shape, value):
+        shown = "" if shape.metadata.get("sensitive") or kind == "blob" else f" '{_shown(value)}'"
+        yield f"Value{shown} at '{path}' failed to satisfy constraint: {fault}"
+    elif kind == "structure" and isinstance(value, dict):
+        yield from _structure(shape, value, path)
+    elif kind == "list":
+        for index, item in enumerate(value, 1):
+            yield from _value(shape.member, item, f"{path}.{index}.member")
+    elif kind == "map":
+        for key, item in value.items():
+            yield from _value(shape.key, key, f"{path}.{key}")
+            yield from _value(shape.value, item, f"{path}.{key}.member")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return str(value)
+
+
+def _fault(shape: Shape, value: Any) -> str | None:
+    kind, limits = shape.type_name, shape.metadata
+    if kind in {"integer", "long", "float", "double"}:
+        return _out_of_range(value, limits, "value")
+    measured = kind in {"string", "list", "map", "blob"} and hasattr(value, "__len__")
+    if measured and (fault := _out_of_range(len(value), limits, "length")):
+        return fault
+    if kind == "string":
+        if limits.get("enum") and value not in limits["enum"]:
+            return f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
+        pattern = limits.get("pattern")
+        compiled = _compiled(pattern) if pattern else None
+        if compiled and not compiled.fullmatch(value):
+            return f"Member must satisfy regular expression pattern: {pattern}"
+    return None
+
+
+def _out_of_range(number: float, limits: Mapping[str, Any], what: str) -> str | None:
+    verb = "have value" if what == "value" else "have length"
+    if limits.get("min") is not None and number < limits["min"]:
+        return f"Member must {verb} greater than or equal to {limits['min']}"
+    if limits.get("max") is not None and number > limits["max"]:
+        return f"Member must {verb} less than or equal to {limits['max']}"
+    return None
+
+
+@lru_cache(maxsize=512)
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    """The pattern, or None where it is of Java's dialect and Python cannot say it (``\\p{L}``)."""
+    try:
+        return re.compile(pattern, re.DOTALL)
+    except re.error:
+        return None

@@ -1,0 +1,252 @@
+"""A cloud in memory, and botocore clients that reach its gateway without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sqlite3
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+import botocore.auth
+import botocore.session
+import orjson
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from keyless.kube.errors import NotFound
+from keyless.local.cloud import Cloud, CloudSettings
+
+T = TypeVar("T")
+SERVER = "https://127.0.0.1:6443"
+ISSUER = f"{SERVER}/clusters/keyless"
+PROVIDER = "127.0.0.1/clusters/keyless"
+ACCOUNT = "111122223333"
+START = 1_790_000_000.0
+
+
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Loop:
+    """An event loop in a thread: blocking clients on one side, the asynchronous gateway on the other."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result(timeout=20)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@dataclass
+class FakeKube:
+    """The few requests that the cloud sends to Kubernetes; objects by (plural, namespace, name)."""
+
+    objects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    reviews: dict[str, dict[str, Any]] = field(default_factory=dict)
+    broken: bool = False
+
+    async def get(self, res: Any, name: str, namespace: str | None = None) -> dict[str, Any]:
+        self._fail()
+        try:
+            return self.objects[res.plural, namespace or "", name]
+        except KeyError:
+            raise _not_found(name) from None
+
+    async def apply(self, res: Any, obj: dict[str, Any], namespace: str | None = None, **_: Any) -> dict[str, Any]:
+        self._fail()
+        place = namespace or obj["metadata"].get("namespace", "")
+        self.objects[res.plural, place, obj["metadata"]["name"]] = obj
+        return obj
+
+    async def delete(self, res: Any, name: str, namespace: str | None = None, **_: Any) -> None:
+        self._fail()
+        if self.objects.pop((res.plural, namespace or "", name), None) is None:
+            raise _not_found(name)
+
+    async def request(self, method: str, path: str, *, body: Any = None, params: Any = None) -> Any:
+        self._fail()
+        assert (method, path) == ("POST", "/apis/authentication.k8s.io/v1/tokenreviews")
+        status = self.reviews.get(body["spec"]["token"], {"authenticated": False, "error": "invalid bearer token"})
+        return {**body, "status": status}
+
+    def _fail(self) -> None:
+        if self.broken:
+            raise ConnectionError("no API server")
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound({"kind": "Status", "code": 404, "reason": "NotFound", "message": f"{name} not found"})
+
+
+async def ask(
+    app: Any, method: str, path: str, *, query: str = "", headers: dict[str, str] | None = None, body: bytes = b""
+) -> tuple[int, dict[str, str], bytes]:
+    """One request to an ASGI application."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    named = {"host": "127.0.0.1:4566", **{name.lower(): value for name, value in (headers or {}).items()}}
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+        "client": ("127.0.0.1", 50000),
+    }
+    await app(scope, receive, send)
+    answer = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], answer, b"".join(message.get("body", b"") for message in sent[1:])
+
+
+class _Wire:
+    """Takes botocore's prepared requests to the gateway; registered as ``before-send``."""
+
+    def __init__(self, loop: Loop, app: Any, extra: dict[str, str]) -> None:
+        self._loop = loop
+        self._app = app
+        self._extra = extra
+
+    def __call__(self, request: Any, **_: Any) -> AWSResponse:
+        url = urlsplit(request.url)
+        headers = {
+            name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
+        }
+        headers["host"] = url.netloc
+        body = request.body or b""
+        content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else body.read()
+        asked = ask(self._app, request.method, url.path or "/", query=url.query, headers=headers, body=content)
+        status, named, answer = self._loop.run(asked)
+        return AWSResponse(request.url, status, _Headers(named), _Raw(answer))
+
+
+class _Headers(dict[str, str]):
+    """Headers are looked up without regard to case."""
+
+    def __init__(self, given: dict[str, str]) -> None:
+        super().__init__({name.lower(): value for name, value in given.items()})
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key.lower(), default)
+
+    def __getitem__(self, key: str) -> str:
+        return super().__getitem__(key.lower())
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(str(key).lower())
+
+
+class _Raw(io.BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+    def release_conn(self) -> None:
+        pass
+
+
+class World:
+    """One cloud, its clock, and clients for it."""
+
+    def __init__(self, *, delay_seconds: float = 0.0, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.kube = FakeKube()
+        self.loop = Loop()
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        # botocore has no other door for the time that it signs with.
+        self._signing_time = patch.object(botocore.auth, "get_current_datetime", self._datetime)
+        self._signing_time.start()
+        self.cloud = self._start(delay_seconds)
+
+    def _datetime(self, remove_tzinfo: bool = True) -> datetime:
+        moment = datetime.fromtimestamp(self.clock(), UTC)
+        return moment.replace(tzinfo=None) if remove_tzinfo else moment
+
+    def _start(self, delay_seconds: float) -> Cloud:
+        settings = CloudSettings(
+            database=self.connection,
+            kubernetes=self.kube,
+            server_url=SERVER,
+            ca_pem="",
+            propagation_delay_seconds=delay_seconds,
+            now=self.clock,
+        )
+        return Cloud(settings)
+
+    def restart(self, delay_seconds: float = 0.0) -> None:
+        """The same state, a new process."""
+        self.cloud = self._start(delay_seconds)
+
+    def close(self) -> None:
+        self._signing_time.stop()
+        self.loop.run(self.cloud.aclose())
+        self.loop.close()
+        self.connection.close()
+
+    def aws(self, service: str, credentials: Any = None, *, region: str = "us-west-2", **config: Any) -> Any:
+        """A botocore client; ``credentials`` as STS answers them, default the administrator's, False for none."""
+        return client_for(self, service, credentials, region=region, **config)
+
+    def audit(self) -> list[dict[str, Any]]:
+        """The audit lines so far."""
+        rows = self.connection.execute("SELECT line FROM cloud_audit ORDER BY number").fetchall()
+        return [orjson.loads(row[0]) for row in rows]
+
+
+_SESSION = botocore.session.Session()
+
+
+def client_for(world: World, service: str, credentials: Any, *, region: str, **config: Any) -> Any:
+    admin = world.cloud.admin_credentials()
+    keys: dict[str, Any] = {
+        "aws_access_key_id": admin.access_key_id,
+        "aws_secret_access_key": admin.secret_access_key,
+    }
+    if credentials:
+        keys = {
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials.get("SessionToken"),
+        }
+    made = _SESSION.create_client(
+        service,
+        region_name=region,
+        endpoint_url="http://127.0.0.1:4566",
+        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, **config),
+        **keys,
+    )
+    made.meta.events.register("before-send", _Wire(world.loop, world.cloud.app, {}))
+    if credentials is False:
+        made.meta.events.register("choose-signer", lambda **_: UNSIGNED)
+    return made
