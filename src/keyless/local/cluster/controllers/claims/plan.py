@@ -1,7 +1,7 @@
 """Decide a claim's volume. Pure.
 
-The volume is named ``pvc-<uid of the claim>``; the node keeps a folder of that name in its own state and removes it when the
-volume goes. The path in the volume names that folder, as a host path would, and is resolved by the node alone.
+The volume is named ``pvc-<uid of the claim>``; the node keeps a folder of that name in its own state and removes it
+when the volume goes. The path in the volume names that folder, as a host path would, and is resolved by the node alone.
 """
 
 from __future__ import annotations

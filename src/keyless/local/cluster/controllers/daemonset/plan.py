@@ -49,7 +49,8 @@ def plan(daemon_set: KubeObject, pods: Sequence[KubeObject], nodes: Sequence[Kub
             continue
         delete += [pod for pod in here if not is_active(pod) and not is_leaving(pod)]
         delete += sorted(alive, key=lambda pod: pod["metadata"]["creationTimestamp"])[1:]
-        if not here:
+        # The real controller asks no readiness; but a node that is not ready could start nothing here.
+        if not here and is_true(node, "Ready"):
             create.append(_pod(daemon_set, node["metadata"]["name"]))
     delete += [pod for gone in placed.values() for pod in gone if not is_leaving(pod)]
     if not create and not delete:
@@ -83,15 +84,13 @@ def status(
 
 
 def fits(daemon_set: KubeObject, node: KubeObject) -> bool:
-    """Whether the node is ready and its labels and taints let the pod in."""
+    """Whether the node's labels and taints let the pod in. Pods that are there stay when a node turns unready."""
     spec = daemon_set["spec"]["template"]["spec"]
     labels = node["metadata"].get("labels") or {}
     chosen = all(labels.get(key) == value for key, value in (spec.get("nodeSelector") or {}).items())
     named = spec.get("nodeName") in {None, "", node["metadata"]["name"]}
     taints = [t for t in (node.get("spec") or {}).get("taints") or () if t["effect"] in {"NoSchedule", "NoExecute"}]
-    # Pods that are there already stay when a node turns unready; the real controller asks no readiness at all,
-    # but a node that never was ready cannot start anything here.
-    return chosen and named and all(_tolerates(spec, taint) for taint in taints) and is_true(node, "Ready")
+    return chosen and named and all(_tolerates(spec, taint) for taint in taints)
 
 
 def node_of(pod: KubeObject) -> str:

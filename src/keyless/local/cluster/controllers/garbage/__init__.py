@@ -1,0 +1,1 @@
+"""Garbage collection: what has owners goes with the last of them."""

@@ -1,0 +1,1 @@
+"""LogicalCluster: name in; server, CA and Ready out."""
