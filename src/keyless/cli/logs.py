@@ -1,10 +1,10 @@
-"""Structured logs: one JSON object a line on stdout, ours and those of the libraries alike."""
+"""Structured logs: one JSON object a line, ours and those of the libraries alike."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -12,8 +12,8 @@ import structlog
 QUIET = ("httpx", "httpcore", "botocore", "urllib3", "uvicorn.access", "asyncio")
 
 
-def configure(component: str, level: str) -> None:
-    """Send every log record of this process to stdout as JSON."""
+def configure(component: str, level: str, stream: TextIO | None = None) -> None:
+    """Send every log record of this process to ``stream`` (stdout) as JSON."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     shared: list[Any] = [
         structlog.stdlib.add_logger_name,
@@ -31,7 +31,7 @@ def configure(component: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -40,8 +40,8 @@ def migrate(connection: sqlite3.Connection, part: str, steps: Sequence[str]) -> 
             f"the state's part {part!r}: expected version {len(steps)} or older, found {version}; it was written by a "
             "newer keyless: use that one, or choose another folder with --state"
         )
-    if not part.replace("_", "").isalnum():
-        raise Permanent(f"part name {part!r}: expected letters, digits and underscores")
+    if not part.replace("_", "").replace("-", "").isalnum():
+        raise Permanent(f"part name {part!r}: expected letters, digits, _ and -")
     for number, step in enumerate(steps[version:], start=version + 1):
         _run_step(connection, part, number, step)
 

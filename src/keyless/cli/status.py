@@ -1,0 +1,66 @@
+"""``keyless status``: what runs in the state folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from keyless.api import KeylessError
+from keyless.cli import exits
+from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def status(state: StateOption = None, output: OutputOption = "text") -> None:
+    """Show what runs, where and since when. Exit code 1 when nothing does."""
+    from keyless.local.boot.running import read_running
+
+    as_json = require_output(output)
+    folder = state_folder(state)
+    running = read_running(folder)
+    if running is None:
+        shown: dict[str, Any] = {"running": False, "state": str(folder)}
+        print(json.dumps(shown) if as_json else f"no local Space runs in {folder}; start one with: keyless up")
+        raise typer.Exit(exits.DID_NOT_HOLD)
+    pods = asyncio.run(_pods(folder)) if running.ready else []
+    if as_json:
+        print(json.dumps({"running": True, **asdict(running), "pods": pods}, indent=2))
+        return
+    print(f"process {running.pid}, since {running.started_at}, {'ready' if running.ready else 'starting'}")
+    print(f"state   {running.state}")
+    for name, url in running.endpoints.items():
+        print(f"{name:<11} {url}")
+    for pod in pods:
+        ready = "ready" if pod["ready"] else "not ready"
+        print(f"pod {pod['namespace']}/{pod['name']}: {pod['phase']}, {ready}, {pod['restarts']} restarts")
+
+
+async def _pods(folder: Path) -> list[dict[str, Any]]:
+    """The pods, or none where the API does not answer: the rest of the status still holds."""
+    from keyless.kube import connect, is_true
+    from keyless.kube.resources import PODS
+
+    try:
+        async with connect({"KUBECONFIG": str(folder / "kubeconfig")}) as kube:
+            page = await kube.list(PODS)
+    except KeylessError:
+        return []
+    return [
+        {
+            "namespace": pod["metadata"]["namespace"],
+            "name": pod["metadata"]["name"],
+            "phase": (pod.get("status") or {}).get("phase", "Pending"),
+            "ready": is_true(pod, "Ready"),
+            "restarts": sum(
+                int(c.get("restartCount", 0)) for c in (pod.get("status") or {}).get("containerStatuses") or ()
+            ),
+        }
+        for pod in page.items
+    ]
