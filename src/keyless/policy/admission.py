@@ -167,7 +167,8 @@ def _covers_principals(wide: PrincipalSet | None, narrow: PrincipalSet | None) -
     if narrow.everyone and not wide.everyone:
         return False
     return (
-        narrow.accounts <= wide.accounts
+        # "*" grants more than an account's entry, but less than the entry of one user or session (rule 3).
+        (wide.everyone or narrow.accounts <= wide.accounts)
         and narrow.aws <= wide.aws
         and narrow.services <= wide.services
         and narrow.federated <= wide.federated

@@ -6,7 +6,7 @@ A bare ``*`` matches everything, also the "*" that stands for actions without a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyless.policy.globs import Lookup, Match, Parts, Wild, covers, has_variables, literal, matcher, read, resolve
 
@@ -19,7 +19,7 @@ class ArnPattern:
 
     text: str
     segments: tuple[Parts, ...]
-    match: Match | None
+    match: Match | None = field(repr=False, compare=False)
 
     def matches(self, arn: str, lookup: Lookup) -> bool:
         """Whether ``arn`` fits, with variables taken from the request."""

@@ -192,11 +192,11 @@ def _principal_set(value: object, kind: Kind, *, negated: bool) -> PrincipalSet:
             names[key].add(entry)
     aws = names["AWS"]
     roots = {entry for entry in aws if entry.endswith(":root")}
-    accounts = {entry.split(":")[4] for entry in roots} | {entry for entry in aws if _ACCOUNT.match(entry)}
+    ids = {entry for entry in aws if _ACCOUNT.match(entry)}
     return PrincipalSet(
         everyone="*" in aws,
-        accounts=frozenset(accounts),
-        aws=frozenset(aws - roots),
+        accounts=frozenset(ids | {entry.split(":")[4] for entry in roots}),
+        aws=frozenset(aws - roots - ids - {"*"}),
         services=frozenset(names["Service"]),
         federated=frozenset(names["Federated"]),
         canonical=frozenset(names["CanonicalUser"]),

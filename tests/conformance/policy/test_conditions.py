@@ -1,0 +1,39 @@
+"""The condition matrix: identity.md §2.2 rules 8–14, every case as an Allow and as a Deny.
+
+``conditions.json``: per entry the rule and why, an operator, what the policy expects, and cases of (actual value, does
+it hold). ``null`` is an absent key, a list a multi-valued one. Rules tagged live in identity.md were seen at AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unit.policy.asking import under
+
+ENTRIES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "conditions.json").read_text("utf-8"))
+KEY = "aws:RequestTag/Value"
+CASES = [
+    pytest.param(entry, actual, holds, id=f"rule {entry['rule']}: {entry['why']}: {entry['operator']} {actual!r}")
+    for entry in ENTRIES
+    for actual, holds in entry["cases"]
+]
+
+
+@pytest.mark.parametrize(("entry", "actual", "holds"), CASES)
+def test_a_condition_holds_as_at_aws(entry: dict[str, Any], actual: Any, holds: bool) -> None:
+    context = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in entry.get("context", {}).items()
+    }
+    if actual is not None:
+        context["AWS:requesttag/VALUE"] = tuple(actual) if isinstance(actual, list) else actual
+    condition = {entry["operator"]: {KEY: entry["expected"]}}
+    assert under(condition, context, version=entry.get("version", "2012-10-17")) is holds
+
+
+def test_the_matrix_is_as_large_as_it_should_be() -> None:
+    assert len(CASES) >= 120
+    assert {entry["rule"] for entry in ENTRIES} == {8, 9, 10, 11, 12, 13, 14}
