@@ -95,10 +95,10 @@ class App:
 
 def is_local(host: str, server_host: str) -> bool:
     """Whether a Host header names this machine's loopback (or the name in the server's own URL)."""
-    name = urlsplit(f"//{host}").hostname or ""
-    if name in {"localhost", server_host} and name:
-        return True
     try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name in {"localhost", server_host} and name and "@" not in host:
+            return True
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False

@@ -295,6 +295,8 @@ def _known_fields(
 def _defaulted(obj: Object, target: Target) -> Object:
     if target.served.custom:
         return target.served.custom.schema.default(obj)
+    if target.subresource == "finalize":
+        return obj  # the default of a namespace's finalizers is what this call takes away
     return builtin.default(target.served.group, target.served.kind, obj)
 
 
