@@ -17,6 +17,25 @@ class Reason(StrEnum):
 
     # control planes
     CROSSPLANE_NOT_MANAGED = "CrossplaneNotManaged"
+    VALUES_INVALID = "ValuesInvalid"
+    GROUP_NOT_LABELLED = "GroupNotLabelled"
+    HOST_NAMESPACE_TAKEN = "HostNamespaceTaken"
+    API_TAKEN = "ApiTaken"
+    ATTACHED_SECRET_MISSING = "AttachedSecretMissing"
+    CONNECTION_SECRET_REFUSED = "ConnectionSecretRefused"
+    DEFINITION_OWNED_ELSEWHERE = "DefinitionOwnedElsewhere"
+    BILLING_NOT_CONFIGURED = "BillingNotConfigured"
+    USAGE_NOT_FLUSHED = "UsageNotFlushed"
+    COMPONENTS_AVAILABLE = "ComponentsAvailable"
+    COMPONENTS_UNAVAILABLE = "ComponentsUnavailable"
+    IDENTITY_INJECTED = "IdentityInjected"
+    DELETION_TIMED_OUT = "DeletionTimedOut"
+    # Crossplane's own words for the conditions Ready and Synced.
+    AVAILABLE = "Available"
+    CREATING = "Creating"
+    DELETING = "Deleting"
+    RECONCILE_SUCCESS = "ReconcileSuccess"
+    RECONCILE_ERROR = "ReconcileError"
 
     # billing
     BILLING_PERIOD_INCOMPLETE = "BillingPeriodIncomplete"

@@ -1,0 +1,111 @@
+"""Carry out steps. Each may find that it was done already, or that its object is gone: both are fine."""
+
+from __future__ import annotations
+
+from keyless.kube import AlreadyExists, Kube, KubeObject, NotFound, record
+from keyless.kube.model import Propagation
+from keyless.kube.resources import CONTROLPLANES
+from keyless.space.control_planes import tenant, tokens
+from keyless.space.control_planes.model import (
+    Apply,
+    Claim,
+    Create,
+    DropCondition,
+    Facts,
+    IssueToken,
+    Label,
+    Remove,
+    Served,
+    SetFinalizers,
+    Side,
+    Step,
+    Tell,
+)
+from keyless.space.control_planes.tokens import Issued
+from keyless.space.items import FIELD_MANAGER
+
+
+class Hands:
+    """The two API servers that steps act on; ``inside`` is None while the control plane's own is not served."""
+
+    def __init__(self, host: Kube, inside: Kube | None, served: Served | None) -> None:
+        self._host = host
+        self._inside = inside
+        self._served = served
+
+    async def apply(self, step: Step, facts: Facts) -> None:
+        """Do one step."""
+        match step:
+            case SetFinalizers(finalizers):
+                await self._patch_control_plane(facts, {"finalizers": list(finalizers)})
+            case Claim(control_plane_id, host_namespace):
+                claimed = {"controlPlaneID": control_plane_id, "hostNamespace": host_namespace}
+                await self._replace_status(facts, {**facts.status, **claimed})
+            case DropCondition(kind):
+                kept = [each for each in facts.status.get("conditions") or () if each["type"] != kind]
+                await self._replace_status(facts, {**facts.status, "conditions": kept})
+            case Tell(reason, message):
+                await record(
+                    self._host,
+                    facts.control_plane,
+                    type="Warning",
+                    reason=reason,
+                    message=message,
+                    component=FIELD_MANAGER,
+                )
+            case IssueToken():
+                await self._issue(step, facts)
+            case _:
+                await self._object(step)
+
+    async def _object(self, step: Create | Label | Apply | Remove) -> None:
+        match step:
+            case Create(item):
+                try:
+                    await self._host.create(item.resource, item.object)
+                except AlreadyExists:
+                    return  # whose it is, the next look tells
+            case Label(key, labels, resource_version):
+                patch: KubeObject = {"metadata": {"labels": dict(labels), "resourceVersion": resource_version}}
+                await self._host.patch(key.resource, key.name, patch, key.namespace or None)
+            case Apply(item, side):
+                await self._side(side).apply(item.resource, item.object, field_manager=FIELD_MANAGER)
+            case Remove(key, side, with_dependents):
+                how: Propagation = "Foreground" if with_dependents else "Background"
+                try:
+                    await self._side(side).delete(key.resource, key.name, key.namespace or None, propagation=how)
+                except NotFound:
+                    return
+
+    async def _issue(self, step: IssueToken, facts: Facts) -> None:
+        assert self._inside is not None
+        assert self._served is not None
+        assert facts.tenant is not None
+        account = facts.tenant[tenant.account_key(step.service_account)]
+        status = await self._inside.token(
+            step.service_account,
+            tenant.SYSTEM_NAMESPACE,
+            audiences=(),
+            expiration_seconds=tokens.LIFETIME_SECONDS,
+        )
+        issued = Issued(status.token, account["metadata"]["uid"], facts.now, status.expires_at)
+        written = tokens.secret_item(step.secret, self._served, issued, owners=step.owners, kubeconfig=step.kubeconfig)
+        await self._host.apply(written.resource, written.object, field_manager=FIELD_MANAGER)
+
+    async def _patch_control_plane(self, facts: Facts, metadata: KubeObject) -> None:
+        known = facts.control_plane["metadata"]
+        patch: KubeObject = {"metadata": {**metadata, "resourceVersion": known["resourceVersion"]}}
+        try:
+            await self._host.patch(CONTROLPLANES, known["name"], patch, known["namespace"])
+        except NotFound:
+            return
+
+    async def _replace_status(self, facts: Facts, status: KubeObject) -> None:
+        """A whole status with the version it was read in: of two operators one wins, the other reads again."""
+        await self._host.replace(CONTROLPLANES, {**facts.control_plane, "status": status}, subresource="status")
+
+    def _side(self, side: Side) -> Kube:
+        if side == "host":
+            return self._host
+        assert self._inside is not None
+        return self._inside

@@ -1,0 +1,139 @@
+"""What the operator says about a control plane, as conditions. Pure.
+
+One writer per condition: the components write their own (``BillingStored``, ``SharedSecretsRead``), these are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from keyless.api import Reason, Refusal
+from keyless.kube import KubeObject, condition_of, set_condition
+from keyless.space.components import Component
+from keyless.space.control_planes.model import Facts, Finding
+from keyless.space.control_planes.workloads import Intent, promises_role
+from keyless.space.values import Values
+
+TYPES = (
+    "Ready",
+    "Synced",
+    "ComponentsAvailable",
+    "IdentityInjected",
+    "BillingConfigured",
+    "UsageFlushed",
+    "CrossplaneManaged",
+)
+"""Every condition that the operator may write; it takes its own back when there is nothing to say."""
+IDENTITY_VARIABLES = ("AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+
+
+def not_managed(facts: Facts) -> tuple[Finding, ...]:
+    """Fields that are accepted for the sake of existing manifests and not acted upon."""
+    ignored = [f"spec.{name}" for name in ("crossplane", "class") if facts.spec.get(name)]
+    if not ignored:
+        return ()
+    message = f"{' and '.join(ignored)} accepted and not acted upon: no Crossplane is installed in control planes"
+    return (Finding("CrossplaneManaged", False, Reason.CROSSPLANE_NOT_MANAGED, message),)
+
+
+def of_workloads(facts: Facts, intent: Intent) -> tuple[Finding, ...]:
+    """Values, components and their identity."""
+    said = [*_values(facts), *_identity(facts, intent.wanted)]
+    if intent.wanted:
+        said.append(_available(facts, intent.wanted))
+    return tuple(said)
+
+
+def conditions(status: KubeObject, told: Iterable[Finding], *, generation: int, now: datetime) -> list[KubeObject]:
+    """Our conditions as they are written: the findings, and Synced where nothing speaks against it."""
+    mine = [each for each in status.get("conditions") or () if each.get("type") in TYPES]
+    findings = {finding.type: finding for finding in told}
+    findings.setdefault("Synced", Finding("Synced", True, Reason.RECONCILE_SUCCESS))
+    written: list[KubeObject] = []
+    for finding in findings.values():
+        old = condition_of(mine, finding.type)
+        written += set_condition(
+            [old] if old else [],
+            finding.type,
+            finding.status,
+            finding.reason,
+            finding.message,
+            now=now,
+            observed_generation=generation,
+        )
+    return sorted(written, key=lambda each: TYPES.index(each["type"]))
+
+
+def message_of(told: Iterable[Finding]) -> str:
+    """The sentence for ``kubectl get ctp``: what is wrong first."""
+    return next((finding.message for finding in told if not finding.status and finding.message), "")
+
+
+def pod_has_identity(pod: KubeObject) -> bool:
+    """Whether the webhook gave the pod a way to its role."""
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    return any(
+        variable.get("name") in IDENTITY_VARIABLES
+        for container in containers
+        for variable in container.get("env") or ()
+    )
+
+
+def _values(facts: Facts) -> list[Finding]:
+    if isinstance(facts.values, Refusal):
+        return [Finding("Synced", False, facts.values.reason, facts.values.detail)]
+    return _billing(facts.values)
+
+
+def _billing(values: Values) -> list[Finding]:
+    if not values.billing.enabled or not values.billing.missing:
+        return []
+    flags = " ".join(f"--set {name}=…" for name in values.billing.missing)
+    message = f"billing is enabled without {' and '.join(values.billing.missing)}: vector is not started; add {flags}"
+    return [Finding("BillingConfigured", False, Reason.BILLING_NOT_CONFIGURED, message)]
+
+
+def _available(facts: Facts, wanted: tuple[Component, ...]) -> Finding:
+    missing = [each.name for each in wanted if not _runs(facts.host.get(each.deployment.key))]
+    if not missing:
+        return Finding("ComponentsAvailable", True, Reason.COMPONENTS_AVAILABLE)
+    namespace = wanted[0].deployment.key.namespace
+    message = f"{', '.join(missing)}: no ready pod yet; `kubectl get pods -n {namespace}` shows why"
+    return Finding("ComponentsAvailable", False, Reason.COMPONENTS_UNAVAILABLE, message)
+
+
+def _runs(deployment: KubeObject | None) -> bool:
+    return bool(deployment and (deployment.get("status") or {}).get("availableReplicas"))
+
+
+def _identity(facts: Facts, wanted: tuple[Component, ...]) -> list[Finding]:
+    """Of service accounts that name a role: do their pods have it?"""
+    promising = [each for each in wanted if _promises(facts, each)]
+    bare = [told for each in promising if (told := _bare(facts, each))]
+    if not promising:
+        return []
+    if not bare:
+        return [Finding("IdentityInjected", True, Reason.IDENTITY_INJECTED)]
+    return [Finding("IdentityInjected", False, Reason.IDENTITY_NOT_INJECTED, "; ".join(bare))]
+
+
+def _promises(facts: Facts, component: Component) -> bool:
+    account = facts.host.get(component.service_account)
+    return account is not None and promises_role(account)
+
+
+def _bare(facts: Facts, component: Component) -> str:
+    account = component.service_account.name
+    namespace = component.service_account.namespace
+    pods = [pod for pod in facts.pods.get(component.name, ()) if not pod["metadata"].get("deletionTimestamp")]
+    bare = [pod["metadata"]["name"] for pod in pods if not pod_has_identity(pod)]
+    if bare:
+        return (
+            f"pod {bare[0]} runs without the role that service account {account} names: it is older than the "
+            f"annotation or the webhook did not answer; "
+            f"`kubectl rollout restart deployment {component.name} -n {namespace}`"
+        )
+    if facts.injected.get(component.name) is False:
+        return f"a dry run of {component.name}'s pod came back without the role that service account {account} names"
+    return ""

@@ -1,0 +1,139 @@
+"""Read everything that a plan wants to know. Reads only; a dry run stores nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from uuid import uuid4
+
+from keyless.kube import Kube, KubeObject, Name, NotFound, Resource
+from keyless.kube.resources import CONTROLPLANES, NAMESPACES, PODS, SECRETS
+from keyless.space import components
+from keyless.space.components import Component
+from keyless.space.control_planes import findings, tenant
+from keyless.space.control_planes.api import api_of, attached_key
+from keyless.space.control_planes.model import Facts, Served, logical_cluster_key
+from keyless.space.control_planes.ports import ReadValues
+from keyless.space.control_planes.tenants import Tenants
+from keyless.space.control_planes.workloads import intent_of, promises_role
+from keyless.space.items import CONTROL_PLANE_LABEL, Key
+from keyless.space.place import Place
+from keyless.space.values import Values
+
+STORAGECLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+class Gatherer:
+    """Reads the host and, once it is served, the inside of a control plane."""
+
+    def __init__(self, host: Kube, tenants: Tenants, read_values: ReadValues) -> None:
+        self._host = host
+        self._tenants = tenants
+        self._read_values = read_values
+
+    async def gather(self, name: Name, now: datetime, waited_seconds: Mapping[str, float]) -> Facts | None:
+        """The facts, or None where the control plane is gone."""
+        try:
+            control_plane = await self._host.get(CONTROLPLANES, name.name, name.namespace)
+            group = await self._host.get(NAMESPACES, name.namespace)
+        except NotFound:
+            return None
+        values = self._read_values()
+        facts = Facts(control_plane, group, values, now, str(uuid4()), waited_seconds=waited_seconds)
+        place = facts.place
+        if place is None:
+            return facts
+        facts = replace(facts, host=await _existing(self._host, _host_keys(control_plane, place)))
+        facts = replace(facts, pods=await self._pods(place))
+        if control_plane["metadata"].get("deletionTimestamp"):
+            return facts
+        facts = replace(facts, default_storage_class=await self._default_storage_class(facts, place))
+        return await self._inside(name, facts, place)
+
+    async def _inside(self, name: Name, facts: Facts, place: Place) -> Facts:
+        served = api_of(facts)
+        if not isinstance(served, Served):
+            return facts
+        opened = await self._tenants.at(name, served)
+        if not opened.kinds.complete:
+            return facts
+        keys = [each.key for each in (tenant.namespace(), *tenant.definitions())]
+        for identity in (*components.NAMES, tenant.CONNECTION):
+            keys += [each.key for each in tenant.identity(identity, ())]
+        facts = replace(facts, tenant=await _existing(opened.kube, keys), managed=opened.kinds.kinds())
+        tried = {
+            component.name: await self._is_injected(component)
+            for component in intent_of(facts, place).wanted
+            if _must_be_tried(facts, component)
+        }
+        return replace(facts, injected=tried)
+
+    async def _pods(self, place: Place) -> dict[str, tuple[KubeObject, ...]]:
+        try:
+            page = await self._host.list(
+                PODS, place.host_namespace, labels={CONTROL_PLANE_LABEL: place.control_plane_id}
+            )
+        except NotFound:
+            return {}
+        found: dict[str, tuple[KubeObject, ...]] = {}
+        for pod in page.items:
+            component = pod["metadata"]["labels"].get("app.kubernetes.io/name", "")
+            found[component] = (*found.get(component, ()), pod)
+        return found
+
+    async def _default_storage_class(self, facts: Facts, place: Place) -> bool:
+        asked = isinstance(facts.values, Values) and facts.values.billing.enabled
+        if not asked or components.volume_key(place) in facts.host:
+            return False
+        try:
+            classes = (await self._host.list(STORAGECLASSES)).items
+        except NotFound:
+            return False
+        return any((each["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true" for each in classes)
+
+    async def _is_injected(self, component: Component) -> bool:
+        deployment = component.deployment.object
+        pod = {
+            "metadata": {
+                "generateName": f"{component.name}-",
+                "namespace": deployment["metadata"]["namespace"],
+                "labels": deployment["spec"]["template"]["metadata"]["labels"],
+            },
+            "spec": deployment["spec"]["template"]["spec"],
+        }
+        return findings.pod_has_identity(await self._host.create(PODS, pod, dry_run=True))
+
+
+def _must_be_tried(facts: Facts, component: Component) -> bool:
+    account = facts.host.get(component.service_account)
+    begins = component.deployment.key not in facts.host and component.kubeconfig in facts.host
+    return begins and account is not None and promises_role(account)
+
+
+def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
+    keys = [Key(NAMESPACES, place.host_namespace), logical_cluster_key(place), components.volume_key(place)]
+    for name in components.NAMES:
+        keys += [components.deployment_key(name, place), *components.remains(name, place)]
+    if attached := attached_key(control_plane):
+        keys.append(attached)
+    if wish := (control_plane.get("spec") or {}).get("writeConnectionSecretToRef"):
+        keys.append(Key(SECRETS, wish["name"], place.group))
+    return keys
+
+
+async def _existing(kube: Kube, keys: Iterable[Key]) -> dict[Key, KubeObject]:
+    wanted = list(dict.fromkeys(keys))
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_get(kube, key)) for key in wanted]
+    answers = zip(wanted, (task.result() for task in tasks), strict=True)
+    return {key: live for key, live in answers if live is not None}
+
+
+async def _get(kube: Kube, key: Key) -> KubeObject | None:
+    try:
+        return await kube.get(key.resource, key.name, key.namespace or None)
+    except NotFound:
+        return None

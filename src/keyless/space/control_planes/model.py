@@ -1,0 +1,208 @@
+"""What is known about one control plane, and what may be done about it. Values only.
+
+A plan is a list of steps, each safe to repeat; after any of them the facts are gathered again and the next plan starts
+from what is there. So it does not matter where the last operator stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from keyless.api import Reason, Refusal
+from keyless.kube import KubeObject
+from keyless.kube.resources import LOGICALCLUSTERS
+from keyless.space.items import Item, Key
+from keyless.space.place import Place
+from keyless.space.values import Mode, Values
+
+FINALIZER = "keyless.dev/control-plane"
+GROUP_LABEL = "spaces.upbound.io/group"
+ATTACHED_ANNOTATION = "keyless.dev/attached-secret"
+"""On a ControlPlane, in mode ``attached``: the Secret of its group with ``server``, ``ca.crt`` and ``token``."""
+MADE_HERE = "keyless.dev/made-by"
+"""On a host namespace: only what the operator made, it also deletes."""
+
+Side = Literal["host", "tenant"]
+Kind = tuple[str, str]
+"""Group and plural of a kind of managed resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A control plane's API that answers; ``token`` None: the operator's own is admin there."""
+
+    server: str
+    ca_pem: str
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Not yet, for the reason that ``message`` gives."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a plan is told. Mappings hold only what exists."""
+
+    control_plane: KubeObject
+    group: KubeObject
+    values: Values | Refusal
+    now: datetime
+    new_id: str
+    host: Mapping[Key, KubeObject] = field(default_factory=dict)
+    tenant: Mapping[Key, KubeObject] | None = None
+    """None: not looked at, because its API is not served yet."""
+    managed: tuple[Kind, ...] = ()
+    pods: Mapping[str, tuple[KubeObject, ...]] = field(default_factory=dict)
+    """By component."""
+    injected: Mapping[str, bool] = field(default_factory=dict)
+    """By component: what a dry run of its pod came back with; absent where there was nothing to try."""
+    waited_seconds: Mapping[str, float] = field(default_factory=dict)
+    """By component: how long its identity has been missing."""
+    default_storage_class: bool = False
+
+    @property
+    def spec(self) -> KubeObject:
+        return self.control_plane.get("spec") or {}
+
+    @property
+    def status(self) -> KubeObject:
+        return self.control_plane.get("status") or {}
+
+    @property
+    def place(self) -> Place | None:
+        """None until the control plane has its id."""
+        return place_of(self.control_plane)
+
+
+def place_of(control_plane: KubeObject) -> Place | None:
+    """Where the control plane was placed; None until it has its id."""
+    status, metadata = control_plane.get("status") or {}, control_plane["metadata"]
+    if not status.get("controlPlaneID") or not status.get("hostNamespace"):
+        return None
+    return Place(
+        name=metadata["name"],
+        group=metadata["namespace"],
+        uid=metadata["uid"],
+        control_plane_id=status["controlPlaneID"],
+        host_namespace=status["hostNamespace"],
+    )
+
+
+def logical_cluster_key(place: Place) -> Key:
+    """The logical cluster is called like the host namespace."""
+    return Key(LOGICALCLUSTERS, place.host_namespace)
+
+
+def mode_of(facts: Facts) -> Mode:
+    """Who serves the API; values that cannot be read say nothing, so what is there decides."""
+    if isinstance(facts.values, Values):
+        return facts.values.mode
+    place = facts.place
+    return "logical" if place is None or logical_cluster_key(place) in facts.host else "attached"
+
+
+@dataclass(frozen=True, slots=True)
+class SetFinalizers:
+    """Write the control plane's finalizers."""
+
+    finalizers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Give the control plane its id and host namespace, once."""
+
+    control_plane_id: str
+    host_namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create a host object; someone else's of that name is a conflict, not ours to change."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Mark an existing host object as the control plane's, if nobody changed it meanwhile."""
+
+    key: Key
+    labels: Mapping[str, str]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Bring an object to what we want."""
+
+    item: Item
+    side: Side = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete an object, if it is still there; ``with_dependents`` keeps it until all that it owns is gone."""
+
+    key: Key
+    side: Side = "host"
+    with_dependents: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IssueToken:
+    """Have a token issued inside and write it where the component, or the user, finds it."""
+
+    service_account: str
+    secret: Key
+    owners: tuple[KubeObject, ...] = ()
+    kubeconfig: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropCondition:
+    """Take away what a component said that is no longer there."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """An event on the control plane."""
+
+    reason: Reason
+    message: str
+
+
+Step = SetFinalizers | Claim | Create | Label | Apply | Remove | IssueToken | DropCondition | Tell
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A condition of the control plane that the operator vouches for."""
+
+    type: str
+    status: bool
+    reason: Reason
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, what to say, and when to look again without a change."""
+
+    steps: tuple[Step, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    again_seconds: float | None = None
+
+
+def not_ready(reason: Reason, message: str, *others: Finding) -> tuple[Finding, ...]:
+    """The findings of a control plane that cannot go on."""
+    return (Finding("Ready", False, reason, message), *others)

@@ -1,0 +1,148 @@
+"""What to do next about one control plane. Pure: facts in, steps and findings out.
+
+The way is always the same: finalizer and id, host namespace, API, what lies inside, components. Each part is planned
+only when the facts show the one before it, so a plan can stop after any step and the next one goes on.
+"""
+
+from __future__ import annotations
+
+from keyless.api import Reason, Refusal
+from keyless.kube.resources import NAMESPACES
+from keyless.space.control_planes import findings, inside, workloads
+from keyless.space.control_planes.api import api_of, logical_cluster
+from keyless.space.control_planes.leaving import leave
+from keyless.space.control_planes.model import (
+    FINALIZER,
+    GROUP_LABEL,
+    MADE_HERE,
+    Claim,
+    Create,
+    Facts,
+    Finding,
+    Label,
+    Pending,
+    Plan,
+    Served,
+    SetFinalizers,
+    Step,
+)
+from keyless.space.items import CONTROL_PLANE_LABEL, FIELD_MANAGER, Key, item
+from keyless.space.place import Place
+
+SOON_SECONDS = 0.5
+RESERVED = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+def plan(facts: Facts) -> Plan:
+    """The next steps; without steps and ``again_seconds`` nothing is left to do."""
+    if facts.control_plane["metadata"].get("deletionTimestamp"):
+        return leave(facts)
+    refusal = _refusal(facts)
+    if refusal is not None:
+        return _stopped(facts, refusal)
+    place = facts.place
+    finalizers = _finalizers(facts)
+    if FINALIZER not in finalizers:
+        return _on_the_way(facts, SetFinalizers((*finalizers, FINALIZER)))
+    if place is None:
+        return _on_the_way(facts, _claim(facts))
+    return _namespace(facts, place) or _api(facts, place) or _served(facts, place)
+
+
+def _refusal(facts: Facts) -> Refusal | None:
+    """Why nothing is begun. A control plane that is placed already is not stopped by values that cannot be read."""
+    if (facts.group["metadata"].get("labels") or {}).get(GROUP_LABEL) != "true":
+        group = facts.group["metadata"]["name"]
+        return Refusal(
+            Reason.GROUP_NOT_LABELLED,
+            f"namespace {group} is no group: expected label {GROUP_LABEL}=true; "
+            f"`kubectl label namespace {group} {GROUP_LABEL}=true`",
+        )
+    return facts.values if isinstance(facts.values, Refusal) and facts.place is None else None
+
+
+def _claim(facts: Facts) -> Claim:
+    wish = facts.spec.get("hostNamespace") or {}
+    return Claim(facts.new_id, wish.get("name") or f"mxp-{facts.new_id}-system")
+
+
+def _namespace(facts: Facts, place: Place) -> Plan | None:
+    """Make the host namespace, or take over one that exists and belongs to nobody."""
+    key = Key(NAMESPACES, place.host_namespace)
+    live = facts.host.get(key)
+    ours = {CONTROL_PLANE_LABEL: place.control_plane_id}
+    if live is None:
+        made = item(NAMESPACES, place.host_namespace, labels=ours, annotations={MADE_HERE: FIELD_MANAGER})
+        return _on_the_way(facts, Create(made))
+    labels = live["metadata"].get("labels") or {}
+    owner = labels.get(CONTROL_PLANE_LABEL)
+    if owner == place.control_plane_id:
+        if live["metadata"].get("deletionTimestamp"):
+            return _waiting(facts, f"{key} is being deleted; it is made again when it is gone")
+        return None
+    if owner or GROUP_LABEL in labels or place.host_namespace in RESERVED:
+        whose = f"control plane {owner}" if owner else "the cluster or a group"
+        return _stopped(
+            facts,
+            Refusal(
+                Reason.HOST_NAMESPACE_TAKEN,
+                f"{key} belongs to {whose}: a control plane needs a namespace of its own; "
+                "delete this control plane and create it with another spec.hostNamespace.name",
+            ),
+        )
+    return _on_the_way(facts, Label(key, ours, live["metadata"]["resourceVersion"]))
+
+
+def _api(facts: Facts, place: Place) -> Plan | None:
+    match api_of(facts):
+        case None:
+            return _on_the_way(facts, Create(logical_cluster(place)))
+        case Pending(message):
+            return _waiting(facts, message)
+        case Refusal() as refusal:
+            return _stopped(facts, refusal)
+        case Served():
+            return None
+
+
+def _served(facts: Facts, place: Place) -> Plan:
+    served = api_of(facts)
+    assert isinstance(served, Served)
+    if facts.tenant is None:
+        return _waiting(facts, "waiting for the control plane's API to answer")
+    intent = workloads.intent_of(facts, place)
+    parts = (
+        inside.prepare(facts, intent),
+        inside.issue_tokens(facts, place, served, intent),
+        inside.connect(facts, place, served),
+        *(workloads.bring(facts, component) for component in intent.wanted),
+        *(workloads.retire(facts, place, name) for name in intent.gone),
+    )
+    ready = Finding("Ready", True, Reason.AVAILABLE)
+    told = (ready, *(finding for part in parts for finding in part.findings), *findings.of_workloads(facts, intent))
+    waits = [part.again_seconds for part in parts if part.again_seconds is not None]
+    return Plan(
+        steps=tuple(step for part in parts for step in part.steps),
+        findings=(*told, *findings.not_managed(facts)),
+        again_seconds=min(waits, default=None),
+    )
+
+
+def _finalizers(facts: Facts) -> tuple[str, ...]:
+    return tuple(facts.control_plane["metadata"].get("finalizers") or ())
+
+
+def _on_the_way(facts: Facts, *steps: Step) -> Plan:
+    ready = Finding("Ready", False, Reason.CREATING, "being set up")
+    return Plan(steps, (ready, *findings.not_managed(facts)))
+
+
+def _waiting(facts: Facts, message: str) -> Plan:
+    ready = Finding("Ready", False, Reason.CREATING, message)
+    return Plan((), (ready, *findings.not_managed(facts)), SOON_SECONDS)
+
+
+def _stopped(facts: Facts, refusal: Refusal) -> Plan:
+    """Nothing is done until someone changes something; attached Secrets and namespaces are looked at now and then."""
+    ready = Finding("Ready", False, refusal.reason, refusal.detail)
+    return Plan((), (ready, *findings.not_managed(facts)), 30.0)

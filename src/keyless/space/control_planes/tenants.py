@@ -1,0 +1,109 @@
+"""Connections to the APIs of control planes, and what each of them says about its managed kinds.
+
+One connection per control plane, made again when its address or credentials change. The managed kinds (CRD category
+``managed``) are followed by a watch on metadata alone; a definition is read once for each change of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keyless.kube import Controller, Event, Informer, Kube, Name, NotFound, name_of
+from keyless.kube.resources import CRDS
+from keyless.space.control_planes.model import Kind, Served
+from keyless.space.control_planes.ports import Door
+
+CATEGORY = "managed"
+
+
+class ManagedKinds:
+    """The kinds that count as managed resources in one control plane."""
+
+    def __init__(self, kube: Kube, changed: Callable[[], None]) -> None:
+        self._kube = kube
+        self._changed = changed
+        self._known: dict[str, Kind | None] = {}
+        self._informer = Informer(kube, CRDS, metadata_only=True)
+        self._reader = Controller("managed-kinds", self._read)
+        self._informer.on_change(self._seen)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every definition that exists has been read."""
+        names = {name_of(each).name for each in self._informer.items()}
+        return self._informer.has_synced and names <= self._known.keys()
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """Group and plural of each, sorted."""
+        return tuple(sorted(kind for kind in self._known.values() if kind is not None))
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._informer.run())
+            group.create_task(self._reader.run(workers=1))
+            await self._informer.synced()
+            self._changed()
+
+    def _seen(self, event: Event) -> None:
+        self._reader.enqueue(name_of(event.object).name)
+
+    async def _read(self, name: str) -> float | None:
+        before = self.kinds() if self.complete else None
+        try:
+            spec = (await self._kube.get(CRDS, name))["spec"]
+        except NotFound:
+            self._known.pop(name, None)
+        else:
+            managed = CATEGORY in (spec["names"].get("categories") or ())
+            self._known[name] = (spec["group"], spec["names"]["plural"]) if managed else None
+        if self.complete and self.kinds() != before:
+            self._changed()
+        return None
+
+
+@dataclass(slots=True)
+class Tenant:
+    """One open control plane."""
+
+    served: Served
+    kube: Kube
+    kinds: ManagedKinds
+    following: asyncio.Task[None]
+
+
+class Tenants:
+    """All of them; ``changed`` is called with the control plane whose managed kinds changed."""
+
+    def __init__(self, door: Door, changed: Callable[[Name], None]) -> None:
+        self._door = door
+        self._changed = changed
+        self._open: dict[Name, Tenant] = {}
+
+    async def at(self, name: Name, served: Served) -> Tenant:
+        """The connection for ``name``; a new one when ``served`` is another than last time."""
+        known = self._open.get(name)
+        if known is not None and known.served == served:
+            return known
+        await self.forget(name)
+        kube = self._door(served)
+        kinds = ManagedKinds(kube, lambda: self._changed(name))
+        task = asyncio.create_task(kinds.run(), name=f"managed-kinds-{name.name}")
+        tenant = self._open[name] = Tenant(served, kube, kinds, task)
+        return tenant
+
+    async def forget(self, name: Name) -> None:
+        """Close the connection, if there is one."""
+        tenant = self._open.pop(name, None)
+        if tenant is None:
+            return
+        tenant.following.cancel()
+        await asyncio.wait({tenant.following})
+        await tenant.kube.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for name in list(self._open):
+            await self.forget(name)

@@ -1,0 +1,89 @@
+"""The Secrets through which a control plane is reached: what they hold, and when they are due again. Pure.
+
+A token lives an hour and is renewed at half its life, so that whoever read it last has half an hour to read again.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import orjson
+
+from keyless.kube import KubeObject, timestamp
+from keyless.space.control_planes.model import Served
+from keyless.space.items import Item, Key, item
+
+LIFETIME_SECONDS = 3600
+ISSUED = "keyless.dev/token-issued-at"
+EXPIRES = "keyless.dev/token-expires-at"
+ACCOUNT = "keyless.dev/token-of"
+"""The uid of the service account: a successor of the same name makes old tokens worthless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token with what is needed to use and to judge it."""
+
+    token: str = field(repr=False)
+    account_uid: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+def due_in_seconds(secret: KubeObject | None, served: Served, account_uid: str, now: datetime) -> float:
+    """Seconds until the Secret must be written again; 0 or less: now."""
+    if secret is None:
+        return 0
+    annotations = secret["metadata"].get("annotations") or {}
+    try:
+        issued, expires = (datetime.fromisoformat(annotations[name]) for name in (ISSUED, EXPIRES))
+    except (KeyError, ValueError):
+        return 0
+    data = secret.get("data") or {}
+    if annotations.get(ACCOUNT) != account_uid or data.get("server") != _encoded(served.server):
+        return 0
+    if data.get("ca.crt") != _encoded(served.ca_pem) or not data.get("token"):
+        return 0
+    return (issued + (expires - issued) / 2 - now).total_seconds()
+
+
+def secret_item(
+    key: Key, served: Served, issued: Issued, *, owners: Sequence[KubeObject] = (), kubeconfig: bool = False
+) -> Item:
+    """The Secret as it is written; with ``kubeconfig`` also in the form that kubectl reads."""
+    data = {"server": served.server, "ca.crt": served.ca_pem, "token": issued.token}
+    if kubeconfig:
+        data["kubeconfig"] = _kubeconfig(served, issued.token)
+    return item(
+        key.resource,
+        key.name,
+        key.namespace,
+        owners=owners,
+        annotations={
+            ISSUED: timestamp(issued.issued_at),
+            EXPIRES: timestamp(issued.expires_at),
+            ACCOUNT: issued.account_uid,
+        },
+        type="Opaque",
+        data={name: _encoded(value) for name, value in data.items()},
+    )
+
+
+def _kubeconfig(served: Served, token: str) -> str:
+    cluster = {"server": served.server, "certificate-authority-data": _encoded(served.ca_pem)}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "control-plane", "cluster": cluster}],
+        "users": [{"name": "connection", "user": {"token": token}}],
+        "contexts": [{"name": "control-plane", "context": {"cluster": "control-plane", "user": "connection"}}],
+        "current-context": "control-plane",
+    }
+    return orjson.dumps(document).decode()
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,55 @@
+"""The Space's own resource definitions in the host cluster: applied at start, and only where they are ours.
+
+Definitions that someone else installed (another Space, a chart) are refused by name: two owners would undo each other
+at every upgrade, and removing one would remove every control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from keyless.api import Permanent, Transient, crds
+from keyless.kube import Kube, KubeObject, NotFound, is_true
+from keyless.kube.resources import CRDS
+from keyless.space.items import FIELD_MANAGER, Item, is_ours, item, needs_apply
+
+ESTABLISHED_SECONDS = 10.0
+
+
+async def apply_definitions(kube: Kube) -> None:
+    """Bring them up to date and wait until they are served. Raises ``Permanent`` that names a foreign owner."""
+    for definition in map(crds.load, crds.HOST):
+        wanted = item(CRDS, definition["metadata"]["name"], spec=definition["spec"])
+        live = await _live(kube, wanted)
+        if live is not None and not is_ours(live):
+            raise Permanent(_foreign(wanted, live))
+        if needs_apply(wanted, live):
+            await kube.apply(CRDS, wanted.object, field_manager=FIELD_MANAGER)
+        await _established(kube, wanted)
+
+
+async def _live(kube: Kube, wanted: Item) -> KubeObject | None:
+    try:
+        return await kube.get(CRDS, wanted.key.name)
+    except NotFound:
+        return None
+
+
+async def _established(kube: Kube, wanted: Item) -> None:
+    try:
+        async with asyncio.timeout(ESTABLISHED_SECONDS):
+            while not is_true(await kube.get(CRDS, wanted.key.name), "Established"):  # noqa: ASYNC110 - seldom, short
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise Transient(f"{wanted.key} is not established after {ESTABLISHED_SECONDS:.0f} s") from None
+
+
+def _foreign(wanted: Item, live: KubeObject) -> str:
+    metadata = live["metadata"]
+    annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
+    release = annotations.get("meta.helm.sh/release-name")
+    owner = f"Helm release {release}" if release else labels.get("app.kubernetes.io/managed-by") or "someone else"
+    return (
+        f"{wanted.key} belongs to {owner}: expected none or the operator's own; is another Space installed in this "
+        "cluster? Remove its definitions (and with them its control planes) or use another cluster"
+    )

@@ -1,0 +1,136 @@
+"""The pod templates of the components. Pure.
+
+What a component is told comes in its environment (see each component's ``settings.py``); how it reaches the control
+plane lies in a mounted Secret. Nothing here names an AWS credential unless the values name a Secret that holds one.
+"""
+
+from __future__ import annotations
+
+from keyless.kube import KubeObject
+from keyless.space.items import CONTROL_PLANE_LABEL
+from keyless.space.place import Place
+from keyless.space.values import Values, Workload
+
+CONTROL_PLANE_DIR = "/etc/keyless/control-plane"
+SPOOL_DIR = "/var/lib/vector"
+GROUP_ID = 65532
+"""fsGroup: makes a volume writable for the image's user, who is not root."""
+
+
+def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
+    """``volume`` is the name of a claim; empty: the spool lives as long as the pod."""
+    billing = values.billing
+    env = [
+        *_control_plane_env(place),
+        _plain("KEYLESS_ACCOUNT", values.account),
+        _plain("KEYLESS_BILLING_PROVIDER", billing.provider),
+        _plain("KEYLESS_BILLING_BUCKET", billing.bucket),
+        _plain("KEYLESS_BILLING_REGION", billing.region),
+        _plain("KEYLESS_BILLING_ENDPOINT", billing.endpoint),
+        _plain("KEYLESS_SPOOL_DIR", SPOOL_DIR),
+        _plain("KEYLESS_SPOOL_PERSISTENT", "true" if volume else "false"),
+        *_static_keys(billing.secret),
+    ]
+    spool: KubeObject = (
+        {"name": "spool", "persistentVolumeClaim": {"claimName": volume}}
+        if volume
+        else {
+            "name": "spool",
+            "emptyDir": {},
+        }
+    )
+    container = _container("vector", "vector", values, env=env)
+    container["volumeMounts"] = [*container["volumeMounts"], {"name": "spool", "mountPath": SPOOL_DIR}]
+    container["resources"] = values.vector.resources
+    template = _template("vector", place, container, service_account="vector", workload=values.vector)
+    template["spec"]["volumes"] = [*template["spec"]["volumes"], spool]
+    return template
+
+
+def external_secrets_template(values: Values, place: Place) -> KubeObject:
+    """The controller of the External Secrets API; the names are those of the guides."""
+    name = "external-secrets-controller"
+    container = _container(name, name, values, env=_control_plane_env(place))
+    container["resources"] = values.external_secrets.resources
+    return _template("external-secrets", place, container, service_account=name, workload=values.external_secrets)
+
+
+def _template(
+    component: str, place: Place, container: KubeObject, *, service_account: str, workload: Workload
+) -> KubeObject:
+    labels = {
+        **workload.pod_labels,
+        # After the users' own: the Deployment finds its pods by the first.
+        "app.kubernetes.io/name": component,
+        CONTROL_PLANE_LABEL: place.control_plane_id,
+    }
+    return {
+        "metadata": {"labels": labels},
+        "spec": {
+            "serviceAccountName": service_account,
+            # Long enough to flush what was collected.
+            "terminationGracePeriodSeconds": 30,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "fsGroup": GROUP_ID,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+            "volumes": [{"name": "control-plane", "secret": {"secretName": f"kubeconfig-{component}"}}],
+            **workload.scheduling,
+        },
+    }
+
+
+def _container(name: str, argument: str, values: Values, *, env: list[KubeObject]) -> KubeObject:
+    return {
+        "name": name,
+        "image": values.image,
+        "imagePullPolicy": values.pull_policy,
+        "args": ["run", argument],
+        "env": [
+            *env,
+            _field("POD_IP", "status.podIP"),
+            _field("POD_NAME", "metadata.name"),
+            _field("POD_UID", "metadata.uid"),
+        ],
+        "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
+        "startupProbe": _probe("/healthz", period=1, failures=60),
+        "livenessProbe": _probe("/healthz", period=10, failures=3),
+        "readinessProbe": _probe("/readyz", period=2, failures=3),
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "control-plane", "mountPath": CONTROL_PLANE_DIR, "readOnly": True}],
+    }
+
+
+def _control_plane_env(place: Place) -> list[KubeObject]:
+    return [
+        _plain("KEYLESS_CONTROL_PLANE_ID", place.control_plane_id),
+        _plain("KEYLESS_CONTROL_PLANE_NAME", place.name),
+        _plain("KEYLESS_CONTROL_PLANE_GROUP", place.group),
+        _plain("KEYLESS_HOST_NAMESPACE", place.host_namespace),
+        _plain("KEYLESS_CONTROL_PLANE_DIR", CONTROL_PLANE_DIR),
+    ]
+
+
+def _static_keys(secret: str) -> list[KubeObject]:
+    """Static keys, where the values still ask for them: a missing Secret holds the pod back, as Kubernetes does."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if secret else ()
+    return [{"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}} for name in names]
+
+
+def _plain(name: str, value: str) -> KubeObject:
+    # Kubernetes drops an empty value from what it stores; without one there is nothing to compare.
+    return {"name": name, "value": value} if value else {"name": name}
+
+
+def _field(name: str, path: str) -> KubeObject:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def _probe(path: str, *, period: int, failures: int) -> KubeObject:
+    return {
+        "httpGet": {"path": path, "port": 8080},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+    }

@@ -1,0 +1,192 @@
+"""The chart's values as the operator understands them. Pure.
+
+``parse_values`` takes the text of ``values.json`` as Helm rendered it. The chart's schema has refused most nonsense
+already; what arrives here may still have been edited by hand, so it is checked again and refused with a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from keyless.api import Arn, Reason, Refusal
+
+ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+Mode = Literal["logical", "attached"]
+KubeObject = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """Where usage is stored; ``secret`` empty means workload identity."""
+
+    enabled: bool = False
+    provider: str = ""
+    bucket: str = ""
+    region: str = ""
+    endpoint: str = ""
+    secret: str = "billing-storage"  # noqa: S105 - the name of a Secret
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The values without which nothing can be stored."""
+        needed = {"billing.storage.provider": self.provider, "billing.storage.aws.bucket": self.bucket}
+        return tuple(name for name, value in needed.items() if not value)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the values say about one component's service account and pods."""
+
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+    resources: KubeObject = field(default_factory=dict)
+    scheduling: KubeObject = field(default_factory=dict)
+    """Fields of the pod's spec: affinity, nodeSelector, tolerations, topologySpreadConstraints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """``enabled`` None is ``auto``: a volume where the cluster has a default storage class."""
+
+    enabled: bool | None = None
+    size: str = "1Gi"
+    storage_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """All that the operator reads."""
+
+    account: str = "notdemo"
+    image: str = "keyless/keyless:0.1.0"
+    pull_policy: str = "IfNotPresent"
+    mode: Mode = "logical"
+    billing: Billing = Billing()
+    vector: Workload = Workload()
+    persistence: Persistence = Persistence()
+    shared_secrets: bool = True
+    external_secrets: Workload = Workload()
+
+
+def parse_values(text: str) -> Values | Refusal:
+    """Read ``values.json``; a refusal names every fault at once."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        return Refusal(Reason.VALUES_INVALID, f"values.json is not JSON: {error}; run helm upgrade again")
+    reader = _Reader(document)
+    values = _values(reader)
+    if reader.faults:
+        return Refusal(Reason.VALUES_INVALID, "; ".join(reader.faults) + "; correct them and run helm upgrade again")
+    return values
+
+
+def _values(reader: _Reader) -> Values:
+    mode = reader.word("controlPlanes.api.mode", "logical", one_of=("logical", "attached"))
+    alpha = reader.get("features.alpha.sharedSecrets.enabled", True)
+    return Values(
+        account=reader.get("account", "notdemo"),
+        image=f"{reader.get('image.repository', 'keyless/keyless')}:{reader.get('image.tag', '0.1.0')}",
+        pull_policy=reader.get("image.pullPolicy", "IfNotPresent"),
+        mode="attached" if mode == "attached" else "logical",
+        billing=Billing(
+            enabled=reader.get("billing.enabled", False),
+            provider=reader.word("billing.storage.provider", "", one_of=("", "aws")),
+            bucket=reader.get("billing.storage.aws.bucket", ""),
+            region=reader.get("billing.storage.aws.region", ""),
+            endpoint=reader.get("billing.storage.aws.endpoint", ""),
+            secret=reader.get("billing.storage.secretRef.name", "billing-storage"),
+        ),
+        vector=_workload(reader, "controlPlanes.vector"),
+        persistence=Persistence(
+            enabled=reader.tristate("controlPlanes.vector.persistence.enabled"),
+            size=reader.get("controlPlanes.vector.persistence.size", "1Gi"),
+            storage_class=reader.get("controlPlanes.vector.persistence.storageClassName", ""),
+        ),
+        shared_secrets=reader.get("sharedSecrets.enabled", True) and alpha,
+        external_secrets=_workload(reader, "controlPlanes.sharedSecrets"),
+    )
+
+
+def _workload(reader: _Reader, section: str) -> Workload:
+    annotations: dict[str, str] = reader.get(f"{section}.serviceAccount.customAnnotations", {})
+    reader.role(f"{section}.serviceAccount.customAnnotations", annotations.get(ROLE_ANNOTATION))
+    fields: KubeObject = {
+        "affinity": reader.get(f"{section}.affinity", {}),
+        "nodeSelector": reader.get(f"{section}.nodeSelector", {}),
+        "tolerations": reader.get(f"{section}.tolerations", []),
+        "topologySpreadConstraints": reader.get(f"{section}.topologySpreadConstraints", []),
+    }
+    return Workload(
+        annotations=annotations,
+        pod_labels=reader.get(f"{section}.pod.customLabels", {}),
+        resources=reader.get(f"{section}.resources", {}),
+        scheduling={name: value for name, value in fields.items() if value},
+    )
+
+
+class _Reader:
+    """Looks values up by path and collects what is wrong with them; null means the default, as in Helm."""
+
+    def __init__(self, document: object) -> None:
+        self.faults: list[str] = []
+        self._document = document
+
+    def get(self, path: str, default: T) -> T:
+        """The value at ``path``, which must be of the default's type."""
+        found = self._find(path)
+        if found is None:
+            return default
+        if not isinstance(found, type(default)):
+            self.faults.append(f"{path}: expected {_WORDS[type(default)]}, found {found!r}")
+            return default
+        return found
+
+    def word(self, path: str, default: str, *, one_of: tuple[str, ...]) -> str:
+        """A string out of a few."""
+        found = self.get(path, default)
+        if found not in one_of:
+            expected = " or ".join(word or '""' for word in one_of)
+            self.faults.append(f"{path}: expected {expected}, found {found!r}, which is not implemented")
+            return default
+        return found
+
+    def tristate(self, path: str) -> bool | None:
+        """true, false, or None for auto; ``--set-string`` makes words of them."""
+        found = self._find(path)
+        known: dict[object, bool | None] = {True: True, "true": True, False: False, "false": False}
+        if found in (None, "auto"):
+            return None
+        if isinstance(found, bool | str) and found in known:
+            return known[found]
+        self.faults.append(f"{path}: expected true, false or auto, found {found!r}")
+        return None
+
+    def role(self, path: str, arn: str | None) -> None:
+        """Note a fault where a role's annotation holds something that is no role."""
+        if arn is None:
+            return
+        try:
+            parsed = Arn.parse(arn)
+        except ValueError:
+            parsed = None
+        if (
+            parsed is None
+            or parsed.service != "iam"
+            or not parsed.resource.removeprefix("role/")
+            or (not parsed.resource.startswith("role/"))
+        ):
+            self.faults.append(f"{path}: {ROLE_ANNOTATION}: expected arn:aws:iam::<account>:role/<name>, found {arn!r}")
+
+    def _find(self, path: str) -> object:
+        found: object = self._document
+        for key in path.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
+
+
+_WORDS: Mapping[type, str] = {str: "a string", bool: "true or false", dict: "a mapping", list: "a list"}
