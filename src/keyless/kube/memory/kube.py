@@ -69,6 +69,14 @@ class MemoryKube(Kube):
         typed = {"apiVersion": res.api_version, "kind": res.kind, **obj, "metadata": metadata}
         return self._server.objects.put(key, typed)
 
+    def stored(self, res: Resource, namespace: str | None = None) -> list[KubeObject]:
+        """What is there, without a request."""
+        return [
+            obj
+            for key, obj in self._server.objects.items()
+            if (key.group, key.plural) == (res.group, res.plural) and namespace in {None, key.namespace}
+        ]
+
     def drop_watches(self) -> None:
         """End every watch, as a restarting server does."""
         self._server.objects.drop_followers()

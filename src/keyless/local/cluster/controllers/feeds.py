@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from keyless.kube import KubeObject, Resource
 from keyless.kube.resources import (
     CONFIGMAPS,
+    CRDS,
     DAEMONSETS,
     DEPLOYMENTS,
     LOGICALCLUSTERS,
@@ -49,6 +50,7 @@ class Feeds:
             _pair(CONFIGMAPS): self._of_account,
             _pair(PERSISTENTVOLUMECLAIMS): self._of_claim,
             _pair(PERSISTENTVOLUMES): self._of_volume,
+            _pair(CRDS): self._itself("definition"),
             _pair(LOGICALCLUSTERS): self._itself("logicalcluster"),
         }
 

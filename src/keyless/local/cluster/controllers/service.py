@@ -34,7 +34,6 @@ _log = structlog.get_logger("keyless.local.cluster.controllers")
 
 async def run_controllers(cluster: Cluster) -> None:
     """Run all controllers until cancelled; restarted after any end, they continue from what is stored."""
-    await logical_clusters.install(ClusterWorld(cluster, cluster.settings.host))
     controllers = _Controllers(cluster)
     unsubscribe = cluster.store.subscribe(controllers.accept)
     controllers.start_afresh()
@@ -71,7 +70,12 @@ class _Controllers:
             if place.cluster == settings.host:
                 await logical_clusters.reconcile(world, cluster, facts, place.name)
 
+        async def definition(world: ClusterWorld, place: Place) -> None:
+            if place.cluster == settings.host:
+                await logical_clusters.install(world)
+
         return {
+            "definition": definition,
             "deployment": lambda world, place: deployment.reconcile(world, place.namespace, place.name),
             "replicaset": lambda world, place: replicaset.reconcile(world, place.namespace, place.name),
             "daemonset": lambda world, place: daemonset.reconcile(world, place.namespace, place.name),
@@ -98,6 +102,7 @@ class _Controllers:
             self._graph.add(entry)
         for entry in entries:
             self._enqueue(Change("ADDED", entry, None))
+        self._by_name["definition"].enqueue(Place(self._cluster.settings.host, "", logical_clusters.DEFINITION))
 
     async def run(self) -> None:
         """Run every queue in one task group."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import resources
 from typing import Protocol
 
@@ -12,6 +13,10 @@ from keyless.kube.resources import CRDS, LOGICALCLUSTERS
 from keyless.local.cluster.controllers.logical_clusters.plan import FINALIZER, OWNER, Facts, plan
 from keyless.local.cluster.controllers.workloads import write_status
 from keyless.local.cluster.controllers.world import World
+
+DEFINITION = f"{LOGICALCLUSTERS.plural}.{LOGICALCLUSTERS.group}"
+REVISION = "keyless.dev/revision"
+"""Counted up in the carried definition whenever it changes, so that an older one in the state is replaced."""
 
 
 class Clusters(Protocol):
@@ -37,12 +42,14 @@ def definition() -> KubeObject:
 
 
 async def install(world: World) -> None:
-    """Bring the definition into the host cluster, or up to date."""
-    wanted = definition()
-    try:
-        await world.kube.create(CRDS, wanted)
-    except AlreadyExists:
-        await world.kube.patch(CRDS, wanted["metadata"]["name"], {"spec": wanted["spec"]})
+    """Bring the definition into the host cluster, or up to date; the server's defaults in it are left alone."""
+    wanted, found = definition(), world.get(CRDS, DEFINITION)
+    if found is None:
+        with suppress(AlreadyExists):
+            await world.kube.create(CRDS, wanted)
+    elif (found["metadata"].get("annotations") or {}).get(REVISION) != wanted["metadata"]["annotations"][REVISION]:
+        metadata = {"annotations": wanted["metadata"]["annotations"]}
+        await world.kube.patch(CRDS, DEFINITION, {"metadata": metadata, "spec": wanted["spec"]})
 
 
 async def reconcile(world: World, clusters: Clusters, facts: Facts, name: str) -> None:
