@@ -1,0 +1,147 @@
+"""From values to objects: what the pods are told, what they may do, and what goes again."""
+
+import pytest
+
+from keyless.kube.resources import CLUSTERROLES, ROLES
+from keyless.space import components
+from keyless.space.items import covers, needs_apply
+from keyless.space.place import Place
+from keyless.space.values import Billing, Persistence, Values, Workload
+
+PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
+BILLING = Billing(True, "aws", "usage", "us-west-2", "", "")
+
+
+def _env(component: components.Component) -> dict[str, object]:
+    container = component.deployment.object["spec"]["template"]["spec"]["containers"][0]
+    return {each["name"]: each.get("value", each.get("valueFrom", "")) for each in container["env"]}
+
+
+def _pod(component: components.Component) -> dict:
+    return component.deployment.object["spec"]["template"]["spec"]
+
+
+def test_the_names_are_those_of_the_guides() -> None:
+    vector, secrets = components.wanted(Values(billing=BILLING), PLACE, volume=False)
+    assert (vector.deployment.key.name, vector.service_account.name) == ("vector", "vector")
+    assert (secrets.deployment.key.name, secrets.service_account.name) == (
+        "external-secrets",
+        "external-secrets-controller",
+    )
+    assert _pod(secrets)["containers"][0]["name"] == "external-secrets-controller"
+    assert {each.deployment.key.namespace for each in (vector, secrets)} == {"mxp-9f0c-system"}
+
+
+def test_values_decide_which_components_there_are() -> None:
+    assert [each.name for each in components.wanted(Values(), PLACE, volume=False)] == ["external-secrets"]
+    off = Values(billing=BILLING, shared_secrets=False)
+    assert [each.name for each in components.wanted(off, PLACE, volume=False)] == ["vector"]
+
+
+def test_the_collector_is_told_where_it_is_and_where_usage_goes() -> None:
+    env = _env(components.vector(Values(account="acme", billing=BILLING), PLACE, volume=True))
+    assert env["KEYLESS_ACCOUNT"] == "acme"
+    assert env["KEYLESS_BILLING_BUCKET"] == "usage"
+    assert env["KEYLESS_CONTROL_PLANE_ID"] == "9f0c"
+    assert env["KEYLESS_HOST_NAMESPACE"] == "mxp-9f0c-system"
+    assert env["KEYLESS_SPOOL_PERSISTENT"] == "true"
+    assert env["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+
+
+def test_workload_identity_means_that_no_pod_names_a_key() -> None:
+    for component in components.wanted(Values(billing=BILLING), PLACE, volume=False):
+        assert not [name for name in _env(component) if name.startswith("AWS_")]
+
+
+def test_a_secret_that_is_still_set_reaches_the_pod() -> None:
+    env = _env(components.vector(Values(billing=Billing(True, "aws", "usage")), PLACE, volume=False))
+    assert env["AWS_ACCESS_KEY_ID"] == {"secretKeyRef": {"name": "billing-storage", "key": "AWS_ACCESS_KEY_ID"}}
+
+
+def test_annotations_are_the_accounts_and_never_the_pods() -> None:
+    annotated = Values(billing=BILLING, vector=Workload(annotations={"eks.amazonaws.com/role-arn": "arn"}))
+    plain = components.vector(Values(billing=BILLING), PLACE, volume=False)
+    with_role = components.vector(annotated, PLACE, volume=False)
+    assert with_role.before[0].object["metadata"]["annotations"]["eks.amazonaws.com/role-arn"] == "arn"
+    assert with_role.deployment == plain.deployment
+
+
+def test_labels_resources_and_scheduling_reach_the_pod_but_do_not_hide_it() -> None:
+    workload = Workload(
+        pod_labels={"team": "a", "app.kubernetes.io/name": "mine"},
+        resources={"requests": {"cpu": "1"}},
+        scheduling={"nodeSelector": {"disk": "ssd"}},
+    )
+    component = components.vector(Values(billing=BILLING, vector=workload), PLACE, volume=False)
+    template = component.deployment.object["spec"]["template"]
+    assert template["metadata"]["labels"]["team"] == "a"
+    assert template["metadata"]["labels"]["app.kubernetes.io/name"] == "vector"
+    assert template["spec"]["containers"][0]["resources"] == {"requests": {"cpu": "1"}}
+    assert template["spec"]["nodeSelector"] == {"disk": "ssd"}
+
+
+def test_a_volume_makes_the_rollout_wait_for_the_old_pod() -> None:
+    values = Values(billing=BILLING, persistence=Persistence(size="5Gi", storage_class="fast"))
+    component = components.vector(values, PLACE, volume=True)
+    assert component.volume is not None
+    claim = component.volume.object["spec"]
+    assert (claim["resources"]["requests"]["storage"], claim["storageClassName"]) == ("5Gi", "fast")
+    assert component.deployment.object["spec"]["strategy"] == {"type": "Recreate"}
+    assert _pod(component)["securityContext"]["fsGroup"]
+    assert {"name": "spool", "persistentVolumeClaim": {"claimName": "vector-spool"}} in _pod(component)["volumes"]
+
+
+def test_without_a_volume_the_spool_lives_as_long_as_the_pod() -> None:
+    component = components.vector(Values(billing=BILLING), PLACE, volume=False)
+    assert component.volume is None
+    assert {"name": "spool", "emptyDir": {}} in _pod(component)["volumes"]
+    assert component.deployment.object["spec"]["strategy"]["type"] == "RollingUpdate"
+
+
+@pytest.mark.parametrize("name", components.NAMES)
+def test_what_goes_is_what_came(name: str) -> None:
+    built = {each.name: each for each in components.wanted(Values(billing=BILLING), PLACE, volume=True)}[name]
+    came = {each.key for each in built.before} | {built.kubeconfig}
+    assert set(components.remains(name, PLACE)) == came
+    assert components.remains(name, PLACE)[-1] == built.service_account, "the identity goes last"
+
+
+def test_nobody_may_write_more_than_its_own_control_planes_status() -> None:
+    for component in components.wanted(Values(billing=BILLING), PLACE, volume=False):
+        rules = [
+            rule for each in component.before if each.resource in (ROLES, CLUSTERROLES) for rule in each.object["rules"]
+        ]
+        for rule in rules:
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+            if "controlplanes/status" in rule["resources"]:
+                assert rule["resourceNames"] == ["ctp1"]
+        wide = [each for each in component.before if each.resource == CLUSTERROLES]
+        assert all(rule["verbs"] == ["get", "list", "watch"] for each in wide for rule in each.object["rules"])
+
+
+def test_an_object_is_applied_when_we_or_someone_else_changed_our_mind() -> None:
+    account = components.external_secrets(Values(), PLACE).before[0]
+    live = {**account.object, "status": {}, "metadata": {**account.object["metadata"], "uid": "1"}}
+    assert not needs_apply(account, live)
+    assert needs_apply(account, None)
+    relabelled = {**live, "metadata": {**live["metadata"], "labels": {}}}
+    assert needs_apply(account, relabelled), "someone else took our labels away"
+    annotated = Values(external_secrets=Workload(annotations={"a": "b"}))
+    before = components.external_secrets(annotated, PLACE).before[0].object
+    assert needs_apply(account, before), "an annotation that we no longer want is still there"
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "holds"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 1}, {"a": 2}, False),
+        ({"a": [1, 2]}, {"a": [1]}, False),
+        ({"a": [{"x": 1, "y": 2}]}, {"a": [{"x": 1}]}, True),
+        ({}, {"a": {}}, True),
+        ({}, {"a": []}, True),
+        ({}, {"a": 1}, False),
+    ],
+)
+def test_what_the_server_adds_is_no_difference(live: object, wanted: object, holds: bool) -> None:
+    assert covers(live, wanted) is holds

@@ -1,0 +1,151 @@
+"""The operator as it runs: definitions first, then every watch wakes the control planes that it concerns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from keyless.api import crds
+from keyless.kube import KubeObject
+from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, CRDS, DEPLOYMENTS, SERVICEACCOUNTS
+from keyless.space import Settings
+from keyless.space.service import Operator
+from unit.space.world import World
+
+ESTABLISHED = {"conditions": [{"type": "Established", "status": "True"}]}
+BILLING = {"enabled": True, "storage": {"provider": "aws", "aws": {"bucket": "usage"}, "secretRef": {"name": ""}}}
+
+
+@contextlib.asynccontextmanager
+async def _running(world: World) -> AsyncIterator[Operator]:
+    operator = Operator(Settings(), world.host, world._door, now=lambda: world.clock)
+    tasks = [asyncio.create_task(operator.run()), asyncio.create_task(_play(world))]
+    try:
+        yield operator
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _play(world: World) -> None:
+    while True:
+        _establish(world)
+        world.play()
+        await asyncio.sleep(0.05)
+
+
+def _establish(world: World) -> None:
+    for each in world._objects(CRDS):
+        if "status" not in each:
+            world.host.put(CRDS, {**each, "status": ESTABLISHED})
+
+
+def _set_values(world: World, **document: object) -> None:
+    metadata = {"name": "spaces-values", "namespace": "default"}
+    world.host.put(CONFIGMAPS, {"metadata": metadata, "data": {"values.json": json.dumps(document)}})
+
+
+async def _until(world: World, what) -> None:
+    """Virtual time: a minute of the operator's costs nothing."""
+    async with asyncio.timeout(60):
+        while not await what():
+            await asyncio.sleep(0.05)
+
+
+async def _ready(world: World) -> bool:
+    condition = await world.condition("ComponentsAvailable")
+    return bool(condition and condition["status"] == "True")
+
+
+async def test_from_an_empty_cluster_to_a_running_component() -> None:
+    world = World()
+    _set_values(world)
+    async with _running(world) as operator:
+        await _until(world, lambda: _is(operator.ready() == ""))
+        assert {each["metadata"]["name"] for each in world._objects(CRDS)} == set(crds.HOST)
+        world.create()
+        await _until(world, lambda: _ready(world))
+        assert operator.count() == 1
+        assert await world.exists(DEPLOYMENTS, "external-secrets", await world.host_namespace())
+
+
+async def test_a_helm_upgrade_reaches_every_control_plane() -> None:
+    world = World()
+    _set_values(world)
+    world.create()
+    async with _running(world):
+        await _until(world, lambda: _ready(world))
+        namespace = await world.host_namespace()
+        assert not await world.exists(DEPLOYMENTS, "vector", namespace)
+        _set_values(world, billing=BILLING)
+        await _until(world, lambda: world.exists(DEPLOYMENTS, "vector", namespace))
+
+
+async def test_an_account_that_someone_removes_comes_back() -> None:
+    world = World()
+    _set_values(world)
+    world.create()
+    async with _running(world):
+        await _until(world, lambda: _ready(world))
+        namespace = await world.host_namespace()
+        await world.host.delete(SERVICEACCOUNTS, "external-secrets-controller", namespace)
+        await _until(world, lambda: world.exists(SERVICEACCOUNTS, "external-secrets-controller", namespace))
+
+
+async def test_a_deleted_control_plane_goes_to_the_end() -> None:
+    world = World()
+    _set_values(world)
+    world.create()
+    async with _running(world):
+        await _until(world, lambda: _ready(world))
+        await world.host.delete(CONTROLPLANES, "ctp1", "default")
+        world.grace *= 0
+        await _until(world, lambda: _gone(world))
+
+
+async def test_without_values_nothing_is_begun_and_the_reason_is_said() -> None:
+    world = World()
+    world.create()
+    async with _running(world):
+        await _until(world, lambda: _has_condition(world))
+        ready = await world.condition("Ready")
+        assert ready is not None
+        assert ready["reason"] == "ValuesInvalid"
+        assert "install or upgrade the chart" in ready["message"]
+        assert "finalizers" not in (await world.plane())["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "owner"),
+    [
+        ({"annotations": {"meta.helm.sh/release-name": "upbound"}}, "Helm release upbound"),
+        ({"labels": {"app.kubernetes.io/managed-by": "other"}}, "belongs to other"),
+        ({}, "someone else"),
+    ],
+)
+async def test_definitions_of_someone_else_are_refused_by_name(metadata: KubeObject, owner: str) -> None:
+    world = World()
+    name = crds.HOST[0]
+    foreign = world.host.put(CRDS, {"metadata": {"name": name, **metadata}, "spec": {"theirs": True}})
+    async with _running(world) as operator:
+        await _until(world, lambda: _is(owner in operator.ready()))
+        assert name in operator.ready()
+    live = await world.host.get(CRDS, name)
+    assert live["spec"] == foreign["spec"]
+
+
+async def _is(value: bool) -> bool:
+    return value
+
+
+async def _gone(world: World) -> bool:
+    return not await world.exists(CONTROLPLANES, "ctp1", "default")
+
+
+async def _has_condition(world: World) -> bool:
+    return await world.condition("Ready") is not None
