@@ -97,6 +97,8 @@ class Cluster:
             return refusal_reply(error)
         except Malformed as error:
             return refusal_reply(bad_request(str(error)))
+        except RecursionError:
+            return refusal_reply(bad_request("the body is nested too deeply"))
         except sqlite3.Error as error:
             _log.exception("storage failed")
             return refusal_reply(internal(f"nothing was stored: {error}; free space, then try again"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from keyless.local.cluster import writing
 from keyless.local.cluster.api import Api
+from keyless.local.cluster.changes import Write, update_object
 from keyless.local.cluster.deleting import delete_object
 from keyless.local.cluster.messages import Reply, Request, json_reply
 from keyless.local.cluster.objects import Object, Target
@@ -46,7 +47,7 @@ async def scale(api: Api, request: Request, target: Target, body: Any) -> Reply:
             raise invalid("autoscaling", "Scale", target.name, [cause])
         return _with(live, paths["specReplicasPath"].strip(".").split("."), replicas)
 
-    obj, warnings = await writing.update_object(api, request, whole, change, write_options(request))
+    obj, warnings = await update_object(Write(api, request, whole, write_options(request)), change)
     return json_reply(200, _scale_of(obj, target), warnings=warnings)
 
 

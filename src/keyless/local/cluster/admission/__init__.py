@@ -5,6 +5,6 @@ validating webhooks. Spec: https://kubernetes.io/docs/reference/access-authn-aut
 """
 
 from keyless.local.cluster.admission.admission import Admission
-from keyless.local.cluster.admission.attributes import Attributes
+from keyless.local.cluster.admission.attributes import Attributes, Operation
 
-__all__ = ["Admission", "Attributes"]
+__all__ = ["Admission", "Attributes", "Operation"]
