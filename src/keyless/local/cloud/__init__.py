@@ -24,9 +24,9 @@ happened.
    awaits inside. ``target(call) -> Target | [Target, …]`` says what is touched: resource ARN, ``action`` when it is not
    ``prefix:Name`` (``s3:ListBucket``), condition keys (``s3:prefix``, ``authorise.tag_keys``, ``resource_tag_keys``),
    the resource's policy (``ResourcePolicy(text)``), its owner's ``account``, AWS's ``label`` for it. All must be
-   allowed. Where that is known only inside: ``INSIDE`` and ``call.authorise(target)`` / ``call.allows(target)`` (also for a
-   second question, such as ``kms:Decrypt`` on behalf of the caller). ``OPEN``: nobody is asked. ``unsigned=True``: let
-   in without a signature, as Anonymous, and still decided.
+   allowed. Where that is known only inside: ``INSIDE`` and ``call.authorise(target)`` / ``call.allows(target)`` (also
+   for a second question, such as ``kms:Decrypt`` on behalf of the caller). ``OPEN``: nobody is asked.
+   ``unsigned=True``: let in without a signature, as Anonymous, and still decided.
 4. ``raise AwsError(code, message, status=…, fields={…})`` for refusals; the status may be left to the model. Never a
    secret value in a message. ``call.notes[…]`` adds facts to the audit line; never secrets there either.
 5. Long bodies: answer ``{"Body": bytes}`` or ``HttpResponse(…, body=async iterator)``; S3's ``aws-chunked`` uploads

@@ -7,15 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keyless.kube import Kube
 from keyless.local.cloud.authenticate import Authenticator
 from keyless.local.cloud.authorise import Authoriser
 from keyless.local.cloud.database import Database, Migrate
+from keyless.local.cloud.eks import ClusterFacts, Eks, Kubernetes, Projection
+from keyless.local.cloud.eks_auth import EksAuth
 from keyless.local.cloud.gateway import Gateway, Realm
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.iam import Iam
 from keyless.local.cloud.iam.model import User
 from keyless.local.cloud.iam.users import new_access_key
+from keyless.local.cloud.imds import Imds
 from keyless.local.cloud.kms import Keys, Kms
 from keyless.local.cloud.s3 import S3
 from keyless.local.cloud.secretsmanager import SecretsManager
@@ -33,7 +35,7 @@ class CloudSettings:
     """What the cloud is told. ``server_url``: the Kubernetes API server's, without a path."""
 
     database: sqlite3.Connection
-    kubernetes: Kube
+    kubernetes: Kubernetes
     server_url: str
     ca_pem: str
     account: str = "111122223333"
@@ -41,6 +43,8 @@ class CloudSettings:
     cluster_name: str = "keyless"
     #: where it is not the built-in cluster's own, ``<server_url>/clusters/<cluster_name>``
     issuer: str = ""
+    #: where the pod identity agent listens on loopback
+    agent_port: int = 80
     propagation_delay_seconds: float = 1.0
     now: Callable[[], float] = time.time
     #: the state's ``migrate``; without it (tests) the cloud keeps its own record of versions
@@ -48,7 +52,7 @@ class CloudSettings:
 
 
 class Cloud:
-    """One account in one region."""
+    """One account in one region. ``run()`` keeps the cluster at what EKS says; the rest answers requests."""
 
     def __init__(self, settings: CloudSettings) -> None:
         self.settings = settings
@@ -60,30 +64,51 @@ class Cloud:
             now=settings.now,
         )
         self._make_admin()
-        self._sessions = Sessions(self.database)
         self._fetcher = HttpsFetcher(settings.ca_pem)
-        authoriser = Authoriser(self.directory)
-        authenticator = Authenticator(self.directory, self._sessions)
-        self._sts = Sts(self.directory, authoriser, self._sessions, IssuerKeys(self._fetcher, settings.now))
+        self._projection = Projection(
+            self.database, settings.kubernetes, settings.cluster_name, agent_port=settings.agent_port
+        )
+        sessions, authoriser = Sessions(self.database), Authoriser(self.directory)
+        authenticator = Authenticator(self.directory, sessions)
+        sts = Sts(self.directory, authoriser, sessions, IssuerKeys(self._fetcher, settings.now))
+        self.imds_app = Imds(self.database, self.directory, sts.minter, region=settings.region, now=settings.now)
         self.app = Gateway(
-            self._services(),
+            self._services(sts, authoriser, authenticator),
             Realm(settings.account, settings.region, settings.now),
             database=self.database,
             authenticator=authenticator,
             authoriser=authoriser,
         )
 
-    def _services(self) -> tuple[Service, ...]:
+    def _services(self, sts: Sts, authoriser: Authoriser, authenticator: Authenticator) -> tuple[Service, ...]:
         """Every service there is. A new one needs a line here and nothing else."""
-        keys = Keys(self.database)
+        settings, database = self.settings, self.database
+        facts = cluster_facts(settings)
+        eks = Eks(database, facts, self.directory, projection=self._projection, now=settings.now())
+        eks_auth = EksAuth(
+            facts,
+            eks.associations,
+            settings.kubernetes,
+            directory=self.directory,
+            authoriser=authoriser,
+            authenticator=authenticator,
+            minter=sts.minter,
+        )
+        keys = Keys(database)
         return (
-            self._sts.service(),
+            sts.service(),
             Iam(self.directory).service(),
-            S3(self.database).service(),
-            SecretsManager(self.database).service(),
-            ParameterStore(self.database, keys).service(),
+            eks.service(),
+            eks_auth.service(),
+            S3(database).service(),
+            SecretsManager(database).service(),
+            ParameterStore(database, keys).service(),
             Kms(keys).service(),
         )
+
+    async def run(self) -> None:
+        """Keep the cluster's view of associations and addons current, until cancelled."""
+        await self._projection.run()
 
     def admin_credentials(self) -> Credentials:
         """The access key of the administrator that the first start makes."""
@@ -109,3 +134,15 @@ class Cloud:
     async def aclose(self) -> None:
         """Close connections."""
         await self._fetcher.aclose()
+
+
+def cluster_facts(settings: CloudSettings) -> ClusterFacts:
+    """The cluster as EKS describes it."""
+    return ClusterFacts(
+        name=settings.cluster_name,
+        account=settings.account,
+        region=settings.region,
+        endpoint=settings.server_url,
+        issuer=settings.issuer or f"{settings.server_url}/clusters/{settings.cluster_name}",
+        ca_pem=settings.ca_pem,
+    )

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Any
 from uuid import uuid4
 
 from keyless.api import KeylessError, Transient
@@ -24,15 +21,12 @@ from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.service import INSIDE, OPEN, Operation, Service
 from keyless.local.cloud.signatures import Signature, read_untrusted
+from keyless.local.cloud.wire.asgi import Receive, Scope, Send, head_of, loopback_host, read_body, respond
 from keyless.local.cloud.wire.http import HttpRequest, HttpResponse
 from keyless.local.cloud.wire.read import Meant, form_fields, operation_meant, read_parameters
 from keyless.local.cloud.wire.validate import sentence, violations
 from keyless.local.cloud.wire.write import write_error, write_result
 from keyless.policy import Decision, access_denied
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _LOG = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
@@ -71,7 +65,7 @@ class Gateway:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
-        head = _head(scope)
+        head = head_of(scope)
         if not loopback_host(head.header("host")):
             await respond(send, HttpResponse(403, {"content-type": "text/plain"}, b"Host is not a loopback name\n"))
             return
@@ -82,7 +76,7 @@ class Gateway:
         service: Service | None = None
         try:
             service = self._service_of_head(head)
-            body = await _read_body(receive, service.body_limit_bytes if service else 1 << 16)
+            body = await read_body(receive, service.body_limit_bytes if service else 1 << 16)
             request = HttpRequest(head.method, head.path, head.query, head.headers, body, head.source_ip)
             service = service or self._service_of_form(request)
             answer = await self._serve(service, request, request_id)
@@ -249,62 +243,3 @@ def _internal(protocol: str, error: Exception, call: Call) -> AwsError:
 def _region(request: HttpRequest) -> str:
     signature = read_untrusted(request)
     return signature.region if isinstance(signature, Signature) else ""
-
-
-# HTTP ----------------------------------------------------------------------------------------------------------------
-
-
-def _head(scope: Scope) -> HttpRequest:
-    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
-    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
-    peer = scope.get("client")
-    return HttpRequest(
-        scope["method"],
-        path,
-        scope.get("query_string", b"").decode("latin-1"),
-        headers,
-        source_ip=peer[0] if peer else "127.0.0.1",
-    )
-
-
-_PORT = re.compile(r":\d{1,5}$")
-
-
-def loopback_host(host: str) -> bool:
-    """Whether a Host header names this machine: a page on the web that rebinds its name to 127.0.0.1 does not."""
-    name = _PORT.sub("", host).strip("[]").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-async def _read_body(receive: Receive, limit_bytes: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise AwsError("RequestTimeout", "The connection was closed before the body arrived", status=400)
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > limit_bytes:
-            raise AwsError("RequestEntityTooLarge", f"The body is larger than {limit_bytes} bytes", status=413)
-        pieces.append(piece)
-        if not message.get("more_body"):
-            return b"".join(pieces)
-
-
-async def respond(send: Send, answer: HttpResponse, *, head: bool = False) -> None:
-    """Send ``answer``; with ``head`` its body is held back."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
-    whole = answer.body if isinstance(answer.body, bytes) else None
-    if whole is not None and "content-length" not in answer.headers:
-        headers.append((b"content-length", str(len(whole)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if not head and isinstance(answer.body, AsyncIterator):
-        async for piece in answer.body:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": whole or b"" if not head else b""})

@@ -1,0 +1,73 @@
+"""Requests and responses between ASGI and plain values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
+from typing import Any
+
+from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.wire.http import HttpRequest, HttpResponse
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def head_of(scope: Scope) -> HttpRequest:
+    """The request without its body."""
+    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    peer = scope.get("client")
+    return HttpRequest(
+        scope["method"],
+        path,
+        scope.get("query_string", b"").decode("latin-1"),
+        headers,
+        source_ip=peer[0] if peer else "127.0.0.1",
+    )
+
+
+_PORT = re.compile(r":\d{1,5}$")
+
+
+def loopback_host(host: str) -> bool:
+    """Whether a Host header names this machine: a page on the web that rebinds its name to 127.0.0.1 does not."""
+    name = _PORT.sub("", host).strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+async def read_body(receive: Receive, limit_bytes: int) -> bytes:
+    """The whole body; raises when it is larger than ``limit_bytes``."""
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise AwsError("RequestTimeout", "The connection was closed before the body arrived", status=400)
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > limit_bytes:
+            raise AwsError("RequestEntityTooLarge", f"The body is larger than {limit_bytes} bytes", status=413)
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+async def respond(send: Send, answer: HttpResponse, *, head: bool = False) -> None:
+    """Send ``answer``; with ``head`` its body is held back."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
+    whole = answer.body if isinstance(answer.body, bytes) else None
+    if whole is not None and "content-length" not in answer.headers:
+        headers.append((b"content-length", str(len(whole)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if not head and isinstance(answer.body, AsyncIterator):
+        async for piece in answer.body:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": whole or b"" if not head else b""})
