@@ -27,7 +27,6 @@ from keyless.policy import ContextValue, MalformedPolicy, parse
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _DAY_SECONDS = 86400
-BATCH_LIMIT = 20
 
 
 class Operations:
@@ -75,9 +74,6 @@ class Operations:
     def batch_get(self, call: Call) -> dict[str, Any]:
         call.authorise(Target("*", "secretsmanager:BatchGetSecretValue"))
         wanted = call.params.get("SecretIdList") or []
-        if not 0 < len(wanted) <= BATCH_LIMIT:
-            text = f"SecretIdList: expected 1 to {BATCH_LIMIT} secrets, found {len(wanted)}"
-            raise AwsError("InvalidParameterException", text)
         values, errors = [], []
         for secret_id in wanted:
             try:
