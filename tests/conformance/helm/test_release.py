@@ -1,0 +1,110 @@
+"""The release that nobody installed, upgraded by real helm on the local Kubernetes API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from keyless.local.boot.release import installed
+from keyless.local.cluster import Cluster, ClusterSettings
+from keyless.local.cluster.serve import serve
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+FIRST = ("--set", "billing.enabled=true", "--set", "billing.storage.provider=aws")
+
+
+@dataclass
+class Space:
+    """A cluster with the carried release, and helm pointed at it."""
+
+    cluster: Cluster
+    server: str
+    run: Callable
+
+    async def helm(self, *arguments: str) -> str:
+        flags = ("--namespace", "default", "--kube-apiserver", self.server, "--kube-token", "the-admin-token")
+        code, out, errors = await self.run(*arguments, *flags)
+        assert code == 0, errors
+        return str(out)
+
+    async def values(self) -> dict[str, Any]:
+        answer = await self.cluster.call("keyless", "GET", "/api/v1/namespaces/default/configmaps/spaces-values")
+        return dict(json.loads(answer.body["data"]["values.json"]))
+
+
+@pytest.fixture
+async def space(helm: Callable) -> AsyncIterator[Space]:
+    settings = ClusterSettings(
+        database=sqlite3.connect(":memory:", isolation_level=None),
+        server_url="http://127.0.0.1",
+        admin_token="the-admin-token",
+        kubelet_token="the-kubelet-token",
+        ca_pem="",
+        now=lambda: datetime.now(UTC),
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(settings.database.close)
+        cluster = Cluster(settings)
+        stack.push_async_callback(cluster.aclose)
+        release = installed(NOON)
+        for obj in release.objects:
+            await _create(cluster, obj)
+        await _create(cluster, release.secret)
+        serving = await serve(cluster, "127.0.0.1", 0)
+        stack.push_async_callback(serving.stop)
+        yield Space(cluster, f"http://127.0.0.1:{serving.port}", helm)
+
+
+async def _create(cluster: Cluster, obj: dict[str, Any]) -> None:
+    group, _, version = obj["apiVersion"].rpartition("/")
+    root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    namespace = "" if obj["kind"].startswith("Cluster") else "/namespaces/default"
+    answer = await cluster.call("keyless", "POST", f"{root}{namespace}/{obj['kind'].lower()}s", obj)
+    assert answer.status == 201, answer.body
+
+
+async def test_helm_sees_a_deployed_release(space: Space) -> None:
+    (listed,) = json.loads(await space.helm("list", "-o", "json"))
+    assert (listed["name"], listed["status"], listed["chart"]) == ("spaces", "deployed", "spaces-0.1.0")
+    assert listed["updated"].startswith("2026-11-22 12:00:00")
+    assert json.loads(await space.helm("get", "values", "spaces", "-o", "json")) is None
+
+
+async def test_a_plain_upgrade_changes_the_values_and_nothing_else(space: Space) -> None:
+    before = await space.helm("get", "manifest", "spaces")
+    await space.helm("upgrade", "spaces", "spaces-helm-chart", *FIRST)
+    assert (await space.values())["billing"]["enabled"] is True
+    after = await space.helm("get", "manifest", "spaces")
+    changed = [pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]]
+    assert len(changed) == 1
+    history = json.loads(await space.helm("history", "spaces", "-o", "json"))
+    assert [each["status"] for each in history] == ["superseded", "deployed"]
+
+
+async def test_a_second_upgrade_drops_the_first_ones_values_unless_asked_to_reuse_them(space: Space) -> None:
+    await space.helm("upgrade", "spaces", "spaces-helm-chart", *FIRST)
+    await space.helm("upgrade", "spaces", "spaces-helm-chart", "--set", "account=acme", "--reuse-values")
+    kept = await space.values()
+    assert (kept["billing"]["enabled"], kept["account"]) == (True, "acme")
+    await space.helm("upgrade", "spaces", "spaces-helm-chart", "--set", "sharedSecrets.enabled=true")
+    assert (await space.values())["billing"]["enabled"] is False
+
+
+async def test_a_rollback_brings_the_first_values_back(space: Space) -> None:
+    await space.helm("upgrade", "spaces", "spaces-helm-chart", *FIRST)
+    await space.helm("rollback", "spaces", "1")
+    assert (await space.values())["billing"]["enabled"] is False
+
+
+async def test_uninstalling_removes_what_was_never_installed_by_helm(space: Space) -> None:
+    await space.helm("uninstall", "spaces")
+    answer = await space.cluster.call("keyless", "GET", "/api/v1/namespaces/default/configmaps/spaces-values")
+    assert answer.status == 404
+    assert json.loads(await space.helm("list", "-a", "-o", "json")) == []
