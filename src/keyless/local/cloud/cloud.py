@@ -25,7 +25,7 @@ from keyless.local.cloud.service import Service
 from keyless.local.cloud.sessions import Credentials, Sessions, new_id
 from keyless.local.cloud.ssm import ParameterStore
 from keyless.local.cloud.sts import IssuerKeys, Sts
-from keyless.local.cloud.sts.issuers import HttpsFetcher
+from keyless.local.cloud.sts.issuers import Fetch, HttpsFetcher
 
 ADMIN = "keyless-admin"
 
@@ -54,7 +54,8 @@ class CloudSettings:
 class Cloud:
     """One account in one region. ``run()`` keeps the cluster at what EKS says; the rest answers requests."""
 
-    def __init__(self, settings: CloudSettings) -> None:
+    def __init__(self, settings: CloudSettings, *, fetch: Fetch | None = None) -> None:
+        """``fetch`` gets the documents of token issuers; over HTTPS unless told otherwise."""
         self.settings = settings
         self.database = Database(settings.database, settings.migrate)
         self.directory = Directory(
@@ -70,7 +71,7 @@ class Cloud:
         )
         sessions, authoriser = Sessions(self.database), Authoriser(self.directory)
         authenticator = Authenticator(self.directory, sessions)
-        sts = Sts(self.directory, authoriser, sessions, IssuerKeys(self._fetcher, settings.now))
+        sts = Sts(self.directory, authoriser, sessions, IssuerKeys(fetch or self._fetcher, settings.now))
         self.imds_app = Imds(self.database, self.directory, sts.minter, region=settings.region, now=settings.now)
         self.app = Gateway(
             self._services(sts, authoriser, authenticator),

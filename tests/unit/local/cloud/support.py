@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -20,9 +21,23 @@ import orjson
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from keyless.kube.errors import NotFound
 from keyless.local.cloud import Cloud, CloudSettings
+from keyless.local.cloud.sts.issuers import Unfetched
+from keyless.tokens import (
+    Bound,
+    ServiceAccountSubject,
+    SigningKey,
+    Validity,
+    discovery,
+    issue,
+    jwks,
+    service_account_claims,
+)
 
 T = TypeVar("T")
 SERVER = "https://127.0.0.1:6443"
@@ -176,12 +191,31 @@ class _Raw(io.BytesIO):
         pass
 
 
+class FakeIssuers:
+    """Discovery documents and keys by URL; what is not there cannot be fetched."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, bytes] = {}
+        self.fetched: list[str] = []
+
+    def publish(self, issuer: str, *keys: SigningKey) -> None:
+        self.documents[f"{issuer}/.well-known/openid-configuration"] = orjson.dumps(discovery(issuer))
+        self.documents[f"{issuer}/keys"] = orjson.dumps(jwks(keys))
+
+    async def __call__(self, url: str) -> bytes:
+        self.fetched.append(url)
+        if url not in self.documents:
+            raise Unfetched(f"{url}: connection refused")
+        return self.documents[url]
+
+
 class World:
     """One cloud, its clock, and clients for it."""
 
     def __init__(self, *, delay_seconds: float = 0.0, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.kube = FakeKube()
+        self.issuers = FakeIssuers()
         self.loop = Loop()
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         # botocore has no other door for the time that it signs with.
@@ -202,7 +236,7 @@ class World:
             propagation_delay_seconds=delay_seconds,
             now=self.clock,
         )
-        return Cloud(settings)
+        return Cloud(settings, fetch=self.issuers)
 
     def restart(self, delay_seconds: float = 0.0) -> None:
         """The same state, a new process."""
@@ -250,3 +284,78 @@ def client_for(world: World, service: str, credentials: Any, *, region: str, **c
     if credentials is False:
         made.meta.events.register("choose-signer", lambda **_: UNSIGNED)
     return made
+
+
+def pem() -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@cache
+def signing_key(name: str = "first") -> SigningKey:
+    """A key that all tests share: making one takes long."""
+    return SigningKey.from_pem(pem())
+
+
+def pod_token(
+    world: World,
+    *,
+    namespace: str = "mxp-1-system",
+    name: str = "vector",
+    audience: str = "sts.amazonaws.com",
+    issuer: str = ISSUER,
+    key: SigningKey | None = None,
+    **claims: Any,
+) -> str:
+    """A projected token as the API server issues them; ``claims`` override, None removes."""
+    now = int(world.clock())
+    subject = ServiceAccountSubject(namespace, Bound(name, "8f6f"), pod=Bound(f"{name}-0", "1d2c-pod"))
+    made = service_account_claims(
+        subject, Validity(now, now + 3600), issuer=issuer, audiences=[audience], token_id="f3e1"
+    )
+    made |= claims
+    return issue(key or signing_key(), {name: value for name, value in made.items() if value is not None})
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return orjson.dumps({"Version": "2012-10-17", "Statement": list(statements)}).decode()
+
+
+def allow(action: str | list[str], resource: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def irsa_trust(subject: str = "system:serviceaccount:mxp-1-system:vector", **condition: Any) -> str:
+    """The guide's trust policy."""
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{PROVIDER}"},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": condition
+            or {"StringEquals": {f"{PROVIDER}:aud": "sts.amazonaws.com", f"{PROVIDER}:sub": subject}},
+        }
+    )
+
+
+def pods_trust(actions: tuple[str, ...] = ("sts:AssumeRole", "sts:TagSession"), **more: Any) -> str:
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "pods.eks.amazonaws.com"},
+            "Action": list(actions),
+            **more,
+        }
+    )
+
+
+def refusal(call: Any, **params: Any) -> tuple[str, str, int]:
+    """Call, expect a refusal, and return its code, message and HTTP status."""
+    try:
+        call(**params)
+    except ClientError as error:
+        found = error.response["Error"]
+        return found["Code"], found.get("Message", ""), error.response["ResponseMetadata"]["HTTPStatusCode"]
+    raise AssertionError("the call was not refused")
