@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -18,10 +18,10 @@ class ClusterSettings:
 
     database: sqlite3.Connection
     server_url: str
-    admin_token: str
-    kubelet_token: str
+    admin_token: str = field(repr=False)
+    kubelet_token: str = field(repr=False)
     ca_pem: str
     now: Callable[[], datetime]
     host: str = "keyless"
-    node_token: str = ""
+    node_token: str = field(default="", repr=False)
     node_name: str = "local-node"

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +115,30 @@ def _asked(request: Request) -> _Asked:
     return _Asked(int(text), listed or text == "0", listed and bookmarks, bookmarks, limit)
 
 
+class _Pending:
+    """Changes that the caller has not been sent yet; beyond a limit they are let go, and the watch with them."""
+
+    def __init__(self) -> None:
+        self.ready = asyncio.Event()
+        self._changes: list[Change] = []
+        self._overflown = False
+
+    def add(self, change: Change) -> None:
+        """Called by the store, while a slow caller may still be sent earlier ones."""
+        self._overflown = self._overflown or len(self._changes) >= MAX_BEHIND
+        if self._overflown:
+            self._changes.clear()
+        else:
+            self._changes.append(change)
+        self.ready.set()
+
+    def take(self) -> list[Change] | None:
+        """All of them; None once some were let go."""
+        self.ready.clear()
+        changes, self._changes = self._changes, []
+        return None if self._overflown else changes
+
+
 def watch(api: Api, request: Request, target: Target) -> Reply:
     """Open a watch; errors that are known at once are answered as such, later ones arrive in the stream."""
     lines = _Lines(view(request, target.served, api.now), wanted(request, target))
@@ -132,14 +155,8 @@ async def _stream(
     api: Api, target: Target, lines: _Lines, asked: _Asked, begin: tuple[int, list[Entry]]
 ) -> AsyncIterator[bytes]:
     start, first = begin
-    pending: deque[Change] = deque()
-    ready = asyncio.Event()
-
-    def on_change(change: Change) -> None:
-        pending.append(change)
-        ready.set()
-
-    unsubscribe = api.store.subscribe(on_change, bucket=target.key.bucket)
+    pending = _Pending()
+    unsubscribe = api.store.subscribe(pending.add, bucket=target.key.bucket)
     try:
         missed = api.store.since(target.key.bucket, start)
         if missed is None:
@@ -150,32 +167,25 @@ async def _stream(
             head.append(lines.bookmark(start, _INITIAL_END))
         # An empty first chunk still sends the head: clients wait for it.
         yield b"".join([*head, *map(lines.change, missed)])
-        async for chunk in _follow(pending, ready, lines, asked, lambda: api.store.resource_version):
+        async for chunk in _follow(pending, lines, asked, lambda: api.store.resource_version):
             yield chunk
     finally:
         unsubscribe()
 
 
-async def _follow(
-    pending: deque[Change], ready: asyncio.Event, lines: _Lines, asked: _Asked, version: Callable[[], int]
-) -> AsyncIterator[bytes]:
+async def _follow(pending: _Pending, lines: _Lines, asked: _Asked, version: Callable[[], int]) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     end = loop.time() + asked.seconds
     while (left := end - loop.time()) > 0:
         try:
-            await asyncio.wait_for(ready.wait(), min(left, BOOKMARK_SECONDS))
+            await asyncio.wait_for(pending.ready.wait(), min(left, BOOKMARK_SECONDS))
         except TimeoutError:
-            if asked.bookmarks and not pending:
+            if asked.bookmarks:
                 yield lines.bookmark(version())
             continue
-        ready.clear()
-        if len(pending) > MAX_BEHIND:
+        changes = pending.take()
+        if changes is None:
             yield error_line(expired("the watch fell behind: list again"))
             return
-        if chunk := b"".join(_drain(pending, lines)):
+        if chunk := b"".join(map(lines.change, changes)):
             yield chunk
-
-
-def _drain(pending: deque[Change], lines: _Lines) -> Iterable[bytes]:
-    while pending:
-        yield lines.change(pending.popleft())

@@ -11,6 +11,7 @@ import pytest
 
 from keyless.local.cluster import SYSTEM, Cluster
 from keyless.local.cluster.messages import Request
+from keyless.local.cluster.watching import MAX_BEHIND
 from unit.local.cluster.support import Kubectl
 
 CMS = "/api/v1/namespaces/default/configmaps"
@@ -177,3 +178,14 @@ async def test_a_watch_that_ends_leaves_no_subscription(three: Kubectl) -> None:
 async def test_a_watch_ends_after_its_timeout(three: Kubectl) -> None:
     stream = await watch(three.cluster, timeoutSeconds="1")
     assert len(await asyncio.wait_for(stream.rest(), 5)) == 3
+
+
+async def test_a_watch_that_is_not_read_is_let_go_beyond_a_limit(three: Kubectl) -> None:
+    stream = await watch(three.cluster)
+    await stream.next()
+    entry = three.cluster.store.list("keyless", "", "configmaps")[0]
+    for _ in range(MAX_BEHIND + 1):
+        three.cluster.store.put(entry.key, entry.object)
+    await stream.next()
+    await stream.next()
+    assert (await stream.next())["object"]["reason"] == "Expired"
