@@ -58,3 +58,11 @@ def _run_step(connection: sqlite3.Connection, part: str, number: int, step: str)
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection | None:
+    """Open the database that another process may be writing, without any right to change it; None where none is."""
+    file = path / "state.db"
+    if not file.exists():
+        return None
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
