@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from keyless.local.node.processes import Ended, Launch, Process, Processes
 
 PROBES = (("startupProbe", "Startup"), ("livenessProbe", "Liveness"), ("readinessProbe", "Readiness"))
 OUTPUT_BYTES = 4096
+LAST_WORDS_SECONDS = 1.0
 
 
 class StartedContainer:
@@ -37,7 +38,7 @@ class StartedContainer:
         self._processes = processes
         self._pod_ip = pod_ip
         self._tell = tell
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
         self._process: Process | None = None
 
     async def start(self) -> Process:
@@ -51,16 +52,18 @@ class StartedContainer:
             raise
         finally:
             os.close(writer)
-        self._own(self.log.follow_pipe(reader))
-        self._own(self._probe())
+        self._tasks = [asyncio.create_task(work) for work in (self.log.follow_pipe(reader), self._probe())]
         return self._process
 
     async def ended(self) -> Ended:
         """Wait for the end of the process; probes end with it."""
         assert self._process is not None
         ended = await self._process.wait()
-        for task in self._tasks:
-            task.cancel()
+        reading, probing_task = self._tasks
+        probing_task.cancel()
+        # Its last words may still be in the pipe, which ends when nobody holds it any more.
+        await asyncio.wait({reading}, timeout=LAST_WORDS_SECONDS)
+        reading.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         return ended
 
@@ -122,10 +125,6 @@ class StartedContainer:
         finally:
             process.signal(signal.SIGKILL)
             os.close(reader)
-
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
 
 
 def _read(reader: int) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 
 from keyless.kube import Event, Informer, Kube, KubeObject, Name
@@ -43,7 +44,7 @@ class Kubelet:
         self._scheduler = Scheduler(kube, configuration, labels, self._schedulings)
         self._pods = Informer(kube, PODS, fields=f"spec.nodeName={configuration.name}")
         self._workers: dict[str, PodWorker] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._around: Surroundings | None = None
         self._settled = asyncio.Event()
 
@@ -109,21 +110,28 @@ class Kubelet:
         uid = pod["metadata"]["uid"]
         taken = {worker.pod_ip for worker in self._workers.values()}
         worker = self._workers[uid] = PodWorker(self._around, pod, taken)
-        task = self._tasks[uid] = asyncio.create_task(worker.run())
-        task.add_done_callback(lambda done: self._finished(uid, done))
+        task = asyncio.create_task(worker.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._finished, uid))
 
     def _finished(self, uid: str, task: asyncio.Task[None]) -> None:
-        worker = self._workers.pop(uid, None)
-        self._tasks.pop(uid, None)
-        if task.cancelled() or task.exception() is None:
-            return
-        # A bug in the handling of one pod must not take the others down; it is told, with where it happened.
-        name = worker.pod["metadata"]["name"] if worker else uid
-        log.error("pod is abandoned", pod=name, exc_info=task.exception())
+        worker = self._workers[uid]
+        # Until the watch says that the pod is gone, late news of it must find its worker, not make a new one.
+        if worker.has_vanished:
+            self._workers.pop(uid)
+        if not task.cancelled() and task.exception() is not None:
+            # A bug in the handling of one pod must not take the others down; it is told, with where it happened.
+            log.error("pod is abandoned", pod=worker.pod["metadata"]["name"], exc_info=task.exception())
 
     def _vanished(self, pod: KubeObject) -> None:
-        if worker := self._workers.get(pod["metadata"]["uid"]):
-            worker.vanish()
+        uid = pod["metadata"]["uid"]
+        worker = self._workers.get(uid)
+        if worker is None:
+            return
+        worker.vanish()
+        if worker.is_done:
+            self._workers.pop(uid)
 
     def _object_changed(self, kind: str, name: Name) -> None:
         for worker in self._workers.values():
@@ -137,7 +145,7 @@ class Kubelet:
                 shutil.rmtree(folder, ignore_errors=True)
 
     async def _leave(self) -> None:
-        for task in self._tasks.values():
+        for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(worker.leave() for worker in list(self._workers.values())), return_exceptions=True)
 

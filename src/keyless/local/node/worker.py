@@ -65,8 +65,8 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._stale_sources = False
         self._status: KubeObject | None = None
-        self._has_vanished = False
-        self._is_done = False
+        self.has_vanished = False
+        self.is_done = False
         self._leaving = False
 
     def update(self, pod: KubeObject) -> None:
@@ -76,7 +76,7 @@ class PodWorker:
 
     def vanish(self) -> None:
         """The pod is gone from the API: end what is left of it."""
-        self._has_vanished = True
+        self.has_vanished = True
         self._wake.set()
 
     def sources_changed(self) -> None:
@@ -99,7 +99,7 @@ class PodWorker:
 
     async def run(self) -> None:
         """Work until the pod is gone."""
-        while not self._is_done:
+        while not self.is_done:
             self._wake.clear()
             try:
                 wake_at = await self._turn()
@@ -117,7 +117,7 @@ class PodWorker:
 
     async def _turn(self) -> datetime | None:
         """One round. Returns when to look again at the latest."""
-        if self._has_vanished:
+        if self.has_vanished:
             await self._clear()
             return None
         if self._stale_sources or self._tokens_are_due():
@@ -125,7 +125,7 @@ class PodWorker:
         decided = plan.decide(self._facts())
         for action in decided.actions:
             await self._apply(action)
-        if not self._is_done:
+        if not self.is_done:
             await self._publish()
         if decided.actions:
             self._wake.set()  # what was done changes what is to be done
@@ -277,7 +277,7 @@ class PodWorker:
                     PODS, metadata["name"], patch, metadata["namespace"], subresource="status"
                 )
             except NotFound:
-                self._has_vanished = True
+                self.has_vanished = True
                 self._wake.set()
             self._status = status
         self.published.set()
@@ -298,10 +298,10 @@ class PodWorker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         shutil.rmtree(self._folder, ignore_errors=True)
         self.published.set()
-        self._is_done = True
+        self.is_done = True
 
     async def _sleep(self, until: datetime | None) -> None:
-        if self._is_done:
+        if self.is_done:
             return
         seconds = None if until is None else max((until - self._around.now()).total_seconds(), 0.0)
         try:
