@@ -1,0 +1,89 @@
+"""The links between cluster and AWS: the OIDC provider and its client ids (IRSA), the agent (Pod Identity). Pure."""
+
+from __future__ import annotations
+
+from keyless.api import Arn, Reason
+from keyless.identity.verify.model import AGENT_ADDON, STS_AUDIENCE, Cluster, Facts, Link, Provider, State, Unread
+
+
+def provider_is_registered(facts: Facts) -> Link | None:
+    """IAM of the role's account knows the issuer of the cluster, by its exact URL."""
+    if facts.by_association or not facts.role_arn:
+        return None
+    if isinstance(facts.cluster, Unread):
+        return Link(
+            "OIDC provider", State.UNKNOWN, "a provider for the cluster's issuer", f"issuer {facts.cluster.why}"
+        )
+    expected = f"IAM has an OIDC provider for {facts.cluster.issuer}"
+    if isinstance(facts.providers, Unread):
+        return Link("OIDC provider", State.UNKNOWN, expected, f"providers {facts.providers.why}")
+    exact = provider_of(facts, facts.cluster)
+    if exact:
+        return Link("OIDC provider", State.HELD, expected, exact.arn)
+    same = next((p for p in facts.providers if p.arn.partition("/")[2] == facts.cluster.host_path), None)
+    if same:
+        found = f"{same.arn} has the URL https://{same.url}, which differs from iss: STS answers InvalidIdentityToken"
+        delete = f"aws iam delete-open-id-connect-provider --open-id-connect-provider-arn {same.arn}"
+        mend = f"{delete} && {_create(facts.cluster)}"
+        return Link("OIDC provider", State.BROKEN, expected, found, Reason.OIDC_PROVIDER_DIFFERS, mend)
+    others = ", ".join(sorted(provider.url for provider in facts.providers)) or "none"
+    found = f"no such provider (there are: {others}): STS answers InvalidIdentityToken"
+    mend = f"eksctl utils associate-iam-oidc-provider --cluster {facts.eks_name} --approve"
+    return Link(
+        "OIDC provider",
+        State.BROKEN,
+        expected,
+        found,
+        Reason.OIDC_PROVIDER_MISSING,
+        f"{mend}   # or: {_create(facts.cluster)}",
+    )
+
+
+def provider_of(facts: Facts, cluster: Cluster) -> Provider | None:
+    """The provider whose URL is exactly the issuer, in the account of the role."""
+    if isinstance(facts.providers, Unread):
+        return None
+    url = cluster.issuer.partition("://")[2]
+    return next((p for p in facts.providers if p.url == url and Arn.parse(p.arn).account == cluster.account), None)
+
+
+def _create(cluster: Cluster) -> str:
+    return f"aws iam create-open-id-connect-provider --url {cluster.issuer} --client-id-list {STS_AUDIENCE}"
+
+
+def audience_of(facts: Facts) -> str:
+    """The audience of the component's tokens: what its pods mount, else the default."""
+    return next((pod.token_audience for pod in facts.pods if pod.token_audience), STS_AUDIENCE)
+
+
+def audience_is_registered(facts: Facts) -> Link | None:
+    """The audience of the tokens is one of the provider's client ids."""
+    if facts.by_association or isinstance(facts.cluster, Unread):
+        return None
+    provider = provider_of(facts, facts.cluster)
+    if provider is None:
+        return None
+    audience = audience_of(facts)
+    expected = f"the provider's client ids hold {audience}"
+    if audience in provider.client_ids:
+        return Link("audience", State.HELD, expected, ", ".join(provider.client_ids))
+    found = f"client ids: {', '.join(provider.client_ids) or 'none'}: STS answers InvalidIdentityToken"
+    mend = (
+        "aws iam add-client-id-to-open-id-connect-provider "
+        f"--open-id-connect-provider-arn {provider.arn} --client-id {audience}"
+    )
+    return Link("audience", State.BROKEN, expected, found, Reason.AUDIENCE_NOT_REGISTERED, mend)
+
+
+def agent_runs(facts: Facts) -> Link | None:
+    """The Pod Identity agent's addon is there and active."""
+    if not facts.by_association:
+        return None
+    expected = f"addon {AGENT_ADDON} is ACTIVE"
+    if isinstance(facts.agent, Unread):
+        return Link("agent", State.UNKNOWN, expected, f"addon {facts.agent.why}")
+    if facts.agent == "ACTIVE":
+        return Link("agent", State.HELD, expected, "ACTIVE")
+    verb = "describe-addon" if facts.agent else "create-addon"
+    mend = f"aws eks {verb} --cluster-name {facts.eks_name} --addon-name {AGENT_ADDON}"
+    return Link("agent", State.BROKEN, expected, facts.agent or "no such addon", Reason.AGENT_MISSING, mend)

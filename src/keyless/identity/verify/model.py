@@ -1,0 +1,253 @@
+"""The facts that a chain is judged by, and the links that come out.
+
+A fact is a value, ``None`` where the thing does not exist, or :class:`Unread` where it could not be read. Only
+:mod:`keyless.identity.verify.gather` makes facts from live systems; :func:`keyless.identity.verify.verify` judges them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from keyless.api import Access, Reason
+from keyless.policy import Document, Source
+
+ANNOTATION = "eks.amazonaws.com/role-arn"
+STS_AUDIENCE = "sts.amazonaws.com"
+POD_IDENTITY_AUDIENCE = "pods.eks.amazonaws.com"
+AGENT_ADDON = "eks-pod-identity-agent"
+
+
+class State(StrEnum):
+    """How a link stands. ``SKIPPED``: an earlier link leaves nothing to look at."""
+
+    HELD = "Held"
+    BROKEN = "Broken"
+    UNKNOWN = "Unknown"
+    SKIPPED = "Skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the chain. ``reason`` is empty unless it is broken; ``mend`` is a command, or says what to do.
+
+    ``notes`` tell what holds today but deserves a look (a wildcard, a subject of a control plane that is gone).
+    """
+
+    name: str
+    state: State
+    expected: str
+    found: str
+    reason: Reason | None = None
+    mend: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What could not be read, and ``why`` ("lacks iam:GetRole")."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The component that is verified: its names in Kubernetes and the Helm values that concern it.
+
+    ``static_keys`` is the value that must be empty; ``annotations`` the map whose entries go to the service account.
+    """
+
+    title: str
+    service_account: str
+    deployment: str
+    condition: str
+    enabled: str
+    annotations: str
+    static_keys: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition of the ControlPlane."""
+
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """A control plane of the Space."""
+
+    name: str
+    group: str
+    host_namespace: str
+    conditions: Mapping[str, Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision of the Helm release: what its user set (dotted path → value)."""
+
+    number: int
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The values in force (dotted path → value), how they came about, and all host namespaces there are."""
+
+    values: Mapping[str, str]
+    history: tuple[Revision, ...] | Unread
+    host_namespaces: frozenset[str]
+    release: str = "spaces"
+    chart: str = "spaces-helm-chart"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of the component. ``waiting`` is the reason its container does not run; ``env`` only the AWS variables."""
+
+    name: str
+    ready: bool
+    waiting: str
+    env: Mapping[str, str]
+    token_audience: str = ""
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What Kubernetes has of the component; ``annotations`` are the service account's, ``None`` if it is missing."""
+
+    annotations: Mapping[str, str] | None
+    deployed: bool
+    pods: tuple[Pod, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster as AWS knows it. ``issuer`` is what its tokens carry; ``name`` is empty off EKS."""
+
+    name: str
+    issuer: str
+    account: str
+    region: str
+    partition: str = "aws"
+
+    @property
+    def host_path(self) -> str:
+        """The issuer as IAM writes it in ARNs and condition keys: without scheme and port."""
+        host, slash, path = self.issuer.partition("://")[2].partition("/")
+        return f"{host.partition(':')[0]}{slash}{path}"
+
+    @property
+    def provider_arn(self) -> str:
+        """The ARN of the OIDC provider that IAM should have."""
+        return f"arn:{self.partition}:iam::{self.account}:oidc-provider/{self.host_path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An IAM OIDC provider; ``url`` as IAM returns it, without scheme."""
+
+    arn: str
+    url: str
+    client_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """A Pod Identity association."""
+
+    association_id: str
+    namespace: str
+    service_account: str
+    role_arn: str
+    tags: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role: its trust policy, compiled, and all documents that bound what it may do."""
+
+    arn: str
+    trust: Document
+    identity: tuple[Source, ...]
+    boundary: Source | None = None
+
+    @property
+    def name(self) -> str:
+        """The name without the path, as session ARNs carry it."""
+        return self.arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything one chain is judged by: one component of one control plane."""
+
+    subject: Subject
+    access: Access | None
+    space: Space
+    control_plane: ControlPlane | None
+    workload: Workload | None
+    cluster: Cluster | Unread
+    providers: tuple[Provider, ...] | Unread = ()
+    associations: tuple[Association, ...] | Unread = ()
+    agent: str | Unread | None = None
+    role: Role | Unread | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The host namespace of the control plane; empty when there is none."""
+        return self.control_plane.host_namespace if self.control_plane else ""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the values in force switch the component on."""
+        return self.space.values.get(self.subject.enabled) == "true"
+
+    @property
+    def pods(self) -> tuple[Pod, ...]:
+        """The component's pods."""
+        return self.workload.pods if self.workload else ()
+
+    @property
+    def association(self) -> Association | None:
+        """The association of exactly this component, if there is one."""
+        if isinstance(self.associations, Unread):
+            return None
+        wanted = (self.namespace, self.subject.service_account)
+        return next((a for a in self.associations if (a.namespace, a.service_account) == wanted), None)
+
+    @property
+    def annotation(self) -> str:
+        """The role that the service account's annotation names, if it does."""
+        annotations = self.workload.annotations if self.workload else None
+        return (annotations or {}).get(ANNOTATION, "")
+
+    @property
+    def by_association(self) -> bool:
+        """Whether Pod Identity is the way: an association wins over an annotation, as on EKS."""
+        return self.association is not None
+
+    @property
+    def role_arn(self) -> str:
+        """The role that the component shall become."""
+        return self.association.role_arn if self.association else self.annotation
+
+    @property
+    def subject_name(self) -> str:
+        """``sub`` of the component's tokens."""
+        return f"system:serviceaccount:{self.namespace}:{self.subject.service_account}"
+
+    @property
+    def eks_name(self) -> str:
+        """The cluster's name for a command."""
+        return "CLUSTER" if isinstance(self.cluster, Unread) else self.cluster.name or "CLUSTER"
+
+    @property
+    def restart(self) -> str:
+        """The command that makes new pods."""
+        return f"kubectl rollout restart deployment {self.subject.deployment} -n {self.namespace}"

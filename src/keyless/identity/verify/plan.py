@@ -1,0 +1,103 @@
+"""Judge a chain: the links in order, each with what was expected, what was found and what mends it. Pure.
+
+    pod → service account → projected token → (IRSA: provider | Pod Identity: agent) → role's trust → permission → probe
+
+An early break does not hide later ones: what can be judged is judged, since a reader mends everything at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keyless.api import Reason
+from keyless.identity.verify import federation, permission, pods, trust
+from keyless.identity.verify.model import Facts, Link, State
+from keyless.identity.verify.values import dropped, upgrade
+
+
+def verify(facts: Facts) -> list[Link]:
+    """The links of one component of one control plane, in the order of the chain."""
+    if facts.control_plane is None:
+        return [_control_plane_is_missing(facts)]
+    return [found for check in CHECKS if (found := check(facts)) is not None]
+
+
+def held(links: list[Link]) -> bool:
+    """Whether the chain holds: nothing is broken, and what could not be read is proven by the probe."""
+    states = {link.state for link in links}
+    if State.BROKEN in states or State.SKIPPED in states:
+        return False
+    return State.UNKNOWN not in states or links[-1].state is State.HELD
+
+
+def _control_plane_is_missing(facts: Facts) -> Link:
+    return Link(
+        "control plane",
+        State.BROKEN,
+        "a ControlPlane with a host namespace",
+        "none of that name, or not placed yet",
+        Reason.CONTROL_PLANE_MISSING,
+        "kubectl get controlplanes --all-namespaces",
+        notes=trust.leftovers(facts),
+    )
+
+
+def component_is_enabled(facts: Facts) -> Link:
+    """Helm switches the component on; a later upgrade may have switched it off again."""
+    subject, space = facts.subject, facts.space
+    expected = f"{subject.enabled}=true"
+    if space.values.get(subject.enabled) == "true":
+        return Link("Helm values", State.HELD, expected, expected)
+    lost = dropped(space, (f"{subject.enabled.partition('.')[0]}.", subject.annotations))
+    found = f"{subject.enabled}={space.values.get(subject.enabled, 'not set')}"
+    if lost:
+        found += f": revision {lost.revision} dropped what revision {lost.before} had set (no --reuse-values)"
+        return Link(
+            "Helm values", State.BROKEN, expected, found, Reason.HELM_VALUES_DROPPED, upgrade(space, lost.values)
+        )
+    return Link(
+        "Helm values",
+        State.BROKEN,
+        expected,
+        found,
+        Reason.COMPONENT_NOT_ENABLED,
+        upgrade(space, {subject.enabled: "true"}),
+    )
+
+
+def static_keys_are_off(facts: Facts) -> Link | None:
+    """A Secret with keys would win over any workload identity."""
+    subject, space = facts.subject, facts.space
+    if not subject.static_keys or space.values.get(subject.enabled) != "true":
+        return None
+    name = space.values.get(subject.static_keys, "")
+    expected = f'{subject.static_keys}=""'
+    if not name:
+        return Link("no static keys", State.HELD, expected, expected)
+    found = f'{subject.static_keys}="{name}": the component takes its keys from that Secret'
+    lost = dropped(space, (subject.static_keys,))
+    if lost:
+        found += f"; revision {lost.revision} dropped the empty value of revision {lost.before}"
+    return Link(
+        "no static keys",
+        State.BROKEN,
+        expected,
+        found,
+        Reason.STATIC_KEYS_SET,
+        upgrade(space, {subject.static_keys: ""}),
+    )
+
+
+CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
+    component_is_enabled,
+    static_keys_are_off,
+    pods.workload_runs,
+    pods.service_account_has_a_role,
+    pods.pods_are_injected,
+    federation.provider_is_registered,
+    federation.audience_is_registered,
+    federation.agent_runs,
+    trust.role_trusts_the_component,
+    permission.role_may_do_its_work,
+    permission.probe_succeeded,
+)

@@ -1,0 +1,211 @@
+"""The role's trust policy: decided by the policy engine, its near misses named. Pure."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from dataclasses import dataclass
+
+from keyless.api import Reason
+from keyless.identity.verify.federation import audience_of
+from keyless.identity.verify.model import Cluster, Facts, Link, Role, State, Unread
+from keyless.policy import (
+    Admission,
+    ContextValue,
+    Decision,
+    Named,
+    Policies,
+    Principal,
+    Request,
+    admitted,
+    evaluate,
+    explain,
+    web_identity_trust,
+)
+
+_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
+_PODS = Principal("Service", service="pods.eks.amazonaws.com")
+_POD_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "pods.eks.amazonaws.com"},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+        }
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """Why a trust policy refuses: our word for it, and a sentence."""
+
+    reason: Reason
+    found: str
+
+
+def role_trusts_the_component(facts: Facts) -> Link:
+    """The role exists and admits exactly this component."""
+    expected = f"role {facts.role_arn or '?'} admits {_whom(facts)}"
+    if not facts.role_arn:
+        return Link("trust", State.SKIPPED, expected, "no role is named")
+    if isinstance(facts.role, Unread):
+        return Link("trust", State.UNKNOWN, expected, f"role {facts.role.why}")
+    if facts.role is None:
+        found, mend = "no such role: STS answers AccessDenied", f"aws iam create-role --role-name {_name(facts)} …"
+        return Link("trust", State.BROKEN, expected, found, Reason.ROLE_MISSING, mend, leftovers(facts))
+    if isinstance(facts.cluster, Unread):
+        return Link("trust", State.UNKNOWN, expected, f"cluster {facts.cluster.why}")
+    if facts.by_association:
+        return _by_association(facts, facts.role, facts.cluster, expected)
+    return _by_token(facts, facts.role, facts.cluster, expected)
+
+
+def _whom(facts: Facts) -> str:
+    return "pods.eks.amazonaws.com" if facts.by_association else facts.subject_name
+
+
+def _name(facts: Facts) -> str:
+    return facts.role_arn.rpartition("/")[2]
+
+
+def _by_token(facts: Facts, role: Role, cluster: Cluster, expected: str) -> Link:
+    decision = decide_token(facts, role, cluster)
+    notes = (*_wildcards(role), *leftovers(facts))
+    if decision.allowed:
+        by = decision.decided_by
+        return Link("trust", State.HELD, expected, by.label if by else "", notes=notes)
+    miss = _token_miss(facts, role, cluster, decision)
+    keep = [s for a in admitted(role.trust) if a.provider == cluster.provider_arn for s in a.subjects]
+    subjects = [*dict.fromkeys([*(s for s in keep if "*" not in s), facts.subject_name])]
+    document = web_identity_trust(cluster.provider_arn, subjects=subjects, audience=audience_of(facts))
+    return Link("trust", State.BROKEN, expected, miss.found, miss.reason, _update(facts, document), notes)
+
+
+def decide_token(facts: Facts, role: Role, cluster: Cluster) -> Decision:
+    """What STS would decide for a token of the component."""
+    principal = Principal("WebIdentity", cluster.account, federated=cluster.provider_arn)
+    host, audience = cluster.host_path, audience_of(facts)
+    context: dict[str, ContextValue] = {
+        f"{host}:sub": facts.subject_name,
+        f"{host}:aud": audience,
+        f"{host}:oaud": (audience,),
+        "aws:FederatedProvider": cluster.provider_arn,
+    }
+    request = Request(_WEB_IDENTITY, role.arn, principal, context)
+    return evaluate(request, Policies(resource=Named(f"trust policy of {role.name}", role.trust)))
+
+
+def _token_miss(facts: Facts, role: Role, cluster: Cluster, decision: Decision) -> _Miss:
+    """The likeliest misstep; the engine's own explanation where none is recognised."""
+    ways = admitted(role.trust)
+    if decision.outcome == "ExplicitDeny":
+        return _Miss(Reason.TRUST_DENIES, _explained(decision))
+    ours = [way for way in ways if way.provider == cluster.provider_arn]
+    if not ours:
+        others = ", ".join(way.provider for way in ways) or "none by web identity"
+        return _Miss(Reason.TRUST_NAMES_ANOTHER_PROVIDER, f"admitted: {others}; not {cluster.provider_arn}")
+    audience = audience_of(facts)
+    if all(way.audiences and audience not in way.audiences for way in ours):
+        found = f"{_explained(decision)}: the tokens are for {audience}"
+        return _Miss(Reason.TRUST_NAMES_ANOTHER_AUDIENCE, found)
+    subjects = [subject for way in ours for subject in way.subjects]
+    return _subject_miss(facts, ours, subjects) or _Miss(Reason.TRUST_DENIES, _explained(decision))
+
+
+def _subject_miss(facts: Facts, ways: list[Admission], subjects: list[str]) -> _Miss | None:
+    literal_star = [s for way in ways if not way.subjects_are_patterns for s in way.subjects if "*" in s or "?" in s]
+    fitting = [subject for subject in literal_star if fnmatch.fnmatchcase(facts.subject_name, subject)]
+    if fitting:
+        found = f"StringEquals compares {fitting[0]!r} letter by letter; a wildcard needs StringLike"
+        return _Miss(Reason.TRUST_OPERATOR_LITERAL, found)
+    if not subjects or any(way.further for way in ways):
+        return None
+    ending = f":{facts.subject.service_account}"
+    namespaces = {s.removesuffix(ending).rpartition(":")[2] for s in subjects if s.endswith(ending)}
+    known = namespaces & facts.space.host_namespaces
+    shown = ", ".join(subjects[:3]) + (f" and {len(subjects) - 3} more" if len(subjects) > 3 else "")
+    if known:
+        found = f"exact trust for {len(known)} other control plane(s) ({shown}); this one came later"
+        return _Miss(Reason.CONTROL_PLANE_NOT_TRUSTED, found)
+    if any(s.startswith(f"system:serviceaccount:{facts.namespace}:") for s in subjects):
+        return _Miss(Reason.TRUST_NAMES_ANOTHER_ACCOUNT, f"trusted: {shown}; not service account {ending[1:]}")
+    return _Miss(Reason.TRUST_NAMES_ANOTHER_NAMESPACE, f"trusted: {shown}; not {facts.subject_name}")
+
+
+def _explained(decision: Decision) -> str:
+    return "; ".join(line.strip() for line in explain(decision)[1:])
+
+
+def _by_association(facts: Facts, role: Role, cluster: Cluster, expected: str) -> Link:
+    expected = f"{expected} to sts:AssumeRole and sts:TagSession"
+    for action in ("sts:AssumeRole", "sts:TagSession"):
+        if action == "sts:TagSession" and facts.association and not facts.association.tags:
+            continue
+        decision = decide_service(facts, role, cluster, action)
+        if not decision.allowed:
+            reason = Reason.TAG_SESSION_NOT_TRUSTED if action == "sts:TagSession" else Reason.TRUST_DENIES
+            found = f"{action} is refused: {_explained(decision)}"
+            mend = _update(facts, json.dumps(_POD_TRUST, indent=1))
+            return Link("trust", State.BROKEN, expected, found, reason, mend)
+    return Link("trust", State.HELD, expected, "both are allowed", notes=leftovers(facts))
+
+
+def decide_service(facts: Facts, role: Role, cluster: Cluster, action: str) -> Decision:
+    """What STS would decide for EKS's Pod Identity service on behalf of the component."""
+    arn = f"arn:{cluster.partition}:eks:{cluster.region}:{cluster.account}:cluster/{cluster.name}"
+    tags = session_tags(facts, cluster)
+    context: dict[str, ContextValue] = {"aws:SourceAccount": cluster.account, "aws:SourceArn": arn}
+    context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    request = Request(action, role.arn, _PODS, {**context, "aws:TagKeys": tuple(tags)})
+    return evaluate(request, Policies(resource=Named(f"trust policy of {role.name}", role.trust)))
+
+
+def session_tags(facts: Facts, cluster: Cluster) -> dict[str, str]:
+    """The session tags that EKS sets (identity.md E5), as far as they are known before there is a pod."""
+    if facts.association is None or not facts.association.tags:
+        return {}
+    return {
+        "eks-cluster-arn": f"arn:{cluster.partition}:eks:{cluster.region}:{cluster.account}:cluster/{cluster.name}",
+        "eks-cluster-name": cluster.name,
+        "kubernetes-namespace": facts.namespace,
+        "kubernetes-service-account": facts.subject.service_account,
+        "kubernetes-pod-name": facts.pods[0].name if facts.pods else facts.subject.deployment,
+    }
+
+
+def _update(facts: Facts, document: str) -> str:
+    compact = json.dumps(json.loads(document), separators=(",", ":"))
+    return f"aws iam update-assume-role-policy --role-name {_name(facts)} --policy-document '{compact}'"
+
+
+def _wildcards(role: Role) -> tuple[str, ...]:
+    return tuple(
+        f"{way.statement} admits {' or '.join(way.subjects) or 'every service account of the cluster'}"
+        for way in admitted(role.trust)
+        if not way.subjects or (way.subjects_are_patterns and any("*" in subject for subject in way.subjects))
+    )
+
+
+def leftovers(facts: Facts) -> tuple[str, ...]:
+    """Trusted subjects and associations of host namespaces that no control plane has (any more)."""
+    account, known = facts.subject.service_account, facts.space.host_namespaces
+    role = facts.role if isinstance(facts.role, Role) else None
+    subjects = [s for way in admitted(role.trust) for s in way.subjects] if role else []
+    exact = {s.split(":")[2] for s in subjects if s.endswith(f":{account}") and s.count(":") == 3 and "*" not in s}
+    notes = [
+        f"the trust policy still admits {namespace}, which is no control plane's" for namespace in sorted(exact - known)
+    ]
+    associations = () if isinstance(facts.associations, Unread) else facts.associations
+    notes += [
+        f"association {a.association_id} is left for {a.namespace}, which is no control plane's"
+        for a in associations
+        if a.service_account == account and a.namespace not in known
+    ]
+    if notes:
+        notes.append(
+            "sessions that are already open live until they expire; to end them now, deny everything to the role where "
+            "aws:TokenIssueTime is earlier than now (DateLessThan)"
+        )
+    return tuple(notes)
