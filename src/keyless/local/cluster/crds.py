@@ -6,17 +6,20 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from keyless.local.cluster import builtin
 from keyless.local.cluster.apply import schema_shape
 from keyless.local.cluster.faults import Malformed
 from keyless.local.cluster.objects import Object
-from keyless.local.cluster.schema import Structural
+from keyless.local.cluster.schema import SchemaError, Structural
 from keyless.local.cluster.status import invalid
 from keyless.local.cluster.store import Store
 
 PLACE = ("apiextensions.k8s.io", "customresourcedefinitions")
+ROOT = "spec.validation.openAPIV3Schema"
+"""Where Kubernetes reports the faults of a schema that is the only one."""
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
@@ -51,6 +54,8 @@ def _check(obj: Object, old: Object | None) -> None:
     causes = builtin.validate("apiextensions.k8s.io", "CustomResourceDefinition", obj, old)
     if causes:
         raise invalid(PLACE[0], "CustomResourceDefinition", name, [cause.cause() for cause in causes])
+    for path in _missing(spec):
+        raise _fault(name, path, "Required value")
     expected = f"{spec['names']['plural']}.{spec['group']}"
     if name != expected:
         raise _fault(name, "metadata.name", f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group')
@@ -61,11 +66,28 @@ def _check(obj: Object, old: Object | None) -> None:
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         if not schema:
             raise _fault(name, place, "Required value: schemas are required")
+        root = place if len(spec["versions"]) > 1 else ROOT
         try:
-            Structural.compile(schema)
+            Structural.compile(schema, root)
             schema_shape(schema)
+        except SchemaError as error:
+            faults = [fault.cause() for fault in error.errors]
+            raise invalid(PLACE[0], "CustomResourceDefinition", name, faults) from error
         except (Malformed, ValueError) as error:
             raise _fault(name, place, f"Invalid value: {error}") from error
+
+
+def _missing(spec: Mapping[str, Any]) -> Iterator[str]:
+    names = spec.get("names") or {}
+    found = {
+        "spec.group": spec.get("group"),
+        "spec.scope": spec.get("scope"),
+        "spec.names.plural": names.get("plural"),
+        "spec.names.kind": names.get("kind"),
+        "spec.versions": spec.get("versions"),
+    }
+    yield from (path for path, value in found.items() if not value)
+    yield from (f"spec.versions[{i}].name" for i, v in enumerate(spec.get("versions") or ()) if not v.get("name"))
 
 
 def _fault(name: str, field: str, message: str) -> Exception:

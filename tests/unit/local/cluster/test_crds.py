@@ -98,6 +98,17 @@ async def test_the_same_object_is_shown_in_each_served_version(kubectl: Kubectl)
     assert [v["version"] for v in group["versions"]] == ["v1", "v1alpha1"]
 
 
+async def test_rules_of_the_definition_are_asked(kubectl: Kubectl) -> None:
+    body = crd()
+    spec = body["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    spec["x-kubernetes-validations"] = [{"rule": "self.size == oldSelf.size", "message": "size is fixed"}]
+    await kubectl.ok("POST", CRDS, body)
+    await kubectl.ok("POST", WIDGETS, widget(size=1))
+    merge = "application/merge-patch+json"
+    refusal = await kubectl.refused("PATCH", f"{WIDGETS}/w", {"spec": {"size": 2}}, content_type=merge)
+    assert "size is fixed" in refusal["message"]
+
+
 async def test_a_definition_takes_its_objects_along(kubectl: Kubectl) -> None:
     await kubectl.ok("POST", CRDS, crd())
     await kubectl.ok("POST", WIDGETS, widget())
@@ -119,13 +130,18 @@ async def test_a_definition_waits_for_objects_that_are_held(kubectl: Kubectl) ->
     assert (await kubectl("GET", f"{CRDS}/widgets.example.org")).status == 404
 
 
-@pytest.mark.parametrize("fault", ["name", "storage", "schema"])
+@pytest.mark.parametrize("fault", ["name", "storage", "schema", "rule", "group", "versions"])
 async def test_a_faulty_definition_is_refused_by_field(kubectl: Kubectl, fault: str) -> None:
     body = crd()
     if fault == "name":
         body["metadata"]["name"] = "other.example.org"
     elif fault == "storage":
         body["spec"]["versions"][0]["storage"] = False
+    elif fault == "rule":
+        spec = body["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        spec["x-kubernetes-validations"] = [{"rule": "self.size >"}]
+    elif fault in {"group", "versions"}:
+        del body["spec"][fault]
     else:
         del body["spec"]["versions"][0]["schema"]
     refusal = await kubectl.refused("POST", CRDS, body)
