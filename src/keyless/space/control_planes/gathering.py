@@ -126,10 +126,15 @@ def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
 
 async def _existing(kube: Kube, keys: Iterable[Key]) -> dict[Key, KubeObject]:
     wanted = list(dict.fromkeys(keys))
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_get(kube, key)) for key in wanted]
-    answers = zip(wanted, (task.result() for task in tasks), strict=True)
-    return {key: live for key, live in answers if live is not None}
+    # Not a task group: it would wrap the failure, whose class says what to do next.
+    answers = await asyncio.gather(*(_get(kube, key) for key in wanted), return_exceptions=True)
+    found: dict[Key, KubeObject] = {}
+    for key, answer in zip(wanted, answers, strict=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer is not None:
+            found[key] = answer
+    return found
 
 
 async def _get(kube: Kube, key: Key) -> KubeObject | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from keyless.api import Reason, Refusal
-from keyless.kube import Name
+from keyless.kube import Name, Unreachable
 from keyless.kube.resources import (
     CLUSTERROLEBINDINGS,
     CLUSTERROLES,
@@ -412,7 +412,7 @@ async def _vector_says(world: World, status: str) -> None:
 async def _until_killed(world: World) -> bool:
     try:
         await world.settle()
-    except* Interrupted:
+    except Interrupted:
         pass
     else:
         return False
@@ -468,3 +468,25 @@ async def test_no_pod_is_left_when_all_is_gone(world: World) -> None:
     await world.host.delete(CONTROLPLANES, "ctp1", "default")
     await world.settle()
     assert not (await world.host.list(PODS)).items
+
+
+async def test_a_failure_is_said_where_the_user_looks_and_tried_again(world: World) -> None:
+    world.create()
+    await world.settle()
+    inside = world.inside(await world.host_namespace())
+    counted = inside.before
+
+    def unreachable(request: object) -> None:
+        raise Unreachable({"message": "no answer: refused", "code": 0})
+
+    inside.before = unreachable
+    with pytest.raises(Unreachable):
+        await world.loop.reconcile(CTP1)
+    inside.before = counted
+    told = await world.condition("Synced")
+    assert (told["status"], told["reason"]) == ("False", "ReconcileError")
+    assert "no answer: refused" in told["message"]
+    assert (await world.condition("Ready"))["status"] == "True"
+    assert (await world.plane())["status"]["hostNamespace"]
+    await world.settle()
+    assert (await world.condition("Synced"))["status"] == "True"

@@ -1,0 +1,68 @@
+"""The chart's ClusterRole for the operator: enough for what it does and for what it hands on, and no wildcard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from keyless.kube.memory.route import Route, route_of
+from keyless.kube.resources import CONTROLPLANES
+from keyless.local.boot.release import installed
+from keyless.space import rights
+from keyless.space.place import Place
+from keyless.space.values import Persistence, Values, Workload
+from unit.space.world import BILLING, NOON, ROLE, World
+
+PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
+VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+def _operator_rules() -> list[dict[str, Any]]:
+    (role,) = [each for each in installed(NOON).objects if each["kind"] == "ClusterRole"]
+    return list(role["rules"])
+
+
+def _allows(rules: Iterable[dict[str, Any]], group: str, resource: str, verb: str) -> bool:
+    return any(group in r["apiGroups"] and resource in r["resources"] and verb in r["verbs"] for r in rules)
+
+
+def _asked(call: str) -> tuple[str, str, str]:
+    method, _, path = call.partition(" ")
+    route: Route = route_of(path)
+    resource = f"{route.plural}/{route.subresource}" if route.subresource else route.plural
+    return route.group, resource, VERBS.get(method) or ("get" if route.name else "list")
+
+
+async def test_the_operator_may_do_all_that_it_does() -> None:
+    annotated = Workload(annotations={"eks.amazonaws.com/role-arn": ROLE})
+    world = World(Values(billing=BILLING, vector=annotated, persistence=Persistence(enabled=None)))
+    world.create(spec={"writeConnectionSecretToRef": {"name": "kubeconfig"}, "hostNamespace": {"name": "team-a"}})
+    await world.settle()
+    world.values = Values()
+    await world.settle()
+    await world.host.delete(CONTROLPLANES, "ctp1", "default")
+    done = {_asked(call) for call in world.host.calls} - {("spaces.upbound.io", "controlplanes", "delete")}
+    await world.settle()
+    await world.tenants.aclose()
+    missing = [asked for asked in done if not _allows(_operator_rules(), *asked)]
+    assert not missing
+    assert len(done) > 20
+
+
+def test_the_operator_holds_every_right_that_it_hands_on() -> None:
+    """Kubernetes lets nobody grant what they do not have."""
+    own = _operator_rules()
+    given = [
+        (group, resource, verb)
+        for item in (*rights.of_vector(PLACE), *rights.of_external_secrets(PLACE))
+        for rule in item.object.get("rules") or ()
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    ]
+    assert not [each for each in given if not _allows(own, *each)]
+
+
+def test_nothing_is_granted_with_a_star() -> None:
+    for rule in _operator_rules():
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
