@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -115,9 +116,7 @@ def _placed(member: Shape, wire: str, labels: Mapping[str, str], request: HttpRe
     if location == "uri":
         return from_text(member, labels[wire])
     if location == "header" and (text := request.header_map.get(wire.lower())) is not None:
-        if member.type_name == "list":
-            return [from_text(member.member, item.strip()) for item in text.split(",")]
-        return from_text(member, text)
+        return _header_list(member.member, text) if member.type_name == "list" else from_text(member, text)
     if location == "headers":
         prefix = wire.lower()
         return {k[len(prefix) :]: v for k, v in request.header_map.items() if k.startswith(prefix)} or None
@@ -126,9 +125,37 @@ def _placed(member: Shape, wire: str, labels: Mapping[str, str], request: HttpRe
     return None
 
 
+_QUOTED = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
+
+
+def _header_list(item: Shape, text: str) -> list[Any]:
+    """A comma separated header; items may be quoted, and dates bring a comma along."""
+    if not text:
+        return []
+    if item.type_name == "timestamp" and text[:1].isalpha():
+        parts = text.split(",")
+        return [from_text(item, ",".join(parts[at : at + 2]).strip()) for at in range(0, len(parts), 2)]
+    found, at = [], 0
+    while at < len(text) and (match := _QUOTED.match(text, at)):
+        quoted, plain = match.groups()
+        found.append(from_text(item, plain.strip() if quoted is None else re.sub(r"\\(.)", r"\1", quoted)))
+        at = match.end()
+    return found
+
+
+def _argument_map(member: Shape, request: HttpRequest) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in request.arguments:
+        if member.value.type_name == "list":
+            found.setdefault(name, []).append(value)
+        else:
+            found.setdefault(name, value)
+    return found
+
+
 def _argument(member: Shape, wire: str, request: HttpRequest) -> Any:
     if member.type_name == "map":
-        return dict(request.arguments)
+        return _argument_map(member, request)
     values = [value for name, value in request.arguments if name == wire]
     if not values:
         return None

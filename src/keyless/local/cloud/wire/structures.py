@@ -116,31 +116,32 @@ def from_tree(shape: Shape, node: dict[str, Any]) -> Any:
     """Read a node of :func:`tree_of` as ``shape``."""
     kind = shape.type_name
     if kind == "structure":
-        found = {name: (member, _items(node, name, member)) for name, member in shape.members.items()}
+        found = {name: (member, _member_node(node, name, member)) for name, member in shape.members.items()}
         return {name: from_tree(member, inner) for name, (member, inner) in found.items() if inner is not None}
     if kind == "list":
-        return [from_tree(shape.member, item) for item in _numbered(node)]
+        items = _numbered(_inside(shape, node, shape.member.serialization.get("name", "member")))
+        return [from_tree(shape.member, item) for item in items]
     if kind == "map":
         key = shape.key.serialization.get("name", "key")
         value = shape.value.serialization.get("name", "value")
-        entries = _numbered(node)
+        entries = _numbered(_inside(shape, node, "entry"))
         return {from_tree(shape.key, e.get(key, {})): from_tree(shape.value, e.get(value, {})) for e in entries}
     return from_text(shape, node.get("", ""))
 
 
-def _items(node: dict[str, Any], name: str, shape: Shape) -> dict[str, Any] | None:
-    """The node of member ``name``, without the ``member`` or ``entry`` level of a list or map that is not flattened."""
-    wire = shape.serialization.get("name", name)
-    many = shape.type_name
-    if many in {"list", "map"} and shape.serialization.get("flattened"):
-        own = shape.member.serialization.get("name", wire) if many == "list" else wire
-        return node.get(own, node.get(wire))
-    found: dict[str, Any] | None = node.get(wire)
-    if found is None or many not in {"list", "map"}:
-        return found
-    inner: dict[str, Any] = found.get(
-        shape.member.serialization.get("name", "member") if many == "list" else "entry", {}
-    )
+def _member_node(node: dict[str, Any], name: str, shape: Shape) -> dict[str, Any] | None:
+    """The node of member ``name``; a flattened list goes by the name of its items where they have one."""
+    found: dict[str, Any] | None = node.get(shape.serialization.get("name", name))
+    if found is None and shape.type_name == "list" and shape.serialization.get("flattened"):
+        found = node.get(shape.member.serialization.get("name"))
+    return found
+
+
+def _inside(shape: Shape, node: dict[str, Any], level: str) -> dict[str, Any]:
+    """The numbered items of a list or map; one that is not flattened has a level of its own around them."""
+    if shape.serialization.get("flattened"):
+        return node
+    inner: dict[str, Any] = node.get(level, {})
     return inner
 
 
@@ -223,7 +224,7 @@ def to_xml(shape: Shape, value: Any, name: str) -> Iterator[str]:
     """Write ``value`` as the pieces of element ``name``."""
     kind = shape.type_name
     if kind == "structure":
-        yield f"<{name}{_attributes(shape, value)}>"
+        yield f"<{name}{element_attributes(shape, value)}>"
         yield from members_to_xml(shape, value)
         yield f"</{name}>"
     elif kind == "list":
@@ -261,16 +262,16 @@ def _map_to_xml(shape: Shape, value: Mapping[str, Any], name: str) -> Iterator[s
         yield f"</{name}>"
 
 
-def _attributes(shape: Shape, value: Mapping[str, Any]) -> str:
-    text = namespace_attribute(shape)
+def element_attributes(shape: Shape, value: Mapping[str, Any]) -> str:
+    """The attributes of the element that a structure is written as, its namespace first."""
+    text = _namespace(shape)
     for name, member in shape.members.items():
         if member.serialization.get("xmlAttribute") and value.get(name) is not None:
             text += f" {member.serialization.get('name', name)}={quoteattr(str(value[name]))}"
     return text
 
 
-def namespace_attribute(shape: Shape) -> str:
-    """The ``xmlns`` attribute that the model gives to ``shape``, or nothing."""
+def _namespace(shape: Shape) -> str:
     namespace = shape.serialization.get("xmlNamespace")
     if not namespace:
         return ""

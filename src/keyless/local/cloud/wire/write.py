@@ -12,8 +12,10 @@ from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.wire.http import HttpResponse
 from keyless.local.cloud.wire.models import Model
 from keyless.local.cloud.wire.scalars import to_text
-from keyless.local.cloud.wire.structures import members_to_xml, namespace_attribute, to_json, xml_text
+from keyless.local.cloud.wire.structures import element_attributes, members_to_xml, to_json, xml_text
 
+#: where AWS answers in a namespace that the model does not mention
+_NAMESPACES = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -96,12 +98,11 @@ def _write_payload(model: Model, answer: HttpResponse, member: Shape, value: Any
 
 
 def _write_xml(model: Model, answer: HttpResponse, shape: Shape, value: Mapping[str, Any], root: str) -> None:
-    namespace = namespace_attribute(shape)
-    if not namespace and model.description.metadata.get("xmlNamespace"):
-        namespace = f' xmlns="{model.description.metadata["xmlNamespace"]}"'
-    if not namespace and model.description.service_name == "s3":
-        namespace = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
-    pieces = [f"<{root}{namespace}>", *members_to_xml(shape, value), f"</{root}>"]
+    attributes = element_attributes(shape, value)
+    namespace = model.description.metadata.get("xmlNamespace") or _NAMESPACES.get(model.description.service_name)
+    if " xmlns=" not in attributes and namespace:
+        attributes = f' xmlns="{namespace}"{attributes}'
+    pieces = [f"<{root}{attributes}>", *members_to_xml(shape, value), f"</{root}>"]
     answer.headers["content-type"] = "application/xml"
     answer.body = (_DECLARATION + "".join(pieces)).encode()
 
