@@ -88,7 +88,7 @@ async def test_rolling_never_leaves_too_few_or_makes_too_many(space):
     await space.kube.patch(
         DEPLOYMENTS,
         "web",
-        web(4, image="new")["spec"] and {"spec": {"template": web(4, image="new")["spec"]["template"]}},
+        {"spec": {"template": web(image="new")["spec"]["template"]}},
         "default",
     )
     await rolled_out(space)

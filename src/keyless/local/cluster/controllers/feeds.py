@@ -70,7 +70,8 @@ class Feeds:
         return feed
 
     def _of_replica_set(self, change: Change) -> Iterator[Wake]:
-        yield "replicaset", _place(change)
+        if not _is_status_alone(change):
+            yield "replicaset", _place(change)
         yield from self._to_controller(change, {DEPLOYMENTS: "deployment"})
 
     def _of_pod(self, change: Change) -> Iterator[Wake]:
@@ -141,6 +142,18 @@ def garbage(graph: Graph, change: Change) -> Iterable[Key]:
         owner = graph.find(cluster, reference["uid"])
         if owner is not None and (change.type == "DELETED" or change.old is not None):
             yield owner
+
+
+def _is_status_alone(change: Change) -> bool:
+    """Whether nothing but the status changed: a controller need not answer what it said itself, over and over."""
+    if change.type != "MODIFIED" or change.old is None:
+        return False
+    return _without_status(change.entry.object) == _without_status(change.old.object)
+
+
+def _without_status(obj: KubeObject) -> KubeObject:
+    metadata = {key: obj["metadata"][key] for key in obj["metadata"] if key not in {"resourceVersion", "managedFields"}}
+    return {**obj, "metadata": metadata, "status": None}
 
 
 def _references(obj: KubeObject) -> Iterable[KubeObject]:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from keyless.kube import Controller
+from keyless.kube import Backoff, Controller
 from keyless.local.cluster.cluster import Cluster
 from keyless.local.cluster.controllers.accounts import controller as accounts
 from keyless.local.cluster.controllers.claims import controller as claims
@@ -29,6 +29,8 @@ from keyless.local.cluster.controllers.world import ClusterWorld, Place
 from keyless.local.cluster.store import Change, Entry, Key
 
 _Pass = Callable[[ClusterWorld, Place], Awaitable[float | None]]
+_BACKOFF = Backoff(first_seconds=0.05, cap_seconds=30.0)
+"""What refuses a write here is mostly another object, whose change wakes nobody: even refusals are tried again soon."""
 _log = structlog.get_logger("keyless.local.cluster.controllers")
 
 
@@ -50,7 +52,10 @@ class _Controllers:
         self._feeds = Feeds(cluster.store)
         collector = Collector(cluster.store, self._graph)
         self._garbage: Controller[Key] = Controller("garbage", self._for_key(collector.reconcile))
-        self._by_name = {name: Controller(name, self._for_place(work)) for name, work in self._passes().items()}
+        self._by_name = {
+            name: Controller(name, self._for_place(work), backoff=_BACKOFF, resync_seconds=_BACKOFF.cap_seconds)
+            for name, work in self._passes().items()
+        }
 
     def _passes(self) -> dict[str, _Pass]:
         settings, cluster = self._cluster.settings, self._cluster

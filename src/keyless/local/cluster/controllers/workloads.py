@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
-from keyless.api import KeylessError
+from keyless.api import KeylessError, Transient
 from keyless.kube import KubeObject, NotFound, Resource, record
 from keyless.kube.events import EventLevel
 from keyless.kube.resources import PODS
@@ -43,9 +44,19 @@ async def create_pod(world: World, owner: KubeObject, pod: KubeObject, component
     try:
         made = await world.kube.create(PODS, pod, owner["metadata"]["namespace"])
     except KeylessError as error:
-        await tell(world, owner, ("Warning", "FailedCreate", f"Error creating: {error}"), component)
-        raise
+        refused = _as_transient(error, pod["metadata"]["generateName"])
+        await tell(world, owner, ("Warning", "FailedCreate", f"Error creating: {refused}"), component)
+        raise refused from error
     await tell(world, owner, ("Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}"), component)
+
+
+def _as_transient(error: KeylessError, prefix: str) -> Transient:
+    """What refuses a pod (an account, a quota, a webhook) may come or go without a trace on its owner: try again.
+
+    The generated name is taken out of the text, as in Kubernetes: each try has another, and each would be news.
+    """
+    text = re.sub(re.escape(prefix) + "[a-z0-9]{5}", prefix, str(error))
+    return Transient(text, retry_after_seconds=getattr(error, "retry_after_seconds", None))
 
 
 async def delete_pod(world: World, owner: KubeObject, pod: KubeObject, component: str) -> None:

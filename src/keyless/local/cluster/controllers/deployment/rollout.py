@@ -28,7 +28,9 @@ def new_replicas(deployment: KubeObject, others: Sequence[KubeObject], present: 
     wanted = replicas(deployment)
     if not is_rolling(deployment):
         return wanted
-    room = wanted + max_surge(deployment) - total(others) - present
+    # A set that was scaled down may not have removed its pods yet: count what is there.
+    there = sum(max(replicas(rs), counted([rs], "replicas")) for rs in others)
+    room = wanted + max_surge(deployment) - there - present
     if present > wanted:
         return wanted
     return present + max(0, min(room, wanted - present))
