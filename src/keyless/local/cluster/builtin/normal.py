@@ -67,6 +67,21 @@ def unknown_fields(group: str, version: str, kind: str, obj: Object) -> list[str
     return list(_unknown(found, body, ""))
 
 
+def metadata_parts(metadata: Object) -> tuple[Object, list[str]]:
+    """Metadata in Go's form, for kinds that have no type of their own, and the names it does not know."""
+    kind = struct("meta/v1.ObjectMeta")
+    foreign = [path.removeprefix("metadata.") for path in _unknown(kind, metadata, "metadata.")]
+    try:
+        known: Object = _struct(kind.name)(metadata)
+    except _Mismatch as mismatch:
+        path = ".".join(reversed(mismatch.steps[-1:]))
+        if not mismatch.go_type:
+            raise Malformed(mismatch.text) from None
+        text = f"json: cannot unmarshal {mismatch.text} into Go struct field {mismatch.owner}.{path}"
+        raise Malformed(f"{text} of type {mismatch.go_type}") from None
+    return known, foreign
+
+
 def _sentence(kind: str, version: str, mismatch: _Mismatch) -> str:
     start = f'{kind} in version "{version}" cannot be handled as a {kind}: '
     if not mismatch.go_type:
