@@ -1,0 +1,26 @@
+"""``keyless demo``: both guides end to end on a fresh local Space, each step shown with its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keyless.cli import exits
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option(help="Leave the Space running and say where its state is.")] = False,
+) -> None:
+    """Show both guides end to end on a fresh local Space in a temporary folder. Exit code 0 only if every step held."""
+    from keyless.cli.demo.runner import tell_story
+
+    folder = Path(tempfile.mkdtemp(prefix="keyless-demo-"))
+    held = asyncio.run(tell_story(folder, keep=keep))
+    raise typer.Exit(exits.HELD if held else exits.DID_NOT_HOLD)

@@ -1,0 +1,78 @@
+"""What the audience is shown between the steps: conditions, identities, objects, refusals. Nothing is changed here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from keyless.cli.demo.stage import Stage, until
+from keyless.kube import NotFound, condition_of
+from keyless.kube.resources import CONTROLPLANES, EXTERNALSECRETS, SECRETS
+
+WAIT_SECONDS = 90.0
+
+
+async def refusal(stage: Stage) -> str:
+    """The collector's own words for why it has no credentials, and the cloud's reason, which AWS keeps to itself."""
+    found = await _condition(stage, "BillingStored", "False")
+    reason = _refused_by_trust(stage)
+    return f"refused  {found['reason']}: {found['message'].split(';')[0]}\n{reason}".rstrip()
+
+
+async def usage_stored(stage: Stage) -> str:
+    """The object in the bucket and the session that wrote it."""
+    found = await _condition(stage, "BillingStored", "True")
+    bucket = stage.name("YOUR_BILLING_BUCKET")
+    listed = await stage.aws.call("s3", "ListObjectsV2", Bucket=bucket, Prefix="account=")
+    keys = [item["Key"] for item in listed.get("Contents", ())]
+    return "\n".join(
+        [f"identity {found['message'].rpartition(' ')[2]}", *(f"stored   s3://{bucket}/{k}" for k in keys)]
+    )
+
+
+async def secret_arrived(stage: Stage) -> str:
+    """The Secret's keys (never its values) and who read them."""
+
+    async def synced() -> dict[str, Any] | None:
+        try:
+            found = await stage.tenant.get(EXTERNALSECRETS, "database", "payments")
+            ready = condition_of((found.get("status") or {}).get("conditions"), "Ready")
+            if ready is None or ready["status"] != "True":
+                return None
+            return await stage.tenant.get(SECRETS, "database", "payments")
+        except NotFound:
+            return None
+
+    secret = await until(synced, seconds=WAIT_SECONDS, what="expected ExternalSecret payments/database to be Ready")
+    readers = {line["caller"]["arn"] for line in _calls(stage, "secretsmanager:GetSecretValue", "Success")}
+    who = "\n".join(f"identity {arn}" for arn in sorted(readers))
+    return f"{who}\narrived  Secret payments/database in ctp1, keys: {', '.join(sorted(secret['data']))}"
+
+
+async def _condition(stage: Stage, kind: str, status: str) -> dict[str, Any]:
+    async def ask() -> dict[str, Any] | None:
+        plane = await stage.host.get(CONTROLPLANES, "ctp1", "default")
+        found = condition_of((plane.get("status") or {}).get("conditions"), kind)
+        return found if found is not None and found["status"] == status else None
+
+    found: dict[str, Any] = await until(ask, seconds=WAIT_SECONDS, what=f"expected condition {kind} to be {status}")
+    return found
+
+
+def _refused_by_trust(stage: Stage) -> str:
+    lines = _calls(stage, "sts:AssumeRoleWithWebIdentity", "AccessDenied")
+    if not lines:
+        return ""
+    trace = (lines[-1].get("decision") or {}).get("trace") or [lines[-1]["notes"].get("refused", "")]
+    return "\n".join(f"because  {text}" for text in trace)
+
+
+def _calls(stage: Stage, action: str, code: str) -> list[dict[str, Any]]:
+    from keyless.local.cloud.audit import read_audit
+    from keyless.local.state.database import open_for_reading
+
+    connection = open_for_reading(stage.folder / "state")
+    assert connection is not None
+    lines = [json.loads(line.text) for line in read_audit(connection, limit=100_000)]
+    connection.close()
+    return [line for line in lines if line["action"] == action and line["code"] == code]

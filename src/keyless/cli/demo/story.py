@@ -1,0 +1,232 @@
+"""The story: the billing guide by IRSA with one misstep, the shared secrets guide by Pod Identity."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from keyless.cli.demo import looks, objects, stand_ins
+from keyless.cli.demo.stage import Stage, keyless
+from keyless.kube import Resource
+from keyless.kube.resources import CRDS, NAMESPACES, SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
+
+VPCS = Resource("ec2.aws.upbound.io", "v1beta1", "vpcs", "VPC", namespaced=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a reader does. ``stand_in`` makes the same requests where ``tool`` is not there."""
+
+    title: str
+    tool: str
+    command: str
+    stand_in: Callable[[], Awaitable[str]]
+    look: Callable[[Stage], Awaitable[str]] | None = None
+    before: Callable[[], None] | None = None
+
+
+def steps(stage: Stage) -> list[Step]:
+    """The steps, told for this stage."""
+    return [*_billing(stage), *_secrets(stage), *_end(stage)]
+
+
+def _billing(stage: Stage) -> list[Step]:
+    role, bucket = stage.name("YOUR_BILLING_ROLE_NAME"), stage.name("YOUR_BILLING_BUCKET")
+    wrong, right = objects.web_identity_trust(stage, "default"), objects.web_identity_trust(stage, "vector")
+    policy = objects.billing_policy(stage)
+    account, region = stage.name("YOUR_AWS_ACCOUNT_ID"), stage.name("YOUR_AWS_REGION")
+    arn = f"arn:aws:iam::{account}:role/{role}"
+    values: dict[tuple[str, ...], object] = {
+        ("billing", "enabled"): True,
+        ("billing", "storage", "provider"): "aws",
+        ("billing", "storage", "aws", "region"): region,
+        ("billing", "storage", "aws", "bucket"): bucket,
+        ("billing", "storage", "secretRef", "name"): "",
+        ("controlPlanes", "vector", "serviceAccount", "customAnnotations", "eks.amazonaws.com/role-arn"): arn,
+    }
+
+    async def resources() -> str:
+        await stand_ins.apply(stage.tenant, [objects.vpc_crd()], CRDS)
+        return await stand_ins.apply(stage.tenant, objects.vpcs(), VPCS)
+
+    async def bucket_made() -> str:
+        place = {"LocationConstraint": region}
+        await stage.aws.call("s3", "CreateBucket", Bucket=bucket, CreateBucketConfiguration=place)
+        return f"make_bucket: {bucket}"
+
+    async def provider() -> str:
+        issuer = (await stage.aws.call("eks", "DescribeCluster", name=stage.name("YOUR_CLUSTER_NAME")))["cluster"]
+        made = await stage.aws.call(
+            "iam",
+            "CreateOpenIDConnectProvider",
+            Url=issuer["identity"]["oidc"]["issuer"],
+            ClientIDList=["sts.amazonaws.com"],
+        )
+        return str(made["OpenIDConnectProviderArn"])
+
+    async def mend() -> str:
+        await stage.aws.call("iam", "UpdateAssumeRolePolicy", RoleName=role, PolicyDocument=json.dumps(right))
+        return "trust policy updated"
+
+    return [
+        Step(
+            "Three managed resources in control plane ctp1",
+            "kubectl",
+            "kubectl --kubeconfig $TENANT_KUBECONFIG apply -f vpcs-crd.yaml\n"
+            "kubectl --kubeconfig $TENANT_KUBECONFIG wait --for=condition=Established crd/vpcs.ec2.aws.upbound.io\n"
+            "kubectl --kubeconfig $TENANT_KUBECONFIG apply -f vpcs.yaml",
+            resources,
+            before=_files(stage, {"vpcs-crd.yaml": [objects.vpc_crd()], "vpcs.yaml": objects.vpcs()}),
+        ),
+        Step("A bucket for usage", "aws", "aws s3 mb s3://$YOUR_BILLING_BUCKET", bucket_made),
+        Step(
+            "A role, with a misstep: it trusts service account `default`, not `vector`",
+            "aws",
+            "aws iam create-role --role-name $YOUR_BILLING_ROLE_NAME"
+            " --assume-role-policy-document file://trust.json --query Role.Arn --output text\n"
+            "aws iam put-role-policy --role-name $YOUR_BILLING_ROLE_NAME --policy-name billing"
+            " --policy-document file://policy.json",
+            lambda: stand_ins.create_role(stage, role, wrong, policy),
+            before=_files(stage, {"trust.json": wrong, "policy.json": policy}),
+        ),
+        Step(
+            "IAM learns the cluster's issuer",
+            "aws",
+            "aws iam create-open-id-connect-provider --client-id-list sts.amazonaws.com --output text \\\n"
+            '  --url "$(aws eks describe-cluster --name $YOUR_CLUSTER_NAME'
+            ' --query cluster.identity.oidc.issuer --output text)"',
+            provider,
+        ),
+        Step(
+            "Billing is switched on, by workload identity",
+            "helm",
+            "helm upgrade spaces spaces-helm-chart \\\n"
+            "  --set billing.enabled=true --set billing.storage.provider=aws \\\n"
+            "  --set billing.storage.aws.region=$YOUR_AWS_REGION"
+            " --set billing.storage.aws.bucket=$YOUR_BILLING_BUCKET \\\n"
+            "  --set billing.storage.secretRef.name= \\\n"
+            '  --set controlPlanes.vector.serviceAccount.customAnnotations."eks\\.amazonaws\\.com/role-arn"='
+            "arn:aws:iam::$YOUR_AWS_ACCOUNT_ID:role/$YOUR_BILLING_ROLE_NAME",
+            lambda: stand_ins.helm_upgrade(stage, values),
+            look=looks.refusal,
+        ),
+        Step(
+            "The trust policy is mended: it names the collector's service account",
+            "aws",
+            "aws iam update-assume-role-policy --role-name $YOUR_BILLING_ROLE_NAME --policy-document file://mended.json",
+            mend,
+            look=looks.usage_stored,
+            before=_files(stage, {"mended.json": right}),
+        ),
+    ]
+
+
+def _secrets(stage: Stage) -> list[Step]:
+    role, prefix = stage.name("YOUR_ROLE_NAME"), stage.name("YOUR_SECRET_PREFIX")
+    trust, policy = objects.pod_identity_trust(), objects.secrets_policy(stage)
+    shared = objects.shared_objects(stage)
+    arn = f"arn:aws:iam::{stage.name('YOUR_AWS_ACCOUNT_ID')}:role/{role}"
+
+    async def secret_made() -> str:
+        value = json.dumps({"username": "app", "password": "demo-value-that-is-never-shown"})
+        made = await stage.aws.call("secretsmanager", "CreateSecret", Name=f"{prefix}database", SecretString=value)
+        return str(made["ARN"])
+
+    async def associated() -> str:
+        made = await stage.aws.call(
+            "eks",
+            "CreatePodIdentityAssociation",
+            clusterName=stage.name("YOUR_CLUSTER_NAME"),
+            namespace=stage.name("YOUR_CONTROL_PLANE_NAMESPACE"),
+            serviceAccount="external-secrets-controller",
+            roleArn=arn,
+        )
+        return str(made["association"]["associationArn"])
+
+    async def shared_made() -> str:
+        await stand_ins.apply(stage.host, shared[:1], SHAREDSECRETSTORES)
+        await stand_ins.apply(stage.host, shared[1:], SHAREDEXTERNALSECRETS)
+        return await stand_ins.apply(stage.tenant, [objects.payments_namespace()], NAMESPACES)
+
+    return [
+        Step(
+            "A secret to share",
+            "aws",
+            "aws secretsmanager create-secret --name ${YOUR_SECRET_PREFIX}database --query ARN --output text"
+            ' --secret-string \'{"username":"app","password":"demo-value-that-is-never-shown"}\'',
+            secret_made,
+        ),
+        Step(
+            "A role for EKS Pod Identity",
+            "aws",
+            "aws iam create-role --role-name $YOUR_ROLE_NAME"
+            " --assume-role-policy-document file://pods-trust.json --query Role.Arn --output text\n"
+            "aws iam put-role-policy --role-name $YOUR_ROLE_NAME --policy-name shared-secrets"
+            " --policy-document file://secrets-policy.json",
+            lambda: stand_ins.create_role(stage, role, trust, policy),
+            before=_files(stage, {"pods-trust.json": trust, "secrets-policy.json": policy}),
+        ),
+        Step(
+            "Its association with the controller's service account",
+            "aws",
+            "aws eks create-pod-identity-association --cluster-name $YOUR_CLUSTER_NAME"
+            " --namespace $YOUR_CONTROL_PLANE_NAMESPACE \\\n"
+            "  --service-account external-secrets-controller --role-arn"
+            " arn:aws:iam::$YOUR_AWS_ACCOUNT_ID:role/$YOUR_ROLE_NAME --query association.associationArn --output text",
+            associated,
+        ),
+        Step(
+            "A running pod keeps the identity that it was created with: restart it",
+            "kubectl",
+            "kubectl rollout restart deployment external-secrets -n $YOUR_CONTROL_PLANE_NAMESPACE",
+            lambda: stand_ins.rollout_restart(stage, "external-secrets"),
+        ),
+        Step(
+            "One store and one secret for the whole group; a team makes its namespace",
+            "kubectl",
+            "kubectl apply -f shared.yaml\nkubectl --kubeconfig $TENANT_KUBECONFIG apply -f payments.yaml",
+            shared_made,
+            look=looks.secret_arrived,
+            before=_files(stage, {"shared.yaml": shared, "payments.yaml": [objects.payments_namespace()]}),
+        ),
+    ]
+
+
+def _end(stage: Stage) -> list[Step]:
+    async def nothing() -> str:
+        raise AssertionError("keyless is always there")
+
+    def ours(title: str, *arguments: str) -> Step:
+        shown = " ".join(("keyless", *arguments))
+        return Step(title, "keyless", shown, nothing)
+
+    bucket = stage.name("YOUR_BILLING_BUCKET")
+    export = ("billing", "export", "--bucket", bucket, "--account", "notdemo", "--billing-month", "{month}")
+    return [
+        ours("The whole chain, link by link", "verify", "billing"),
+        ours("The same for shared secrets", "verify", "shared-secrets"),
+        ours("The report", *export, "--force-incomplete"),
+    ]
+
+
+def _files(stage: Stage, contents: dict[str, Any]) -> Callable[[], None]:
+    """Write the documents that a command names."""
+
+    def write() -> None:
+        for name, content in contents.items():
+            text = yaml.safe_dump_all(content) if name.endswith(".yaml") else json.dumps(content, indent=2)
+            (stage.folder / name).write_text(text, encoding="utf-8")
+
+    return write
+
+
+def command_line(step: Step) -> list[str]:
+    """For steps of our own: the arguments behind ``keyless``."""
+    from datetime import UTC, datetime
+
+    month = datetime.now(UTC).strftime("%Y-%m")
+    return keyless(*step.command.removeprefix("keyless ").replace("{month}", month).split())
