@@ -9,6 +9,7 @@ Every failure is an ``AwsTransient`` or ``AwsPermanent`` with ``.code .message .
 
 from keyless.aws.callers import Caller, caller_identity
 from keyless.aws.errors import AWS_FAILURES, AwsError, AwsPermanent, AwsTransient, failure
+from keyless.aws.roles import RoleRequest, assumed, by_web_identity, chained
 from keyless.aws.sessions import Keys, Session, call, in_pool, keys_of, refreshing
 
 __all__ = [
@@ -18,9 +19,13 @@ __all__ = [
     "AwsTransient",
     "Caller",
     "Keys",
+    "RoleRequest",
     "Session",
+    "assumed",
+    "by_web_identity",
     "call",
     "caller_identity",
+    "chained",
     "failure",
     "in_pool",
     "keys_of",

@@ -215,8 +215,8 @@ _CONFIG = Config(
 
 
 @functools.cache
-def _loader() -> Any:
-    # Service models are large and the same for every session.
+def shared_loader() -> Any:
+    """Return the one loader of service models: they are large and the same for every session."""
     return create_loader()
 
 
@@ -234,7 +234,7 @@ class _Given(CredentialProvider):  # type: ignore[misc]  # botocore is untyped
 
 def _botocore_session(region: str, credentials: Credentials | None = None) -> botocore.session.Session:
     session = botocore.session.Session()
-    session.register_component("data_loader", _loader())
+    session.register_component("data_loader", shared_loader())
     # botocore itself reads AWS_DEFAULT_REGION only; the webhook may set either.
     session.set_config_variable("region", region)
     if credentials is not None:
