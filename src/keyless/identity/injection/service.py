@@ -40,7 +40,13 @@ class KubeServiceAccounts:
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve until cancelled; the webhook port opens once the service accounts are known."""
     account = await _account(environ) if settings.compose_role_arn else None
-    async with connect(environ) as kube, asyncio.TaskGroup() as tasks:
+    async with connect(environ) as kube:
+        await serve_webhook(settings, kube, account)
+
+
+async def serve_webhook(settings: Settings, kube: Kube, account: Account | None = None) -> None:
+    """Serve for the cluster behind ``kube`` until cancelled."""
+    async with asyncio.TaskGroup() as tasks:
         accounts = Informer(kube, SERVICEACCOUNTS, metadata_only=True)
         directory = Directory(
             KubeServiceAccounts(kube, accounts),

@@ -1,0 +1,59 @@
+import asyncio
+import base64
+
+import httpx
+import orjson
+
+from keyless.identity.injection.service import serve_webhook
+from keyless.identity.injection.settings import Settings
+from keyless.kube.memory import MemoryKube
+from keyless.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
+from keyless.serving import bind
+from unit.serving.test_listener import a_certificate
+
+
+def a_free_port():
+    with bind("127.0.0.1", 0) as sock:
+        return sock.getsockname()[1]
+
+
+async def answers(http, url):
+    """Return once the listener is there; a refused connection is retried, nothing is slept."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                return await http.get(url)
+            except httpx.ConnectError:
+                await asyncio.sleep(0)
+
+
+async def test_it_answers_over_tls_with_what_the_cluster_holds(tmp_path):
+    tls = a_certificate(tmp_path, "webhook")
+    kube = MemoryKube()
+    role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/x"}
+    kube.put(SERVICEACCOUNTS, {"metadata": {"name": "vector", "namespace": "default", "annotations": role}})
+    mapped = {"config": '{"default/mapped": {"RoleARN": "arn:aws:iam::111122223333:role/y"}}'}
+    kube.put(CONFIGMAPS, {"metadata": {"name": "pod-identity-webhook", "namespace": "kube-system"}, "data": mapped})
+    port = a_free_port()
+    settings = Settings(
+        bind_host="127.0.0.1",
+        port=port,
+        metrics_port=-1,
+        tls_cert=tls.certificate,
+        tls_key=tls.key,
+        namespace="kube-system",
+        watch_config_map=True,
+    )
+    task = asyncio.create_task(serve_webhook(settings, kube))
+    async with httpx.AsyncClient(verify=False, trust_env=False, base_url=f"https://127.0.0.1:{port}") as http:
+        assert (await answers(http, "/healthz")).text == "ok"
+        for name, suffix in (("vector", "x"), ("mapped", "y")):
+            pod = {"spec": {"serviceAccountName": name, "containers": [{"name": "c"}]}}
+            review = {"request": {"uid": "u", "namespace": "default", "object": pod}}
+            answer = (await http.post("/mutate", json=review)).json()["response"]
+            patch = orjson.loads(base64.b64decode(answer["patch"]))
+            values = [item["value"] for item in patch[1]["value"] if item["name"] == "AWS_ROLE_ARN"]
+            assert values == [f"arn:aws:iam::111122223333:role/{suffix}"]
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
