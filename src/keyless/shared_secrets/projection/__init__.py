@@ -1,1 +1,1 @@
-"""Shared resources of a group to a control plane."""
+"""The Space's shared secret stores and external secrets, inside the control planes that they select."""

@@ -1,1 +1,1 @@
-"""Secrets Manager and SSM Parameter Store behind one port."""
+"""Secrets Manager and Parameter Store behind one small port, and whose credentials open them."""

@@ -1,0 +1,122 @@
+"""``SharedSecretsRead`` on the ControlPlane: as whom secrets are read, or what AWS said instead.
+
+It tells of the last real read. As long as there was none, it tells of the identity alone: whether the pod's credentials
+can be had and whose they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from keyless.api import KeylessError
+from keyless.aws import AWS_FAILURES
+from keyless.kube import Kube, KubeObject, condition_of, timestamp
+from keyless.kube.resources import CONTROLPLANES
+
+CONDITION = "SharedSecretsRead"
+FIELD_MANAGER = "external-secrets"
+SECRETS_READ, IDENTITY_PROVEN = "SecretsRead", "IdentityProven"
+MESSAGE_LIMIT = 1000
+# An identity may be granted at any moment; STS's answer costs nothing.
+RETRY_SECONDS, SETTLED_SECONDS = 10.0, 300.0
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the condition says."""
+
+    holds: bool
+    reason: str
+    message: str
+
+
+class SharedSecretsRead:
+    """Listens to syncs and keeps the condition. ``whoami`` returns the session's ARN; raises AWS's failures."""
+
+    def __init__(
+        self,
+        host: Kube,
+        *,
+        name: str,
+        group: str,
+        whoami: Callable[[], Awaitable[str]],
+        control_plane: Callable[[], KubeObject | None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._host, self._name, self._group = host, name, group
+        self._whoami, self._control_plane, self._now = whoami, control_plane, now
+        self._news = asyncio.Event()
+        self._failed: Told | None = None
+        self._read = False
+        self._written: Told | None = None
+
+    def read_succeeded(self) -> None:
+        """Hear that an ExternalSecret was read from its provider."""
+        if not self._read or self._failed:
+            self._read, self._failed = True, None
+            self._news.set()
+
+    def read_failed(self, code: str, message: str) -> None:
+        """Hear why one was not."""
+        # Of many that fail alike, the first is enough: the condition would only flicker.
+        if self._failed is None or self._failed.reason != code:
+            self._failed = Told(False, code, message[:MESSAGE_LIMIT])
+            self._news.set()
+
+    async def run(self) -> None:
+        """Keep the condition until cancelled."""
+        while True:
+            told = await self.tell()
+            wait = SETTLED_SECONDS if told.holds else RETRY_SECONDS
+            try:
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            self._news.clear()
+
+    async def tell(self) -> Told:
+        """Say it once, if it is news."""
+        told = self._failed or await self._identity()
+        if told != self._written:
+            try:
+                await self._host.apply(
+                    CONTROLPLANES, self._body(told), field_manager=FIELD_MANAGER, subresource="status"
+                )
+            except KeylessError as error:
+                log.warning("condition not written", condition=CONDITION, error=str(error))
+            else:
+                self._written = told
+        return told
+
+    async def _identity(self) -> Told:
+        try:
+            arn = await self._whoami()
+        except AWS_FAILURES as error:
+            return Told(False, error.code, str(error)[:MESSAGE_LIMIT])
+        if self._read:
+            return Told(True, SECRETS_READ, f"secrets are read as {arn}")
+        return Told(True, IDENTITY_PROVEN, f"no secret was read yet; the identity is {arn}")
+
+    def _body(self, told: Told) -> KubeObject:
+        status = (self._control_plane() or {}).get("status") or {}
+        before = condition_of(status.get("conditions"), CONDITION)
+        unchanged = before is not None and before.get("status") == str(told.holds)
+        since = before["lastTransitionTime"] if before and unchanged else timestamp(self._now())
+        condition = {
+            "type": CONDITION,
+            "status": str(told.holds),
+            "reason": told.reason,
+            "message": told.message,
+            "lastTransitionTime": since,
+        }
+        return {
+            "metadata": {"name": self._name, "namespace": self._group},
+            "status": {"conditions": [condition]},
+        }

@@ -1,0 +1,194 @@
+"""``keyless run external-secrets-controller``: informers, loops and probes of one control plane, put together.
+
+Two connections: the host cluster (shared resources, its own condition) and the control plane. The identity for AWS is
+the pod's own unless a store says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from keyless.aws import Session, caller_identity
+from keyless.kube import Backoff, Controller, Informer, Kube, KubeObject, Name, connect, connect_folder, name_of
+from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
+from keyless.kube.serving import Probes
+from keyless.serving import bind, serve
+from keyless.shared_secrets.projection.condition import SharedSecretsRead
+from keyless.shared_secrets.projection.controller import ProjectionController
+from keyless.shared_secrets.projection.plan import EXTERNAL_SECRETS, SOURCE_LABEL, STORES, Kind
+from keyless.shared_secrets.settings import Settings
+from keyless.shared_secrets.stores.controller import StoreController
+from keyless.shared_secrets.stores.guard import ReadGuard
+from keyless.shared_secrets.stores.resolution import Stores
+from keyless.shared_secrets.stores.sessions import Place, Sessions
+from keyless.shared_secrets.sync.cluster_controller import ClusterController
+from keyless.shared_secrets.sync.controller import SyncController, Tools
+from keyless.shared_secrets.sync.metrics import SyncMetrics
+from keyless.shared_secrets.watching import Watching, on_any, on_object, on_owned
+
+# External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
+BACKOFF = Backoff(first_seconds=1.0, cap_seconds=300.0)
+log = structlog.get_logger()
+
+
+async def run(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Run until cancelled."""
+    own = Session.from_environment(environ)
+    async with connect(environ) as host, connect_folder(settings.control_plane_dir) as tenant:
+        await Service(settings, host, tenant, own).run()
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class Service:
+    """Everything that runs for one control plane; tests give it kubes of their own."""
+
+    def __init__(self, settings: Settings, host: Kube, tenant: Kube, own: Session) -> None:
+        self._settings = settings
+        self.registry = CollectorRegistry()
+        self.watching = watching = Watching(settings, host, tenant)
+
+        async def whoami() -> str:
+            return (await caller_identity(own)).arn
+
+        self.condition = SharedSecretsRead(
+            host,
+            name=settings.control_plane_name,
+            group=settings.control_plane_group,
+            whoami=whoami,
+            control_plane=watching.control_plane,
+            now=utc_now,
+        )
+        stores = Stores(
+            watching,
+            Sessions(own, (settings.host_namespace, settings.service_account)),
+            tenant=Place("tenant", tenant),
+            host=Place("host", host),
+            group=settings.control_plane_group,
+            host_namespace=settings.host_namespace,
+        )
+        tools = Tools(
+            kube=tenant,
+            stores=stores,
+            guard=ReadGuard(time.monotonic),
+            listener=self.condition,
+            metrics=SyncMetrics(self.registry),
+            now=utc_now,
+            owned=watching.owned_secrets,
+        )
+        self._sync = _controller("externalsecret", SyncController(tools).reconcile)
+        self._stores = _controller("secretstore", StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile)
+        self._cluster_stores = _controller(
+            "clustersecretstore", StoreController(tenant, CLUSTERSECRETSTORES, stores, utc_now).reconcile
+        )
+        cluster = ClusterController(tenant, watching.namespaces.items, watching.external_secrets.items, utc_now)
+        self._cluster = _controller("clusterexternalsecret", cluster.reconcile)
+        self._shared_stores = self._projection(STORES, host, tenant, watching.cluster_secret_stores)
+        self._shared_secrets = self._projection(EXTERNAL_SECRETS, host, tenant, watching.cluster_external_secrets)
+        self._wire()
+
+    def _projection(self, kind: Kind, host: Kube, tenant: Kube, existing: Informer) -> Controller[Name]:
+        controller = ProjectionController(
+            kind,
+            name=self._settings.control_plane_name,
+            host=host,
+            tenant=tenant,
+            control_plane=self.watching.control_plane,
+            existing=existing.items,
+            now=utc_now,
+        )
+        return _controller(kind.shared.plural, controller.reconcile)
+
+    def _wire(self) -> None:
+        """Say which change asks for which work."""
+        see, group = self.watching, self._settings.control_plane_group
+        on_object(see.external_secrets, self._sync.enqueue)
+        on_owned(see.secrets, EXTERNALSECRETS.kind, self._sync.enqueue)
+        on_object(see.secret_stores, self._stores.enqueue)
+        on_object(see.cluster_secret_stores, self._cluster_stores.enqueue)
+        on_object(see.cluster_external_secrets, self._cluster.enqueue)
+        on_owned(see.external_secrets, "ClusterExternalSecret", lambda key: self._cluster.enqueue(Name("", key.name)))
+        on_any(see.namespaces, _all(self._cluster, see.cluster_external_secrets.items))
+        # A store that changed may mend what waits for it; what is synced and not due costs one look each.
+        for informer in (see.secret_stores, see.cluster_secret_stores, see.shared_stores):
+            on_any(informer, _all(self._sync, see.external_secrets.items))
+        on_any(see.shared_stores, _all(self._cluster_stores, see.cluster_secret_stores.items))
+        for shared, controller, projected in (
+            (see.shared_stores, self._shared_stores, see.cluster_secret_stores),
+            (see.shared_external_secrets, self._shared_secrets, see.cluster_external_secrets),
+        ):
+            on_object(shared, controller.enqueue)
+            on_any(see.control_planes, _all(controller, shared.items))
+            _on_projected(projected, controller, group)
+
+    async def run(self) -> None:
+        """Run until cancelled; work begins when everything was seen once."""
+        controllers = (
+            self._sync,
+            self._stores,
+            self._cluster_stores,
+            self._cluster,
+            self._shared_stores,
+            self._shared_secrets,
+        )
+        probes = Probes(self._not_ready, self.registry)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve(probes, bind(self._settings.pod_ip, self._settings.port)))
+            for informer in self.watching.all:
+                tasks.create_task(informer.run())
+            # The identity is told without waiting for the control plane's API.
+            await self.watching.control_planes.synced()
+            tasks.create_task(self.condition.run())
+            for informer in self.watching.all:
+                await informer.synced()
+            self._sweep()
+            for controller in controllers:
+                workers = self._settings.concurrent if controller is self._sync else 1
+                tasks.create_task(controller.run(workers))
+            log.info("external-secrets ready", control_plane=self._settings.control_plane_name)
+
+    def _not_ready(self) -> str:
+        waiting = [informer.res.plural for informer in self.watching.all if not informer.has_synced]
+        return f"waiting for {', '.join(waiting)}" if waiting else ""
+
+    def _sweep(self) -> None:
+        """Look once at what was projected: its source may have gone while nobody was watching."""
+        see, group = self.watching, self._settings.control_plane_group
+        for projected, controller in (
+            (see.cluster_secret_stores, self._shared_stores),
+            (see.cluster_external_secrets, self._shared_secrets),
+        ):
+            for item in projected.items():
+                _enqueue_source(item, controller, group)
+
+
+def _on_projected(informer: Informer, controller: Controller[Name], group: str) -> None:
+    """Look at a shared resource again when what it became was changed: ours are put back."""
+    informer.on_change(lambda event: _enqueue_source(event.object, controller, group))
+
+
+def _enqueue_source(item: KubeObject, controller: Controller[Name], group: str) -> None:
+    source = (item["metadata"].get("labels") or {}).get(SOURCE_LABEL)
+    if source:
+        controller.enqueue(Name(group, source))
+
+
+def _all(controller: Controller[Name], items: Callable[[], Iterable[KubeObject]]) -> Callable[[], None]:
+    def enqueue_all() -> None:
+        for item in items():
+            controller.enqueue(name_of(item), urgent=False)
+
+    return enqueue_all
+
+
+def _controller(name: str, reconcile: Callable[[Name], Awaitable[float | None]]) -> Controller[Name]:
+    return Controller(name, reconcile, backoff=BACKOFF)

@@ -1,0 +1,29 @@
+"""Settings of the shared secrets controller, one per control plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyless.api.settings import setting
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which control plane, and where this pod listens."""
+
+    control_plane_name: str = setting(env="KEYLESS_CONTROL_PLANE_NAME", help="Name of the ControlPlane object.")
+    control_plane_group: str = setting(env="KEYLESS_CONTROL_PLANE_GROUP", help="Its group: the object's namespace.")
+    host_namespace: str = setting(env="KEYLESS_HOST_NAMESPACE", help="The control plane's host namespace.")
+    control_plane_id: str = setting("", env="KEYLESS_CONTROL_PLANE_ID", help="status.controlPlaneID.")
+    control_plane_dir: str = setting(
+        "/etc/keyless/control-plane",
+        env="KEYLESS_CONTROL_PLANE_DIR",
+        help="Folder with server, ca.crt and token of the control plane's API.",
+    )
+    service_account: str = setting(
+        "external-secrets-controller", env="KEYLESS_SERVICE_ACCOUNT", help="This pod's service account."
+    )
+    concurrent: int = setting(4, env="KEYLESS_CONCURRENT", help="How many ExternalSecrets are synced at once.")
+    pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address of /healthz, /readyz and /metrics.")
+    port: int = setting(8080, env="KEYLESS_PORT", help="Port of them.")
+    pod_name: str = setting("", env="POD_NAME", help="This pod, for logs.")

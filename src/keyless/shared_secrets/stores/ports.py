@@ -1,0 +1,18 @@
+"""What sync needs of a store."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from keyless.shared_secrets.stores.model import Payload, RemoteRef
+
+
+class Reader(Protocol):
+    """One store, opened with one identity."""
+
+    identity: str
+    """Names the chain of credentials and the region; values are never shared between identities."""
+
+    async def read(self, ref: RemoteRef) -> Payload:
+        """Read one secret; raises ``SecretMissing``, ``AwsTransient`` or ``AwsPermanent``."""
+        ...

@@ -1,0 +1,88 @@
+"""Secrets Manager and Parameter Store behind the one small port. One call per read, within the guide's three actions.
+
+Versions: a plain word is a stage (or a parameter's label or number), ``uuid/ID`` a version id.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from keyless.aws import AwsPermanent, Session
+from keyless.shared_secrets.stores.model import PARAMETER_STORE, AwsProvider, Payload, RemoteRef, SecretMissing
+from keyless.shared_secrets.stores.ports import Reader
+
+DEFAULT_STAGE = "AWSCURRENT"
+# AWS documents InvalidRequestException for a secret that waits for its deletion; older SDK models name the other.
+_PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterException"})
+
+
+def open_reader(session: Session, provider: AwsProvider, identity: str) -> Reader:
+    """Return the reader for the provider's service."""
+    kind = ParameterStore if provider.service == PARAMETER_STORE else SecretsManager
+    return kind(session, provider.prefix, identity)
+
+
+class SecretsManager:
+    """GetSecretValue; DescribeSecret for metadata."""
+
+    def __init__(self, session: Session, prefix: str, identity: str) -> None:
+        self.identity = identity
+        self._session, self._prefix = session, prefix
+
+    async def read(self, ref: RemoteRef) -> Payload:
+        """Read a secret's value, or its tags as a JSON object."""
+        name = self._prefix + ref.key
+        try:
+            if ref.metadata:
+                described = await self._session.call("secretsmanager", "DescribeSecret", SecretId=name)
+                return Payload(text=_tags(described.get("Tags") or ()))
+            answer = await self._session.call(
+                "secretsmanager", "GetSecretValue", SecretId=name, **_secret_version(ref.version)
+            )
+        except AwsPermanent as error:
+            pending = error.code in _PENDING_CODES and "marked for deletion" in error.message
+            if error.code == "ResourceNotFoundException" or pending:
+                raise _missing(error) from error
+            raise
+        return Payload(answer.get("SecretString"), answer.get("SecretBinary"), answer.get("VersionId", ""))
+
+
+class ParameterStore:
+    """GetParameter, decrypted; ListTagsForResource for metadata."""
+
+    def __init__(self, session: Session, prefix: str, identity: str) -> None:
+        self.identity = identity
+        self._session, self._prefix = session, prefix
+
+    async def read(self, ref: RemoteRef) -> Payload:
+        """Read a parameter's value, or its tags as a JSON object."""
+        name = self._prefix + ref.key
+        try:
+            if ref.metadata:
+                listed = await self._session.call(
+                    "ssm", "ListTagsForResource", ResourceType="Parameter", ResourceId=name
+                )
+                return Payload(text=_tags(listed.get("TagList") or ()))
+            asked = f"{name}:{ref.version}" if ref.version else name
+            answer = await self._session.call("ssm", "GetParameter", Name=asked, WithDecryption=True)
+        except AwsPermanent as error:
+            if error.code == "ParameterNotFound":
+                raise _missing(error) from error
+            raise
+        found = answer["Parameter"]
+        return Payload(text=found["Value"], version=str(found.get("Version", "")))
+
+
+def _secret_version(version: str) -> dict[str, str]:
+    if version.startswith("uuid/"):
+        return {"VersionId": version.removeprefix("uuid/")}
+    return {"VersionStage": version or DEFAULT_STAGE}
+
+
+def _tags(tags: Any) -> str:
+    return json.dumps({tag["Key"]: tag["Value"] for tag in tags})
+
+
+def _missing(error: AwsPermanent) -> SecretMissing:
+    return SecretMissing(error.message, code=error.code, request_id=error.request_id)

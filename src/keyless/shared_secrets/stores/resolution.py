@@ -1,0 +1,142 @@
+"""From a store's name to a reader: which store, may this namespace use it, with whose credentials.
+
+A store in the control plane resolves its references there. One that names a shared store of the Space resolves in the
+Space: Secrets in the group, service accounts in the host namespace; and only if that shared store selects this control
+plane and this namespace, whoever wrote the ClusterSecretStore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from keyless.kube import KubeObject
+from keyless.shared_secrets.stores.model import (
+    AwsProvider,
+    ServiceAccountAuth,
+    SharedProvider,
+    StoreFault,
+    provider_of,
+)
+from keyless.shared_secrets.stores.plan import allows_namespace, is_referent, reference_namespaces, selects
+from keyless.shared_secrets.stores.ports import Reader
+from keyless.shared_secrets.stores.readers import open_reader
+from keyless.shared_secrets.stores.sessions import Opened, Place, Sessions
+
+SECRET_STORE, CLUSTER_SECRET_STORE = "SecretStore", "ClusterSecretStore"
+CONTROLLER_CLASS = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRef:
+    """``secretStoreRef``; the kind defaults to SecretStore."""
+
+    name: str
+    kind: str = SECRET_STORE
+
+
+class Facts(Protocol):
+    """The objects that decide, as last seen."""
+
+    def store(self, ref: StoreRef, namespace: str) -> KubeObject | None:
+        """Return the store of the control plane."""
+        ...
+
+    def shared_store(self, name: str) -> KubeObject | None:
+        """Return the SharedSecretStore of the group."""
+        ...
+
+    def control_plane(self) -> KubeObject | None:
+        """Return this controller's ControlPlane."""
+        ...
+
+    def namespace_labels(self, name: str) -> Mapping[str, str]:
+        """Return a namespace's labels in the control plane."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The outcome of validating a store that has no fault."""
+
+    reason: str
+    message: str
+
+
+class Stores:
+    """Opens stores. ``group`` and ``host_namespace`` are where shared stores' references live."""
+
+    def __init__(
+        self, facts: Facts, sessions: Sessions, *, tenant: Place, host: Place, group: str, host_namespace: str
+    ) -> None:
+        self._facts = facts
+        self._sessions = sessions
+        self._tenant, self._host = tenant, host
+        self._group, self._host_namespace = group, host_namespace
+
+    async def open(self, ref: StoreRef, namespace: str) -> Reader:
+        """Return a reader for an ExternalSecret in ``namespace``; raises ``StoreFault`` and what AWS or the API say."""
+        store = self._facts.store(ref, namespace)
+        if store is None:
+            raise StoreFault("InvalidStoreConfiguration", f"{ref.kind} {ref.name!r} does not exist")
+        spec = store.get("spec") or {}
+        labels = self._facts.namespace_labels(namespace)
+        cluster_wide = ref.kind == CLUSTER_SECRET_STORE
+        if cluster_wide and not allows_namespace(spec, namespace, labels):
+            raise StoreFault(
+                "InvalidStoreConfiguration",
+                f"using {ref.kind} {ref.name!r} is not allowed from namespace {namespace!r}: denied by spec.conditions",
+            )
+        provider = provider_of(spec)
+        if isinstance(provider, SharedProvider):
+            shared = self._shared(provider.shared_store)
+            if not selects(shared["spec"].get("namespaceSelector"), namespace, labels):
+                raise StoreFault(
+                    "InvalidStoreConfiguration",
+                    f"SharedSecretStore {provider.shared_store!r} does not select namespace {namespace!r}",
+                )
+            aws, place = self._shared_provider(shared)
+        else:
+            aws = reference_namespaces(provider, cluster_wide=cluster_wide, namespace=namespace)
+            place = self._tenant
+        opened = await self._sessions.open(aws, place)
+        return open_reader(opened.session, aws, opened.identity)
+
+    async def check(self, store: KubeObject) -> Checked:
+        """Validate a store as External Secrets does: can credentials be had. No secret is read."""
+        provider = provider_of(store.get("spec") or {})
+        if isinstance(provider, SharedProvider):
+            aws, place = self._shared_provider(self._shared(provider.shared_store))
+        elif store["kind"] == CLUSTER_SECRET_STORE and is_referent(provider):
+            return Checked("ValidationUnknown", "could not validate store: credentials are the ExternalSecrets' own")
+        else:
+            namespace = store["metadata"].get("namespace", "")
+            cluster_wide = store["kind"] == CLUSTER_SECRET_STORE
+            aws = reference_namespaces(provider, cluster_wide=cluster_wide, namespace=namespace)
+            place = self._tenant
+        opened: Opened = await self._sessions.open(aws, place)
+        await opened.session.keys()
+        return Checked("Valid", "store validated")
+
+    def _shared(self, name: str) -> KubeObject:
+        shared, control_plane = self._facts.shared_store(name), self._facts.control_plane()
+        if shared is None or control_plane is None:
+            raise StoreFault("InvalidProviderConfig", f"SharedSecretStore {name!r} does not exist in the group")
+        metadata = control_plane["metadata"]
+        if not selects(shared["spec"].get("controlPlaneSelector"), metadata["name"], metadata.get("labels") or {}):
+            raise StoreFault(
+                "InvalidProviderConfig",
+                f"SharedSecretStore {name!r} does not select control plane {metadata['name']!r}",
+            )
+        return shared
+
+    def _shared_provider(self, shared: KubeObject) -> tuple[AwsProvider, Place]:
+        provider = provider_of(shared["spec"])
+        if isinstance(provider, SharedProvider):
+            raise StoreFault("InvalidProviderConfig", "a SharedSecretStore cannot refer to another one")
+        auth = provider.auth
+        if isinstance(auth, ServiceAccountAuth):
+            # A service account of a shared store is that of the same name in each host namespace.
+            return replace(provider, auth=replace(auth, namespace=self._host_namespace)), self._host
+        return reference_namespaces(provider, cluster_wide=False, namespace=self._group), self._host

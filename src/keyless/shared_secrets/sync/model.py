@@ -1,0 +1,202 @@
+"""An ExternalSecret's spec as values, with defaults applied here and never written back. Pure.
+
+Fields: https://external-secrets.io/latest/api/externalsecret/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from keyless.kube import KubeObject
+from keyless.shared_secrets.durations import seconds_of
+from keyless.shared_secrets.stores.model import RemoteRef
+from keyless.shared_secrets.stores.resolution import SECRET_STORE, StoreRef
+
+DEFAULT_INTERVAL_SECONDS = 3600.0
+Creation = Literal["Owner", "Orphan", "Merge", "None", "CreateOrMerge"]
+Deletion = Literal["Retain", "Delete", "Merge"]
+
+
+class SpecFault(ValueError):
+    """The spec asks for what cannot be; the text names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One remote reference with what is to happen to its value."""
+
+    store: StoreRef
+    remote: RemoteRef
+    property: str = ""
+    decoding: str = "None"
+    conversion: str = "Default"
+    fails_on_null_byte: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DataItem:
+    """``data[]``: one value under ``secret_key``."""
+
+    secret_key: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """``dataFrom[].rewrite[]``: a regular expression over keys, or a template for them."""
+
+    source: str = ""
+    target: str = ""
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractItem:
+    """``dataFrom[].extract``: all members of a JSON object."""
+
+    source: Source
+    rewrites: tuple[Rewrite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSource:
+    """``templateFrom[]``: a literal, or keys of a ConfigMap or Secret; ``target`` is data, annotations or labels."""
+
+    target: str
+    literal: str = ""
+    kind: str = ""
+    name: str = ""
+    items: tuple[tuple[str, bool], ...] = ()
+    """(key, whether the text renders to keys and values)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretTemplate:
+    """``target.template``."""
+
+    type: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    data: Mapping[str, str]
+    sources: tuple[TemplateSource, ...]
+    merges: bool
+
+    @property
+    def makes_data(self) -> bool:
+        """Return whether keys come from the template."""
+        return bool(self.data) or any(source.target == "data" for source in self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The whole spec."""
+
+    name: str
+    namespace: str
+    target: str
+    creation: Creation
+    deletion: Deletion
+    immutable: bool
+    policy: str
+    interval_seconds: float
+    data: tuple[DataItem, ...]
+    extracts: tuple[ExtractItem, ...]
+    template: SecretTemplate | None
+
+
+def wanted_of(obj: KubeObject) -> Wanted:
+    """Read an ExternalSecret; raises ``SpecFault``."""
+    spec, metadata = obj.get("spec") or {}, obj["metadata"]
+    target = spec.get("target") or {}
+    store = spec.get("secretStoreRef") or {}
+    interval = spec.get("refreshInterval")
+    try:
+        seconds = DEFAULT_INTERVAL_SECONDS if interval is None else seconds_of(str(interval))
+    except ValueError as error:
+        raise SpecFault(f"refreshInterval: {error}") from None
+    return Wanted(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        target=target.get("name") or metadata["name"],
+        creation=target.get("creationPolicy") or "Owner",
+        deletion=target.get("deletionPolicy") or "Retain",
+        immutable=bool(target.get("immutable")),
+        policy=spec.get("refreshPolicy") or "Periodic",
+        interval_seconds=seconds,
+        data=tuple(_data_item(item, store) for item in spec.get("data") or ()),
+        extracts=tuple(_extract_item(item, store) for item in spec.get("dataFrom") or ()),
+        template=_template(target["template"]) if target.get("template") else None,
+    )
+
+
+def _store_ref(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> StoreRef:
+    source = item.get("sourceRef") or {}
+    if source.get("generatorRef"):
+        raise SpecFault("sourceRef.generatorRef is not implemented: name a store")
+    ref = source.get("storeRef") or fallback
+    if not ref.get("name"):
+        raise SpecFault("secretStoreRef.name is missing")
+    return StoreRef(ref["name"], ref.get("kind") or SECRET_STORE)
+
+
+def _source(ref: Mapping[str, Any], store: StoreRef) -> Source:
+    return Source(
+        store=store,
+        remote=RemoteRef(ref["key"], ref.get("version") or "", ref.get("metadataPolicy") == "Fetch"),
+        property=ref.get("property") or "",
+        decoding=ref.get("decodingStrategy") or "None",
+        conversion=ref.get("conversionStrategy") or "Default",
+        fails_on_null_byte=ref.get("nullBytePolicy") == "Fail",
+    )
+
+
+def _data_item(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> DataItem:
+    return DataItem(item["secretKey"], _source(item["remoteRef"], _store_ref(item, fallback)))
+
+
+def _extract_item(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> ExtractItem:
+    if not item.get("extract"):
+        raise SpecFault("dataFrom: only extract is implemented (find needs rights beyond the guide's)")
+    return ExtractItem(
+        _source(item["extract"], _store_ref(item, fallback)),
+        tuple(_rewrite(rewrite) for rewrite in item.get("rewrite") or ()),
+    )
+
+
+def _rewrite(rewrite: Mapping[str, Any]) -> Rewrite:
+    if rewrite.get("regexp"):
+        return Rewrite(source=rewrite["regexp"]["source"], target=rewrite["regexp"]["target"])
+    if rewrite.get("transform"):
+        return Rewrite(template=rewrite["transform"]["template"])
+    raise SpecFault("dataFrom.rewrite: only regexp and transform are implemented")
+
+
+def _template(template: Mapping[str, Any]) -> SecretTemplate:
+    engine = template.get("engineVersion") or "v2"
+    if engine != "v2":
+        raise SpecFault(f"target.template.engineVersion: expected v2, found {engine!r}")
+    metadata = template.get("metadata") or {}
+    return SecretTemplate(
+        type=template.get("type") or "",
+        labels=metadata.get("labels") or {},
+        annotations=metadata.get("annotations") or {},
+        data=template.get("data") or {},
+        sources=tuple(_template_source(source) for source in template.get("templateFrom") or ()),
+        merges=template.get("mergePolicy") == "Merge",
+    )
+
+
+def _template_source(source: Mapping[str, Any]) -> TemplateSource:
+    target = str(source.get("target") or "Data").lower()
+    if target not in {"data", "annotations", "labels"}:
+        raise SpecFault(f"templateFrom.target: expected Data, Annotations or Labels, found {source['target']!r}")
+    if source.get("literal"):
+        return TemplateSource(target, literal=source["literal"])
+    for kind in ("configMap", "secret"):
+        if source.get(kind):
+            ref = source[kind]
+            items = tuple((item["key"], item.get("templateAs") == "KeysAndValues") for item in ref.get("items") or ())
+            return TemplateSource(target, kind=kind, name=ref["name"], items=items)
+    raise SpecFault("templateFrom: give configMap, secret or literal")

@@ -1,0 +1,115 @@
+"""Gather an ExternalSecret's values: open its stores, read each thing once, shape the results.
+
+A failure carries what a person needs: the key, the store, AWS's code and request id; never a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from keyless.api import KeylessError
+from keyless.aws import AWS_FAILURES
+from keyless.kube import ApiError
+from keyless.shared_secrets.stores.guard import ReadGuard
+from keyless.shared_secrets.stores.model import Payload, SecretMissing, StoreFault
+from keyless.shared_secrets.stores.ports import Reader
+from keyless.shared_secrets.stores.resolution import StoreRef, Stores
+from keyless.shared_secrets.sync.model import Source, Wanted
+from keyless.shared_secrets.sync.values import ValueFault, extract, value_of
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A key that the provider does not have, left out as the deletion policy says."""
+
+    key: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read."""
+
+    data: dict[str, bytes]
+    skipped: tuple[Skipped, ...]
+
+    def __repr__(self) -> str:
+        return f"Read(keys={sorted(self.data)}, skipped={self.skipped})"
+
+
+class ReadFailed(KeylessError):
+    """The values could not be had; ``code`` is AWS's where it spoke, ``brief`` the text without a request's id."""
+
+    def __init__(self, brief: str, *, code: str = "", request_id: str = "") -> None:
+        super().__init__(f"{brief} (request {request_id})" if request_id else brief)
+        self.brief, self.code = brief, code
+
+
+class Gathering:
+    """Reads for one ExternalSecret."""
+
+    def __init__(self, stores: Stores, guard: ReadGuard, wanted: Wanted, *, fresh: bool) -> None:
+        self._stores, self._guard, self._wanted, self._fresh = stores, guard, wanted, fresh
+        self._readers: dict[StoreRef, Reader] = {}
+        self._payloads: dict[tuple[StoreRef, object], Payload] = {}
+
+    async def run(self) -> Read:
+        """Return the keys in order of precedence: every ``dataFrom``, then ``data``; raises ``ReadFailed``."""
+        data: dict[str, bytes] = {}
+        skipped: list[Skipped] = []
+        for item in self._wanted.extracts:
+            payload = await self._payload(item.source, skipped)
+            if payload is not None:
+                with _told(item.source):
+                    data |= extract(item.source, payload, item.rewrites)
+        for entry in self._wanted.data:
+            payload = await self._payload(entry.source, skipped)
+            if payload is not None:
+                with _told(entry.source):
+                    data[entry.secret_key] = value_of(entry.source, payload)
+        return Read(data, tuple(skipped))
+
+    async def _payload(self, source: Source, skipped: list[Skipped]) -> Payload | None:
+        known = self._payloads.get((source.store, source.remote))
+        if known is not None:
+            return known
+        with _told(source):
+            reader = await self._reader(source.store)
+            try:
+                payload = await self._guard.read(reader, source.remote, fresh=self._fresh)
+            except SecretMissing as missing:
+                if self._wanted.deletion == "Retain":
+                    raise
+                skipped.append(Skipped(source.remote.key, missing.code))
+                return None
+        self._payloads[(source.store, source.remote)] = payload
+        return payload
+
+    async def _reader(self, ref: StoreRef) -> Reader:
+        if ref not in self._readers:
+            self._readers[ref] = await self._stores.open(ref, self._wanted.namespace)
+        return self._readers[ref]
+
+
+@contextmanager
+def _told(source: Source) -> Iterator[None]:
+    """Turn whatever goes wrong with ``source`` into ``ReadFailed`` that says where."""
+    where = f"key {source.remote.key!r} of {source.store.kind} {source.store.name!r}"
+    try:
+        yield
+    except SecretMissing as error:
+        text = f"{where}: {error.code}: {error.message}"
+        raise ReadFailed(text, code=error.code, request_id=error.request_id) from error
+    except AWS_FAILURES as error:
+        text = f"{where}: {error.operation}: {error.code}: {error.message}"
+        raise ReadFailed(text, code=error.code, request_id=error.request_id) from error
+    except StoreFault as error:
+        raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {error}", code=error.code) from error
+    except ValueFault as error:
+        raise ReadFailed(str(error)) from None
+    except ApiError as error:
+        # A Kubernetes answer about a Secret may quote what is in it: its reason is enough.
+        text = f"{source.store.kind} {source.store.name!r}: Kubernetes answered {error.reason or error.code}"
+        raise ReadFailed(text) from None

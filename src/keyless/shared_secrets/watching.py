@@ -1,0 +1,118 @@
+"""What the controllers see: the informers of both clusters, and which change asks for which work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from keyless.kube import Event, Informer, Kube, KubeObject, Name, name_of
+from keyless.kube.resources import (
+    CLUSTEREXTERNALSECRETS,
+    CLUSTERSECRETSTORES,
+    CONTROLPLANES,
+    EXTERNALSECRETS,
+    NAMESPACES,
+    SECRETS,
+    SECRETSTORES,
+    SHAREDEXTERNALSECRETS,
+    SHAREDSECRETSTORES,
+)
+from keyless.shared_secrets.settings import Settings
+from keyless.shared_secrets.stores.resolution import CLUSTER_SECRET_STORE, StoreRef
+from keyless.shared_secrets.sync.hashes import resource_version
+from keyless.shared_secrets.sync.plan import CREATED_BY_LABEL, MANAGED_LABEL
+
+
+class Watching:
+    """All informers; implements the facts that store resolution asks for."""
+
+    def __init__(self, settings: Settings, host: Kube, tenant: Kube) -> None:
+        self._name, self._group = settings.control_plane_name, settings.control_plane_group
+        self.control_planes = Informer(host, CONTROLPLANES, namespace=self._group, fields=f"metadata.name={self._name}")
+        self.shared_stores = Informer(host, SHAREDSECRETSTORES, namespace=self._group)
+        self.shared_external_secrets = Informer(host, SHAREDEXTERNALSECRETS, namespace=self._group)
+        self.external_secrets = Informer(tenant, EXTERNALSECRETS)
+        self.cluster_external_secrets = Informer(tenant, CLUSTEREXTERNALSECRETS)
+        self.secret_stores = Informer(tenant, SECRETSTORES)
+        self.cluster_secret_stores = Informer(tenant, CLUSTERSECRETSTORES)
+        self.namespaces = Informer(tenant, NAMESPACES, metadata_only=True)
+        # Only what we manage, and no values: a control plane may hold thousands of other Secrets.
+        self.secrets = Informer(tenant, SECRETS, labels={MANAGED_LABEL: "true"}, metadata_only=True)
+
+    @property
+    def all(self) -> tuple[Informer, ...]:
+        """Every informer."""
+        return (
+            self.control_planes,
+            self.shared_stores,
+            self.shared_external_secrets,
+            self.external_secrets,
+            self.cluster_external_secrets,
+            self.secret_stores,
+            self.cluster_secret_stores,
+            self.namespaces,
+            self.secrets,
+        )
+
+    def store(self, ref: StoreRef, namespace: str) -> KubeObject | None:
+        """Return the store of the control plane."""
+        if ref.kind == CLUSTER_SECRET_STORE:
+            return self.cluster_secret_stores.get(ref.name)
+        return self.secret_stores.get(ref.name, namespace)
+
+    def shared_store(self, name: str) -> KubeObject | None:
+        """Return the SharedSecretStore of the group."""
+        return self.shared_stores.get(name, self._group)
+
+    def control_plane(self) -> KubeObject | None:
+        """Return this controller's ControlPlane."""
+        return self.control_planes.get(self._name, self._group)
+
+    def namespace_labels(self, name: str) -> Mapping[str, str]:
+        """Return a namespace's labels; its own name is always one."""
+        found = self.namespaces.get(name) or {"metadata": {}}
+        return {"kubernetes.io/metadata.name": name, **(found["metadata"].get("labels") or {})}
+
+    def owned_secrets(self, namespace: str, owner_hash: str) -> list[str]:
+        """Return the names of the Secrets that carry an ExternalSecret's hash."""
+        return [
+            item["metadata"]["name"]
+            for item in self.secrets.items()
+            if item["metadata"]["namespace"] == namespace
+            and (item["metadata"].get("labels") or {}).get(CREATED_BY_LABEL) == owner_hash
+        ]
+
+
+def on_object(informer: Informer, enqueue: Callable[[Name], None]) -> None:
+    """Work on an object when a person changed it: what only our own status writes changed is no news."""
+
+    def changed(event: Event) -> None:
+        if event.old is None or event.type == "DELETED" or _version(event.old) != _version(event.object):
+            enqueue(name_of(event.object))
+
+    informer.on_change(changed)
+
+
+def on_any(informer: Informer, enqueue_all: Callable[[], None]) -> None:
+    """Look at everything again when one of these changed, their status aside."""
+
+    def changed(event: Event) -> None:
+        if event.old is None or event.type == "DELETED" or _version(event.old) != _version(event.object):
+            enqueue_all()
+
+    informer.on_change(changed)
+
+
+def on_owned(informer: Informer, kind: str, enqueue: Callable[[Name], None]) -> None:
+    """Work on the owner of what changed."""
+
+    def changed(event: Event) -> None:
+        metadata = event.object["metadata"]
+        for owner in metadata.get("ownerReferences") or ():
+            if owner.get("kind") == kind:
+                enqueue(Name(metadata.get("namespace") or "", owner["name"]))
+
+    informer.on_change(changed)
+
+
+def _version(obj: KubeObject) -> str:
+    return resource_version(obj)

@@ -1,0 +1,96 @@
+import pytest
+
+from keyless.shared_secrets.stores.model import Payload, RemoteRef
+from keyless.shared_secrets.stores.resolution import StoreRef
+from keyless.shared_secrets.sync.model import Rewrite, Source
+from keyless.shared_secrets.sync.values import ValueFault, converted, decode, extract, rewritten, value_of
+
+
+def a_source(**more):
+    return Source(StoreRef("s"), RemoteRef("db"), **more)
+
+
+def text(value):
+    return Payload(text=value)
+
+
+def test_without_a_property_the_string_wins_and_with_one_the_binary():
+    both = Payload(text='{"a":"string"}', binary=b'{"a":"binary"}')
+    assert value_of(a_source(), both) == b'{"a":"string"}'
+    assert value_of(a_source(property="a"), both) == b"binary"
+    assert value_of(a_source(), Payload(binary=b"\xff\x00")) == b"\xff\x00"
+
+
+def test_a_missing_property_is_named_without_the_payload():
+    with pytest.raises(ValueFault, match="key user does not exist in secret db") as caught:
+        value_of(a_source(property="user"), text('{"pass": "pl4nted"}'))
+    assert "pl4nted" not in str(caught.value)
+
+
+def test_extract_keeps_what_is_no_string_as_it_was_written():
+    payload = text('{"s": "a\\"b", "n": 1.50, "o": {"k": [1, 2]}, "x": null, "b": true}')
+    assert extract(a_source(), payload) == {"s": b'a"b', "n": b"1.50", "o": b'{"k": [1, 2]}', "x": b"", "b": b"true"}
+
+
+def test_extract_of_a_property_is_the_inner_object():
+    assert extract(a_source(property="o"), text('{"o": {"k": "v"}}')) == {"k": b"v"}
+
+
+@pytest.mark.parametrize("payload", ["plain pl4nted", "[1]", '{"a": pl4nted}'])
+def test_extract_wants_an_object_and_quotes_nothing(payload):
+    with pytest.raises(ValueFault, match="unable to unmarshal secret db") as caught:
+        extract(a_source(), text(payload))
+    assert "pl4nted" not in str(caught.value)
+
+
+def test_keys_are_converted_and_a_collision_is_refused():
+    assert converted({"a/b": b"1", "c d": b"2"}, "Default") == {"a_b": b"1", "c_d": b"2"}
+    assert converted({"a/b": b"1"}, "Unicode") == {"a_U002f_b": b"1"}
+    with pytest.raises(ValueFault, match="collision during conversion: a_b"):
+        converted({"a/b": b"1", "a_b": b"2"}, "Default")
+
+
+def test_rewritten_keys_are_not_converted():
+    with pytest.raises(ValueFault, match="'x/b' of secret db is no key"):
+        extract(a_source(), text('{"a/b": "1"}'), (Rewrite(source="^a", target="x"),))
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "expected"),
+    [
+        (Rewrite(source="^db-(.*)$", target="DB_$1"), {"DB_user", "other"}),
+        (Rewrite(source="^(?P<p>db)-", target="${p}_"), {"db_user", "other"}),
+        (Rewrite(source="db-", target="$1x"), {"user", "other"}),
+        (Rewrite(template="{{ .value | upper }}"), {"DB-USER", "OTHER"}),
+    ],
+)
+def test_keys_are_rewritten(rewrite, expected):
+    assert set(rewritten({"db-user": b"1", "other": b"2"}, rewrite)) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "strategy", "expected"),
+    [
+        (b"aGk=", "None", b"aGk="),
+        (b"aGk=", "Base64", b"hi"),
+        (b"aG\nk=", "Base64", b"hi"),
+        (b"_-8=", "Base64URL", b"\xff\xef"),
+        (b"aGk=", "Auto", b"hi"),
+        (b"_-8=", "Auto", b"\xff\xef"),
+        (b"not base64!", "Auto", b"not base64!"),
+    ],
+)
+def test_values_are_decoded(value, strategy, expected):
+    assert decode(value, strategy, "k") == expected
+
+
+@pytest.mark.parametrize("strategy", ["Base64", "Base64URL"])
+def test_what_cannot_be_decoded_is_not_quoted(strategy):
+    with pytest.raises(ValueFault, match="unable to decode k") as caught:
+        decode(b"pl4nted!", strategy, "k")
+    assert "pl4nted" not in str(caught.value)
+
+
+def test_a_null_byte_fails_where_asked():
+    with pytest.raises(ValueFault, match="null byte"):
+        value_of(a_source(fails_on_null_byte=True), Payload(binary=b"a\0"))

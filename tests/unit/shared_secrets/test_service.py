@@ -1,0 +1,216 @@
+import asyncio
+import base64
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from keyless.kube import condition_of
+from keyless.kube.resources import (
+    CLUSTEREXTERNALSECRETS,
+    CLUSTERSECRETSTORES,
+    CONTROLPLANES,
+    EVENTS,
+    EXTERNALSECRETS,
+    NAMESPACES,
+    SECRETS,
+    SECRETSTORES,
+    SHAREDEXTERNALSECRETS,
+    SHAREDSECRETSTORES,
+)
+from keyless.shared_secrets.service import Service
+from unit.shared_secrets.fakes import (
+    ARN,
+    PLANTED,
+    SETTINGS,
+    FakeAws,
+    a_space,
+    a_store,
+    a_value,
+    an_external_secret,
+    aws_provider,
+)
+
+SELECTED = {"controlPlaneSelector": {"names": ["ctp1"]}, "namespaceSelector": {"names": ["app"]}}
+
+
+async def until(kube, res, holds, seconds=5):
+    """Wait until an object of that kind is as wanted; nothing is polled."""
+    async with asyncio.timeout(seconds):
+        async for event in kube.watch(res, initial_events=True):
+            if event.type != "BOOKMARK" and holds(event.object):
+                return event.object
+    raise AssertionError
+
+
+async def until_gone(kube, res, name, seconds=5):
+    async with asyncio.timeout(seconds):
+        async for event in kube.watch(res, initial_events=True):
+            gone = event.type == "DELETED" and event.object["metadata"]["name"] == name
+            if gone or (event.type == "BOOKMARK" and name not in await names(kube, res)):
+                return
+
+
+async def names(kube, res):
+    return [item["metadata"]["name"] for item in (await kube.list(res)).items]
+
+
+def says(type_, status, reason=None):
+    def holds(obj):
+        found = condition_of((obj.get("status") or {}).get("conditions"), type_)
+        return bool(found) and found["status"] == status and reason in (None, found["reason"])
+
+    return holds
+
+
+@asynccontextmanager
+async def running(aws, host, tenant):
+    service = Service(SETTINGS, host, tenant, aws)
+    task = asyncio.create_task(service.run())
+    try:
+        yield service
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            raise task.exception()
+
+
+def a_shared_store(**more):
+    return {
+        "metadata": {"name": "aws", "namespace": "default"},
+        "spec": {"provider": aws_provider(), **SELECTED, **more},
+    }
+
+
+def a_shared_secret():
+    store = {"name": "aws", "kind": "ClusterSecretStore"}
+    spec = {"secretStoreRef": store, "data": [a_value("password", "db")]}
+    metadata = {"name": "db", "namespace": "default"}
+    return {"metadata": metadata, "spec": {**SELECTED, "externalSecretSpec": spec}}
+
+
+async def test_a_shared_secret_arrives_in_the_selected_namespace_and_both_sides_say_so():
+    host, tenant = a_space()
+    host.put(SHAREDSECRETSTORES, a_shared_store())
+    host.put(SHAREDEXTERNALSECRETS, a_shared_secret())
+    async with running(FakeAws(secrets={"db": "hunter2"}), host, tenant):
+        secret = await until(tenant, SECRETS, lambda s: s["metadata"]["name"] == "db")
+        assert base64.b64decode(secret["data"]["password"]) == b"hunter2"
+        assert secret["metadata"]["namespace"] == "app"
+        store = await until(tenant, CLUSTERSECRETSTORES, says("Ready", "True", "Valid"))
+        assert store["spec"]["provider"] == {"upboundspaces": {"storeRef": {"name": "aws"}}}
+        for res in (SHAREDSECRETSTORES, SHAREDEXTERNALSECRETS):
+            row = await until(host, res, lambda o: (o.get("status") or {}).get("provisioned"))
+            assert row["status"]["provisioned"] == [{"controlPlane": "ctp1"}]
+        told = await until(host, CONTROLPLANES, says("SharedSecretsRead", "True", "SecretsRead"))
+        assert ARN in told["status"]["conditions"][0]["message"]
+        spread = await until(tenant, CLUSTEREXTERNALSECRETS, says("Ready", "True"))
+        assert spread["status"]["provisionedNamespaces"] == ["app"]
+        await until(host, SHAREDSECRETSTORES, lambda o: o["metadata"].get("annotations"))
+
+
+async def test_what_is_no_longer_shared_is_taken_away():
+    host, tenant = a_space()
+    host.put(SHAREDSECRETSTORES, a_shared_store())
+    host.put(SHAREDEXTERNALSECRETS, a_shared_secret())
+    async with running(FakeAws(secrets={"db": "x"}), host, tenant):
+        await until(tenant, SECRETS, lambda s: s["metadata"]["name"] == "db")
+        await host.delete(SHAREDEXTERNALSECRETS, "db", "default")
+        await until_gone(tenant, CLUSTEREXTERNALSECRETS, "db")
+        await host.patch(SHAREDSECRETSTORES, "aws", {"spec": {"controlPlaneSelector": {"names": ["ctp2"]}}}, "default")
+        await until_gone(tenant, CLUSTERSECRETSTORES, "aws")
+        await until(host, SHAREDSECRETSTORES, lambda o: not (o.get("status") or {}).get("provisioned"))
+
+
+async def test_a_projection_that_was_edited_is_put_back():
+    host, tenant = a_space()
+    host.put(SHAREDSECRETSTORES, a_shared_store())
+    async with running(FakeAws(), host, tenant):
+        await until(tenant, CLUSTERSECRETSTORES, lambda o: o["spec"].get("conditions"))
+        await tenant.patch(CLUSTERSECRETSTORES, "aws", {"spec": {"conditions": []}})
+        await until(tenant, CLUSTERSECRETSTORES, lambda o: o["spec"].get("conditions"))
+
+
+async def test_a_name_that_is_taken_in_the_control_plane_is_a_failed_row():
+    host, tenant = a_space()
+    own = {"metadata": {"name": "aws"}, "spec": {"provider": aws_provider()}}
+    tenant.put(CLUSTERSECRETSTORES, own)
+    host.put(SHAREDSECRETSTORES, a_shared_store())
+    async with running(FakeAws(), host, tenant):
+        failed = await until(host, SHAREDSECRETSTORES, lambda o: (o.get("status") or {}).get("failed"))
+        assert "belongs to someone else" in failed["status"]["failed"][0]["conditions"][0]["message"]
+        assert (await tenant.get(CLUSTERSECRETSTORES, "aws"))["spec"] == own["spec"]
+
+
+async def test_a_namespace_that_comes_later_is_served_too():
+    host, tenant = a_space()
+    secret = {**a_shared_secret()}
+    secret["spec"] = {**secret["spec"], "namespaceSelector": {"labelSelectors": [{"matchLabels": {"team": "green"}}]}}
+    store = a_shared_store(namespaceSelector={"labelSelectors": [{}]})
+    host.put(SHAREDSECRETSTORES, store)
+    host.put(SHAREDEXTERNALSECRETS, secret)
+    async with running(FakeAws(secrets={"db": "x"}), host, tenant):
+        await until(tenant, CLUSTEREXTERNALSECRETS, says("Ready", "True"))
+        await tenant.create(NAMESPACES, {"metadata": {"name": "late", "labels": {"team": "green"}}})
+        arrived = await until(tenant, SECRETS, lambda s: s["metadata"]["name"] == "db")
+        assert arrived["metadata"]["namespace"] == "late"
+
+
+async def test_before_any_read_the_condition_tells_of_the_identity_and_then_of_aws():
+    host, tenant = a_space()
+    aws = FakeAws(secrets={"db": PLANTED})
+    async with running(aws, host, tenant):
+        told = await until(host, CONTROLPLANES, says("SharedSecretsRead", "True", "IdentityProven"))
+        assert ARN in told["status"]["conditions"][0]["message"]
+        aws.refuse["GetSecretValue"] = "AccessDeniedException"
+        await tenant.create(SECRETSTORES, a_store(), "app")
+        await tenant.create(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")]), "app")
+        await until(host, CONTROLPLANES, says("SharedSecretsRead", "False", "AccessDeniedException"))
+        aws.refuse.clear()
+        await tenant.patch(EXTERNALSECRETS, "db", {"metadata": {"annotations": {"force-sync": "1"}}}, "app")
+        await until(host, CONTROLPLANES, says("SharedSecretsRead", "True", "SecretsRead"))
+        everything = [
+            item
+            for kube in (host, tenant)
+            for res in (EXTERNALSECRETS, EVENTS, CONTROLPLANES, SECRETSTORES)
+            for item in (await kube.list(res)).items
+        ]
+        assert PLANTED not in json.dumps(everything)
+
+
+async def test_without_an_identity_the_condition_carries_aws_code():
+    host, tenant = a_space()
+    aws = FakeAws()
+    aws.refuse["GetCallerIdentity"] = "AccessDenied"
+    async with running(aws, host, tenant):
+        await until(host, CONTROLPLANES, says("SharedSecretsRead", "False", "AccessDenied"))
+
+
+async def test_a_store_without_credentials_says_why_and_one_with_them_is_valid():
+    host, tenant = a_space()
+    aws = FakeAws()
+    aws.refuse["AssumeRoleWithWebIdentity"] = "AccessDenied"
+    tenant.put(SECRETSTORES, a_store())
+    async with running(aws, host, tenant):
+        store = await until(tenant, SECRETSTORES, says("Ready", "False", "InvalidProviderConfig"))
+        assert store["status"]["conditions"][0]["message"].startswith("unable to validate store: AssumeRole")
+        aws.refuse.clear()
+        await until(tenant, SECRETSTORES, says("Ready", "True", "Valid"))
+        assert (await tenant.get(SECRETSTORES, "aws", "app"))["status"]["capabilities"] == "ReadWrite"
+
+
+@pytest.mark.parametrize("change", ["delete", "tamper"])
+async def test_a_changed_target_is_restored_at_once(change):
+    host, tenant = a_space()
+    tenant.put(SECRETSTORES, a_store())
+    tenant.put(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")]))
+    async with running(FakeAws(secrets={"db": "right"}), host, tenant):
+        before = await until(tenant, SECRETS, lambda s: s["metadata"]["name"] == "db")
+        await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
+        if change == "delete":
+            await tenant.delete(SECRETS, "db", "app")
+            await until(tenant, SECRETS, lambda s: s["metadata"]["uid"] != before["metadata"]["uid"])
+        else:
+            await tenant.patch(SECRETS, "db", {"data": {"k": "d3Jvbmc="}}, "app")
+            await until(tenant, SECRETS, lambda s: base64.b64decode(s["data"]["k"]) == b"right")
