@@ -1,11 +1,32 @@
 """Walk the chain on live facts and name the broken link.
 
-facts = await gather(Sources(kube, session), subject, place, access=…)     # reads only
-links = verify(facts)                                                      # pure
-render_text(…), render_json(…), held(links)
+facts = await gather(Sources(kube, session, "my-cluster"), subject, Chosen(), access_of)   # reads only
+chains = [Chain(one, verify(one)) for one in facts]                                        # verify is pure
+render_text(chains), render_json(chains), all(chain.held for chain in chains)
 """
 
-from keyless.identity.verify.model import Facts, Link, State, Subject
+from keyless.identity.verify.gather import AccessOf, Chosen, Sources, gather
+from keyless.identity.verify.kube_facts import Release
+from keyless.identity.verify.model import Cluster, ControlPlane, Facts, Link, Space, State, Subject
 from keyless.identity.verify.plan import held, verify
+from keyless.identity.verify.render import Chain, render_json, render_text
 
-__all__ = ["Facts", "Link", "State", "Subject", "held", "verify"]
+__all__ = [
+    "AccessOf",
+    "Chain",
+    "Chosen",
+    "Cluster",
+    "ControlPlane",
+    "Facts",
+    "Link",
+    "Release",
+    "Sources",
+    "Space",
+    "State",
+    "Subject",
+    "gather",
+    "held",
+    "render_json",
+    "render_text",
+    "verify",
+]

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from keyless.api import Access, Arn, Reason
 from keyless.identity.verify.model import Cluster, Facts, Link, Role, State, Unread
 from keyless.identity.verify.trust import session_tags
-from keyless.policy import ContextValue, Decision, Outcome, Policies, Principal, Request, evaluate, explain
+from keyless.policy import ContextValue, Decision, Named, Outcome, Policies, Principal, Request, evaluate, explain
 
 _SESSION = "keyless-verify"
+# What a component says while it could call AWS as its role but had nothing to do there.
+_IDENTITY_ONLY = "IdentityProven"
 
 
 def role_may_do_its_work(facts: Facts) -> Link:
@@ -22,7 +24,12 @@ def role_may_do_its_work(facts: Facts) -> Link:
         return Link("permission", State.SKIPPED, expected, "no role to look at")
     if isinstance(facts.role, Unread):
         return Link("permission", State.UNKNOWN, expected, f"role {facts.role.why}")
-    decisions = list(_decisions(facts, facts.role, facts.access))
+    asked = list(_decisions(facts, facts.role, facts.access))
+    decisions = [decision for _, decision in asked]
+    unsure = [p for p, d in asked if d.outcome is Outcome.IMPLICIT_DENY and _may_name_the_secret(facts.role, p)]
+    if unsure:
+        found = f"a policy names {unsure[0]} with a suffix; whether it is the right one only the probe tells"
+        return Link("permission", State.UNKNOWN, expected, found)
     refused = next((d for d in decisions if d.outcome in (Outcome.IMPLICIT_DENY, Outcome.EXPLICIT_DENY)), None)
     if refused:
         found = f"{refused.request.action} on {refused.request.resource}: " + "; ".join(
@@ -41,13 +48,13 @@ def _needs(access: Access | None) -> str:
     return f"{', '.join(access.actions)} on {', '.join(access.resources)}" if access else "the component's actions"
 
 
-def _decisions(facts: Facts, role: Role, access: Access) -> Iterator[Decision]:
+def _decisions(facts: Facts, role: Role, access: Access) -> Iterator[tuple[str, Decision]]:
     policies = Policies(identity=role.identity, boundary=role.boundary)
     for action in access.actions:
         for pattern in access.resources:
             # An action is about the resources of its own service.
             if Arn.parse(pattern).service == action.partition(":")[0]:
-                yield evaluate(_request(facts, role, action, pattern), policies)
+                yield pattern, evaluate(_request(facts, role, action, pattern), policies)
 
 
 def _request(facts: Facts, role: Role, action: str, pattern: str) -> Request:
@@ -60,7 +67,16 @@ def _request(facts: Facts, role: Role, action: str, pattern: str) -> Request:
         context |= {f"aws:PrincipalTag/{key}": value for key, value in session_tags(facts, facts.cluster).items()}
     context["aws:SecureTransport"] = "true"
     principal = Principal("AssumedRole", arn.account, session, role_arn=role.arn)
-    return Request(action, pattern.replace("*", "keyless"), principal, context)
+    return Request(action, pattern.replace("*", "keyless").replace("?", "x"), principal, context)
+
+
+def _may_name_the_secret(role: Role, pattern: str) -> bool:
+    """Whether a policy names one secret with its random suffix, which a declared pattern does not know."""
+    stem, suffix, _ = pattern.partition("-??????")
+    documents = [source.document for source in role.identity if isinstance(source, Named)]
+    resources = [s.resources for document in documents for s in document.statements if not s.deny]
+    texts = [one.text for found in resources if found and not found.negated for one in found.patterns]
+    return bool(suffix) and any(text.startswith(f"{stem}-") for text in texts)
 
 
 def _put_policy(role: Role, access: Access) -> str:
@@ -85,4 +101,5 @@ def probe_succeeded(facts: Facts) -> Link:
     if role and "assumed-role/" in seen.message and f":assumed-role/{role}/" not in seen.message:
         mend = f"kubectl rollout restart deployment {facts.subject.deployment} -n {facts.namespace}"
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_BY_ANOTHER_ROLE, facts.restart)
-    return Link("probe", State.HELD, expected, found)
+    unproven = ("the identity is proven; no data was read with it yet",) if seen.reason == _IDENTITY_ONLY else ()
+    return Link("probe", State.HELD, expected, found, notes=unproven)

@@ -1,0 +1,175 @@
+"""Read what AWS has of the chain. Reads only: each denied read becomes a fact that names the action it lacked.
+
+The reader needs GetRole, ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion,
+GetOpenIDConnectProvider and ListOpenIDConnectProviders of IAM; DescribeCluster, DescribeAddon,
+ListPodIdentityAssociations and DescribePodIdentityAssociation of EKS. GetCallerIdentity needs no permission.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+from keyless.api import Arn
+from keyless.aws import AWS_FAILURES, AwsError, Session, caller_identity
+from keyless.identity.verify.model import AGENT_ADDON, Association, Cluster, Provider, Role, Unread
+from keyless.policy import Kind, MalformedPolicy, Named, Source, Unreadable, parse
+
+T = TypeVar("T")
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+_ABSENT = ("NoSuchEntity", "NoSuchEntityException", "ResourceNotFoundException")
+
+
+class AwsFacts:
+    """AWS through one session (the caller's own)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def cluster(self, name: str, issuer: str) -> Cluster | Unread:
+        """The account behind the session, and the issuer: the API server's own word, else what EKS says."""
+        try:
+            caller = await caller_identity(self._session)
+            issuer = issuer or await self._issuer(name)
+        except AWS_FAILURES as error:
+            return Unread(why("eks" if error.operation == "DescribeCluster" else "sts", error))
+        partition = Arn.parse(caller.arn).partition
+        return Cluster(name, issuer, caller.account, self._session.region, partition)
+
+    async def _issuer(self, name: str) -> str:
+        described = await self._session.call("eks", "DescribeCluster", name=name)
+        issuer: str = described["cluster"]["identity"]["oidc"]["issuer"]
+        return issuer
+
+    async def providers(self) -> tuple[Provider, ...] | Unread:
+        """All OIDC providers of the account (at most 700)."""
+        try:
+            listed = await self._session.call("iam", "ListOpenIDConnectProviders")
+            arns = [item["Arn"] for item in listed.get("OpenIDConnectProviderList", [])]
+            return tuple(await asyncio.gather(*(self._provider(arn) for arn in arns)))
+        except AWS_FAILURES as error:
+            return Unread(why("iam", error))
+
+    async def _provider(self, arn: str) -> Provider:
+        found = await self._session.call("iam", "GetOpenIDConnectProvider", OpenIDConnectProviderArn=arn)
+        return Provider(arn, found["Url"].removeprefix("https://"), tuple(found.get("ClientIDList", ())))
+
+    async def associations(self, cluster: str, service_account: str) -> tuple[Association, ...] | Unread:
+        """The associations of a service account name, in all namespaces."""
+        if not cluster:
+            return ()
+        found: list[dict[str, Any]] = []
+        page: dict[str, str] = {}
+        try:
+            while True:
+                answer = await self._session.call(
+                    "eks", "ListPodIdentityAssociations", clusterName=cluster, serviceAccount=service_account, **page
+                )
+                found += [a for a in answer.get("associations", []) if a["serviceAccount"] == service_account]
+                if not answer.get("nextToken"):
+                    break
+                page = {"nextToken": answer["nextToken"]}
+            return tuple(await asyncio.gather(*(self._association(cluster, a["associationId"]) for a in found)))
+        except AWS_FAILURES as error:
+            return () if error.code in _ABSENT else Unread(why("eks", error))
+
+    async def _association(self, cluster: str, association_id: str) -> Association:
+        answer = await self._session.call(
+            "eks", "DescribePodIdentityAssociation", clusterName=cluster, associationId=association_id
+        )
+        a = answer["association"]
+        tags = not a.get("disableSessionTags", False)
+        return Association(association_id, a["namespace"], a["serviceAccount"], a["roleArn"], tags)
+
+    async def agent(self, cluster: str) -> str | Unread | None:
+        """The status of the Pod Identity agent's addon."""
+        if not cluster:
+            return None
+        try:
+            answer = await self._session.call("eks", "DescribeAddon", clusterName=cluster, addonName=AGENT_ADDON)
+        except AWS_FAILURES as error:
+            return None if error.code in _ABSENT else Unread(why("eks", error))
+        return str(answer["addon"]["status"])
+
+    async def role(self, arn: str, account: str) -> Role | Unread | None:
+        """The role of exactly that ARN, with its documents."""
+        try:
+            named = Arn.parse(arn)
+        except ValueError:
+            return None
+        if account and named.account != account:
+            return Unread(f"is of account {named.account}; these credentials are of {account}")
+        try:
+            found = (await self._session.call("iam", "GetRole", RoleName=arn.rpartition("/")[2]))["Role"]
+        except AWS_FAILURES as error:
+            return None if error.code in _ABSENT else Unread(why("iam", error))
+        if found["Arn"] != arn:
+            return None  # the name is there under another path: STS would not find this ARN
+        try:
+            trust = parse(found["AssumeRolePolicyDocument"], "trust")
+        except MalformedPolicy as error:
+            return Unread(f"has a trust policy that cannot be read: {error}")
+        boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
+        inline, attached, limit = await asyncio.gather(
+            self._inline(found["RoleName"]),
+            self._attached(found["RoleName"]),
+            self._managed(boundary, "boundary"),
+        )
+        return Role(arn, trust, (*inline, *attached), limit)
+
+    async def _inline(self, role: str) -> tuple[Source, ...]:
+        try:
+            listed = await self._pages("ListRolePolicies", "PolicyNames", role)
+        except AWS_FAILURES as error:
+            return (Unreadable("inline policies", why("iam", error)),)
+        return tuple(await asyncio.gather(*(self._inline_policy(role, name) for name in listed)))
+
+    async def _inline_policy(self, role: str, name: str) -> Source:
+        label = f"inline policy {name}"
+        try:
+            answer = await self._session.call("iam", "GetRolePolicy", RoleName=role, PolicyName=name)
+        except AWS_FAILURES as error:
+            return Unreadable(label, why("iam", error))
+        return _source(label, answer["PolicyDocument"], "identity")
+
+    async def _attached(self, role: str) -> tuple[Source, ...]:
+        try:
+            listed = await self._pages("ListAttachedRolePolicies", "AttachedPolicies", role)
+        except AWS_FAILURES as error:
+            return (Unreadable("attached policies", why("iam", error)),)
+        found = await asyncio.gather(*(self._managed(item["PolicyArn"], "identity") for item in listed))
+        return tuple(source for source in found if source)
+
+    async def _managed(self, arn: str, kind: Kind) -> Source | None:
+        if not arn:
+            return None
+        try:
+            version = (await self._session.call("iam", "GetPolicy", PolicyArn=arn))["Policy"]["DefaultVersionId"]
+            answer = await self._session.call("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
+        except AWS_FAILURES as error:
+            return Unreadable(arn, why("iam", error))
+        return _source(arn, answer["PolicyVersion"]["Document"], kind)
+
+    async def _pages(self, operation: str, field: str, role: str) -> list[Any]:
+        found: list[Any] = []
+        page: dict[str, str] = {}
+        while True:
+            answer = await self._session.call("iam", operation, RoleName=role, **page)
+            found += answer.get(field, [])
+            if not answer.get("IsTruncated"):
+                return found
+            page = {"Marker": answer["Marker"]}
+
+
+def _source(label: str, document: Any, kind: Kind) -> Source:
+    try:
+        return Named(label, parse(document, kind))
+    except MalformedPolicy as error:
+        return Unreadable(label, f"cannot be read: {error}")
+
+
+def why(service: str, error: AwsError) -> str:
+    """ "lacks iam:GetRole", or AWS's words where it was not a matter of rights."""
+    if error.code in _DENIED:
+        return f"not readable: the caller lacks {service}:{error.operation}"
+    return f"not readable: {error.operation} answered {error.code}: {error.message}"

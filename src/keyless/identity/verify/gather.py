@@ -1,0 +1,74 @@
+"""Gather the facts of chains, from Kubernetes and AWS, with the caller's own rights. Writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from keyless.api import Access
+from keyless.aws import Session
+from keyless.identity.verify.aws_facts import AwsFacts
+from keyless.identity.verify.kube_facts import KubeFacts, Release
+from keyless.identity.verify.model import Cluster, ControlPlane, Facts, Space, Subject
+from keyless.kube import Kube
+
+AccessOf = Callable[[Space, ControlPlane, Cluster], Awaitable[Access | None]]
+"""What the component must reach for a control plane; ``None`` where it has nothing to reach yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Whom to ask. ``cluster`` is the EKS name; empty off EKS, where there are no associations."""
+
+    kube: Kube
+    aws: Session
+    cluster: str
+    release: Release = field(default_factory=Release)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which control planes: one by ``name`` (and ``group``), or all when the name is empty."""
+
+    name: str = ""
+    group: str = "default"
+
+
+async def gather(sources: Sources, subject: Subject, chosen: Chosen, access_of: AccessOf) -> list[Facts]:
+    """The facts of each chosen chain; one without a control plane when the chosen one is not there."""
+    kube, aws = KubeFacts(sources.kube, sources.release), AwsFacts(sources.aws)
+    planes = await kube.control_planes()
+    space, issuer = await asyncio.gather(kube.space(planes), kube.issuer())
+    cluster, providers, associations, agent = await asyncio.gather(
+        aws.cluster(sources.cluster, issuer),
+        aws.providers(),
+        aws.associations(sources.cluster, subject.service_account),
+        aws.agent(sources.cluster),
+    )
+    common = Facts(
+        subject=subject,
+        access=None,
+        space=space,
+        control_plane=None,
+        workload=None,
+        cluster=cluster,
+        providers=providers,
+        associations=associations,
+        agent=agent,
+    )
+    wanted = [p for p in planes if not chosen.name or (p.name, p.group) == (chosen.name, chosen.group)]
+    if not wanted:
+        return [common]
+    readers = (kube, aws)
+    return list(await asyncio.gather(*(_chain(readers, common, plane, access_of) for plane in wanted)))
+
+
+async def _chain(readers: tuple[KubeFacts, AwsFacts], common: Facts, plane: ControlPlane, access_of: AccessOf) -> Facts:
+    kube, aws = readers
+    facts = replace(common, control_plane=plane, workload=await kube.workload(plane, common.subject))
+    account = ""
+    if isinstance(facts.cluster, Cluster):
+        account = facts.cluster.account
+        facts = replace(facts, access=await access_of(facts.space, plane, facts.cluster))
+    return replace(facts, role=await aws.role(facts.role_arn, account)) if facts.role_arn else facts

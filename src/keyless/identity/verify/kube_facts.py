@@ -1,0 +1,134 @@
+"""Read what Kubernetes has of the chain: values and their history, control planes, workload, pods, issuer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from keyless.api import KeylessError
+from keyless.identity.verify.helm import is_deployed, revision_of
+from keyless.identity.verify.model import Condition, ControlPlane, Pod, Revision, Space, Subject, Unread, Workload
+from keyless.identity.verify.values import flatten
+from keyless.kube import Kube, KubeObject, NotFound, Resource, is_true
+from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, PODS, SECRETS, SERVICEACCOUNTS
+
+VALUES_CONFIGMAP = "spaces-values"
+_SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
+_SKIP_LABEL = "eks.amazonaws.com/skip-pod-identity-webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Where the Space's Helm release is, and the chart as the guides name it."""
+
+    name: str = "spaces"
+    namespace: str = "default"
+    chart: str = "spaces-helm-chart"
+
+
+class KubeFacts:
+    """The host cluster through one connection (the caller's own)."""
+
+    def __init__(self, kube: Kube, release: Release) -> None:
+        self._kube, self._release = kube, release
+
+    async def control_planes(self) -> list[ControlPlane]:
+        """All that are placed, in order of group and name."""
+        page = await self._kube.list(CONTROLPLANES)
+        found = [made for item in page.items if (made := control_plane_of(item)) is not None]
+        return sorted(found, key=lambda plane: (plane.group, plane.name))
+
+    async def space(self, planes: list[ControlPlane]) -> Space:
+        """Values in force, their history, and the host namespaces."""
+        namespaces = frozenset(plane.host_namespace for plane in planes)
+        release = self._release
+        return Space(await self._values(), await self._history(), namespaces, release.name, release.chart)
+
+    async def _values(self) -> Mapping[str, str]:
+        found = await self._get(CONFIGMAPS, VALUES_CONFIGMAP, self._release.namespace)
+        text = (found or {}).get("data", {}).get("values.json", "{}")
+        return flatten(json.loads(text))
+
+    async def _history(self) -> tuple[Revision, ...] | Unread:
+        labels = {"owner": "helm", "name": self._release.name}
+        try:
+            page = await self._kube.list(SECRETS, self._release.namespace, labels=labels)
+        except KeylessError as error:
+            return Unread(f"not readable: {error}")
+        read = [revision_of(secret) for secret in page.items if is_deployed(secret)]
+        return tuple(revision for revision in read if revision is not None)
+
+    async def workload(self, plane: ControlPlane, subject: Subject) -> Workload:
+        """Service account, Deployment and pods of a component."""
+        namespace = plane.host_namespace
+        account = await self._get(SERVICEACCOUNTS, subject.service_account, namespace)
+        deployment = await self._get(DEPLOYMENTS, subject.deployment, namespace)
+        page = await self._kube.list(PODS, namespace)
+        own = [pod for pod in page.items if pod["spec"].get("serviceAccountName") == subject.service_account]
+        # During a rollout the old pod is still there, without the identity: it is on its way out.
+        staying = tuple(pod_of(pod) for pod in own if not pod["metadata"].get("deletionTimestamp"))
+        annotations = None if account is None else account["metadata"].get("annotations") or {}
+        return Workload(annotations, deployment is not None, staying)
+
+    async def issuer(self) -> str:
+        """The issuer of the cluster's tokens, as the API server publishes it; empty where it does not say."""
+        try:
+            answer = await self._kube.request("GET", "/.well-known/openid-configuration")
+        except KeylessError:
+            return ""
+        return str(answer.get("issuer", "")) if isinstance(answer, dict) else ""
+
+    async def _get(self, resource: Resource, name: str, namespace: str) -> KubeObject | None:
+        try:
+            return await self._kube.get(resource, name, namespace)
+        except NotFound:
+            return None
+
+
+def control_plane_of(item: KubeObject) -> ControlPlane | None:
+    """A ControlPlane that has its host namespace."""
+    status = item.get("status") or {}
+    if not status.get("hostNamespace"):
+        return None
+    conditions = {
+        c["type"]: Condition(c["status"], c.get("reason", ""), c.get("message", ""))
+        for c in status.get("conditions", [])
+    }
+    metadata = item["metadata"]
+    return ControlPlane(metadata["name"], metadata["namespace"], status["hostNamespace"], conditions)
+
+
+def pod_of(item: KubeObject) -> Pod:
+    """A pod's part in the chain. Values of variables other than AWS's are not kept, those of secrets neither."""
+    metadata, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+    env = {
+        variable["name"]: "" if "SECRET" in variable["name"] else variable.get("value", "")
+        for container in spec.get("containers", [])
+        for variable in container.get("env", [])
+        if variable["name"].startswith("AWS_")
+    }
+    audiences = [audience for name, audience in _tokens(spec) if name == "aws-iam-token"]
+    return Pod(
+        name=metadata["name"],
+        ready=is_true(item, "Ready"),
+        waiting=_waiting(status),
+        env=env,
+        token_audience=audiences[0] if audiences else "",
+        skipped=_SKIP_LABEL in metadata.get("labels", {}) or _SKIP_CONTAINERS in metadata.get("annotations", {}),
+    )
+
+
+def _tokens(spec: KubeObject) -> Iterator[tuple[str, str]]:
+    for volume in spec.get("volumes", []):
+        for source in volume.get("projected", {}).get("sources", []):
+            if "serviceAccountToken" in source:
+                yield volume["name"], source["serviceAccountToken"].get("audience", "")
+
+
+def _waiting(status: KubeObject) -> str:
+    for container in status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting")
+        if waiting:
+            return str(waiting.get("reason", ""))
+    return str(status.get("reason", ""))

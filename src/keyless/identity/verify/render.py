@@ -1,0 +1,83 @@
+"""Links as lines for people and as JSON for programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keyless.identity.verify.model import Facts, Link, State
+from keyless.identity.verify.plan import held
+
+_MARKS = {State.HELD: "ok", State.BROKEN: "BROKEN", State.UNKNOWN: "unknown", State.SKIPPED: "skipped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One component of one control plane, judged."""
+
+    facts: Facts
+    links: Sequence[Link]
+
+    @property
+    def held(self) -> bool:
+        """Whether the chain holds."""
+        return held(list(self.links))
+
+    @property
+    def title(self) -> str:
+        """``billing of control plane default/ctp1 (host namespace mxp-…-system)``."""
+        plane, subject = self.facts.control_plane, self.facts.subject.title
+        if plane is None:
+            return f"{subject} of a control plane that is not there"
+        return f"{subject} of control plane {plane.group}/{plane.name} (host namespace {plane.host_namespace})"
+
+
+def render_text(chains: Sequence[Chain]) -> str:
+    """Plain lines: each link with what was found; a broken one also with what was expected and the mending command."""
+    lines: list[str] = []
+    for chain in chains:
+        lines += [chain.title, *(line for link in chain.links for line in _link_lines(link)), _verdict(chain), ""]
+    return "\n".join(lines)
+
+
+def _link_lines(link: Link) -> list[str]:
+    lines = [f"  {_MARKS[link.state]:<8} {link.name}: {link.found}"]
+    if link.state is State.BROKEN:
+        lines += [f"           reason    {link.reason}", f"           expected  {link.expected}"]
+        lines += [f"           mend      {link.mend}"] if link.mend else []
+    return lines + [f"           note      {note}" for note in link.notes]
+
+
+def _verdict(chain: Chain) -> str:
+    if chain.held:
+        return "  holds"
+    broken = [link for link in chain.links if link.state is State.BROKEN]
+    return f"  does not hold: {broken[0].name} ({broken[0].reason})" if broken else "  not proven"
+
+
+def render_json(chains: Sequence[Chain]) -> list[dict[str, object]]:
+    """One object per chain; the same words as in the text."""
+    return [
+        {
+            "component": chain.facts.subject.title,
+            "controlPlane": chain.facts.control_plane.name if chain.facts.control_plane else None,
+            "group": chain.facts.control_plane.group if chain.facts.control_plane else None,
+            "hostNamespace": chain.facts.namespace or None,
+            "mode": "pod-identity" if chain.facts.by_association else "irsa" if chain.facts.annotation else None,
+            "role": chain.facts.role_arn or None,
+            "held": chain.held,
+            "links": [
+                {
+                    "name": link.name,
+                    "state": link.state.value,
+                    "reason": link.reason.value if link.reason else None,
+                    "expected": link.expected,
+                    "found": link.found,
+                    "mend": link.mend or None,
+                    "notes": list(link.notes),
+                }
+                for link in chain.links
+            ],
+        }
+        for chain in chains
+    ]
