@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -27,3 +28,27 @@ def require_output(output: str) -> bool:
     if output not in {"text", "json"}:
         raise typer.BadParameter(f"expected text or json, found {output!r}", param_hint="--output")
     return output == "json"
+
+
+def use_local_space(chosen: Path | None) -> None:
+    """Take the local Space's configuration: the one ``--state`` names, else the running one where none is set.
+
+    Commands that work on any cluster read the standard environment; this fills it in for whoever has not
+    evaluated ``keyless env``.
+    """
+    if chosen is None and os.environ.get("KUBECONFIG"):
+        return
+    from keyless.api import Permanent
+    from keyless.local.boot.exports import Access, exports
+    from keyless.local.boot.running import read_running
+
+    folder = state_folder(chosen)
+    running = read_running(folder) if folder.exists() else None
+    if running is None or not running.ready:
+        if chosen is None:
+            return
+        raise Permanent(f"no local Space is ready in {folder}: start one with `keyless up --detach --state {folder}`")
+    access = Access(**json.loads((folder / "access.json").read_text(encoding="utf-8")))
+    os.environ.update(exports(access))
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        os.environ.pop(name, None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
 from keyless.api import Access
 
 COMPONENT = "external-secrets"
@@ -18,3 +21,38 @@ def access(resources: tuple[str, ...]) -> Access:
         resources=resources,
         probe="secretsmanager:GetSecretValue",
     )
+
+
+def shared_resources(
+    stores: Iterable[Mapping[str, Any]], secrets: Iterable[Mapping[str, Any]], *, account: str, partition: str = "aws"
+) -> tuple[str, ...]:
+    """The ARN patterns of what a group's SharedExternalSecrets read through its SharedSecretStores.
+
+    A secret's ARN ends in six characters that AWS chose; they are written as ``??????``.
+    """
+    by_name = {s["spec"].get("secretStoreName") or s["metadata"]["name"]: s["spec"]["provider"] for s in stores}
+    found = set()
+    for secret in secrets:
+        for store, key in _references(secret["spec"].get("externalSecretSpec") or {}):
+            aws = (by_name.get(store) or {}).get("aws")
+            if aws and key:
+                found.add(_arn(aws, key, account, partition))
+    return tuple(sorted(found))
+
+
+def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    default = (spec.get("secretStoreRef") or {}).get("name", "")
+    for item in (*(spec.get("data") or ()), *(spec.get("dataFrom") or ())):
+        store = ((item.get("sourceRef") or {}).get("storeRef") or {}).get("name") or default
+        reference = item.get("remoteRef") or item.get("extract") or {}
+        yield store, str(reference.get("key") or "")
+
+
+def _arn(aws: Mapping[str, Any], key: str, account: str, partition: str) -> str:
+    name = f"{aws.get('prefix', '')}{key}"
+    if name.startswith("arn:"):
+        return name
+    place = f"{aws.get('region', '')}:{account}"
+    if aws.get("service") == "ParameterStore":
+        return f"arn:{partition}:ssm:{place}:parameter/{name.partition(':')[0].removeprefix('/')}"
+    return f"arn:{partition}:secretsmanager:{place}:secret:{name}-??????"

@@ -1,0 +1,126 @@
+"""``keyless verify billing`` and ``keyless verify shared-secrets``: the chain of every control plane, link by link."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keyless.cli import exits
+from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keyless.identity.verify import AccessOf, Chain, Subject
+    from keyless.kube import Kube
+
+    AccessFactory = Callable[[Kube], AccessOf]
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Walk the chain from Helm value to AWS and name the first link that does not hold.",
+)
+
+NameOption = Annotated[str, typer.Option("--control-plane", metavar="NAME", help="Only this one (default: all).")]
+GroupOption = Annotated[str, typer.Option("--group", metavar="GROUP", help="The control plane's group.")]
+ClusterOption = Annotated[
+    str,
+    typer.Option(
+        "--cluster-name", envvar="YOUR_CLUSTER_NAME", metavar="NAME", help="The EKS cluster's name, if it is one."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options say."""
+
+    state: Path | None
+    name: str
+    group: str
+    cluster: str
+    as_json: bool
+
+
+@app.callback()
+def verify() -> None:
+    """Walk the chain from Helm value to AWS and name the first link that does not hold."""
+
+
+@app.command()
+def billing(
+    control_plane: NameOption = "",
+    group: GroupOption = "default",
+    cluster_name: ClusterOption = "",
+    state: StateOption = None,
+    output: OutputOption = "text",
+) -> None:
+    """Verify that usage reaches the billing bucket by workload identity."""
+    from keyless.cli.verifying import BILLING, billing_access
+
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output))
+    _run(asked, BILLING, lambda _: billing_access)
+
+
+@app.command("shared-secrets")
+def shared_secrets(
+    control_plane: NameOption = "",
+    group: GroupOption = "default",
+    cluster_name: ClusterOption = "",
+    state: StateOption = None,
+    output: OutputOption = "text",
+) -> None:
+    """Verify that shared secrets are read by workload identity."""
+    from keyless.cli.verifying import SHARED_SECRETS, secrets_access
+
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output))
+    _run(asked, SHARED_SECRETS, secrets_access)
+
+
+def _run(asked: Asked, subject: Subject, access_of: AccessFactory) -> None:
+    from keyless.identity.verify import render_json, render_text
+
+    cluster = use_local_space(asked)
+    chains = asyncio.run(_judge(asked, cluster, subject, access_of))
+    print(json.dumps(render_json(chains), indent=2) if asked.as_json else render_text(chains))
+    if not all(chain.held for chain in chains):
+        raise typer.Exit(exits.DID_NOT_HOLD)
+
+
+def use_local_space(asked: Asked) -> str:
+    """Without KUBECONFIG, or with ``--state``, the local Space is meant: use its access. Returns the cluster's name."""
+    from keyless.local.boot.exports import Access, exports
+    from keyless.local.boot.running import read_running
+
+    if asked.state is None and os.environ.get("KUBECONFIG"):
+        return asked.cluster
+    folder = state_folder(asked.state)
+    running = read_running(folder)
+    if running is None or not running.ready:
+        return asked.cluster
+    found = exports(Access(**json.loads((folder / "access.json").read_text(encoding="utf-8"))))
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        os.environ.pop(name, None)
+    os.environ.update(found)
+    return asked.cluster or found["YOUR_CLUSTER_NAME"]
+
+
+async def _judge(asked: Asked, cluster: str, subject: Subject, access_of: AccessFactory) -> list[Chain]:
+    from keyless.aws import Session
+    from keyless.identity.verify import Chain, Chosen, Sources, gather
+    from keyless.identity.verify import verify as judge
+    from keyless.kube import connect
+
+    async with connect(os.environ) as kube:
+        sources = Sources(kube, Session.from_environment(os.environ), cluster)
+        facts = await gather(sources, subject, Chosen(asked.name, asked.group), access_of(kube))
+    return [Chain(one, judge(one)) for one in facts]
