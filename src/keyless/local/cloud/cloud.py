@@ -111,6 +111,10 @@ class Cloud:
         """Keep the cluster's view of associations and addons current, until cancelled."""
         await self._projection.run()
 
+    async def reconcile(self) -> None:
+        """Bring the cluster's view up to date once; raises when the cluster cannot be reached."""
+        await self._projection.reconcile()
+
     def admin_credentials(self) -> Credentials:
         """The access key of the administrator that the first start makes."""
         key = self.directory.access_keys(ADMIN)[0]

@@ -97,4 +97,4 @@ class Service:
     @cached_property
     def model(self) -> Model:
         """The service's model, loaded at the first call."""
-        return load(self.name, self.table)
+        return load(self.name, tuple(self.table))

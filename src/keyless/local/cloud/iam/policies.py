@@ -51,7 +51,9 @@ class ManagedPolicies:
         """The policy that a call names, for authorisation."""
         arn = call.params["PolicyArn"]
         found = self._directory.policy(arn)
-        return Target(arn, keys=resource_tag_keys(found.tags if found else {}), label=f"policy {arn}")
+        # AWS's own policies are in the account "aws", but asking for one is a question of the caller's account.
+        keys = resource_tag_keys(found.tags if found else {})
+        return Target(arn, account=call.account, keys=keys, label=f"policy {arn}")
 
     def _new_policy(self, call: Call) -> Target:
         tags = {tag["Key"]: tag["Value"] for tag in call.params.get("Tags", ())}

@@ -6,9 +6,9 @@ cloud stays small. The other operations are known by name and path, for the answ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from botocore.loaders import Loader
@@ -48,7 +48,8 @@ class Model:
         return self.statuses.get(code, 400)
 
 
-def load(name: str, served: Iterable[str]) -> Model:
+@lru_cache(maxsize=32)
+def load(name: str, served: tuple[str, ...]) -> Model:
     """Load the model of service ``name`` (botocore's folder name) for the operations ``served``."""
     # A loader of our own: botocore's sessions keep every model they ever loaded.
     raw = Loader().load_service_model(name, "service-2")
