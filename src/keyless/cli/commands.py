@@ -20,7 +20,6 @@ COMMANDS = {
     "down": Command("keyless.cli.down", "stop the local Space; its state is kept"),
     "verify": Command("keyless.cli.verify", "walk the chain for billing or shared-secrets and name the broken link"),
     "demo": Command("keyless.cli.demo", "show both guides end to end on a fresh local Space"),
-    "verify": Command("keyless.cli.verify", "walk the chain of every control plane and name the broken link"),
     "audit": Command("keyless.cli.audit", "show the local cloud's record of calls"),
     "billing": Command("keyless.cli.billing", "export a report of an account's usage"),
 }

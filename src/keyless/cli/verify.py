@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keyless.cli import exits
-from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
+from keyless.cli.options import OutputOption, StateOption, require_output, use_local_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +30,15 @@ app = typer.Typer(
     help="Walk the chain from Helm value to AWS and name the first link that does not hold.",
 )
 
+# The guides' own variable; `keyless env`, and the local Space, set it.
+CLUSTER_VARIABLE = "YOUR_CLUSTER_NAME"
+
 NameOption = Annotated[str, typer.Option("--control-plane", metavar="NAME", help="Only this one (default: all).")]
 GroupOption = Annotated[str, typer.Option("--group", metavar="GROUP", help="The control plane's group.")]
 ClusterOption = Annotated[
     str,
     typer.Option(
-        "--cluster-name", envvar="YOUR_CLUSTER_NAME", metavar="NAME", help="The EKS cluster's name, if it is one."
+        "--cluster-name", envvar=CLUSTER_VARIABLE, metavar="NAME", help="The EKS cluster's name, if it is one."
     ),
 ]
 
@@ -58,7 +61,10 @@ def verify() -> None:
 
 @app.command()
 def billing(
-    control_plane: NameOption = "",
+    control_plane: # The guides' own variable; `keyless env`, and the local Space, set it.
+CLUSTER_VARIABLE = "YOUR_CLUSTER_NAME"
+
+NameOption = "",
     group: GroupOption = "default",
     cluster_name: ClusterOption = "",
     state: StateOption = None,
@@ -73,7 +79,10 @@ def billing(
 
 @app.command("shared-secrets")
 def shared_secrets(
-    control_plane: NameOption = "",
+    control_plane: # The guides' own variable; `keyless env`, and the local Space, set it.
+CLUSTER_VARIABLE = "YOUR_CLUSTER_NAME"
+
+NameOption = "",
     group: GroupOption = "default",
     cluster_name: ClusterOption = "",
     state: StateOption = None,
@@ -89,38 +98,21 @@ def shared_secrets(
 def _run(asked: Asked, subject: Subject, access_of: AccessFactory) -> None:
     from keyless.identity.verify import render_json, render_text
 
-    cluster = use_local_space(asked)
-    chains = asyncio.run(_judge(asked, cluster, subject, access_of))
+    use_local_space(asked.state)
+    chains = asyncio.run(_judge(asked, subject, access_of))
     print(json.dumps(render_json(chains), indent=2) if asked.as_json else render_text(chains))
     if not all(chain.held for chain in chains):
         raise typer.Exit(exits.DID_NOT_HOLD)
 
 
-def use_local_space(asked: Asked) -> str:
-    """Without KUBECONFIG, or with ``--state``, the local Space is meant: use its access. Returns the cluster's name."""
-    from keyless.local.boot.exports import Access, exports
-    from keyless.local.boot.running import read_running
-
-    if asked.state is None and os.environ.get("KUBECONFIG"):
-        return asked.cluster
-    folder = state_folder(asked.state)
-    running = read_running(folder)
-    if running is None or not running.ready:
-        return asked.cluster
-    found = exports(Access(**json.loads((folder / "access.json").read_text(encoding="utf-8"))))
-    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
-        os.environ.pop(name, None)
-    os.environ.update(found)
-    return asked.cluster or found["YOUR_CLUSTER_NAME"]
-
-
-async def _judge(asked: Asked, cluster: str, subject: Subject, access_of: AccessFactory) -> list[Chain]:
+async def _judge(asked: Asked, subject: Subject, access_of: AccessFactory) -> list[Chain]:
     from keyless.aws import Session
     from keyless.identity.verify import Chain, Chosen, Sources, gather
     from keyless.identity.verify import verify as judge
     from keyless.kube import connect
 
     async with connect(os.environ) as kube:
+        cluster = asked.cluster or os.environ.get(CLUSTER_VARIABLE, "")
         sources = Sources(kube, Session.from_environment(os.environ), cluster)
         facts = await gather(sources, subject, Chosen(asked.name, asked.group), access_of(kube))
     return [Chain(one, judge(one)) for one in facts]

@@ -5,14 +5,12 @@ The command line is the only place that knows both the verifier and the domains 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from keyless.api import Access
-from keyless.billing import access as billing
+from keyless.billing.access import access as bucket_access
 from keyless.identity.verify import AccessOf, Cluster, ControlPlane, Space, Subject
-from keyless.kube import Kube, KubeObject
+from keyless.kube import Kube
 from keyless.kube.resources import SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
-from keyless.shared_secrets import access as shared_secrets
+from keyless.shared_secrets.access import COMPONENT, SERVICE_ACCOUNT, access, shared_resources
 
 BILLING = Subject(
     title="billing",
@@ -25,8 +23,8 @@ BILLING = Subject(
 )
 SHARED_SECRETS = Subject(
     title="shared secrets",
-    service_account=shared_secrets.SERVICE_ACCOUNT,
-    deployment=shared_secrets.COMPONENT,
+    service_account=SERVICE_ACCOUNT,
+    deployment=COMPONENT,
     condition="SharedSecretsRead",
     enabled="sharedSecrets.enabled",
     annotations="controlPlanes.sharedSecrets.serviceAccount.customAnnotations",
@@ -38,49 +36,20 @@ async def billing_access(space: Space, _plane: ControlPlane, cluster: Cluster) -
     bucket = space.values.get("billing.storage.aws.bucket", "")
     if not bucket:
         return None
-    return billing.access(bucket, space.values.get("account", "*"), partition=cluster.partition)
+    return bucket_access(bucket, space.values.get("account", "*"), partition=cluster.partition)
 
 
 def secrets_access(kube: Kube) -> AccessOf:
-    """The controller's needs for what the control plane's group shares."""
+    """The controller's needs for what the control plane's group shares.
+
+    A store with a role of its own is left out: that role reads, and its chain starts where this one ends.
+    """
 
     async def access_of(_space: Space, plane: ControlPlane, cluster: Cluster) -> Access | None:
         stores = (await kube.list(SHAREDSECRETSTORES, plane.group)).items
         secrets = (await kube.list(SHAREDEXTERNALSECRETS, plane.group)).items
-        resources = tuple(dict.fromkeys(shared_resources(stores, secrets, cluster)))
-        return shared_secrets.access(resources) if resources else None
+        own = [store for store in stores if not store["spec"]["provider"].get("aws", {}).get("role")]
+        resources = shared_resources(own, secrets, account=cluster.account, partition=cluster.partition)
+        return access(resources) if resources else None
 
     return access_of
-
-
-def shared_resources(stores: list[KubeObject], secrets: list[KubeObject], cluster: Cluster) -> Iterator[str]:
-    """The ARN patterns of what shared secrets read through stores that use the component's own role."""
-    providers = {
-        store["spec"].get("secretStoreName") or store["metadata"]["name"]: store["spec"]["provider"]["aws"]
-        for store in stores
-        if "aws" in store["spec"].get("provider", {})
-    }
-    for secret in secrets:
-        spec = secret["spec"].get("externalSecretSpec", {})
-        provider = providers.get((spec.get("secretStoreRef") or {}).get("name", ""))
-        if provider is None or provider.get("role"):
-            continue  # another role reads it: its chain starts after ours
-        for key in _keys(spec):
-            yield _arn(provider, key, cluster)
-
-
-def _keys(spec: KubeObject) -> Iterator[str]:
-    references = [entry.get("remoteRef", {}) for entry in spec.get("data", [])]
-    references += [entry.get("extract", {}) for entry in spec.get("dataFrom", [])]
-    return (reference["key"] for reference in references if reference.get("key"))
-
-
-def _arn(provider: KubeObject, key: str, cluster: Cluster) -> str:
-    if key.startswith("arn:"):
-        return key
-    place = f"{provider.get('region') or cluster.region}:{cluster.account}"
-    name = f"{provider.get('prefix', '')}{key}"
-    if provider.get("service") == "ParameterStore":
-        return f"arn:{cluster.partition}:ssm:{place}:parameter/{name.lstrip('/')}"
-    # Secrets Manager adds six random characters to the name.
-    return f"arn:{cluster.partition}:secretsmanager:{place}:secret:{name}-??????"

@@ -1,0 +1,43 @@
+"""What each component must reach, from the values and from what a group shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keyless.cli.verifying import billing_access, secrets_access
+from keyless.identity.verify import Cluster, ControlPlane, Space
+from keyless.kube.memory import MemoryKube
+from keyless.kube.resources import SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
+
+CLUSTER = Cluster("keyless", "https://issuer", "111122223333", "us-west-2")
+PLANE = ControlPlane("ctp1", "default", "mxp-1-system", {})
+
+
+def store(name: str, **aws: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": {"provider": {"aws": aws}}}
+
+
+def secret(name: str, store_name: str, **spec: Any) -> dict[str, Any]:
+    reference = {"secretStoreRef": {"name": store_name}, **spec}
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": {"externalSecretSpec": reference}}
+
+
+async def test_a_group_that_shares_nothing_needs_nothing() -> None:
+    kube = MemoryKube()
+    space = Space({}, (), frozenset())
+    assert await secrets_access(kube)(space, PLANE, CLUSTER) is None
+    kube.put(SHAREDSECRETSTORES, store("parameters", service="ParameterStore", region="us-west-2"))
+    kube.put(SHAREDSECRETSTORES, store("foreign", service="ParameterStore", role="arn:aws:iam::444455556666:role/x"))
+    kube.put(SHAREDEXTERNALSECRETS, secret("one", "parameters", data=[{"remoteRef": {"key": "a"}}]))
+    kube.put(SHAREDEXTERNALSECRETS, secret("two", "foreign", data=[{"remoteRef": {"key": "b"}}]))
+    access = await secrets_access(kube)(space, PLANE, CLUSTER)
+    assert access is not None
+    assert access.resources == ("arn:aws:ssm:us-west-2:111122223333:parameter/a",)
+
+
+async def test_billing_needs_the_bucket_of_the_values() -> None:
+    assert await billing_access(Space({}, (), frozenset()), PLANE, CLUSTER) is None
+    values = {"account": "acme", "billing.storage.aws.bucket": "usage"}
+    access = await billing_access(Space(values, (), frozenset()), PLANE, CLUSTER)
+    assert access is not None
+    assert access.resources == ("arn:aws:s3:::usage/account=acme/*", "arn:aws:s3:::usage/manifest/*")
