@@ -61,10 +61,7 @@ def verify() -> None:
 
 @app.command()
 def billing(
-    control_plane: # The guides' own variable; `keyless env`, and the local Space, set it.
-CLUSTER_VARIABLE = "YOUR_CLUSTER_NAME"
-
-NameOption = "",
+    control_plane: NameOption = "",
     group: GroupOption = "default",
     cluster_name: ClusterOption = "",
     state: StateOption = None,
@@ -79,10 +76,7 @@ NameOption = "",
 
 @app.command("shared-secrets")
 def shared_secrets(
-    control_plane: # The guides' own variable; `keyless env`, and the local Space, set it.
-CLUSTER_VARIABLE = "YOUR_CLUSTER_NAME"
-
-NameOption = "",
+    control_plane: NameOption = "",
     group: GroupOption = "default",
     cluster_name: ClusterOption = "",
     state: StateOption = None,
