@@ -14,10 +14,11 @@ from keyless.local.cluster import builtin, strategies
 from keyless.local.cluster.admission import Attributes, Operation
 from keyless.local.cluster.api import Api
 from keyless.local.cluster.apply import Shape, builtin_shape, track_update
+from keyless.local.cluster.faults import Malformed
 from keyless.local.cluster.messages import Request
 from keyless.local.cluster.objects import Object, Target, for_update, same, with_generation
 from keyless.local.cluster.options import WriteOptions
-from keyless.local.cluster.status import already_exists, conflict, invalid, not_found
+from keyless.local.cluster.status import already_exists, bad_request, conflict, invalid, not_found
 from keyless.local.cluster.strategies import Step
 
 ATTEMPTS = 8
@@ -118,11 +119,21 @@ def _commit(api: Api, target: Target, new: Object) -> Object:
 
 
 def _defaulted(obj: Object, target: Target) -> Object:
-    if target.served.custom:
-        return target.served.custom.schema.default(obj)
+    """As it is stored: in the form of Go's types, which applies and webhooks do not keep, and with the defaults."""
+    served = target.served
+    if served.custom:
+        return served.custom.schema.default(obj)
     if target.subresource == "finalize":
         return obj  # the default of a namespace's finalizers is what this call takes away
-    return builtin.default(target.served.group, target.served.kind, obj)
+    return builtin.default(served.group, served.kind, _normal(obj, target))
+
+
+def _normal(obj: Object, target: Target) -> Object:
+    served = target.served
+    try:
+        return builtin.normalize(served.group, served.version, served.kind, obj)
+    except Malformed as error:
+        raise bad_request(f"{served.kind}: {error}") from error
 
 
 def _validate(obj: Object, old: Object | None, target: Target) -> None:

@@ -6,6 +6,7 @@ storage. Only authentication differs: the caller says who it is.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Mapping
@@ -74,6 +75,8 @@ class Cluster:
         params: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request as ``user``; refusals come back as an answer with a Status body, never as an exception."""
+        # Most requests never wait; without this a caller in a loop would keep the process from everything else.
+        await asyncio.sleep(0)
         raw = b"" if body is None else orjson.dumps(body)
         headers = {"content-type": content_type, "accept": JSON}
         reply = await self.answer(Request(cluster, method, path, user, params or {}, headers, raw))

@@ -91,12 +91,13 @@ class Issuers:
         row = self._database.execute("SELECT pem FROM cluster_keys WHERE cluster = ?", (cluster,)).fetchone()
         if row:
             return bytes(row[0])
-        pem = _new_pem()
+        pem = new_pem()
         self._database.execute("INSERT INTO cluster_keys VALUES (?, ?)", (cluster, pem))
         return pem
 
 
-def _new_pem() -> bytes:
+def new_pem() -> bytes:
+    """A new RSA private key."""
     from cryptography.hazmat.primitives import serialization  # loaded late: only the first start needs it
     from cryptography.hazmat.primitives.asymmetric import rsa
 

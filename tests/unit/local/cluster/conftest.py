@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from keyless.local.cluster import Cluster, ClusterSettings
+from keyless.local.cluster import Cluster, ClusterSettings, issuers
+from keyless.local.cluster.issuers import new_pem
 from unit.local.cluster.support import Clock, Kubectl, ScriptedWebhooks
 
 
@@ -14,9 +15,18 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def keys() -> dict[str, bytes]:
+    """A key for each cluster of the tests, made once: RSA takes its time."""
+    return {name: new_pem() for name in ("keyless", "t1", "t2")}
+
+
 @pytest.fixture
-def database() -> Iterator[sqlite3.Connection]:
+def database(keys: dict[str, bytes]) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in issuers.MIGRATIONS:
+        connection.execute(statement)
+    connection.executemany("INSERT INTO cluster_keys VALUES (?, ?)", keys.items())
     yield connection
     connection.close()
 

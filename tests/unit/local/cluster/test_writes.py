@@ -271,3 +271,20 @@ async def test_a_body_of_another_kind_is_refused(kubectl: Kubectl) -> None:
     refusal = await kubectl.refused("POST", CMS, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}})
     assert refusal["code"] == 400
     assert "ConfigMap" in refusal["message"]
+
+
+async def test_an_applied_object_has_the_same_form_as_a_created_one(kubectl: Kubectl) -> None:
+    path = "/apis/apps/v1/namespaces/default/deployments"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": pod()["spec"]}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template},
+    }
+    applied = await kubectl.ok(
+        "PATCH", f"{path}/d", body, content_type="application/apply-patch+yaml", params={"fieldManager": "one"}
+    )
+    created = await kubectl.ok("POST", path, {**body, "metadata": {"name": "e"}})
+    assert applied["spec"] == created["spec"]
+    assert applied["spec"]["template"]["spec"]["containers"][0]["resources"] == {}
