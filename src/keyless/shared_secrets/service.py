@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from keyless.aws import Session, caller_identity
-from keyless.kube import Backoff, Controller, Informer, Kube, KubeObject, Name, connect, connect_folder, name_of
+from keyless.kube import Backoff, Controller, Event, Informer, Kube, KubeObject, Name, connect, connect_folder, name_of
 from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
 from keyless.kube.serving import Probes
 from keyless.serving import bind, serve
@@ -30,7 +30,7 @@ from keyless.shared_secrets.stores.sessions import Place, Sessions
 from keyless.shared_secrets.sync.cluster_controller import ClusterController
 from keyless.shared_secrets.sync.controller import SyncController, Tools
 from keyless.shared_secrets.sync.metrics import SyncMetrics
-from keyless.shared_secrets.watching import Watching, on_any, on_object, on_owned
+from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned
 
 # External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
 BACKOFF = Backoff(first_seconds=1.0, cap_seconds=300.0)
@@ -173,7 +173,12 @@ class Service:
 
 def _on_projected(informer: Informer, controller: Controller[Name], group: str) -> None:
     """Look at a shared resource again when what it became was changed: ours are put back."""
-    informer.on_change(lambda event: _enqueue_source(event.object, controller, group))
+
+    def changed(event: Event) -> None:
+        if is_news(event):
+            _enqueue_source(event.object, controller, group)
+
+    informer.on_change(changed)
 
 
 def _enqueue_source(item: KubeObject, controller: Controller[Name], group: str) -> None:

@@ -86,7 +86,7 @@ def on_object(informer: Informer, enqueue: Callable[[Name], None]) -> None:
     """Work on an object when a person changed it: what only our own status writes changed is no news."""
 
     def changed(event: Event) -> None:
-        if event.old is None or event.type == "DELETED" or _version(event.old) != _version(event.object):
+        if is_news(event):
             enqueue(name_of(event.object))
 
     informer.on_change(changed)
@@ -96,7 +96,7 @@ def on_any(informer: Informer, enqueue_all: Callable[[], None]) -> None:
     """Look at everything again when one of these changed, their status aside."""
 
     def changed(event: Event) -> None:
-        if event.old is None or event.type == "DELETED" or _version(event.old) != _version(event.object):
+        if is_news(event):
             enqueue_all()
 
     informer.on_change(changed)
@@ -114,5 +114,8 @@ def on_owned(informer: Informer, kind: str, enqueue: Callable[[Name], None]) -> 
     informer.on_change(changed)
 
 
-def _version(obj: KubeObject) -> str:
-    return resource_version(obj)
+def is_news(event: Event) -> bool:
+    """Return whether more than a status changed."""
+    if event.old is None or event.type == "DELETED":
+        return True
+    return resource_version(event.old) != resource_version(event.object)

@@ -70,7 +70,7 @@ class FakeSessions:
 
     async def open(self, provider, place):
         self.opened.append((provider, place.name))
-        return Opened(self.aws, f"{place.name}/{provider.auth!r}")
+        return Opened(self.aws, f"{place.name}/{provider.auth!r}", provider.auth is None or place.name == "host")
 
 
 SETTINGS = Settings(

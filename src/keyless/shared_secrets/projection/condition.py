@@ -1,7 +1,8 @@
 """``SharedSecretsRead`` on the ControlPlane: as whom secrets are read, or what AWS said instead.
 
-It tells of the last real read. As long as there was none, it tells of the identity alone: whether the pod's credentials
-can be had and whose they are.
+It tells of the last real read of every ExternalSecret that uses the Space's credentials: it holds while none of them
+failed. As long as there was none, it tells of the identity alone: whether the pod's credentials can be had and whose
+they are.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import structlog
 
 from keyless.api import KeylessError
 from keyless.aws import AWS_FAILURES
-from keyless.kube import Kube, KubeObject, condition_of, timestamp
+from keyless.kube import Kube, KubeObject, Name, condition_of, timestamp
 from keyless.kube.resources import CONTROLPLANES
 
 CONDITION = "SharedSecretsRead"
@@ -52,21 +53,27 @@ class SharedSecretsRead:
         self._host, self._name, self._group = host, name, group
         self._whoami, self._control_plane, self._now = whoami, control_plane, now
         self._news = asyncio.Event()
-        self._failed: Told | None = None
-        self._read = False
+        self._failed: dict[Name, tuple[str, str]] = {}
+        self._read: set[Name] = set()
         self._written: Told | None = None
 
-    def read_succeeded(self) -> None:
+    def read_succeeded(self, key: Name) -> None:
         """Hear that an ExternalSecret was read from its provider."""
-        if not self._read or self._failed:
-            self._read, self._failed = True, None
+        if self._failed.pop(key, None) or key not in self._read:
+            self._read.add(key)
             self._news.set()
 
-    def read_failed(self, code: str, message: str) -> None:
+    def read_failed(self, key: Name, code: str, message: str) -> None:
         """Hear why one was not."""
-        # Of many that fail alike, the first is enough: the condition would only flicker.
-        if self._failed is None or self._failed.reason != code:
-            self._failed = Told(False, code, message[:MESSAGE_LIMIT])
+        self._read.discard(key)
+        if self._failed.get(key) != (code, message):
+            self._failed[key] = (code, message)
+            self._news.set()
+
+    def forget(self, key: Name) -> None:
+        """Hear that an ExternalSecret is gone, or reads with a tenant's own credentials."""
+        self._read.discard(key)
+        if self._failed.pop(key, None):
             self._news.set()
 
     async def run(self) -> None:
@@ -83,7 +90,7 @@ class SharedSecretsRead:
 
     async def tell(self) -> Told:
         """Say it once, if it is news."""
-        told = self._failed or await self._identity()
+        told = self._failure() or await self._identity()
         if told != self._written:
             try:
                 await self._host.apply(
@@ -94,6 +101,15 @@ class SharedSecretsRead:
             else:
                 self._written = told
         return told
+
+    def _failure(self) -> Told | None:
+        if not self._failed:
+            return None
+        key = min(self._failed)
+        code, message = self._failed[key]
+        others = f" ({len(self._failed)} ExternalSecrets fail)" if len(self._failed) > 1 else ""
+        text = f"ExternalSecret {key.namespace}/{key.name}{others}: {message}"
+        return Told(False, code, text[:MESSAGE_LIMIT])
 
     async def _identity(self) -> Told:
         try:

@@ -71,7 +71,9 @@ class ProjectionController:
             await self._tenant.apply(res, plan.apply, field_manager=FIELD_MANAGER)
         except ApiError as error:
             return f"the control plane answered {error.reason or error.code}: {error}"[:1000]
-        log.info("projected", kind=self._kind.shared.kind, name=plan.apply["metadata"]["name"])
+        name = plan.apply["metadata"]["name"]
+        if not any(item["metadata"]["name"] == name for item in self._existing()):
+            log.info("projected", kind=self._kind.shared.kind, name=name)
         return ""
 
     async def _say(self, shared: KubeObject, mine: KubeObject) -> None:

@@ -8,27 +8,28 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from keyless.aws import AwsPermanent, Session
+from keyless.aws import AwsPermanent
 from keyless.shared_secrets.stores.model import PARAMETER_STORE, AwsProvider, Payload, RemoteRef, SecretMissing
 from keyless.shared_secrets.stores.ports import Reader
+from keyless.shared_secrets.stores.sessions import Opened
 
 DEFAULT_STAGE = "AWSCURRENT"
 # AWS documents InvalidRequestException for a secret that waits for its deletion; older SDK models name the other.
 _PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterException"})
 
 
-def open_reader(session: Session, provider: AwsProvider, identity: str) -> Reader:
+def open_reader(opened: Opened, provider: AwsProvider) -> Reader:
     """Return the reader for the provider's service."""
     kind = ParameterStore if provider.service == PARAMETER_STORE else SecretsManager
-    return kind(session, provider.prefix, identity)
+    return kind(opened, provider.prefix)
 
 
 class SecretsManager:
     """GetSecretValue; DescribeSecret for metadata."""
 
-    def __init__(self, session: Session, prefix: str, identity: str) -> None:
-        self.identity = identity
-        self._session, self._prefix = session, prefix
+    def __init__(self, opened: Opened, prefix: str) -> None:
+        self.identity, self.by_controller = opened.identity, opened.by_controller
+        self._session, self._prefix = opened.session, prefix
 
     async def read(self, ref: RemoteRef) -> Payload:
         """Read a secret's value, or its tags as a JSON object."""
@@ -51,9 +52,9 @@ class SecretsManager:
 class ParameterStore:
     """GetParameter, decrypted; ListTagsForResource for metadata."""
 
-    def __init__(self, session: Session, prefix: str, identity: str) -> None:
-        self.identity = identity
-        self._session, self._prefix = session, prefix
+    def __init__(self, opened: Opened, prefix: str) -> None:
+        self.identity, self.by_controller = opened.identity, opened.by_controller
+        self._session, self._prefix = opened.session, prefix
 
     async def read(self, ref: RemoteRef) -> Payload:
         """Read a parameter's value, or its tags as a JSON object."""

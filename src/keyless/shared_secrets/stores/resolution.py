@@ -101,7 +101,7 @@ class Stores:
             aws = reference_namespaces(provider, cluster_wide=cluster_wide, namespace=namespace)
             place = self._tenant
         opened = await self._sessions.open(aws, place)
-        return open_reader(opened.session, aws, opened.identity)
+        return open_reader(opened, aws)
 
     async def check(self, store: KubeObject) -> Checked:
         """Validate a store as External Secrets does: can credentials be had. No secret is read."""

@@ -37,10 +37,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session and the name of its chain."""
+    """A session, the name of its chain, and whether the chain begins with the Space's own credentials."""
 
     session: Session
     identity: str
+    by_controller: bool
 
 
 class Sessions:
@@ -62,7 +63,7 @@ class Sessions:
         self._chains.move_to_end(identity)
         while len(self._chains) > MAX_CHAINS:
             self._chains.popitem(last=False)
-        return Opened(session, identity)
+        return Opened(session, identity, place.name == "host" or base == "pod")
 
     async def _base(self, provider: AwsProvider, place: Place) -> tuple[object, Callable[[], Session]]:
         region = provider.region

@@ -34,14 +34,18 @@ log = structlog.get_logger()
 
 
 class Listener(Protocol):
-    """Hears how reads went: the ControlPlane's condition is told from it."""
+    """Hears how reads with the Space's credentials went: the ControlPlane's condition is told from it."""
 
-    def read_succeeded(self) -> None:
+    def read_succeeded(self, key: Name) -> None:
         """Hear that an ExternalSecret was read from its provider."""
         ...
 
-    def read_failed(self, code: str, message: str) -> None:
+    def read_failed(self, key: Name, code: str, message: str) -> None:
         """Hear why one was not."""
+        ...
+
+    def forget(self, key: Name) -> None:
+        """Hear that an ExternalSecret is gone, or reads with a tenant's own credentials."""
         ...
 
 
@@ -75,6 +79,7 @@ class SyncController:
             obj = await self._tools.kube.get(EXTERNALSECRETS, key.name, key.namespace)
         except NotFound:
             self._tools.metrics.forget(key)
+            self._tools.listener.forget(key)
             self._tried.pop(key, None)
             return None
         if obj["metadata"].get("deletionTimestamp"):
@@ -117,15 +122,15 @@ class SyncController:
         refused = plan.clash(obj, wanted, target)
         if refused:
             return refused
+        gathering = Gathering(self._tools.stores, self._tools.guard, wanted, fresh=self._is_news(obj))
         try:
-            read = await Gathering(self._tools.stores, self._tools.guard, wanted, fresh=self._is_news(obj)).run()
+            read = await gathering.run()
         except ReadFailed as failed:
-            if failed.code:
-                self._tools.listener.read_failed(failed.code, failed.brief)
+            self._report(wanted, gathering, failed)
             # Without the request's id: a repetition then counts up one event instead of adding another.
             await self._tell(obj, "Warning", "UpdateFailed", f"{plan.GET_FAILED}: {failed.brief}")
             return Said(False, "SecretSyncedError", f"{plan.GET_FAILED}: {failed}")
-        self._tools.listener.read_succeeded()
+        self._report(wanted, gathering, None)
         for skipped in read.skipped:
             text = f"key {skipped.key!r} is not in the provider ({skipped.code}); left out as deletionPolicy says"
             await self._tell(obj, "Warning", "MissingProviderSecret", text)
@@ -140,6 +145,15 @@ class SyncController:
                 return await self._delete(obj, wanted, target)
             case _:
                 return await self._write(obj, wanted, read, target)
+
+    def _report(self, wanted: Wanted, gathering: Gathering, failed: ReadFailed | None) -> None:
+        listener, key = self._tools.listener, Name(wanted.namespace, wanted.name)
+        if not gathering.by_controller:
+            listener.forget(key)
+        elif failed is None:
+            listener.read_succeeded(key)
+        elif failed.code:
+            listener.read_failed(key, failed.code, failed.brief)
 
     def _is_news(self, obj: KubeObject) -> bool:
         """Return whether a person changed the object since the last try: then no remembered failure counts."""

@@ -54,6 +54,8 @@ class Gathering:
         self._stores, self._guard, self._wanted, self._fresh = stores, guard, wanted, fresh
         self._readers: dict[StoreRef, Reader] = {}
         self._payloads: dict[tuple[StoreRef, object], Payload] = {}
+        self.by_controller = False
+        """Whether the last read was signed with credentials of the Space."""
 
     async def run(self) -> Read:
         """Return the keys in order of precedence: every ``dataFrom``, then ``data``; raises ``ReadFailed``."""
@@ -77,6 +79,7 @@ class Gathering:
             return known
         with _told(source):
             reader = await self._reader(source.store)
+            self.by_controller = reader.by_controller
             try:
                 payload = await self._guard.read(reader, source.remote, fresh=self._fresh)
             except SecretMissing as missing:

@@ -18,6 +18,9 @@ from unit.shared_secrets.fakes import PLANTED, FakeAws, FakeSessions, a_space, a
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
+OWN_KEYS = {"jwt": {"serviceAccountRef": {"name": "tenant"}}}
+
+
 class Facts:
     def __init__(self, *stores):
         self.stores = {(store["metadata"].get("namespace", ""), store["metadata"]["name"]): store for store in stores}
@@ -44,7 +47,7 @@ class Bench:
         self.now, self.heard = NOON, []
         host = Place("host", self.kube)
         stores = Stores(
-            Facts(a_store(), a_store("params", service="ParameterStore")),
+            Facts(a_store(), a_store("params", service="ParameterStore"), a_store("own", auth=OWN_KEYS)),
             FakeSessions(self.aws),
             tenant=Place("tenant", self.kube),
             host=host,
@@ -64,11 +67,14 @@ class Bench:
         )
         self.controller = SyncController(tools)
 
-    def read_succeeded(self):
+    def read_succeeded(self, key):
         self.heard.append("read")
 
-    def read_failed(self, code, message):
+    def read_failed(self, key, code, message):
         self.heard.append(code)
+
+    def forget(self, key):
+        self.heard.append("forgotten")
 
     async def sync(self, obj=None, name="db"):
         if obj is not None:
@@ -384,6 +390,12 @@ async def test_a_spec_that_cannot_be_is_told_and_not_retried():
     bench = Bench()
     assert await bench.sync(an_external_secret(dataFrom=[{"find": {"path": "/"}}])) is None
     assert "only extract is implemented" in (await bench.ready())[2]
+
+
+async def test_reads_with_a_tenants_own_credentials_say_nothing_of_the_spaces():
+    bench = Bench()
+    await bench.fails(db(secretStoreRef={"name": "own"}))
+    assert bench.heard == ["forgotten"]
 
 
 async def test_a_missing_store_is_named():
