@@ -39,10 +39,7 @@ TABLES = ("CREATE TABLE boot (step TEXT PRIMARY KEY, done_at TEXT NOT NULL) STRI
 
 
 async def apply_cluster_objects(kube: Kube, facts: manifests.WebhookFacts) -> None:
-    """The webhook with its registration and the list of associations."""
-    res, empty_list = manifests.association_list()
-    with suppress(AlreadyExists):  # the cloud has written it
-        await kube.create(res, empty_list)
+    """The webhook with its registration; the agent and the list of associations are the cloud's."""
     for res, obj in manifests.eks_objects(facts):
         await kube.apply(res, obj, field_manager=FIELD_MANAGER)
 

@@ -14,7 +14,6 @@ from keyless.kube import KubeObject, Resource
 from keyless.kube.resources import (
     CLUSTERROLEBINDINGS,
     CLUSTERROLES,
-    CONFIGMAPS,
     DEPLOYMENTS,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,
@@ -56,11 +55,6 @@ def eks_objects(facts: WebhookFacts) -> tuple[Manifest, ...]:
         (DEPLOYMENTS, _webhook_deployment(facts)),
         (MUTATINGWEBHOOKCONFIGURATIONS, _registration(facts)),
     )
-
-
-def association_list() -> Manifest:
-    """The list of associated service accounts, empty: the cloud writes it from then on."""
-    return (CONFIGMAPS, {"metadata": _metadata(ASSOCIATIONS), "data": {"config.json": '{"identities":[]}'}})
 
 
 def group_namespace(name: str) -> Manifest:

@@ -127,15 +127,15 @@ class LocalSpace:
                 account=self._options.account,
                 region=self._options.region,
                 cluster_name=CLUSTER_NAME,
+                agent_port=state.require_free("agent"),
                 propagation_delay_seconds=self._options.propagation_delay_seconds,
                 migrate=state.migrate,
             )
         )
         self._stack.push_async_callback(cloud.aclose)
         await self._stack.enter_async_context(serve_cloud(cloud.app, state.require_free("aws")))
-        imds = getattr(cloud, "imds_app", None)
-        if imds is not None:
-            await self._stack.enter_async_context(serve_cloud(imds, state.require_free("imds")))
+        await self._stack.enter_async_context(serve_cloud(cloud.imds_app, state.require_free("imds")))
+        self._watch("EKS", cloud.run())
         return cloud
 
     async def _start_node(self, state: State, spawner: SpawnedProcesses) -> None:
