@@ -17,6 +17,7 @@ from keyless.local.cluster.users import User
 if TYPE_CHECKING:  # the table needs the Api's type alone
     from keyless.local.cluster.api import Api
 
+OWNER = "keyless.dev/owner"
 _RBAC = "rbac.authorization.k8s.io"
 _Place = tuple[str, str]
 
@@ -127,10 +128,20 @@ def _binding(step: Step) -> Object:
     return step.new
 
 
+def _logical_cluster(step: Step) -> Object:
+    """Who creates a logical cluster is admin inside: written down by us, whatever the request or a later one says."""
+    owner = (step.old["metadata"].get("annotations") or {}).get(OWNER) if step.old else step.user.name
+    metadata = step.new["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), OWNER: owner}
+    kept = {key: value for key, value in annotations.items() if value is not None}
+    return {**step.new, "metadata": {**metadata, "annotations": kept}}
+
+
 _Prepare = Callable[[Step], Object]
 _BOTH: Mapping[_Place, _Prepare] = {
     ("", "services"): _service,
     crds.PLACE: _definition,
+    ("keyless.dev", "logicalclusters"): _logical_cluster,
     (_RBAC, "roles"): _role,
     (_RBAC, "clusterroles"): _role,
     (_RBAC, "rolebindings"): _binding,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from keyless.local.cluster import ApiError, Cluster, ClusterSettings
+from keyless.local.cluster.controllers.logical_clusters.controller import definition
+from keyless.local.cluster.users import User
 from unit.local.cluster.support import Kubectl, claims, token, who
 
 OWNER = "system:serviceaccount:default:owner"
@@ -89,3 +91,15 @@ async def test_a_removed_cluster_takes_objects_keys_and_tokens_along(tenant: Kub
 def test_clusters_outlive_a_restart(tenant: Kubectl, settings: ClusterSettings) -> None:
     again = Cluster(settings)
     assert again.clusters() == ["keyless", "t1"]
+
+
+async def test_who_creates_a_logical_cluster_is_written_down_and_cannot_be_rewritten(kubectl: Kubectl) -> None:
+    await kubectl.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition())
+    path = "/apis/keyless.dev/v1alpha1/logicalclusters"
+    asked = {"metadata": {"name": "t1", "annotations": {"keyless.dev/owner": "someone else"}}, "spec": {}}
+    user = User(OWNER, ("system:masters",))
+    made = await kubectl.ok("POST", path, {**asked, "kind": "LogicalCluster"}, user=user)
+    assert made["metadata"]["annotations"]["keyless.dev/owner"] == OWNER
+    patch = {"metadata": {"annotations": {"keyless.dev/owner": "system:serviceaccount:default:thief"}}}
+    changed = await kubectl.ok("PATCH", f"{path}/t1", patch, content_type="application/merge-patch+json")
+    assert changed["metadata"]["annotations"]["keyless.dev/owner"] == OWNER
