@@ -121,20 +121,21 @@ class Cloud:
         return Credentials(key.id, key.secret, "", 0.0)
 
     def _make_admin(self) -> None:
-        if self.directory.user(ADMIN):
-            return
-        account, now = self.settings.account, self.settings.now()
-        user = User(
-            name=ADMIN,
-            id=new_id("AIDA"),
-            arn=f"arn:aws:iam::{account}:user/{ADMIN}",
-            path="/",
-            created_at=now,
-            attached=("arn:aws:iam::aws:policy/AdministratorAccess",),
-        )
+        """The administrator has a user and a key at every start: without them nobody could get in again."""
+        now = self.settings.now()
         with self.database.transaction():
-            self.directory.save_user(user, at_once=True)
-            self.directory.save_access_key(new_access_key(ADMIN, now))
+            if self.directory.user(ADMIN) is None:
+                user = User(
+                    name=ADMIN,
+                    id=new_id("AIDA"),
+                    arn=f"arn:aws:iam::{self.settings.account}:user/{ADMIN}",
+                    path="/",
+                    created_at=now,
+                    attached=("arn:aws:iam::aws:policy/AdministratorAccess",),
+                )
+                self.directory.save_user(user, at_once=True)
+            if not self.directory.access_keys(ADMIN):
+                self.directory.save_access_key(new_access_key(ADMIN, now))
 
     async def aclose(self) -> None:
         """Close connections."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
@@ -82,6 +83,9 @@ class Gateway:
             answer = await self._serve(service, request, request_id)
         except AwsError as error:
             answer = self._refused(service, head, error, request_id)
+        except Exception as error:  # noqa: BLE001 - a peer's bytes must never end the connection without an answer
+            protocol = service.model.protocol if service else "query"
+            answer = self._refused(service, head, _internal(protocol, error, "reading a request"), request_id)
         answer.headers.setdefault("x-amzn-requestid", request_id)
         answer.headers.setdefault("x-amz-request-id", request_id)
         return answer
@@ -144,7 +148,7 @@ class Gateway:
         except AwsError as error:
             return self._failed(service, call, error)
         except Exception as error:  # noqa: BLE001 - whatever breaks inside, the peer gets AWS's word for it and we log it
-            return self._failed(service, call, _internal(model.protocol, error, call))
+            return self._failed(service, call, _internal(model.protocol, error, f"{call.service} {call.operation}"))
         self._audit.write(line_of(call, code="Success", status=answer.status))
         return answer
 
@@ -229,13 +233,14 @@ def _not_here(service: Service, meant: Meant) -> AwsError:
     return AwsError("UnknownOperationException", text, status=400 if protocol == "json" else 404)
 
 
-def _internal(protocol: str, error: Exception, call: Call) -> AwsError:
+def _internal(protocol: str, error: Exception, doing: str) -> AwsError:
     if isinstance(error, Transient):
-        _LOG.warning("%s %s: %s", call.service, call.operation, error)
+        _LOG.warning("%s: %s", doing, error)
         return AwsError("ServiceUnavailable", "The service is temporarily unavailable.", status=503)
-    _LOG.error(
-        "%s %s failed", call.service, call.operation, exc_info=error if not isinstance(error, KeylessError) else None
-    )
+    # The trace shows code, never values; the text of an unforeseen error could quote a parameter.
+    _LOG.error("%s failed: %s", doing, error if isinstance(error, KeylessError) else type(error).__name__)
+    if not isinstance(error, KeylessError):
+        _LOG.error("".join(traceback.format_tb(error.__traceback__)))
     codes = {"rest-xml": "InternalError", "query": "InternalFailure"}
     return AwsError(codes.get(protocol, "InternalServerException"), "An internal error occurred.", status=500)
 

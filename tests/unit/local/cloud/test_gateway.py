@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import suppress
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.signatures import decode_chunks_untrusted
 from keyless.local.cloud.wire.asgi import loopback_host
 from keyless.local.cloud.wire.http import HttpRequest
 from keyless.local.cloud.wire.models import load
@@ -105,3 +111,41 @@ def test_the_labels_of_a_path_are_decoded_after_it_is_split() -> None:
     match = load("eks", ()).routes.match(request)
     assert match is not None
     assert match.labels == {"resourceArn": "arn:aws:eks:r:a:cluster/c"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"authorization": "AWS4-HMAC-SHA256 nonsense"}, ""),
+        ({"authorization": "Basic YTpi"}, ""),
+        ({"authorization": "AWS4-HMAC-SHA256 Credential=///, SignedHeaders=, Signature="}, ""),
+        ({"x-amz-target": "Nobody.Nothing"}, ""),
+        ({"x-amz-target": "secretsmanager.Nothing"}, ""),
+        ({}, "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=99999999999"),
+        ({}, "Action=GetCallerIdentity&Version=%ff"),
+        ({"content-type": "application/x-www-form-urlencoded"}, "Action=AssumeRoleWithWebIdentity"),
+    ],
+)
+def test_whatever_arrives_is_answered_with_an_error_of_aws(world: World, headers: dict[str, str], query: str) -> None:
+    status, _, body = world.loop.run(ask(world.cloud.app, "POST", "/", query=query, headers=headers))
+    assert 400 <= status < 500
+    assert b"Code" in body or b"__type" in body
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.binary(max_size=200), path=st.text("/abc%2F.{}:", max_size=20), target=st.sampled_from(["", "AmazonSSM.X"])
+)
+def test_no_bytes_bring_the_gateway_down(world: World, body: bytes, path: str, target: str) -> None:
+    headers = {"x-amz-target": target} if target else {}
+    asked = ask(world.cloud.app, "POST", "/" + path, headers=headers, body=body)
+    assert world.loop.run(asked)[0] < 500
+
+
+@settings(max_examples=100, deadline=None)
+@given(body=st.binary(max_size=300))
+def test_chunks_are_decoded_or_refused(body: bytes) -> None:
+    headers = (("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),)
+    request = HttpRequest("PUT", "/b/k", "", headers, body)
+    with suppress(AwsError):
+        assert isinstance(decode_chunks_untrusted(request, None, "").body, bytes)

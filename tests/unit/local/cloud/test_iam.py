@@ -225,3 +225,22 @@ def test_a_call_that_fails_half_way_leaves_nothing(world: World, iam: Any) -> No
     tags = [{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}]
     assert refusal(iam.create_role, RoleName="r", AssumeRolePolicyDocument=pods_trust(), Tags=tags)[0] == "InvalidInput"
     assert refusal(iam.get_role, RoleName="r")[0] == "NoSuchEntity"
+
+
+def test_an_administrator_without_a_key_has_one_again_after_a_restart(world: World, iam: Any) -> None:
+    old = world.cloud.admin_credentials().access_key_id
+    iam.delete_access_key(UserName="keyless-admin", AccessKeyId=old)
+    world.restart()
+    assert world.cloud.admin_credentials().access_key_id != old
+    assert world.aws("sts").get_caller_identity()["Arn"].endswith(":user/keyless-admin")
+
+
+def test_a_session_must_name_the_user_it_asks_for(world: World, iam: Any) -> None:
+    trust = document(
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
+    )
+    arn = make_role(iam, trust=trust)["Arn"]
+    iam.put_role_policy(RoleName="billing", PolicyName="p", PolicyDocument=document(allow("*")))
+    keys = world.aws("sts").assume_role(RoleArn=arn, RoleSessionName="s1")["Credentials"]
+    text = "Must specify userName when calling with non-User credentials"
+    assert refusal(world.aws("iam", keys).get_user) == ("ValidationError", text, 400)

@@ -8,6 +8,7 @@ from typing import Any
 
 from keyless.local.cloud.authorise import resource_tag_keys, tag_keys
 from keyless.local.cloud.call import Call, Target
+from keyless.local.cloud.errors import validation
 from keyless.local.cloud.iam import checks, shapes
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.model import AccessKey, User
@@ -149,7 +150,10 @@ class Users:
 
 
 def _name(call: Call) -> str:
-    return str(call.params.get("UserName") or call.caller.name)
+    name = call.params.get("UserName")
+    if not name and call.caller.kind != "User":
+        raise validation("Must specify userName when calling with non-User credentials")
+    return str(name or call.caller.name)
 
 
 def _prefix(call: Call) -> str:

@@ -146,7 +146,7 @@ def _inside(shape: Shape, node: dict[str, Any], level: str) -> dict[str, Any]:
 
 
 def _numbered(node: dict[str, Any]) -> list[dict[str, Any]]:
-    return [node[key] for key in sorted((k for k in node if k.isdecimal()), key=int)]
+    return [node[key] for key in sorted((k for k in node if k.isdecimal() and len(k) < 10), key=int)]
 
 
 # XML ----------------------------------------------------------------------------------------------------------------
