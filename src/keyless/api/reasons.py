@@ -68,3 +68,18 @@ class Reason(StrEnum):
     # billing
     BILLING_PERIOD_INCOMPLETE = "BillingPeriodIncomplete"
     USAGE_MISSING = "UsageMissing"
+
+    # shared secrets
+    SECRETS_READ = "SecretsRead"
+    IDENTITY_PROVEN = "IdentityProven"
+    # External Secrets' own words, for its own kinds.
+    SECRET_SYNCED = "SecretSynced"
+    SECRET_SYNCED_ERROR = "SecretSyncedError"
+    SECRET_DELETED = "SecretDeleted"
+    SECRET_MISSING = "SecretMissing"
+    STORE_VALID = "Valid"
+    STORE_VALIDATION_UNKNOWN = "ValidationUnknown"
+    INVALID_PROVIDER_CONFIG = "InvalidProviderConfig"
+    INVALID_STORE_CONFIGURATION = "InvalidStoreConfiguration"
+    NAMESPACES_FAILED = "NamespacesFailed"
+    PROVISIONED = "Provisioned"

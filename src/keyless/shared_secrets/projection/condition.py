@@ -14,14 +14,13 @@ from datetime import datetime
 
 import structlog
 
-from keyless.api import KeylessError
+from keyless.api import KeylessError, Reason
 from keyless.aws import AWS_FAILURES
 from keyless.kube import Kube, KubeObject, Name, condition_of, timestamp
 from keyless.kube.resources import CONTROLPLANES
 
 CONDITION = "SharedSecretsRead"
 FIELD_MANAGER = "external-secrets"
-SECRETS_READ, IDENTITY_PROVEN = "SecretsRead", "IdentityProven"
 MESSAGE_LIMIT = 1000
 # An identity may be granted at any moment; STS's answer costs nothing.
 RETRY_SECONDS, SETTLED_SECONDS = 10.0, 300.0
@@ -117,8 +116,8 @@ class SharedSecretsRead:
         except AWS_FAILURES as error:
             return Told(False, error.code, str(error)[:MESSAGE_LIMIT])
         if self._read:
-            return Told(True, SECRETS_READ, f"secrets are read as {arn}")
-        return Told(True, IDENTITY_PROVEN, f"no secret was read yet; the identity is {arn}")
+            return Told(True, Reason.SECRETS_READ, f"secrets are read as {arn}")
+        return Told(True, Reason.IDENTITY_PROVEN, f"no secret was read yet; the identity is {arn}")
 
     def _body(self, told: Told) -> KubeObject:
         status = (self._control_plane() or {}).get("status") or {}

@@ -81,9 +81,9 @@ class ProjectionController:
         generation = metadata.get("generation", 0)
         if same_row(row_of(status, self._name), mine) and (not mine or status.get("observedGeneration") == generation):
             return
-        body: KubeObject = {"metadata": {"name": metadata["name"], "namespace": metadata["namespace"]}, "status": mine}
-        if mine:
-            body["status"] = {**mine, "observedGeneration": generation}
+        # Both lists are always said: a field that apply removes altogether may be left behind as null.
+        told = {"provisioned": [], "failed": [], **mine, "observedGeneration": generation}
+        body: KubeObject = {"metadata": {"name": metadata["name"], "namespace": metadata["namespace"]}, "status": told}
         # One field manager per control plane: each owns its own rows, nobody overwrites another's.
         said = await self._host.apply(
             self._kind.shared, body, field_manager=f"external-secrets/{self._name}", subresource="status"

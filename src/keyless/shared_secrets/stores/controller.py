@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from keyless.api import KeylessError, Transient
+from keyless.api import KeylessError, Reason, Transient
 from keyless.aws import AWS_FAILURES
 from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, Resource, set_condition
 from keyless.kube.resources import CLUSTERSECRETSTORES, SECRETSTORES
@@ -52,9 +52,13 @@ class StoreController:
         except StoreFault as fault:
             return False, fault.reason, f"{CLIENT_FAILED}: {fault}"
         except AWS_FAILURES as error:
-            return False, "InvalidProviderConfig", f"{VALIDATION_FAILED}: {error}"
+            return False, Reason.INVALID_PROVIDER_CONFIG, f"{VALIDATION_FAILED}: {error}"
         except ApiError as error:
-            return False, "InvalidProviderConfig", f"{CLIENT_FAILED}: Kubernetes answered {error.reason or error.code}"
+            return (
+                False,
+                Reason.INVALID_PROVIDER_CONFIG,
+                f"{CLIENT_FAILED}: Kubernetes answered {error.reason or error.code}",
+            )
         except KeylessError:
             raise
         return True, checked.reason, checked.message
@@ -68,9 +72,12 @@ class StoreController:
         if {key: status.get(key) for key in new} == new:
             return
         metadata = store["metadata"]
-        await self._kube.patch(
-            self._res, metadata["name"], {"status": new}, metadata.get("namespace"), subresource="status"
-        )
+        try:
+            await self._kube.patch(
+                self._res, metadata["name"], {"status": new}, metadata.get("namespace"), subresource="status"
+            )
+        except NotFound:
+            return  # deleted meanwhile
         log.info("store checked", kind=store["kind"], name=metadata["name"], reason=reason)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyless.api import Permanent
+from keyless.api import Permanent, Reason
 
 SECRETS_MANAGER, PARAMETER_STORE = "SecretsManager", "ParameterStore"
 _REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
@@ -114,12 +114,12 @@ def provider_of(spec: Mapping[str, Any]) -> AwsProvider | SharedProvider:
     if isinstance(shared, Mapping):
         name = (shared.get("storeRef") or {}).get("name")
         if not name:
-            raise StoreFault("InvalidProviderConfig", "provider.upboundspaces.storeRef.name is missing")
+            raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, "provider.upboundspaces.storeRef.name is missing")
         return SharedProvider(str(name))
     aws = provider.get("aws")
     if not isinstance(aws, Mapping):
         found = ", ".join(sorted(provider)) or "none"
-        raise StoreFault("InvalidProviderConfig", f"spec.provider: expected aws, found {found}")
+        raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, f"spec.provider: expected aws, found {found}")
     return _aws(aws)
 
 
@@ -127,11 +127,11 @@ def _aws(aws: Mapping[str, Any]) -> AwsProvider:
     service, region = str(aws.get("service", "")), str(aws.get("region", ""))
     if service not in {SECRETS_MANAGER, PARAMETER_STORE}:
         raise StoreFault(
-            "InvalidProviderConfig",
+            Reason.INVALID_PROVIDER_CONFIG,
             f"provider.aws.service: expected {SECRETS_MANAGER} or {PARAMETER_STORE}, found {service!r}",
         )
     if not _REGION.match(region):
-        raise StoreFault("InvalidProviderConfig", f"provider.aws.region: expected a region, found {region!r}")
+        raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, f"provider.aws.region: expected a region, found {region!r}")
     return AwsProvider(
         service=service,
         region=region,
@@ -148,7 +148,7 @@ def _aws(aws: Mapping[str, Any]) -> AwsProvider:
 def _auth(auth: Mapping[str, Any]) -> StaticAuth | ServiceAccountAuth | None:
     static, account = auth.get("secretRef"), (auth.get("jwt") or {}).get("serviceAccountRef")
     if static and account:
-        raise StoreFault("InvalidProviderConfig", "provider.aws.auth: give jwt or secretRef, not both")
+        raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, "provider.aws.auth: give jwt or secretRef, not both")
     if account:
         name, namespace = str(account.get("name", "")), str(account.get("namespace") or "")
         return ServiceAccountAuth(name, namespace, tuple(account.get("audiences") or ()))
@@ -164,5 +164,5 @@ def _auth(auth: Mapping[str, Any]) -> StaticAuth | ServiceAccountAuth | None:
 
 def _key_ref(ref: Mapping[str, Any] | None, what: str) -> KeyRef:
     if not ref or not ref.get("name") or not ref.get("key"):
-        raise StoreFault("InvalidProviderConfig", f"provider.aws.auth.secretRef.{what}: name and key are needed")
+        raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, f"provider.aws.auth.secretRef.{what}: name and key are needed")
     return KeyRef(str(ref["name"]), str(ref["key"]), str(ref.get("namespace") or ""))

@@ -11,6 +11,7 @@ from typing import Any
 
 import re2
 
+from keyless.api import Reason
 from keyless.kube.selectors import matches
 from keyless.shared_secrets.stores.model import AwsProvider, ServiceAccountAuth, StaticAuth, StoreFault
 
@@ -38,7 +39,9 @@ def _found(pattern: str, namespace: str) -> bool:
     try:
         return re2.compile(pattern, options=options).search(namespace) is not None
     except re2.error:
-        raise StoreFault("InvalidStoreConfiguration", f"namespaceRegexes: {pattern!r} is no RE2 expression") from None
+        raise StoreFault(
+            Reason.INVALID_STORE_CONFIGURATION, f"namespaceRegexes: {pattern!r} is no RE2 expression"
+        ) from None
 
 
 def selects(selector: Mapping[str, Any] | None, name: str, labels: Mapping[str, str]) -> bool:
@@ -64,7 +67,7 @@ def reference_namespaces(provider: AwsProvider, *, cluster_wide: bool, namespace
     for ref in refs:
         if ref.namespace and not cluster_wide and ref.namespace != namespace:
             raise StoreFault(
-                "InvalidStoreConfiguration",
+                Reason.INVALID_STORE_CONFIGURATION,
                 f"{ref.name}: a SecretStore refers to its own namespace {namespace}, found {ref.namespace}",
             )
     return _filled(provider, namespace)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from keyless.api import Reason
 from keyless.kube import KubeObject
 from keyless.shared_secrets.stores.model import (
     AwsProvider,
@@ -79,13 +80,13 @@ class Stores:
         """Return a reader for an ExternalSecret in ``namespace``; raises ``StoreFault`` and what AWS or the API say."""
         store = self._facts.store(ref, namespace)
         if store is None:
-            raise StoreFault("InvalidStoreConfiguration", f"{ref.kind} {ref.name!r} does not exist")
+            raise StoreFault(Reason.INVALID_STORE_CONFIGURATION, f"{ref.kind} {ref.name!r} does not exist")
         spec = store.get("spec") or {}
         labels = self._facts.namespace_labels(namespace)
         cluster_wide = ref.kind == CLUSTER_SECRET_STORE
         if cluster_wide and not allows_namespace(spec, namespace, labels):
             raise StoreFault(
-                "InvalidStoreConfiguration",
+                Reason.INVALID_STORE_CONFIGURATION,
                 f"using {ref.kind} {ref.name!r} is not allowed from namespace {namespace!r}: denied by spec.conditions",
             )
         provider = provider_of(spec)
@@ -93,7 +94,7 @@ class Stores:
             shared = self._shared(provider.shared_store)
             if not selects(shared["spec"].get("namespaceSelector"), namespace, labels):
                 raise StoreFault(
-                    "InvalidStoreConfiguration",
+                    Reason.INVALID_STORE_CONFIGURATION,
                     f"SharedSecretStore {provider.shared_store!r} does not select namespace {namespace!r}",
                 )
             aws, place = self._shared_provider(shared)
@@ -109,7 +110,9 @@ class Stores:
         if isinstance(provider, SharedProvider):
             aws, place = self._shared_provider(self._shared(provider.shared_store))
         elif store["kind"] == CLUSTER_SECRET_STORE and is_referent(provider):
-            return Checked("ValidationUnknown", "could not validate store: credentials are the ExternalSecrets' own")
+            return Checked(
+                Reason.STORE_VALIDATION_UNKNOWN, "could not validate store: credentials are the ExternalSecrets' own"
+            )
         else:
             namespace = store["metadata"].get("namespace", "")
             cluster_wide = store["kind"] == CLUSTER_SECRET_STORE
@@ -117,16 +120,16 @@ class Stores:
             place = self._tenant
         opened: Opened = await self._sessions.open(aws, place)
         await opened.session.keys()
-        return Checked("Valid", "store validated")
+        return Checked(Reason.STORE_VALID, "store validated")
 
     def _shared(self, name: str) -> KubeObject:
         shared, control_plane = self._facts.shared_store(name), self._facts.control_plane()
         if shared is None or control_plane is None:
-            raise StoreFault("InvalidProviderConfig", f"SharedSecretStore {name!r} does not exist in the group")
+            raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, f"SharedSecretStore {name!r} does not exist in the group")
         metadata = control_plane["metadata"]
         if not selects(shared["spec"].get("controlPlaneSelector"), metadata["name"], metadata.get("labels") or {}):
             raise StoreFault(
-                "InvalidProviderConfig",
+                Reason.INVALID_PROVIDER_CONFIG,
                 f"SharedSecretStore {name!r} does not select control plane {metadata['name']!r}",
             )
         return shared
@@ -134,7 +137,7 @@ class Stores:
     def _shared_provider(self, shared: KubeObject) -> tuple[AwsProvider, Place]:
         provider = provider_of(shared["spec"])
         if isinstance(provider, SharedProvider):
-            raise StoreFault("InvalidProviderConfig", "a SharedSecretStore cannot refer to another one")
+            raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, "a SharedSecretStore cannot refer to another one")
         auth = provider.auth
         if isinstance(auth, ServiceAccountAuth):
             # A service account of a shared store is that of the same name in each host namespace.

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from keyless.api import Reason
 from keyless.aws import Keys, RoleRequest, Session, by_web_identity, chained
 from keyless.kube import Kube, NotFound
 from keyless.kube.resources import SECRETS, SERVICEACCOUNTS
@@ -150,4 +151,4 @@ async def _secret_value(ref: KeyRef, place: Place) -> str:
 
 
 def _fault(message: str) -> StoreFault:
-    return StoreFault("InvalidProviderConfig", message)
+    return StoreFault(Reason.INVALID_PROVIDER_CONFIG, message)

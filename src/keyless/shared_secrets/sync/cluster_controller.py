@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from keyless.api import Transient
+from keyless.api import Reason, Transient
 from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, set_condition
 from keyless.kube.resources import CLUSTEREXTERNALSECRETS, EXTERNALSECRETS
 from keyless.shared_secrets.durations import seconds_of
@@ -68,7 +68,7 @@ class ClusterController:
     async def _say(self, cluster: KubeObject, plan: Spread, failed: dict[str, str]) -> None:
         status = cluster.get("status") or {}
         message = FAILED if failed else ""
-        reason = "NamespacesFailed" if failed else "Provisioned"
+        reason = Reason.NAMESPACES_FAILED if failed else Reason.PROVISIONED
         new: KubeObject = {
             "externalSecretName": plan.name,
             "conditions": set_condition(
@@ -79,10 +79,14 @@ class ClusterController:
                 item["metadata"]["namespace"] for item in plan.apply if item["metadata"]["namespace"] not in failed
             ],
         }
-        if {key: status.get(key) for key in new} != new:
+        if {key: status.get(key) for key in new} == new:
+            return
+        try:
             await self._kube.patch(
                 CLUSTEREXTERNALSECRETS, cluster["metadata"]["name"], {"status": new}, subresource="status"
             )
+        except NotFound:
+            return  # deleted meanwhile
 
 
 def _refresh_seconds(spec: KubeObject) -> float:

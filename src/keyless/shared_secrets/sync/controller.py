@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from keyless.api import KeylessError, Transient
+from keyless.api import KeylessError, Reason, Transient
 from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, record, set_condition, timestamp
 from keyless.kube.resources import CONFIGMAPS, EXTERNALSECRETS, SECRETS
 from keyless.shared_secrets.stores.guard import ReadGuard
@@ -98,7 +98,7 @@ class SyncController:
         try:
             wanted = wanted_of(obj)
         except SpecFault as fault:
-            await self._say(obj, Said(False, "SecretSyncedError", str(fault)), synced=False)
+            await self._say(obj, Said(False, Reason.SECRET_SYNCED_ERROR, str(fault)), synced=False)
             return None  # only a change of the spec mends it
         target = await self._target(wanted)
         if not plan.is_due(obj, wanted, target, now):
@@ -129,18 +129,18 @@ class SyncController:
             self._report(wanted, gathering, failed)
             # Without the request's id: a repetition then counts up one event instead of adding another.
             await self._tell(obj, "Warning", "UpdateFailed", f"{plan.GET_FAILED}: {failed.brief}")
-            return Said(False, "SecretSyncedError", f"{plan.GET_FAILED}: {failed}")
+            return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.GET_FAILED}: {failed}")
         self._report(wanted, gathering, None)
         for skipped in read.skipped:
             text = f"key {skipped.key!r} is not in the provider ({skipped.code}); left out as deletionPolicy says"
             await self._tell(obj, "Warning", "MissingProviderSecret", text)
         match plan.outcome(wanted, read.data, target):
             case "nothing":
-                return Said(True, "SecretSynced", plan.SYNCED)
+                return Said(True, Reason.SECRET_SYNCED, plan.SYNCED)
             case "retain":
-                return Said(True, "SecretSynced", plan.SYNCED_RETAIN)
+                return Said(True, Reason.SECRET_SYNCED, plan.SYNCED_RETAIN)
             case "missing":
-                return Said(True, "SecretMissing", plan.MISSING)
+                return Said(True, Reason.SECRET_MISSING, plan.MISSING)
             case "delete":
                 return await self._delete(obj, wanted, target)
             case _:
@@ -170,29 +170,29 @@ class SyncController:
             except NotFound:
                 pass
             except ApiError as error:
-                return Said(False, "SecretSyncedError", f"{plan.DELETE_FAILED}: {error.reason}")
+                return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.DELETE_FAILED}: {error.reason}")
             await self._tell(obj, "Normal", "Deleted", "secret deleted")
-        return Said(True, "SecretDeleted", plan.DELETED)
+        return Said(True, Reason.SECRET_DELETED, plan.DELETED)
 
     async def _write(self, obj: KubeObject, wanted: Wanted, read: Read, target: KubeObject | None) -> Said:
         try:
             rendered = await self._rendered(wanted, read)
         except ValueFault as fault:
             await self._tell(obj, "Warning", "UpdateFailed", str(fault))
-            return Said(False, "SecretSyncedError", f"{plan.UPDATE_FAILED}: {fault}")
+            return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.UPDATE_FAILED}: {fault}")
         secret = plan.secret_for(obj, wanted, read.data, rendered, target)
         if target and target.get("immutable") and plan.data_of(target) != dict(secret.data):
-            return Said(False, "SecretSyncedError", plan.IMMUTABLE)
+            return Said(False, Reason.SECRET_SYNCED_ERROR, plan.IMMUTABLE)
         try:
             await self._apply(wanted, secret, target)
         except ApiError as error:
             if isinstance(error, Transient):
                 raise NotSynced(f"{plan.UPDATE_FAILED}: Kubernetes answered {error.reason or error.code}") from None
-            return Said(False, "SecretSyncedError", f"{plan.UPDATE_FAILED}: {_shape(error)}")
+            return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.UPDATE_FAILED}: {_shape(error)}")
         await self._remove_renamed(wanted)
         reason, text = ("Updated", "secret updated") if target else ("Created", "secret created")
         await self._tell(obj, "Normal", reason, text)
-        return Said(True, "SecretSynced", plan.SYNCED)
+        return Said(True, Reason.SECRET_SYNCED, plan.SYNCED)
 
     async def _apply(self, wanted: Wanted, secret: plan.Secret, target: KubeObject | None) -> None:
         kube = self._tools.kube

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from keyless.api import Reason
 from keyless.kube import KubeObject
 from keyless.kube.resources import EXTERNALSECRETS
 from keyless.shared_secrets.sync.hashes import data_hash, owner_hash, resource_version
@@ -120,7 +121,7 @@ def _is_valid(obj: KubeObject, wanted: Wanted, target: KubeObject | None) -> boo
     if target is None:
         # A Merge without its target, or a target that the deletion policy removed, waits for the next refresh.
         reason = _ready(obj).get("reason")
-        return reason in {"SecretMissing", "SecretDeleted"} and not is_changed(obj)
+        return reason in {Reason.SECRET_MISSING, Reason.SECRET_DELETED} and not is_changed(obj)
     metadata = target["metadata"]
     if (metadata.get("labels") or {}).get(MANAGED_LABEL) != "true":
         return False
@@ -148,10 +149,10 @@ def clash(obj: KubeObject, wanted: Wanted, target: KubeObject | None) -> Said | 
         return None
     if controller.get("kind") == EXTERNALSECRETS.kind:
         text = f"{OWNED_ELSEWHERE}: {controller.get('name')} owns secret {wanted.target}; choose another target.name"
-        return Said(False, "SecretSyncedError", text)
+        return Said(False, Reason.SECRET_SYNCED_ERROR, text)
     if wanted.creation == "Owner":
         text = f"{OWNERSHIP_FAILED}: {controller.get('kind')} {controller.get('name')} owns secret {wanted.target}"
-        return Said(False, "SecretSyncedError", text)
+        return Said(False, Reason.SECRET_SYNCED_ERROR, text)
     return None
 
 
