@@ -59,7 +59,7 @@ class Gatherer:
             return facts
         opened = await self._tenants.at(name, served)
         if not opened.kinds.complete:
-            return facts
+            return replace(facts, trouble=opened.kinds.trouble)
         keys = [each.key for each in (tenant.namespace(), *tenant.definitions())]
         for identity in (*components.NAMES, tenant.CONNECTION):
             keys += [each.key for each in tenant.identity(identity, ())]

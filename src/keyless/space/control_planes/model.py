@@ -58,6 +58,8 @@ class Facts:
     host: Mapping[Key, KubeObject] = field(default_factory=dict)
     tenant: Mapping[Key, KubeObject] | None = None
     """None: not looked at, because its API is not served yet."""
+    trouble: str = ""
+    """Why its API cannot be looked into."""
     managed: tuple[Kind, ...] = ()
     pods: Mapping[str, tuple[KubeObject, ...]] = field(default_factory=dict)
     """By component."""

@@ -109,7 +109,8 @@ def _served(facts: Facts, place: Place) -> Plan:
     served = api_of(facts)
     assert isinstance(served, Served)
     if facts.tenant is None:
-        return _waiting(facts, "waiting for the control plane's API to answer")
+        why = f": {facts.trouble}" if facts.trouble else ""
+        return _waiting(facts, f"waiting for the control plane's API to answer{why}")
     intent = workloads.intent_of(facts, place)
     parts = (
         inside.prepare(facts, intent),

@@ -35,6 +35,11 @@ class ManagedKinds:
         names = {name_of(each).name for each in self._informer.items()}
         return self._informer.has_synced and names <= self._known.keys()
 
+    @property
+    def trouble(self) -> str:
+        """Why they cannot be read; empty where nothing is known to be wrong."""
+        return str(self._informer.last_error or "")
+
     def kinds(self) -> tuple[Kind, ...]:
         """Group and plural of each, sorted."""
         return tuple(sorted(kind for kind in self._known.values() if kind is not None))
