@@ -98,7 +98,9 @@ def probe_succeeded(facts: Facts) -> Link:
     if seen.status != "True":
         mend = f"kubectl logs deployment/{facts.subject.deployment} -n {facts.namespace}"
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, mend)
-    if role and "assumed-role/" in seen.message and f":assumed-role/{role}/" not in seen.message:
+    if not role:
+        return Link("probe", State.SKIPPED, expected, f"no role is named; {found}")
+    if "assumed-role/" in seen.message and f":assumed-role/{role}/" not in seen.message:
         mend = f"kubectl rollout restart deployment {facts.subject.deployment} -n {facts.namespace}"
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_BY_ANOTHER_ROLE, facts.restart)
     unproven = ("the identity is proven; no data was read with it yet",) if seen.reason == _IDENTITY_ONLY else ()

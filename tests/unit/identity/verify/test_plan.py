@@ -379,6 +379,10 @@ class TestProbe:
         link = broken(with_condition(irsa(), stored("node-role")))
         assert (link.reason, link.mend) == (Reason.PROBE_BY_ANOTHER_ROLE, RESTART)
 
+    def test_a_session_without_a_named_role_proves_nothing(self) -> None:
+        facts = with_condition(with_workload(irsa(), annotations={}), stored("node-role"))
+        assert named(facts, "probe").state is State.SKIPPED
+
     def test_nothing_reported_yet_is_unknown(self) -> None:
         links = verify(with_condition(irsa(), None))
         assert (links[-1].state, held(links)) == (State.UNKNOWN, False)
