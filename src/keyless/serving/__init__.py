@@ -1,5 +1,6 @@
 """Small HTTP servers inside components: one listener, cancelled like any other task, with certificates that reload."""
 
 from keyless.serving.listener import Tls, bind, serve
+from keyless.serving.probes import Probes
 
-__all__ = ["Tls", "bind", "serve"]
+__all__ = ["Probes", "Tls", "bind", "serve"]

@@ -17,8 +17,7 @@ from prometheus_client import CollectorRegistry
 from keyless.aws import Session, caller_identity
 from keyless.kube import Backoff, Controller, Event, Informer, Kube, KubeObject, Name, connect, connect_folder, name_of
 from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
-from keyless.kube.serving import Probes
-from keyless.serving import bind, serve
+from keyless.serving import Probes, bind, serve
 from keyless.shared_secrets.projection.condition import SharedSecretsRead
 from keyless.shared_secrets.projection.controller import ProjectionController
 from keyless.shared_secrets.projection.plan import EXTERNAL_SECRETS, SOURCE_LABEL, STORES, Kind

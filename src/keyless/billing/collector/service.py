@@ -23,7 +23,7 @@ from keyless.billing.collector.storing import S3
 from keyless.billing.collector.uploader import Uploader
 from keyless.billing.ledger.model import Member
 from keyless.kube import Kube, connect, connect_folder
-from keyless.kube.serving import Probes
+from keyless.serving import Probes, bind, serve
 
 _log = structlog.get_logger("keyless.vector")
 # Within the pod's grace period of 30 s.
@@ -52,7 +52,7 @@ async def _run(settings: Settings, store: S3, host_kube: Kube, tenant_kube: Kube
         background = [
             tasks.create_task(counter.run()),
             tasks.create_task(space.run()),
-            tasks.create_task(probes.run(settings.pod_ip, settings.port)),
+            tasks.create_task(serve(probes, bind(settings.pod_ip, settings.port))),
         ]
         own = await space.own()
         working = [tasks.create_task(recorder.run(own)), tasks.create_task(uploader.run(recorder.closed))]

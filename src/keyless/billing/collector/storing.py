@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 import obstore
@@ -104,7 +105,8 @@ class S3:
             "access_key_id": keys.access_key_id,
             "secret_access_key": keys.secret_access_key,
             "token": keys.session_token or None,
-            "expires_at": keys.expires_at,
+            # obstore takes no zone but this one; botocore has an object of its own for it.
+            "expires_at": keys.expires_at.astimezone(UTC) if keys.expires_at else None,
         }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 Ready = Callable[[], str]
@@ -17,27 +16,11 @@ _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Probes:
-    """Serves on one address until cancelled."""
+    """An ASGI application for ``keyless.serving.serve``."""
 
     def __init__(self, ready: Ready, registry: CollectorRegistry) -> None:
         self._ready = ready
         self._registry = registry
-
-    async def run(self, host: str, port: int) -> None:
-        """Serve until cancelled."""
-        config = uvicorn.Config(
-            self,
-            host=host,
-            port=port,
-            access_log=False,
-            log_config=None,
-            lifespan="off",
-            ws="none",
-            timeout_graceful_shutdown=1,
-        )
-        server = uvicorn.Server(config)
-        # The component handles its own signals; uvicorn would take them over.
-        await server._serve()
 
     async def __call__(self, scope: dict[str, Any], _receive: Any, send: _Send) -> None:
         """The ASGI application."""
