@@ -27,7 +27,7 @@ from keyless.kube import (
     name_of,
 )
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, NAMESPACES, SERVICEACCOUNTS
-from keyless.kube.serving import Probes
+from keyless.serving import Probes, bind, serve
 from keyless.space.control_planes.controller import ControlPlanes
 from keyless.space.control_planes.gathering import Gatherer
 from keyless.space.control_planes.model import Served
@@ -45,12 +45,13 @@ DEFINITIONS_RETRY_SECONDS = 5.0
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Work until cancelled."""
     registry = CollectorRegistry()
+    listener = bind(settings.pod_ip, settings.port)
     async with connect(environ) as host:
         operator = Operator(settings, host, door_of(environ))
         planes = Gauge("keyless_control_planes", "Control planes in this Space.", registry=registry)
         planes.set_function(operator.count)
         async with asyncio.TaskGroup() as group:
-            group.create_task(Probes(operator.ready, registry).run(settings.pod_ip, settings.port))
+            group.create_task(serve(Probes(operator.ready, registry), listener))
             group.create_task(operator.run())
 
 
