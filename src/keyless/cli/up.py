@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 READY_VARIABLE = "KEYLESS_UP_READY_FD"
 READY = "ready"
-OURS = "keyless/keyless"
 
 
 @app.command()
@@ -55,7 +54,8 @@ def _foreground(folder: Path, propagation_delay: float, image_map: Path | None) 
     import uvloop
 
     from keyless.cli.logs import configure
-    from keyless.local.boot import LocalSpace, Options
+    from keyless.local.boot import Options
+    from keyless.local.boot.space import LocalSpace
 
     options = Options(
         state=folder,
@@ -78,7 +78,7 @@ def _foreground(folder: Path, propagation_delay: float, image_map: Path | None) 
 
 
 async def _serve(space: object, tell: Callable[..., None], log_path: str) -> int:
-    from keyless.local.boot import LocalSpace
+    from keyless.local.boot.space import LocalSpace
 
     assert isinstance(space, LocalSpace)
     told = asyncio.Event()
@@ -165,9 +165,9 @@ def _teller() -> Callable[..., None]:
 
 
 def _images(image_map: Path | None) -> dict[str, Image]:
-    from keyless.local.node.images import Image, read_image_map_untrusted
+    from keyless.local.node.images import own_image, read_image_map_untrusted
 
-    images = {OURS: Image((sys.executable, "-m", "keyless"), function="keyless.cli:dispatch")}
+    images = own_image(sys.executable)
     if image_map is None:
         return images
     import yaml

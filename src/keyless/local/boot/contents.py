@@ -15,6 +15,7 @@ from keyless.kube import AlreadyExists, Kube, KubeObject, NotFound, Resource
 from keyless.kube.resources import (
     CONTROLPLANES,
     CRDS,
+    DAEMONSETS,
     DEPLOYMENTS,
     PODS,
     SECRETS,
@@ -22,7 +23,13 @@ from keyless.kube.resources import (
 )
 from keyless.local.boot import manifests, release
 from keyless.local.boot.options import CONTROL_PLANE, GROUP
-from keyless.local.boot.waiting import deployment_is_missing, readiness_is_missing, wait_for
+from keyless.local.boot.waiting import (
+    daemon_set_is_missing,
+    deployment_is_missing,
+    readiness_is_missing,
+    wait_for,
+    wait_for_rollout,
+)
 from keyless.local.state import State
 
 FIELD_MANAGER = "keyless-up"
@@ -31,6 +38,7 @@ PROBE_ROLE = "arn:aws:iam::111122223333:role/identity-probe"
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 ROLE_VARIABLE = "AWS_ROLE_ARN"
 RELEASE_NAMESPACE = "default"
+AGENT = "eks-pod-identity-agent"
 OPERATOR = "spaces-operator"
 WEBHOOK_SECONDS = 60.0
 OPERATOR_SECONDS = 120.0
@@ -46,7 +54,7 @@ async def apply_cluster_objects(kube: Kube, facts: manifests.WebhookFacts) -> No
 
 async def prove_webhook(kube: Kube) -> None:
     """A dry run of a pod with an annotated service account must come back injected."""
-    await wait_for(
+    await wait_for_rollout(
         kube, DEPLOYMENTS, manifests.WEBHOOK, manifests.SYSTEM, deployment_is_missing, seconds=WEBHOOK_SECONDS
     )
     account = {
@@ -80,7 +88,17 @@ async def install_release(kube: Kube, state: State) -> None:
             await kube.create(SECRETS, found.secret)
         _mark(state, "release")
     if await _exists(kube, DEPLOYMENTS, OPERATOR, RELEASE_NAMESPACE):
-        await wait_for(kube, DEPLOYMENTS, OPERATOR, RELEASE_NAMESPACE, deployment_is_missing, seconds=OPERATOR_SECONDS)
+        await wait_for_rollout(
+            kube, DEPLOYMENTS, OPERATOR, RELEASE_NAMESPACE, deployment_is_missing, seconds=OPERATOR_SECONDS
+        )
+
+
+async def await_agent(kube: Kube) -> None:
+    """The pod identity agent, unless its addon was deleted: pods ask it for credentials from their first second."""
+    if await _exists(kube, DAEMONSETS, AGENT, manifests.SYSTEM):
+        await wait_for_rollout(
+            kube, DAEMONSETS, AGENT, manifests.SYSTEM, daemon_set_is_missing, seconds=WEBHOOK_SECONDS
+        )
 
 
 async def first_control_plane(kube: Kube, state: State) -> str:

@@ -69,12 +69,14 @@ class LocalSpace:
             kube = await self._start_cluster(state)
         async with self._step("AWS APIs", running.endpoints["aws"]):
             cloud = await self._start_cloud(state, kube)
-        async with self._step("cluster objects", "webhook, agent, node role"):
+        async with self._step("cluster objects", "what EKS has before any chart"):
             await contents.apply_cluster_objects(kube, _webhook_facts(state))
         async with self._step("node", NODE_NAME):
             await self._start_node(state, spawner)
         async with self._step("pod identity webhook", "proven by a dry run"):
             await contents.prove_webhook(kube)
+        async with self._step("pod identity agent", "EKS addon"):
+            await contents.await_agent(kube)
         async with self._step("release and operator", "helm release spaces in namespace default"):
             await contents.install_release(kube, state)
         async with self._step("control plane", f"{CONTROL_PLANE} in group {GROUP}"):
@@ -148,7 +150,6 @@ class LocalSpace:
             kubelet_port=state.require_free("kubelet"),
             kubelet_token=settings.kubelet_token,
             server_url=settings.server_url,
-            ca_pem=settings.ca_pem,
             environment=_node_environment(state, self._options.region),
             now=_now,
         )

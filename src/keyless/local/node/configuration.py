@@ -30,7 +30,6 @@ class NodeConfiguration:
     kubelet_port: int
     kubelet_token: str = field(repr=False)
     server_url: str
-    ca_pem: str
     environment: Mapping[str, str]
     now: Callable[[], datetime]
     host_ip: str = "127.0.0.1"

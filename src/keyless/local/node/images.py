@@ -8,6 +8,8 @@ from typing import Any
 
 from keyless.api import Permanent
 
+OURS = "keyless/keyless"
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -35,6 +37,11 @@ class ImageMap:
     def extended(self, more: Mapping[str, Image]) -> ImageMap:
         """This map and ``more``, which wins."""
         return ImageMap({**self._images, **more})
+
+
+def own_image(python: str) -> dict[str, Image]:
+    """Our own image, run by this interpreter; after a fork it is a call of the command line."""
+    return {OURS: Image((python, "-m", "keyless"), function="keyless.cli:dispatch")}
 
 
 def repository(name: str) -> str:

@@ -97,7 +97,6 @@ class Node:
             kubelet_port=10250,
             kubelet_token="kubelet",
             server_url="https://127.0.0.1:6443",
-            ca_pem="CA",
             environment={
                 "AWS_REGION": "us-west-2",
                 "AWS_DEFAULT_REGION": "us-west-2",
