@@ -1,7 +1,7 @@
 """What the codecs say about input they cannot take: one exception, and field errors as values.
 
-Texts and reasons follow k8s.io/apimachinery ``pkg/util/validation/field``; a value that may be secret is never put
-into a text (see :func:`withheld`).
+Texts and reasons follow k8s.io/apimachinery ``pkg/util/validation/field``. The makers below put the value into the
+text: never hand them one that may be secret.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def wrong_type(path: str, value: object, expected: str) -> FieldError:
     return FieldError(path, "FieldValueTypeInvalid", text)
 
 
-def unsupported(path: str, value: object, allowed: Iterable[str]) -> FieldError:
-    """A value outside a list."""
-    listed = ", ".join(f'"{choice}"' for choice in sorted(allowed))
+def unsupported(path: str, value: object, allowed: Iterable[str], *, in_order: bool = False) -> FieldError:
+    """A value outside a list; Kubernetes sorts most of these lists, but not all."""
+    listed = ", ".join(f'"{choice}"' for choice in (allowed if in_order else sorted(allowed)))
     return FieldError(path, "FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {listed}")
 
 
@@ -82,6 +82,11 @@ def duplicate(path: str, value: object) -> FieldError:
 def forbidden(path: str, detail: str) -> FieldError:
     """A field that may not be set, or not be changed."""
     return FieldError(path, "FieldValueForbidden", _with("Forbidden", detail))
+
+
+def not_found(path: str, value: object) -> FieldError:
+    """A reference to something that the object does not have."""
+    return FieldError(path, "FieldValueNotFound", f"Not found: {shown(value)}")
 
 
 def too_long(path: str, maximum: int) -> FieldError:

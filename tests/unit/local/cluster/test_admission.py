@@ -101,10 +101,10 @@ async def test_webhooks_are_asked_on_a_dry_run_if_they_have_no_side_effects(
     assert webhooks.asked[0][1]["dryRun"] is True
 
 
-async def test_a_webhook_with_side_effects_refuses_a_dry_run(kubectl: Kubectl, webhooks: ScriptedWebhooks) -> None:
-    await register(kubectl, hook(sideEffects="Some"))
-    refusal = await kubectl.refused("POST", PODS, pod(), params={"dryRun": "All"})
-    assert refusal["message"] == 'admission webhook "hook.example.org" does not support dry run'
+async def test_a_webhook_with_side_effects_cannot_be_registered(kubectl: Kubectl) -> None:
+    body = {"metadata": {"name": "mutating-hooks"}, "webhooks": [hook(sideEffects="Some")]}
+    refusal = await kubectl.refused("POST", f"{GROUP}/mutatingwebhookconfigurations", body)
+    assert [cause["field"] for cause in refusal["details"]["causes"]] == ["webhooks[0].sideEffects"]
 
 
 async def test_a_webhook_that_fails_stops_the_request_or_is_passed_over(

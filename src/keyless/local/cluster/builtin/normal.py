@@ -53,7 +53,7 @@ def normalize(group: str, version: str, kind: str, obj: Object) -> Object:
     try:
         body = _struct(found.name)({key: value for key, value in obj.items() if key not in TYPE_META})
     except _Mismatch as mismatch:
-        raise Malformed(_sentence(kind, version, mismatch)) from None
+        raise Malformed(_sentence(mismatch)) from None
     head = {key: obj[key] for key in TYPE_META if key in obj}
     return {**head, **body}
 
@@ -82,13 +82,12 @@ def metadata_parts(metadata: Object) -> tuple[Object, list[str]]:
     return known, foreign
 
 
-def _sentence(kind: str, version: str, mismatch: _Mismatch) -> str:
-    start = f'{kind} in version "{version}" cannot be handled as a {kind}: '
+def _sentence(mismatch: _Mismatch) -> str:
+    """Go's own sentence; the caller says of which kind it speaks."""
     if not mismatch.go_type:
-        return start + mismatch.text
-    path = ".".join(reversed(mismatch.steps))
-    place = f"{mismatch.owner}.{path}"
-    return f"{start}json: cannot unmarshal {mismatch.text} into Go struct field {place} of type {mismatch.go_type}"
+        return mismatch.text
+    place = f"{mismatch.owner}.{'.'.join(reversed(mismatch.steps))}"
+    return f"json: cannot unmarshal {mismatch.text} into Go struct field {place} of type {mismatch.go_type}"
 
 
 @cache
