@@ -144,7 +144,7 @@ def _ports(found: list[Spec], path: str, *, host_network: bool) -> list[FieldErr
         host = port.get("hostPort", 0)
         if host and (problem := names.in_range(host, 1, 65535)):
             errors.append(invalid(f"{place}.hostPort", host, problem))
-        elif host_network and host != number:
+        elif host_network and host not in (0, number):  # a template may leave it out: pods get it by default
             text = "must match `containerPort` when `hostNetwork` is true"
             errors.append(invalid(f"{place}.hostPort", host, text))
         if port.get("protocol") not in PROTOCOLS:
