@@ -98,7 +98,7 @@ def _webhook_deployment(facts: WebhookFacts) -> KubeObject:
         "name": WEBHOOK,
         "image": IMAGE,
         "args": ["run", "webhook", *_webhook_flags(facts)],
-        "ports": [{"name": "https", "containerPort": facts.port}],
+        "ports": [{"name": "https", "containerPort": facts.port, "hostPort": facts.port}],
         "volumeMounts": [
             {"name": "certificates", "mountPath": CERTIFICATES, "readOnly": True},
             {"name": "container-credentials", "mountPath": LIST_FOLDER, "readOnly": True},
@@ -135,6 +135,9 @@ def _webhook_flags(facts: WebhookFacts) -> list[str]:
         f"--bind-host={LOOPBACK}",
         f"--port={facts.port}",
         "--metrics-port=-1",
+        # Named, though they are its defaults: where paths must be rewritten, only what is written can be.
+        f"--tls-cert={CERTIFICATES}/tls.crt",
+        f"--tls-key={CERTIFICATES}/tls.key",
         "--sts-regional-endpoint=true",
         f"--watch-container-credentials-config={LIST_FOLDER}/config.json",
         f"--container-credentials-full-uri=http://{LOOPBACK}:{facts.agent_port}/v1/credentials",

@@ -40,7 +40,6 @@ from keyless.local.node.volumes.pod_volumes import PodVolumes
 
 RETRY = timedelta(seconds=10)
 VANISHED_GRACE_SECONDS = 1.0
-LINKS_PATH = "keyless.dev/mounts"
 
 
 class PodWorker:
