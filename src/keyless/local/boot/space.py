@@ -89,12 +89,12 @@ class LocalSpace:
     async def wait(self) -> None:
         """Until something that must run does not any more; raises what ended it."""
         assert self._failed is not None
-        await self._failed
+        await asyncio.shield(self._failed)
 
     async def stop(self) -> None:
         """Stop in the reverse order; what is stored stays."""
         await self._stack.aclose()
-        if self._failed is not None and self._failed.done():
+        if self._failed is not None and self._failed.done() and not self._failed.cancelled():
             self._failed.exception()  # it was told by whatever it stopped, or nobody waited any more
 
     async def _start_cluster(self, state: State) -> Kube:

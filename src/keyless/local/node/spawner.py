@@ -146,6 +146,8 @@ def _become(launch: dict[str, Any], stdio: list[int]) -> NoReturn:
             os.chdir(launch["cwd"])
         if launch["function"]:
             libc.prctl(PR_SET_NAME, launch["name"].encode()[:15])
+            # As every Python program starts: a peer that hangs up is an exception, not the end.
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             _call(launch)
         os.execvpe(launch["argv"][0], launch["argv"], launch["env"])
     except BaseException as error:  # noqa: BLE001 - whatever happened, this process must not go on as the spawner

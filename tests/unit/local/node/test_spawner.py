@@ -25,7 +25,8 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-async def processes() -> AsyncIterator[SpawnedProcesses]:
+async def processes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SpawnedProcesses]:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     spawned = SpawnedProcesses.launch()
     yield spawned
     await spawned.aclose()
@@ -70,6 +71,12 @@ async def test_a_function_of_ours_is_called_in_place_of_a_program(processes: Spa
     ended, output = await output_of(processes, launch)
     assert ended == Ended(0)
     assert output.startswith("keyless ")
+
+
+async def test_a_peer_that_hangs_up_does_not_end_a_function_of_ours(processes: SpawnedProcesses) -> None:
+    launch = Launch("x", ["x"], {}, function="hanging_up:main", arguments=("x",))
+    ended, output = await output_of(processes, launch)
+    assert (ended, output) == (Ended(0), "BrokenPipeError\n")
 
 
 async def test_mounts_are_real_and_read_only_where_the_system_allows(
