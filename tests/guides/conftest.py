@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.tools import aws_cli, kubernetes_clients
+from tests.tools import GUIDES, aws_cli, kubernetes_clients
 
 from guides.reader import Reader
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    """A reader in an empty folder; whatever Space was started is stopped at the end."""
-    if kubernetes_clients() is None or aws_cli() is None:
+def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
+    """A reader in an empty folder; whatever Space was started is stopped at the end. The parameter names the clients."""
+    layer = getattr(request, "param", GUIDES)
+    if kubernetes_clients(layer) is None or aws_cli() is None:
         reason = "kubectl, helm or aws is missing: run `make tools` (needs npm)"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    found = Reader(tmp_path)
+    found = Reader(tmp_path, layer)
     yield found
     found.run("keyless down || true")
