@@ -14,7 +14,7 @@ from guides.reader import Reader
 
 @pytest.fixture
 def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
-    """A reader in an empty folder; whatever Space was started is stopped at the end. The parameter names the clients."""
+    """A reader in an empty folder, with the clients that the parameter names; the Space is stopped at the end."""
     layer = getattr(request, "param", GUIDES)
     if kubernetes_clients(layer) is None or aws_cli() is None:
         reason = "kubectl, helm or aws is missing: run `make tools` (needs npm)"
