@@ -26,6 +26,8 @@ class Access:
 def exports(access: Access) -> dict[str, str]:
     """The variables, in the order they are printed."""
     return {
+        # Later commands of keyless in this shell mean this Space, not the default one.
+        "KEYLESS_STATE": access.kubeconfig.rpartition("/")[0],
         "KUBECONFIG": access.kubeconfig,
         "AWS_ACCESS_KEY_ID": access.access_key_id,
         "AWS_SECRET_ACCESS_KEY": access.secret_access_key,
