@@ -30,7 +30,8 @@ def test_later_commands_in_the_same_shell_mean_the_same_space():
 
 
 def test_a_shell_reads_values_as_they_are_and_forgets_sessions_of_its_own():
-    script = f'export AWS_SESSION_TOKEN=old\n{shell(exports(ACCESS))}\nprintf "%s|%s" "$KUBECONFIG" "${{AWS_SESSION_TOKEN-gone}}"'
+    shown = 'printf "%s|%s" "$KUBECONFIG" "${AWS_SESSION_TOKEN-gone}"'
+    script = f"export AWS_SESSION_TOKEN=old\n{shell(exports(ACCESS))}\n{shown}"
     said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
     assert said == "/state dir/it's/kubeconfig|gone"
 

@@ -359,3 +359,16 @@ def refusal(call: Any, **params: Any) -> tuple[str, str, int]:
         found = error.response["Error"]
         return found["Code"], found.get("Message", ""), error.response["ResponseMetadata"]["HTTPStatusCode"]
     raise AssertionError("the call was not refused")
+
+
+def a_role(world: World, *statements: dict[str, Any]) -> Any:
+    """Credentials of a new role that the account may assume, with these permissions."""
+    trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    iam = world.aws("iam")
+    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=_document(trust))["Role"]
+    iam.put_role_policy(RoleName="reader", PolicyName="p", PolicyDocument=_document(*statements))
+    return world.aws("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
+
+
+def _document(*statements: dict[str, Any]) -> str:
+    return orjson.dumps({"Version": "2012-10-17", "Statement": list(statements)}).decode()

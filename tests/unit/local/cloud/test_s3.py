@@ -5,6 +5,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from unit.local.cloud.support import a_role
+
 BUCKET = "keyless-billing"
 
 
@@ -20,20 +22,6 @@ def code_of(call, **params):
         call(**params)
     error = caught.value.response
     return error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]
-
-
-def a_role(world, *statements):
-    """Credentials of a role with these permissions."""
-    iam, sts = world.aws("iam"), world.aws("sts")
-    trust = {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=document)["Role"]
-    iam.put_role_policy(
-        RoleName="reader",
-        PolicyName="p",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}),
-    )
-    return sts.assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
 
 
 def allow(action, resource="*", **condition):

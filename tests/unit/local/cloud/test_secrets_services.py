@@ -5,6 +5,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from unit.local.cloud.support import a_role
+
 PLANTED = "correct-horse-battery"
 
 
@@ -12,17 +14,6 @@ def code_of(call, **params):
     with pytest.raises(ClientError) as caught:
         call(**params)
     return caught.value.response["Error"]["Code"]
-
-
-def a_role(world, *statements):
-    """Credentials of a role with these permissions."""
-    iam, sts = world.aws("iam"), world.aws("sts")
-    trust = {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=document)["Role"]
-    policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-    iam.put_role_policy(RoleName="reader", PolicyName="p", PolicyDocument=policy)
-    return sts.assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
 
 
 # The guide's policy for shared secrets.
