@@ -365,10 +365,6 @@ def a_role(world: World, *statements: dict[str, Any]) -> Any:
     """Credentials of a new role that the account may assume, with these permissions."""
     trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
     iam = world.aws("iam")
-    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=_document(trust))["Role"]
-    iam.put_role_policy(RoleName="reader", PolicyName="p", PolicyDocument=_document(*statements))
+    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=document(trust))["Role"]
+    iam.put_role_policy(RoleName="reader", PolicyName="p", PolicyDocument=document(*statements))
     return world.aws("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
-
-
-def _document(*statements: dict[str, Any]) -> str:
-    return orjson.dumps({"Version": "2012-10-17", "Statement": list(statements)}).decode()
