@@ -42,6 +42,14 @@ class _Server(uvicorn.Server):
         # The process's own handlers cancel us; uvicorn's would take SIGTERM away from them.
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Over TLS a polite close waits for the peer's goodbye, which an idle connection in somebody's pool never says.
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            if cycle is None or cycle.response_complete:
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
 
 def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket (``port`` 0: any free one); raises ``Permanent`` that names the address."""

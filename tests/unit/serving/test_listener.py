@@ -90,3 +90,20 @@ async def test_a_new_certificate_is_served_without_a_restart(tmp_path, monkeypat
 async def test_a_missing_certificate_is_named(tmp_path):
     with bind("127.0.0.1", 0) as sock, pytest.raises(Permanent, match="nowhere"):
         await serve(app, sock, tls=Tls(str(tmp_path / "nowhere"), str(tmp_path / "key")))
+
+
+async def test_an_idle_tls_connection_in_somebodys_pool_does_not_delay_the_end(tmp_path):
+    sock = bind("127.0.0.1", 0)
+    task = asyncio.create_task(serve(app, sock, tls=a_certificate(tmp_path, "here")))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    # A bare peer that keeps the connection and never says goodbye, as a pool does.
+    reader, writer = await asyncio.open_connection("127.0.0.1", sock.getsockname()[1], ssl=context)
+    writer.write(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+    assert b"200 OK" in await reader.readline()
+    await reader.readuntil(b"hello")
+    writer.transport.pause_reading()
+    task.cancel()
+    async with asyncio.timeout(2):
+        await asyncio.gather(task, return_exceptions=True)
+    writer.transport.abort()
