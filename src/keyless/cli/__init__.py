@@ -4,13 +4,21 @@
 loading typer; every other command loads its own module and nothing else.
 """
 
+import os
 import sys
 from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Entry point of the ``keyless`` script and of ``python -m keyless``."""
-    sys.exit(dispatch(sys.argv[1:]))
+    try:
+        code = dispatch(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (``| head``) has seen enough. Python would complain once more when it closes stdout: give it another.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
 
 
 def dispatch(arguments: list[str]) -> int:

@@ -11,7 +11,7 @@ import typer
 
 from keyless.cli import exits
 
-app = typer.Typer(help="Usage reports from the billing bucket.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.callback()
