@@ -19,6 +19,7 @@ COMMANDS = {
     "status": Command("keyless.cli.status", "show what runs, where and since when"),
     "down": Command("keyless.cli.down", "stop the local Space; its state is kept"),
     "verify": Command("keyless.cli.verify", "walk the chain for billing or shared-secrets and name the broken link"),
+    "explain": Command("keyless.cli.explain", "say whether a service account may do something, and why"),
     "demo": Command("keyless.cli.demo", "show both guides end to end on a fresh local Space"),
     "audit": Command("keyless.cli.audit", "show the local cloud's record of calls"),
     "billing": Command("keyless.cli.billing", "export a report of an account's usage"),

@@ -115,7 +115,8 @@ class AwsFacts:
             self._attached(found["RoleName"]),
             self._managed(boundary, "boundary"),
         )
-        return Role(arn, trust, (*inline, *attached), limit)
+        tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", ())}
+        return Role(arn, trust, (*inline, *attached), limit, tags)
 
     async def _inline(self, role: str) -> tuple[Source, ...]:
         try:
@@ -130,7 +131,7 @@ class AwsFacts:
             answer = await self._session.call("iam", "GetRolePolicy", RoleName=role, PolicyName=name)
         except AWS_FAILURES as error:
             return Unreadable(label, why("iam", error))
-        return _source(label, answer["PolicyDocument"], "identity")
+        return document_source(label, answer["PolicyDocument"], "identity")
 
     async def _attached(self, role: str) -> tuple[Source, ...]:
         try:
@@ -148,7 +149,7 @@ class AwsFacts:
             answer = await self._session.call("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
         except AWS_FAILURES as error:
             return Unreadable(arn, why("iam", error))
-        return _source(arn, answer["PolicyVersion"]["Document"], kind)
+        return document_source(arn, answer["PolicyVersion"]["Document"], kind)
 
     async def _pages(self, operation: str, field: str, role: str) -> list[Any]:
         found: list[Any] = []
@@ -161,7 +162,8 @@ class AwsFacts:
             page = {"Marker": answer["Marker"]}
 
 
-def _source(label: str, document: Any, kind: Kind) -> Source:
+def document_source(label: str, document: Any, kind: Kind) -> Source:
+    """A document as the engine takes it; one that does not parse counts as unreadable."""
     try:
         return Named(label, parse(document, kind))
     except MalformedPolicy as error:

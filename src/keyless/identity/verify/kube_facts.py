@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keyless.api import KeylessError
 from keyless.identity.verify.helm import is_deployed, revision_of
@@ -61,15 +61,20 @@ class KubeFacts:
 
     async def workload(self, plane: ControlPlane, subject: Subject) -> Workload:
         """Service account, Deployment and pods of a component."""
+        found = await self.service_account(plane, subject)
+        deployment = await self._get(DEPLOYMENTS, subject.deployment, plane.host_namespace)
+        return replace(found, deployed=deployment is not None)
+
+    async def service_account(self, plane: ControlPlane, subject: Subject) -> Workload:
+        """A service account and its pods, whatever runs them."""
         namespace = plane.host_namespace
         account = await self._get(SERVICEACCOUNTS, subject.service_account, namespace)
-        deployment = await self._get(DEPLOYMENTS, subject.deployment, namespace)
         page = await self._kube.list(PODS, namespace)
         own = [pod for pod in page.items if pod["spec"].get("serviceAccountName") == subject.service_account]
         # During a rollout the old pod is still there, without the identity: it is on its way out.
         staying = tuple(pod_of(pod) for pod in own if not pod["metadata"].get("deletionTimestamp"))
         annotations = None if account is None else account["metadata"].get("annotations") or {}
-        return Workload(annotations, deployment is not None, staying)
+        return Workload(annotations, False, staying)
 
     async def issuer(self) -> str:
         """The issuer of the cluster's tokens, as the API server publishes it; empty where it does not say."""

@@ -7,7 +7,7 @@ A fact is a value, ``None`` where the thing does not exist, or :class:`Unread` w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from keyless.api import Access, Reason
@@ -176,6 +176,7 @@ class Role:
     trust: Document
     identity: tuple[Source, ...]
     boundary: Source | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

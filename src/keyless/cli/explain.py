@@ -1,0 +1,143 @@
+"""``keyless explain``: may a service account do something, and which statement of which policy says so."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keyless.api import Permanent
+from keyless.cli import exits
+from keyless.cli.options import OutputOption, StateOption, require_output, state_folder, use_local_space
+from keyless.cli.verify import CLUSTER_VARIABLE, ClusterOption
+
+if TYPE_CHECKING:
+    from keyless.identity.explain import Answer, Question
+    from keyless.policy import ContextValue
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+_CODES = {"Allowed": exits.HELD, "Denied": exits.DID_NOT_HOLD, "Unknown": exits.OTHER_SIDE}
+PAGE_LINES = 1000
+
+
+@app.command()
+def explain(
+    service_account: Annotated[str, typer.Argument(metavar="SERVICEACCOUNT", help="As namespace/name.")] = "",
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="Such as s3:PutObject.")] = "",
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help='An ARN, or "*".')] = "",
+    context: Annotated[
+        list[str] | None,
+        typer.Option("--context", metavar="KEY=VALUE", help="A condition key of the call; repeat it for many values."),
+    ] = None,
+    event: Annotated[
+        str, typer.Option("--event", metavar="ID", help="Explain a call of the local cloud's record instead.")
+    ] = "",
+    cluster_name: ClusterOption = "",
+    state: StateOption = None,
+    output: OutputOption = "text",
+) -> None:
+    """Say whether a service account may do something, and why: exit code 0 Allowed, 1 Denied, 3 Unknown."""
+    as_json = require_output(output)
+    if event:
+        if service_account:
+            raise typer.BadParameter("give either --event or SERVICEACCOUNT ACTION RESOURCE, not both")
+        _explain_event(_find(state_folder(state), event), as_json=as_json)
+        return
+    question = question_of((service_account, action, resource), context or [])
+    use_local_space(state)
+    answer = asyncio.run(_ask(question, cluster_name or os.environ.get(CLUSTER_VARIABLE, "")))
+    _show(answer, as_json=as_json)
+
+
+def question_of(words: tuple[str, str, str], context: list[str]) -> Question:
+    """The question that the arguments ask; wrong use where they ask none."""
+    from keyless.api import Arn
+    from keyless.identity.explain import Question
+
+    service_account, action, resource = words
+    namespace, slash, name = service_account.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise typer.BadParameter(f"expected namespace/name, found {service_account!r}", param_hint="SERVICEACCOUNT")
+    vendor, colon, verb = action.partition(":")
+    if not (vendor and colon and verb) or "*" in action:
+        raise typer.BadParameter(f"expected one action such as s3:PutObject, found {action!r}", param_hint="ACTION")
+    if resource != "*":
+        try:
+            Arn.parse(resource)
+        except ValueError as error:
+            raise typer.BadParameter(f'{error}, or "*"', param_hint="RESOURCE") from None
+    return Question(namespace, name, action, resource, context_of(context))
+
+
+def context_of(pairs: list[str]) -> dict[str, ContextValue]:
+    """``KEY=VALUE`` options as condition keys; one that is repeated has many values."""
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not key or not sign:
+            raise typer.BadParameter(f"expected KEY=VALUE, found {pair!r}", param_hint="--context")
+        found.setdefault(key, []).append(value)
+    return {key: tuple(values) if len(values) > 1 else values[0] for key, values in found.items()}
+
+
+async def _ask(question: Question, cluster: str) -> Answer:
+    from keyless.aws import Session
+    from keyless.identity.explain import explain as answer
+    from keyless.identity.explain import gather
+    from keyless.identity.verify import Sources
+    from keyless.kube import connect
+
+    async with connect(os.environ) as kube:
+        sources = Sources(kube, Session.from_environment(os.environ), cluster)
+        return answer(await gather(sources, question, time.time()))
+
+
+def _show(answer: Answer, *, as_json: bool) -> None:
+    from keyless.identity.explain import render_json, render_text
+
+    print(json.dumps(render_json(answer), indent=2) if as_json else render_text(answer))
+    if code := _CODES[answer.verdict.value]:
+        raise typer.Exit(code)
+
+
+def _find(folder: Path, event: str) -> dict[str, Any]:
+    """The line of the record with that event id, or with the request id that AWS's error showed its caller."""
+    from keyless.local.cloud.audit import read_audit
+    from keyless.local.state.database import open_for_reading
+
+    connection = open_for_reading(folder)
+    if connection is None:
+        raise Permanent(f"no local Space was ever started in {folder}: start one with `keyless up --detach`")
+    number = 0
+    while page := list(read_audit(connection, after=number, limit=PAGE_LINES)):
+        number = page[-1].number
+        candidates = (json.loads(line.text) for line in page if event in line.text)
+        found = next((one for one in candidates if event in (one["eventId"], one["requestId"])), None)
+        if found is not None:
+            return dict(found)
+    raise Permanent(
+        f"no call {event} in the record: `keyless audit --denied --output json` lists eventId and requestId"
+    )
+
+
+def _explain_event(line: dict[str, Any], *, as_json: bool) -> None:
+    from keyless.cli.audit import describe
+
+    print(json.dumps(line, indent=2) if as_json else "\n".join([describe(line), *_decided(line)]))
+    if line["code"] != "Success":
+        raise typer.Exit(exits.DID_NOT_HOLD)
+
+
+def _decided(line: dict[str, Any]) -> list[str]:
+    decision = line["decision"]
+    if decision is None:
+        return ["    no policy was asked"]
+    by = f", decided by {decision['statement']}" if decision["statement"] else ""
+    layer = f" ({decision['layer']})" if decision["layer"] else ""
+    return [f"    {decision['outcome']}{layer}{by}"]
