@@ -10,7 +10,7 @@ from tests.tools import GUIDES, SECOND
 from guides.eksctl import associate_iam_oidc_provider
 from guides.page import chosen
 from guides.reader import Reader
-from guides.record import data_calls
+from guides.record import data_calls, pods_of
 
 pytestmark = [pytest.mark.guide, pytest.mark.timeout(600)]
 
@@ -29,12 +29,14 @@ def associate_as_eksctl(reader: Reader) -> None:
 
 
 def only_the_role_touched_data(reader: Reader, action: str, role: str, session: str) -> None:
-    """Every data call that went through was signed by a session of this role for this pod."""
+    """Every data call that went through was signed by a session of this role, minted for a pod of this component."""
+    pods = pods_of(reader, "vector" if action == "s3:PutObject" else "external-secrets")
     went_through = [call for call in data_calls(reader) if call.code == "Success" and call.action == action]
     assert went_through, f"no {action} by a component"
     for call in went_through:
         assert f":assumed-role/{role}/" in call.arn, call
         assert call.session.startswith(session), call
+        assert call.pod in pods, (call, pods)
 
 
 def no_secret_was_written_down(reader: Reader) -> None:
