@@ -6,9 +6,11 @@ RUN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
+# A shell that forbids bytecode would make every command compile everything it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format unit e2e guides tools chart-record
+.PHONY: help setup demo test check bench format unit e2e guides tools chart-record reference
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,3 +60,6 @@ bench: setup ## speed and memory against the peers, in one run
 
 chart-record: setup tools ## render the chart and carry the release record as data
 	$(RUN)/python -m tests.chart_record
+
+reference: setup ## write the generated parts of docs/reference
+	$(RUN)/python -m tests.generate.reference

@@ -43,7 +43,7 @@ class Realm:
 
 
 class Gateway:
-    """A direct ASGI application."""
+    """A direct ASGI application. ``services`` says what it answers."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Gateway:
         authenticator: Authenticator,
         authoriser: Authoriser,
     ) -> None:
+        self.services = tuple(services)
         self._realm = realm
         self._database = database
         self._authenticator = authenticator

@@ -1,0 +1,51 @@
+"""Write the parts of ``docs/reference/`` that the code knows better than a writer: ``make reference``.
+
+A page is generated as a whole (commands, settings), or between two markers inside a page that somebody writes. A unit
+test compares what is on disk with what the code says, so a page cannot fall behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .cloud_operations import served_operations
+from .cluster_kinds import served_kinds
+from .command_pages import commands
+from .settings_pages import settings
+
+FOLDER = Path(__file__).parents[2] / "docs/reference"
+BEGIN, END = "<!-- begin: written by `make reference` -->", "<!-- end -->"
+
+PAGES: dict[str, Callable[[], str]] = {"commands.md": commands, "settings.md": settings}
+PARTS: dict[str, Callable[[], str]] = {
+    "aws-differences.md": served_operations,
+    "kubernetes-differences.md": served_kinds,
+}
+
+
+def with_part(page: str, part: str) -> str:
+    """The page with what is between its markers replaced. Raises ``ValueError`` where they are missing."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"expected {BEGIN} and {END} in the page")
+    return f"{before}{begin}\n\n{part}\n{end}{after}"
+
+
+def expected(name: str) -> str:
+    """What the page of that name should hold."""
+    if name in PAGES:
+        return PAGES[name]()
+    return with_part((FOLDER / name).read_text(encoding="utf-8"), PARTS[name]())
+
+
+def main() -> None:
+    """Write every page."""
+    for name in (*PAGES, *PARTS):
+        (FOLDER / name).write_text(expected(name), encoding="utf-8")
+        print(f"docs/reference/{name}")
+
+
+if __name__ == "__main__":
+    main()
