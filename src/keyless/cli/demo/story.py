@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
@@ -205,7 +206,16 @@ def _end(stage: Stage) -> list[Step]:
         return Step(title, "keyless", shown, nothing)
 
     bucket = stage.name("YOUR_BILLING_BUCKET")
-    export = ("billing", "export", "--bucket", bucket, "--account", "notdemo", "--billing-month", "{month}")
+    export = (
+        "billing",
+        "export",
+        "--bucket",
+        bucket,
+        "--account",
+        "notdemo",
+        "--billing-month",
+        f"{datetime.now(UTC):%Y-%m}",
+    )
     return [
         ours("The whole chain, link by link", "verify", "billing"),
         ours("The same for shared secrets", "verify", "shared-secrets"),
@@ -225,8 +235,5 @@ def _files(stage: Stage, contents: dict[str, Any]) -> Callable[[], None]:
 
 
 def command_line(step: Step) -> list[str]:
-    """For steps of our own: the arguments behind ``keyless``."""
-    from datetime import UTC, datetime
-
-    month = datetime.now(UTC).strftime("%Y-%m")
-    return keyless(*step.command.removeprefix("keyless ").replace("{month}", month).split())
+    """For steps of our own: the command line that runs this very keyless."""
+    return keyless(*step.command.removeprefix("keyless ").split())
