@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +23,9 @@ def demo(
     """Show both guides end to end on a fresh local Space in a temporary folder. Exit code 0 only if every step held."""
     from keyless.cli.demo.runner import tell_story
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # The commands it runs write to the same place: in a pipe, too, the lines shall come in order.
+        sys.stdout.reconfigure(line_buffering=True)
     folder = Path(tempfile.mkdtemp(prefix="keyless-demo-"))
     held = asyncio.run(tell_story(folder, keep=keep))
     raise typer.Exit(exits.HELD if held else exits.DID_NOT_HOLD)
