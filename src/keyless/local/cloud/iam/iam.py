@@ -11,6 +11,7 @@ from keyless.local.cloud.iam.holders import HolderPolicies
 from keyless.local.cloud.iam.policies import ManagedPolicies
 from keyless.local.cloud.iam.providers import Providers
 from keyless.local.cloud.iam.roles import Roles
+from keyless.local.cloud.iam.simulation import Simulator
 from keyless.local.cloud.iam.users import Users
 from keyless.local.cloud.service import Operation, Service
 
@@ -33,6 +34,7 @@ class Iam:
                 *HolderPolicies(self._directory, "User", find=users.find, target=users.target).operations(),
                 *ManagedPolicies(self._directory).operations(),
                 *Providers(self._directory).operations(),
+                *Simulator(self._directory, find_role=roles.find, find_user=users.find).operations(),
                 Operation("ListAccountAliases", _no_aliases),
                 Operation("GetAccountSummary", self._summary),
                 Operation("ListGroupsForUser", _no_groups, users.target),

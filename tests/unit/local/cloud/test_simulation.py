@@ -1,0 +1,201 @@
+"""The policy simulator through botocore: the engine's decisions in IAM's shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from keyless.local.cloud.iam.positions import statement_positions
+from unit.local.cloud.support import ACCOUNT, World, a_role, allow, document, pods_trust, refusal
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/billing"
+READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+KEY = "arn:aws:s3:::usage/a"
+PUT = allow("s3:PutObject", "arn:aws:s3:::usage/*")
+# AWS's own published example, with its published positions.
+AFTER = (
+    '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"dynamodb:*","Resource":"*",'
+    '"Condition":{"DateGreaterThan":{"aws:CurrentTime":"2018-08-16T12:00:00Z"}}}}'
+)
+
+
+def deny(action: str, resource: str = "*", **more: Any) -> dict[str, Any]:
+    return {**allow(action, resource, **more), "Effect": "Deny"}
+
+
+@pytest.fixture
+def iam(world: World) -> Any:
+    client = world.aws("iam")
+    client.create_role(RoleName="billing", AssumeRolePolicyDocument=pods_trust())
+    client.put_role_policy(RoleName="billing", PolicyName="put", PolicyDocument=document(PUT))
+    client.attach_role_policy(RoleName="billing", PolicyArn=READ_ONLY)
+    return client
+
+
+def simulate(iam: Any, *actions: str, **more: Any) -> list[Any]:
+    found: list[Any] = iam.simulate_principal_policy(PolicySourceArn=ROLE, ActionNames=list(actions), **more)[
+        "EvaluationResults"
+    ]
+    return found
+
+
+def custom(iam: Any, *statements: dict[str, Any], action: str = "s3:PutObject", **more: Any) -> Any:
+    found = iam.simulate_custom_policy(PolicyInputList=[document(*statements)], ActionNames=[action], **more)
+    (result,) = found["EvaluationResults"]
+    return result
+
+
+def test_a_role_is_simulated_with_its_own_policies(iam: Any) -> None:
+    put, get, delete = simulate(iam, "s3:PutObject", "s3:GetObject", "s3:DeleteObject", ResourceArns=[KEY])
+    assert [one["EvalDecision"] for one in (put, get, delete)] == ["allowed", "allowed", "implicitDeny"]
+    (statement,) = put["MatchedStatements"]
+    assert (statement["SourcePolicyId"], statement["SourcePolicyType"]) == ("role_billing_put", "IAM Policy")
+    assert [one["SourcePolicyId"] for one in get["MatchedStatements"]] == ["AmazonS3ReadOnlyAccess"]
+    assert put["ResourceSpecificResults"][0]["EvalResourceDecision"] == "allowed"
+    assert delete["MatchedStatements"] == []
+
+
+def test_the_published_example_has_its_published_answer(iam: Any) -> None:
+    entry = {
+        "ContextKeyName": "aws:CurrentTime",
+        "ContextKeyValues": ["2019-04-25T11:00:00Z"],
+        "ContextKeyType": "date",
+    }
+    asked = {"PolicyInputList": [AFTER], "ActionNames": ["dynamodb:CreateBackup"]}
+    (result,) = iam.simulate_custom_policy(**asked, ContextEntries=[entry])["EvaluationResults"]
+    (statement,) = result["MatchedStatements"]
+    assert (result["EvalActionName"], result["EvalResourceName"]) == ("dynamodb:CreateBackup", "*")
+    assert (result["EvalDecision"], statement["SourcePolicyId"]) == ("allowed", "PolicyInputList.1")
+    assert statement["StartPosition"] == {"Line": 1, "Column": 38}
+    assert statement["EndPosition"] == {"Line": 1, "Column": 167}
+    (unsure,) = iam.simulate_custom_policy(**asked)["EvaluationResults"]
+    assert (unsure["EvalDecision"], unsure["MissingContextValues"]) == ("implicitDeny", ["aws:CurrentTime"])
+
+
+def test_statements_of_a_list_stand_at_their_braces() -> None:
+    text = '{"Version": "2012-10-17",\n "Statement": [\n    {"Sid": "a}", "x": [1, {}]},\n    {}\n]\n}'
+    first, second = statement_positions(text)
+    assert first == ({"Line": 3, "Column": 5}, {"Line": 3, "Column": 32})
+    assert second == ({"Line": 4, "Column": 5}, {"Line": 4, "Column": 7})
+    assert statement_positions('{"Statement":[]}') == []
+
+
+def test_a_deny_is_the_only_statement_shown(iam: Any) -> None:
+    result = custom(iam, PUT, deny("s3:*"), ResourceArns=[KEY])
+    assert (result["EvalDecision"], len(result["MatchedStatements"])) == ("explicitDeny", 1)
+
+
+def test_the_strictest_resource_decides_the_whole(iam: Any) -> None:
+    (result,) = simulate(iam, "s3:PutObject", ResourceArns=[KEY, "arn:aws:s3:::other/a"])
+    each = [one["EvalResourceDecision"] for one in result["ResourceSpecificResults"]]
+    assert (result["EvalDecision"], each) == ("implicitDeny", ["allowed", "implicitDeny"])
+
+
+@pytest.mark.parametrize(("action", "expected"), [("s3:PutObject", "allowed"), ("s3:GetObject", "implicitDeny")])
+def test_a_boundary_says_whether_it_allows(iam: Any, action: str, expected: str) -> None:
+    limit = {"PermissionsBoundaryPolicyInputList": [document(allow("s3:Put*"))]}
+    result = custom(iam, allow("s3:*"), action=action, **limit)
+    within = result["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"]
+    assert (result["EvalDecision"], within) == (expected, expected == "allowed")
+
+
+def test_service_control_policies_are_told_by_level(iam: Any) -> None:
+    levels = [{"ServiceControlPolicyInputList": [document(allow("*"))]}] * 2
+    result = custom(iam, PUT, ResourceArns=[KEY], OrderedOrganizationPolicyInputList=levels)
+    assert (result["EvalDecision"], result["OrganizationsDecisionDetail"]) == (
+        "allowed",
+        {"AllowedByOrganizations": True},
+    )
+    levels = [*levels, {"ServiceControlPolicyInputList": [document(allow("ec2:*"))]}]
+    result = custom(iam, PUT, ResourceArns=[KEY], OrderedOrganizationPolicyInputList=levels)
+    assert (result["EvalDecision"], result["OrganizationsDecisionDetail"]) == (
+        "implicitDeny",
+        {"AllowedByOrganizations": False},
+    )
+
+
+@pytest.mark.parametrize(("granted", "expected"), [(True, "allowed"), (False, "implicitDeny")])
+def test_across_accounts_both_sides_must_allow(iam: Any, granted: bool, expected: str) -> None:
+    action = "s3:PutObject" if granted else "s3:GetObject"
+    caller = f"arn:aws:iam::{ACCOUNT}:user/Bob"
+    policy = document({"Effect": "Allow", "Principal": {"AWS": caller}, "Action": action, "Resource": KEY})
+    asked = {"ResourceArns": [KEY], "CallerArn": caller, "ResourcePolicy": policy}
+    result = custom(iam, PUT, ResourceOwner="arn:aws:iam::444455556666:root", **asked)
+    assert result["EvalDecision"] == expected
+    assert result["EvalDecisionDetails"] == {"IAM Policy": "allowed", "Resource Policy": expected}
+
+
+def test_a_list_of_tag_keys_is_multi_valued(iam: Any) -> None:
+    allowed = allow("s3:PutObject", Condition={"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}})
+    entry = {"ContextKeyName": "aws:TagKeys", "ContextKeyType": "stringList"}
+    assert custom(iam, allowed, ContextEntries=[{**entry, "ContextKeyValues": ["a"]}])["EvalDecision"] == "allowed"
+    assert custom(iam, allowed, ContextEntries=[{**entry, "ContextKeyValues": ["c"]}])["EvalDecision"] != "allowed"
+
+
+def test_a_policy_can_be_left_out_and_another_put_in(iam: Any) -> None:
+    inline = {"InlinePolicyIdentifier": {"PolicyName": "put", "AttachmentName": "bill*", "AttachmentType": "Role"}}
+    managed = {"PolicyArn": "arn:aws:iam::aws:policy/AmazonS3*"}
+    (put,) = simulate(iam, "s3:PutObject", ResourceArns=[KEY], PolicyExclusionList=[inline])
+    (get,) = simulate(iam, "s3:GetObject", ResourceArns=[KEY], PolicyExclusionList=[managed])
+    assert (put["EvalDecision"], get["EvalDecision"]) == ("implicitDeny", "implicitDeny")
+    (more,) = simulate(iam, "sqs:SendMessage", PolicyInputList=[document(allow("sqs:*"))])
+    assert more["EvalDecision"] == "allowed"
+
+
+def test_results_come_in_pages(iam: Any) -> None:
+    asked = {"PolicySourceArn": ROLE, "ActionNames": ["s3:GetObject", "s3:PutObject"], "MaxItems": 1}
+    first = iam.simulate_principal_policy(**asked)
+    second = iam.simulate_principal_policy(**asked, Marker=first["Marker"])
+    assert [page["EvaluationResults"][0]["EvalActionName"] for page in (first, second)] == asked["ActionNames"]
+    assert (first["IsTruncated"], second["IsTruncated"]) == (True, False)
+
+
+def test_context_keys_are_listed(iam: Any) -> None:
+    assert iam.get_context_keys_for_custom_policy(PolicyInputList=[AFTER])["ContextKeyNames"] == ["aws:CurrentTime"]
+    found = iam.get_context_keys_for_principal_policy(PolicySourceArn=ROLE, PolicyInputList=[AFTER])
+    assert "aws:CurrentTime" in found["ContextKeyNames"]
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:role/none", "NoSuchEntity"),
+        (f"arn:aws:iam::{ACCOUNT}:user/none", "NoSuchEntity"),
+        (f"arn:aws:iam::{ACCOUNT}:group/none", "NoSuchEntity"),
+        (f"arn:aws:iam::{ACCOUNT}:policy/none", "InvalidInput"),
+    ],
+)
+def test_only_users_and_roles_that_exist_are_simulated(iam: Any, source: str, code: str) -> None:
+    assert refusal(iam.simulate_principal_policy, PolicySourceArn=source, ActionNames=["s3:GetObject"])[0] == code
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"PolicyInputList": ["{"]},
+        {"ActionNames": ["s3:*"]},
+        {"ActionNames": ["PutObject"]},
+        {"ResourcePolicy": document(PUT)},
+        {"CallerArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/a/b"},
+        {"PermissionsBoundaryPolicyInputList": [document(PUT), document(PUT)]},
+        {
+            "ContextEntries": [
+                {"ContextKeyName": "aws:SourceIp", "ContextKeyValues": ["a", "b"], "ContextKeyType": "string"}
+            ]
+        },
+    ],
+)
+def test_what_cannot_be_simulated_is_invalid_input(iam: Any, wrong: dict[str, Any]) -> None:
+    asked = {"PolicyInputList": [document(PUT)], "ActionNames": ["s3:PutObject"], **wrong}
+    code, _, status = refusal(iam.simulate_custom_policy, **asked)
+    assert (code, status) == ("InvalidInput", 400)
+
+
+def test_simulating_needs_a_permission_on_the_principal(world: World, iam: Any) -> None:
+    credentials = a_role(world, allow("iam:SimulatePrincipalPolicy", f"arn:aws:iam::{ACCOUNT}:role/reader"))
+    other = world.aws("iam", credentials)
+    answer = refusal(other.simulate_principal_policy, PolicySourceArn=ROLE, ActionNames=["s3:GetObject"])
+    assert answer[0] == "AccessDenied"
+    own = f"arn:aws:iam::{ACCOUNT}:role/reader"
+    assert other.simulate_principal_policy(PolicySourceArn=own, ActionNames=["s3:GetObject"])["EvaluationResults"]
