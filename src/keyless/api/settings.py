@@ -31,7 +31,7 @@ def load(
 ) -> T:
     """Build ``cls``; raises ``Permanent`` that names every unknown, missing or unreadable key at once."""
     hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # a dataclass
     faults = [f"unknown key {key!r}" for source in (flags, file or {}) for key in source if key not in fields]
     values: dict[str, Any] = {}
     for name, field in fields.items():

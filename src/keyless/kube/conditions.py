@@ -41,12 +41,12 @@ def set_condition(
     return [new if condition is old else condition for condition in conditions or ()]
 
 
-def condition_of(conditions: Sequence[KubeObject] | None, type: str) -> KubeObject | None:  # noqa: A002
+def condition_of(conditions: Sequence[KubeObject] | None, type: str) -> KubeObject | None:  # noqa: A002 - its name
     """The condition of that type, if there is one."""
     return next((condition for condition in conditions or () if condition.get("type") == type), None)
 
 
-def is_true(obj: KubeObject, type: str) -> bool:  # noqa: A002
+def is_true(obj: KubeObject, type: str) -> bool:  # noqa: A002 - its name in the API
     """Whether the object's status says that condition holds."""
     condition = condition_of((obj.get("status") or {}).get("conditions"), type)
     return condition is not None and condition.get("status") == "True"

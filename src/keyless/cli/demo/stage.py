@@ -120,7 +120,8 @@ def _exports(*arguments: str) -> dict[str, str]:
     """What ``keyless env`` exports, read by a shell as a reader's shell would."""
     printed = subprocess.run(keyless(*arguments), check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours
     script = f"{printed}\nenv -0"
-    told = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout  # noqa: S603, S607
+    shell = ["bash", "-c", script]
+    told = subprocess.run(shell, check=True, capture_output=True, text=True).stdout  # noqa: S603 - what we printed
     variables = dict(line.partition("=")[::2] for line in told.split("\0") if line)
     names = set(re.findall(r"^export (\w+)=", printed, re.MULTILINE))
     return {name: value for name, value in variables.items() if name in names}

@@ -14,7 +14,7 @@ class SignatureFault(StrEnum):
     INCOMPLETE = "incomplete"
     UNKNOWN_KEY = "unknown key"
     BAD_TOKEN = "bad token"  # noqa: S105 - a fault's name
-    EXPIRED_TOKEN = "expired token"  # noqa: S105
+    EXPIRED_TOKEN = "expired token"  # noqa: S105 - words, no password
     SKEWED = "skewed"
     MISMATCH = "mismatch"
     WRONG_BODY = "wrong body"
@@ -26,7 +26,7 @@ _MISMATCH = (
     " and signing method. Consult the service documentation for details."
 )
 _TOKEN_INVALID = "The security token included in the request is invalid."  # noqa: S105 - AWS's text
-_TOKEN_EXPIRED = "The security token included in the request is expired"  # noqa: S105
+_TOKEN_EXPIRED = "The security token included in the request is expired"  # noqa: S105 - words, no password
 
 _F = SignatureFault
 _QUERY = {

@@ -108,7 +108,12 @@ def seconds_left(deployment: KubeObject, condition: KubeObject | None, now: date
     return (since + timedelta(seconds=int(deadline)) - now).total_seconds()
 
 
-def with_condition(conditions: list[KubeObject], type: str, said: Said, now: datetime) -> list[KubeObject]:  # noqa: A002
+def with_condition(
+    conditions: list[KubeObject],
+    type: str,  # noqa: A002 - its name in the API
+    said: Said,
+    now: datetime,
+) -> list[KubeObject]:
     """Deployments keep two times: of the last change of status, and of the last word at all."""
     status, reason, message = said
     old = condition_of(conditions, type)
