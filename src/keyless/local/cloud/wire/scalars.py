@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -51,7 +52,21 @@ def to_text(shape: Shape, value: Any, *, timestamps: str) -> str:
         return str(timestamp_to_wire(value, shape.serialization.get("timestampFormat", timestamps)))
     if kind == "blob":
         return base64.b64encode(value).decode()
+    if kind in {"float", "double"}:
+        return str(special_float(value))
     return str(value)
+
+
+SPECIAL_FLOATS = frozenset({"NaN", "Infinity", "-Infinity"})
+
+
+def special_float(value: float) -> float | str:
+    """AWS's word for a number that JSON and XML have no digits for; any other number as it is."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def timestamp_to_wire(value: datetime | float, form: str) -> str | int | float:

@@ -14,7 +14,14 @@ from xml.sax.saxutils import escape, quoteattr
 from botocore.model import Shape
 
 from keyless.local.cloud.errors import AwsError
-from keyless.local.cloud.wire.scalars import from_text, timestamp_from_text, timestamp_to_wire, to_text
+from keyless.local.cloud.wire.scalars import (
+    SPECIAL_FLOATS,
+    from_text,
+    special_float,
+    timestamp_from_text,
+    timestamp_to_wire,
+    to_text,
+)
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DEEPEST = 64
@@ -65,11 +72,11 @@ def _scalar_from_json(shape: Shape, value: Any) -> Any:
             return timestamp_from_text(value) if isinstance(value, str) else datetime.fromtimestamp(value, UTC)
         if kind == "blob":
             return base64.b64decode(value, validate=True)
-        if kind in {"float", "double"} and not isinstance(value, bool):
+        if kind in {"float", "double"} and (type(value) in {int, float} or value in SPECIAL_FLOATS):
             return float(value)
     except (ValueError, TypeError, OverflowError, OSError, binascii.Error):
         raise _malformed(shape.name) from None
-    wanted = {"integer": int, "long": int, "boolean": bool}.get(kind, str)
+    wanted = {"integer": int, "long": int, "boolean": bool, "float": float, "double": float}.get(kind, str)
     if type(value) is not wanted:
         raise _malformed(shape.name)
     return value
@@ -92,7 +99,7 @@ def to_json(shape: Shape, value: Any) -> Any:
         return timestamp_to_wire(value, shape.serialization.get("timestampFormat", "unixTimestamp"))
     if kind == "blob":
         return base64.b64encode(value).decode()
-    return value
+    return special_float(value) if kind in {"float", "double"} else value
 
 
 # The query protocol -------------------------------------------------------------------------------------------------
@@ -275,6 +282,8 @@ def _namespace(shape: Shape) -> str:
     namespace = shape.serialization.get("xmlNamespace")
     if not namespace:
         return ""
+    if isinstance(namespace, str):
+        namespace = {"uri": namespace}
     prefix = f":{namespace['prefix']}" if namespace.get("prefix") else ""
     return f" xmlns{prefix}={quoteattr(namespace['uri'])}"
 

@@ -80,11 +80,21 @@ def _place(answer: HttpResponse, member: Shape, wire: str, value: Any) -> None:
         answer.status = int(value)
     elif location == "header":
         if member.type_name == "list":
-            answer.headers[wire.lower()] = ",".join(to_text(member.member, item, timestamps="rfc822") for item in value)
+            items = (to_text(member.member, item, timestamps="rfc822") for item in value)
+            quoted = items if member.member.type_name == "timestamp" else map(_quoted, items)
+            answer.headers[wire.lower()] = ", ".join(quoted)
         else:
             answer.headers[wire.lower()] = to_text(member, value, timestamps="rfc822")
     elif location == "headers":
         answer.headers.update({f"{wire}{key}".lower(): str(item) for key, item in value.items()})
+
+
+def _quoted(item: str) -> str:
+    """An item of a header's list: in quotes where a comma or a quote would be taken for the list's own."""
+    if "," not in item and '"' not in item:
+        return item
+    escaped = item.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _write_payload(model: Model, answer: HttpResponse, member: Shape, value: Any, name: str, root: str) -> None:
