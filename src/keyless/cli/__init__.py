@@ -15,7 +15,7 @@ def main() -> NoReturn:
         code = dispatch(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (``| head``) has seen enough. Python would complain once more when it closes stdout: give it another.
+        # The reader (``| head``) has seen enough; closing stdout would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code)
