@@ -2,15 +2,13 @@
 
 Pure. ``KINDS`` is the catalogue; the functions work on whole objects and never change their argument. The order for a
 request body: ``unknown_fields`` (if field validation asks), ``normalize``, ``default``, admission, ``validate``.
-Custom resources are held to ``validate_metadata`` as well.
 """
 
 from __future__ import annotations
 
 from keyless.local.cluster.builtin.defaults import default
 from keyless.local.cluster.builtin.kinds import KINDS, Kind, Subresource
-from keyless.local.cluster.builtin.metadata_rules import validate_metadata
 from keyless.local.cluster.builtin.normal import normalize, unknown_fields
 from keyless.local.cluster.builtin.validation import validate
 
-__all__ = ["KINDS", "Kind", "Subresource", "default", "normalize", "unknown_fields", "validate", "validate_metadata"]
+__all__ = ["KINDS", "Kind", "Subresource", "default", "normalize", "unknown_fields", "validate"]

@@ -227,6 +227,16 @@ def _autoscaler_spec(spec: Value) -> Value:
     return spec
 
 
+def _limit(item: Value) -> Value:
+    """For containers a limit follows from the maximum, a request from the limit, else from the minimum."""
+    if item.get("type") != "Container":
+        return item
+    limits = {**(item.get("max") or {}), **(item.get("default") or {})}
+    requests = {**(item.get("min") or {}), **limits, **(item.get("defaultRequest") or {})}
+    filled = {"default": limits, "defaultRequest": requests}
+    return {**item, **{key: value for key, value in filled.items() if value}}
+
+
 RULES: Mapping[str, Rule] = {
     "apiextensions/v1.CustomResourceDefinitionSpec": _crd_spec,
     "apps/v1.DaemonSetSpec": _daemon_set_spec,
@@ -235,6 +245,7 @@ RULES: Mapping[str, Rule] = {
     "autoscaling/v2.HorizontalPodAutoscalerSpec": _autoscaler_spec,
     "core/v1.Container": _container,
     "core/v1.EphemeralContainer": _container,
+    "core/v1.LimitRangeItem": _limit,
     "core/v1.PodSpec": _pod_spec,
     "core/v1.ServicePort": _service_port,
     "core/v1.ServiceSpec": _service_spec,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keyless.local.cluster.builtin import names
+from keyless.local.cluster.builtin import go_text, names
 from keyless.local.cluster.faults import FieldError, forbidden, invalid
 
 ANNOTATIONS_BYTES = 256 * 1024
@@ -22,6 +22,18 @@ def validate_metadata(obj: Mapping[str, Any], *, bare_finalizers: bool = True) -
     errors += _annotations(metadata.get("annotations") or {})
     errors += _owners(metadata.get("ownerReferences") or [])
     return errors + _finalizers(metadata.get("finalizers") or [], bare=bare_finalizers)
+
+
+def validate_change(obj: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
+    """What may not be done to an object that is being deleted."""
+    before = old.get("metadata") or {}
+    if not before.get("deletionTimestamp"):
+        return []
+    added = set((obj.get("metadata") or {}).get("finalizers") or []) - set(before.get("finalizers") or [])
+    if not added:
+        return []
+    text = "no new finalizers can be added if the object is being deleted, found new finalizers "
+    return [forbidden("metadata.finalizers", text + go_text.string_list(sorted(added)))]
 
 
 def _annotations(found: Mapping[str, str]) -> list[FieldError]:

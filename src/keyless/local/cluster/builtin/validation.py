@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keyless.local.cluster.builtin import object_rules, workload_rules
-from keyless.local.cluster.builtin.metadata_rules import validate_metadata
+from keyless.local.cluster.builtin.metadata_rules import validate_change, validate_metadata
 from keyless.local.cluster.builtin.pod_rules import pod_spec, pod_update
 from keyless.local.cluster.faults import FieldError, Object
 
@@ -20,6 +20,8 @@ def validate(group: str, kind: str, obj: Object, old: Object | None = None) -> l
     """
     rule = RULES.get((group, kind))
     errors = validate_metadata(obj, bare_finalizers=group in BARE_FINALIZERS)
+    if old is not None:
+        errors += validate_change(obj, old)
     return errors + (rule(obj, old) if rule else [])
 
 

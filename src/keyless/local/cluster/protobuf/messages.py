@@ -100,16 +100,15 @@ def _list_step(field: Field) -> Step:
 def _map_step(field: Field) -> Step:
     element, name = field.type[2:], field.name
     read = _reader(element)
-    empty = read(b"", 0)
 
     def entry(result: dict[str, Any], wire_type: int, value: Any, depth: int) -> None:
-        key, found = "", empty
+        key, raw = "", b""
         for number, inner_type, inner in wire.fields(_bytes(wire_type, value)):
             if number == 1:
                 key = wire.text(_bytes(inner_type, inner))
             elif number == 2:
-                found = read(_bytes(inner_type, inner), depth)
-        result.setdefault(name, {})[key] = found
+                raw = _bytes(inner_type, inner)
+        result.setdefault(name, {})[key] = read(raw, depth)
 
     return entry
 

@@ -1,7 +1,6 @@
 """Structural OpenAPI v3 schemas of custom resources: prune, default and validate, CEL rules included.
 
-Pure. The order for a request body: ``prune``, ``default``, admission, ``validate``. Object metadata is checked by
-``builtin.validate_metadata``.
+Pure. The order for a request body: ``prune``, ``default``, admission, ``validate`` (which also looks at metadata).
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from keyless.local.cluster.builtin.metadata_rules import validate_change, validate_metadata
 from keyless.local.cluster.faults import FieldError, Object, wrong_type
 from keyless.local.cluster.schema import pruning
 from keyless.local.cluster.schema.checks import ABSENT, check, check_embedded, check_lists
@@ -58,7 +58,9 @@ class Structural:
         """All faults; transition rules run only with ``old``, and parts that equal ``old``'s are not judged again."""
         before = ABSENT if old is None else old
         errors: list[FieldError] = [wrong_type("", obj, "object")] if not isinstance(obj, dict) else []
-        errors = errors or check(self._node, obj, before, "")
+        errors = errors or [*validate_metadata(obj), *check(self._node, obj, before, "")]
+        if old is not None:
+            errors += validate_change(obj, old)
         errors += check_embedded(self._node, obj, "")
         errors += check_lists(self._node, obj, "")
         if self._has_rules:
