@@ -134,7 +134,7 @@ def test_a_list_of_tag_keys_is_multi_valued(iam: Any) -> None:
 
 
 def test_a_policy_can_be_left_out_and_another_put_in(iam: Any) -> None:
-    inline = {"InlinePolicyIdentifier": {"PolicyName": "put", "AttachmentName": "bill*", "AttachmentType": "Role"}}
+    inline = {"InlinePolicyIdentifier": {"PolicyName": "put", "AttachmentName": "billing", "AttachmentType": "role"}}
     managed = {"PolicyArn": "arn:aws:iam::aws:policy/AmazonS3*"}
     (put,) = simulate(iam, "s3:PutObject", ResourceArns=[KEY], PolicyExclusionList=[inline])
     (get,) = simulate(iam, "s3:GetObject", ResourceArns=[KEY], PolicyExclusionList=[managed])
