@@ -89,6 +89,9 @@ def compare(shape: Shape, old: Any, new: Any) -> Difference:
 def _compare(shape: Shape, old: Any, new: Any, path: Path, found: Difference) -> None:
     if old is new:
         return
+    if old is MISSING:
+        _added(shape, new, path, found)
+        return
     before = members(shape, old)
     after = members(shape, new)
     splits = (before is not None or after is not None) and (before or after)
@@ -99,10 +102,16 @@ def _compare(shape: Shape, old: Any, new: Any, path: Path, found: Difference) ->
         left, inner = (before or {}).get(element, (MISSING, None))
         right, other = (after or {}).get(element, (MISSING, None))
         _compare(other or inner or shape, left, right, (*path, element), found)
-    if path and old is MISSING:
-        found.added.add(path)
-    elif path and new is MISSING:
+    if path and new is MISSING:
         found.removed.add(path)
+
+
+def _added(shape: Shape, value: Any, path: Path, found: Difference) -> None:
+    """Everything of a value that was not there at all."""
+    if path:
+        found.added.add(path)
+    for element, (item, inner) in (members(shape, value) or {}).items():
+        _added(inner, item, (*path, element), found)
 
 
 def _is_value(value: Any) -> bool:
@@ -110,9 +119,7 @@ def _is_value(value: Any) -> bool:
 
 
 def _leaf(old: Any, new: Any, path: Path, found: Difference) -> None:
-    if old is MISSING:
-        found.added.add(path)
-    elif new is MISSING:
+    if new is MISSING:
         found.removed.add(path)
     elif not same(old, new):
         found.modified.add(path)
