@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": Command("keyless.cli.explain", "say whether a service account may do something, and why"),
     "demo": Command("keyless.cli.demo", "show both guides end to end on a fresh local Space"),
     "audit": Command("keyless.cli.audit", "show the local cloud's record of calls"),
+    "faults": Command("keyless.cli.faults", "make the local cloud slow, throttled, broken or late, on request"),
     "billing": Command("keyless.cli.billing", "export a report of an account's usage"),
 }
 

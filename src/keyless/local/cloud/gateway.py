@@ -20,9 +20,19 @@ from keyless.local.cloud.authorise import Authoriser
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.faults import ConnectionLost, Faults
 from keyless.local.cloud.service import INSIDE, OPEN, Operation, Service
 from keyless.local.cloud.signatures import Signature, read_untrusted
-from keyless.local.cloud.wire.asgi import Receive, Scope, Send, head_of, loopback_host, read_body, respond
+from keyless.local.cloud.wire.asgi import (
+    Receive,
+    Scope,
+    Send,
+    head_of,
+    loopback_host,
+    lose,
+    read_body,
+    respond,
+)
 from keyless.local.cloud.wire.http import HttpRequest, HttpResponse
 from keyless.local.cloud.wire.read import Meant, form_fields, operation_meant, read_parameters
 from keyless.local.cloud.wire.validate import sentence, violations
@@ -60,6 +70,7 @@ class Gateway:
         self._authenticator = authenticator
         self._authoriser = authoriser
         self._audit = Audit(database)
+        self._faults = Faults(database)
         self._by_scope = {scope: service for service in services for scope in service.scopes}
         self._by_target = {service.target_prefix: service for service in services if service.target_prefix}
 
@@ -71,7 +82,12 @@ class Gateway:
         if not loopback_host(head.header("host")):
             await respond(send, HttpResponse(403, {"content-type": "text/plain"}, b"Host is not a loopback name\n"))
             return
-        await respond(send, await self._answer(head, receive), head=head.method == "HEAD")
+        try:
+            answer = await self._answer(head, receive)
+        except ConnectionLost:
+            await lose(scope, receive)
+            return
+        await respond(send, answer, head=head.method == "HEAD")
 
     async def _answer(self, head: HttpRequest, receive: Receive) -> HttpResponse:
         request_id = str(uuid4())
@@ -84,6 +100,8 @@ class Gateway:
             answer = await self._serve(service, request, request_id)
         except AwsError as error:
             answer = self._refused(service, head, error, request_id)
+        except ConnectionLost:
+            raise
         except Exception as error:  # noqa: BLE001 - a peer's bytes must never end the connection without an answer
             protocol = service.model.protocol if service else "query"
             answer = self._refused(service, head, _internal(protocol, error, "reading a request"), request_id)
@@ -124,7 +142,7 @@ class Gateway:
     # One call ----------------------------------------------------------------------------------------------------
 
     async def _serve(self, service: Service, request: HttpRequest, request_id: str) -> HttpResponse:
-        model, now = service.model, self._realm.now()
+        model, now = service.model, self._realm.now() + self._faults.clock_offset(service.name)
         proven = self._authenticator.authenticate(request, model.protocol, scopes=service.scopes, now=now)
         meant = operation_meant(model, service.table, proven.request)
         operation = service.table.get(meant.operation)
@@ -145,9 +163,14 @@ class Gateway:
         )
         call.denial = lambda decision, target: _denied(service, call, decision, target)
         try:
+            await self._faults.before(service.name, meant.operation, model.protocol)
             answer = await self._run(service, operation, meant, call)
+            self._faults.after(service.name, meant.operation)
         except AwsError as error:
             return self._failed(service, call, error)
+        except ConnectionLost:
+            self._audit.write(line_of(call, code="ConnectionLost", status=0))
+            raise
         except Exception as error:  # noqa: BLE001 - whatever breaks inside, the peer gets AWS's word for it and we log it
             return self._failed(service, call, _internal(model.protocol, error, f"{call.service} {call.operation}"))
         self._audit.write(line_of(call, code="Success", status=answer.status))

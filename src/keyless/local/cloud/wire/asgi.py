@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from ipaddress import ip_address
@@ -43,8 +44,21 @@ def loopback_host(host: str) -> bool:
         return False
 
 
-async def read_body(receive: Receive, limit_bytes: int) -> bytes:
-    """The whole body; raises when it is larger than ``limit_bytes``."""
+#: how long a peer may take from the head of a request to the end of its body
+READ_SECONDS = 60.0
+
+
+async def read_body(receive: Receive, limit_bytes: int, *, within_seconds: float = READ_SECONDS) -> bytes:
+    """The whole body; raises when it is larger than ``limit_bytes``, or stops before its end."""
+    try:
+        async with asyncio.timeout(within_seconds):
+            return await _all_of(receive, limit_bytes)
+    except TimeoutError:
+        text = "Your socket connection to the server was not read from or written to within the timeout period."
+        raise AwsError("RequestTimeout", text, status=400) from None
+
+
+async def _all_of(receive: Receive, limit_bytes: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -71,3 +85,13 @@ async def respond(send: Send, answer: HttpResponse, *, head: bool = False) -> No
         async for piece in answer.body:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": whole or b"" if not head else b""})
+
+
+async def lose(scope: Scope, receive: Receive) -> None:
+    """End the connection without an answer, and come back when it has ended; raises where the server cannot."""
+    abort = scope.get("extensions", {}).get("keyless.abort", {}).get("call")
+    if abort is None:
+        raise ConnectionResetError("the connection is lost on request, and this server cannot end it")
+    abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,94 @@
+"""``keyless faults``: set, list and clear faults of the local cloud. They count from the next call on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keyless.api import Permanent
+from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
+
+if TYPE_CHECKING:
+    from keyless.local.cloud.faults import Fault, Faults
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def faults() -> None:
+    """Make the local cloud slow, throttled, broken or late, on request."""
+
+
+@app.command("set")
+def set_(
+    kind: Annotated[
+        str, typer.Argument(help="latency, throttle, error, unavailable, lose-request, lose-answer or clock.")
+    ],
+    service: Annotated[str, typer.Option(help="s3, sts, secretsmanager …; * for all.")] = "*",
+    action: Annotated[str, typer.Option(help="PutObject, GetSecretValue …; * for all.")] = "*",
+    seconds: Annotated[float, typer.Option(help="How long (latency), or how far off (clock; may be negative).")] = 0.0,
+    times: Annotated[int, typer.Option(help="For so many calls; 0: until cleared.")] = 0,
+    state: StateOption = None,
+) -> None:
+    """Set a fault. The same kind, service and action again replaces it."""
+    from keyless.local.cloud.faults import Fault
+
+    fault = Fault(kind, service, action, seconds, times)
+    with _opened(state_folder(state)) as found:
+        found.set(fault)
+    print(describe(fault))
+
+
+@app.command("list")
+def list_(state: StateOption = None, output: OutputOption = "text") -> None:
+    """List the faults that are set."""
+    as_json = require_output(output)
+    with _opened(state_folder(state)) as found:
+        every = found.all()
+    if as_json:
+        print(json.dumps([{"name": fault.name, **asdict(fault)} for fault in every]))
+        return
+    print("\n".join(map(describe, every)) or "no faults are set")
+
+
+@app.command()
+def clear(
+    name: Annotated[str, typer.Argument(help="As `list` shows it; without it, all.")] = "",
+    state: StateOption = None,
+) -> None:
+    """Clear a fault, or all."""
+    with _opened(state_folder(state)) as found:
+        count = found.clear(name)
+    if name and not count:
+        raise Permanent(f"fault {name!r} is not set: see `keyless faults list`")
+    print(f"cleared {count}")
+
+
+def describe(fault: Fault) -> str:
+    """One fault on one line, its name first."""
+    from keyless.local.cloud.faults import KINDS
+
+    amount = f" (--seconds {fault.seconds:g})" if fault.seconds else ""
+    count = f", {fault.times} more" if fault.times else ""
+    return f"{fault.name}  {KINDS[fault.kind]}{amount}{count}"
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Faults]:
+    from keyless.local.cloud.database import Database
+    from keyless.local.cloud.faults import Faults
+    from keyless.local.state.database import connect, migrate
+
+    if not (folder / "state.db").exists():
+        raise Permanent(f"no local Space was ever started in {folder}: start one with `keyless up --detach`")
+    connection = connect(folder)
+    try:
+        yield Faults(Database(connection, lambda part, steps: migrate(connection, part, steps)))
+    finally:
+        connection.close()
