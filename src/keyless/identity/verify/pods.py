@@ -77,6 +77,10 @@ def _no_role(facts: Facts, annotations: Mapping[str, str], expected: str) -> Lin
         found = f"annotation {key}, which nothing reads; the name is {ANNOTATION}"
         mend = _set_annotation(facts, value)
         return Link("service account", State.BROKEN, expected, found, Reason.ANNOTATION_MISSPELT, mend)
+    associations = () if isinstance(facts.associations, Unread) else facts.associations
+    elsewhere = [a for a in associations if a.service_account == facts.subject.service_account]
+    if elsewhere:
+        return _association_elsewhere(facts, elsewhere, expected)
     lost = dropped(facts.space, (facts.subject.annotations,))
     if lost:
         found = f"no annotation: revision {lost.revision} dropped what revision {lost.before} had set"
@@ -84,17 +88,15 @@ def _no_role(facts: Facts, annotations: Mapping[str, str], expected: str) -> Lin
         return Link("service account", State.BROKEN, expected, found, Reason.HELM_VALUES_DROPPED, mend)
     if isinstance(facts.associations, Unread):
         return Link("service account", State.UNKNOWN, expected, f"no annotation; associations {facts.associations.why}")
-    return _association_elsewhere(facts, facts.associations, expected)
+    mend = f"{_set_annotation(facts, 'ROLE_ARN')}   # or: {_create_association(facts, 'ROLE_ARN')}"
+    found = "no annotation and no association"
+    return Link("service account", State.BROKEN, expected, found, Reason.ROLE_NOT_NAMED, mend)
 
 
-def _association_elsewhere(facts: Facts, associations: tuple[Association, ...], expected: str) -> Link:
-    """The same service account in another namespace is the usual slip."""
-    elsewhere = [a for a in associations if a.service_account == facts.subject.service_account]
+def _association_elsewhere(facts: Facts, elsewhere: list[Association], expected: str) -> Link:
+    """The same service account in another namespace is the usual slip. Whoever makes associations dropped the
+    annotation on purpose, so this is told before a dropped annotation is."""
     create = _create_association(facts, next((a.role_arn for a in elsewhere if a.role_arn), "ROLE_ARN"))
-    if not elsewhere:
-        mend = f"{_set_annotation(facts, 'ROLE_ARN')}   # or: {create}"
-        found = "no annotation and no association"
-        return Link("service account", State.BROKEN, expected, found, Reason.ROLE_NOT_NAMED, mend)
     wrong = [a for a in elsewhere if a.namespace not in facts.space.host_namespaces]
     if wrong:
         found = f"association {wrong[0].association_id} is for namespace {wrong[0].namespace}, no control plane's"

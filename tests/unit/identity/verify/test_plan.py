@@ -168,6 +168,12 @@ class TestServiceAccount:
         assert OTHER in link.found
         assert link.reason is Reason.ASSOCIATION_ELSEWHERE
 
+    def test_an_association_elsewhere_tells_more_than_the_annotation_that_was_dropped_for_it(self) -> None:
+        rest = {k: v for k, v in SET.items() if k != ANNOTATED}
+        facts = with_values(irsa(), values=rest, history=(Revision(2, SET), Revision(5, rest)))
+        facts = replace(facts, associations=(Association("a-9", "default", "vector", ROLE),))
+        assert broken(with_workload(facts, annotations={})).reason is Reason.ASSOCIATION_ELSEWHERE
+
     def test_neither_annotation_nor_association(self) -> None:
         facts = replace(
             pod_identity(), associations=(Association("a", NAMESPACE, "other", ROLE),), cluster=Unread("lacks x")
