@@ -128,12 +128,18 @@ def _detached(folder: Path, propagation_delay: float, image_map: Path | None) ->
             env={**os.environ, READY_VARIABLE: str(writer)},
         )
     os.close(writer)
+    last = ""
     with os.fdopen(reader, encoding="utf-8", errors="replace") as told:
         for line in told:
+            last = line
             print(line, end="", file=sys.stderr)
     # The pipe closes when the Space is ready or has ended.
-    code = child.poll()
-    return exits.HELD if code is None and _is_ready(folder) else (code or child.wait())
+    if child.poll() is None and _is_ready(folder):
+        return exits.HELD
+    code = child.wait()
+    if code and "failed:" not in last:
+        print(f"keyless: it ended with code {code}; what it wrote is in {folder / 'logs' / 'up.out'}", file=sys.stderr)
+    return code
 
 
 def _is_ready(folder: Path) -> bool:

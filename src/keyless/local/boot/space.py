@@ -35,6 +35,7 @@ from keyless.local.cluster.serve import serve as serve_cluster
 from keyless.local.node import ImageMap, Kubelet, NodeConfiguration
 from keyless.local.node.processes import SpawnedProcesses
 from keyless.local.state import State
+from keyless.local.state.errors import named_failures
 from keyless.local.state.lock import private
 
 log = structlog.get_logger("keyless.up")
@@ -208,7 +209,8 @@ class LocalSpace:
     async def _step(self, name: str, detail: str) -> AsyncIterator[None]:
         began = asyncio.get_running_loop().time()
         try:
-            yield
+            with named_failures(self._options.state):
+                yield
         except KeylessError as error:
             log.error("step failed", step=name, exc_info=error)
             raise type(error)(f"{name}: {error}") if type(error) is Permanent else error  # noqa: B904 - same failure

@@ -48,6 +48,12 @@ def named_failures(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             raise StateFull(_full(path)) from error
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
+            # A disk without room for SQLite's own index file says this, and so does one that fails.
+            raise Permanent(
+                f"state folder {path}: state.db cannot be used ({error}); is the disk full, or failing? Free some "
+                "space there, or choose another folder with --state"
+            ) from error
         raise
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:

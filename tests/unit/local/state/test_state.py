@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import ssl
 import stat
 import subprocess
@@ -185,6 +186,13 @@ def test_a_full_database_is_named(folder: Path) -> None:
     with pytest.raises(StateFull):
         state.migrate("part", ["CREATE TABLE big (x TEXT); INSERT INTO big VALUES (hex(zeroblob(100000)))"])
     state.close()
+
+
+def test_a_disk_that_has_no_room_for_the_databases_index_is_named() -> None:
+    failure = sqlite3.OperationalError("disk I/O error")
+    failure.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    with pytest.raises(Permanent, match="/somewhere: state.db cannot be used"), named_failures(Path("/somewhere")):
+        raise failure
 
 
 def test_the_folder_is_found_where_the_user_keeps_data() -> None:
