@@ -191,7 +191,7 @@ def test_a_full_database_is_named(folder: Path) -> None:
 def test_a_disk_that_has_no_room_for_the_databases_index_is_named() -> None:
     failure = sqlite3.OperationalError("disk I/O error")
     failure.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
-    with pytest.raises(Permanent, match="/somewhere: state.db cannot be used"), named_failures(Path("/somewhere")):
+    with pytest.raises(Permanent, match=r"/somewhere: state\.db cannot be used"), named_failures(Path("/somewhere")):
         raise failure
 
 
