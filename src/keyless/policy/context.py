@@ -17,18 +17,27 @@ _TYPES = {
 
 
 class Context:
-    """A read-only view with lower-case keys; an empty multi-valued key counts as absent."""
+    """A read-only view with lower-case keys; an empty multi-valued key counts as absent.
 
-    __slots__ = ("_values",)
+    The view is made when the first key is asked for: most statements are settled by action and resource alone.
+    """
+
+    __slots__ = ("_given", "_principal", "_values")
 
     def __init__(self, principal: Principal, given: Mapping[str, ContextValue]) -> None:
-        self._values: dict[str, ContextValue] = of_principal(principal)
-        for key, value in given.items():
-            self._values[key.lower()] = value
+        self._principal = principal
+        self._given = given
+        self._values: dict[str, ContextValue] | None = None
 
     def get(self, key: str) -> ContextValue | None:
         """The value of a lower-case key, or ``None``."""
-        value = self._values.get(key)
+        values = self._values
+        if values is None:
+            values = of_principal(self._principal)
+            for name, given in self._given.items():
+                values[name.lower()] = given
+            self._values = values
+        value = values.get(key)
         return None if value == () else value
 
     def single(self, key: str) -> str | Multiple | None:
@@ -39,17 +48,31 @@ class Context:
 
 def of_principal(principal: Principal) -> dict[str, ContextValue]:
     """The keys that follow from the principal; for OIDC callers as seen live (identity.md S9)."""
-    arn = {"AssumedRole": principal.role_arn, "User": principal.arn, "Root": principal.arn}.get(principal.kind, "")
-    userid = principal.federated if principal.kind == "WebIdentity" else principal.unique_id
-    if principal.kind == "Root":
-        userid = principal.account
-    values: dict[str, ContextValue] = {
-        "aws:principalarn": arn,
-        "aws:principalaccount": principal.account,
-        "aws:principaltype": _TYPES.get(principal.kind, ""),
-        "aws:userid": userid,
-        "aws:username": principal.arn.rpartition("/")[2] if principal.kind == "User" else "",
-        "aws:principalservicename": principal.service,
-        "aws:principalisawsservice": "true" if principal.kind == "Service" else "false",
-    }
-    return {key: value for key, value in values.items() if value}
+    kind = principal.kind
+    values: dict[str, ContextValue] = {"aws:principalisawsservice": "true" if kind == "Service" else "false"}
+    if kind in _TYPES:
+        values["aws:principaltype"] = _TYPES[kind]
+    if principal.account:
+        values["aws:principalaccount"] = principal.account
+    if principal.service:
+        values["aws:principalservicename"] = principal.service
+    if arn := _policy_arn(principal):
+        values["aws:principalarn"] = arn
+    if userid := _userid(principal):
+        values["aws:userid"] = userid
+    if kind == "User" and (name := principal.arn.rpartition("/")[2]):
+        values["aws:username"] = name
+    return values
+
+
+def _policy_arn(principal: Principal) -> str:
+    """What policies call the caller: a session is known by its role."""
+    if principal.kind == "AssumedRole":
+        return principal.role_arn
+    return principal.arn if principal.kind in ("User", "Root") else ""
+
+
+def _userid(principal: Principal) -> str:
+    if principal.kind == "WebIdentity":
+        return principal.federated
+    return principal.account if principal.kind == "Root" else principal.unique_id

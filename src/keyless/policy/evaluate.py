@@ -73,9 +73,12 @@ class Decision:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Finding:
-    """What a union of documents says: a Deny that applies, and its best Allow (at its best, if one is unreadable)."""
+    """What a union of documents says: a Deny that applies, and its best Allow (at its best, if one is unreadable).
+
+    Never changed; not frozen for its price, as :class:`Facts`.
+    """
 
     grant: Grant
     match: _Match | None = None
@@ -91,8 +94,8 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     if facts.action == _ALWAYS_ALLOWED:
         return Decision(Outcome.ALLOWED, None, (), request, policies)
     layers = _layers(policies)
-    unread = tuple(f"{s.name}: {s.why}" for _, sources in layers for s in sources if isinstance(s, Unreadable))
-    findings = [(layer, _scan(sources, layer, facts)) for layer, sources in layers]
+    unread = tuple([f"{s.name}: {s.why}" for _, sources in layers for s in sources if isinstance(s, Unreadable)])
+    findings = [(layer, _scan(sources, layer, facts) if sources else _NOTHING) for layer, sources in layers]
     for layer, finding in findings:
         if finding.denied:
             return Decision(Outcome.EXPLICIT_DENY, layer, unread, request, policies, finding.denied)
@@ -108,19 +111,19 @@ def _compose(
 ) -> tuple[Layer | None, _Match | None]:
     """Without a Deny: the layer that lacks an Allow, or the match that gives it."""
     *guards, (_, resource), (_, identity), (_, boundary), (_, session) = findings
-    if ":role/aws-service-role/" not in request.principal.role_arn:
+    if guards and ":role/aws-service-role/" not in request.principal.role_arn:
         lacking = next((layer for layer, finding in guards if not finding.grant), None)
         if lacking:
             return lacking, None
-    limits = []
+    limits: tuple[Layer, ...] = ()
     if policies.boundary is not None and not boundary.grant:
-        limits.append(Layer.BOUNDARY)
+        limits = (Layer.BOUNDARY,)
     if policies.session and not session.grant:
-        limits.append(Layer.SESSION)
-    return _grant(_Question(request, policies, resource, identity, tuple(limits)))
+        limits = (*limits, Layer.SESSION)
+    return _grant(_Question(request, policies, resource, identity, limits))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Question:
     """What is left when no Deny and no guard decided; ``limits``: boundary or session policies without an Allow."""
 
@@ -136,10 +139,10 @@ def _grant(q: _Question) -> tuple[Layer | None, _Match | None]:
     layer = _resource_layer(q.policies)
     if principal.kind not in _OWN_ACCOUNT_KINDS:
         return (None, q.resource.match) if granted else (layer, None)
-    must_agree = _is_cross_account(q.request) or _resource_must_agree(q)
-    if must_agree and not granted:
+    across = _is_cross_account(q.request)
+    if not granted and (across or _resource_must_agree(q)):
         return layer, None
-    if not _is_cross_account(q.request):
+    if not across:
         if granted is Grant.DIRECT:
             return None, q.resource.match
         if granted is Grant.ROLE:
@@ -164,14 +167,13 @@ def _resource_must_agree(q: _Question) -> bool:
 def _is_cross_account(request: Request) -> bool:
     account = request.resource_account
     if not account and request.resource.startswith("arn:"):
-        account = request.resource.split(":", 5)[4] if request.resource.count(":") >= 5 else ""
+        segments = request.resource.split(":", 5)
+        account = segments[4] if len(segments) == 6 else ""
     return bool(account) and account != request.principal.account
 
 
 def _scan(sources: tuple[Source, ...], layer: Layer, facts: Facts) -> _Finding:
     """One union of documents; ends at the first Deny that applies."""
-    if not sources:
-        return _NOTHING
     best, match = Grant.NONE, None
     for source in sources:
         if isinstance(source, Unreadable):

@@ -8,10 +8,12 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?\Z", re.ASCII)
 _PREFIX = re.compile(r"\+?\d{1,6}\Z", re.ASCII)
+_TRUTHS = {"true": True, "false": False}
 _EPOCH = re.compile(r"[+-]?\d{1,15}(\.\d{1,9})?\Z", re.ASCII)
 
 
@@ -33,7 +35,7 @@ def moment(text: str) -> float | None:
 
 def truth(text: str) -> bool | None:
     """ "true" or "false", in any case."""
-    return {"true": True, "false": False}.get(text.lower())
+    return _TRUTHS.get(text.lower())
 
 
 def binary(text: str) -> bytes | None:
@@ -60,8 +62,18 @@ class Network:
         return self.bits >> shift == address.bits >> shift
 
 
+# More than any address has, zeros and zone included: longer texts are no addresses, and none of them is remembered.
+_LONGEST_ADDRESS = 128
+
+
 def network(text: str) -> Network | None:
     """ "10.0.0.1", "010.0.0.1/024", "::/0": leading zeros are decimal, /+24 is /24 (seen live)."""
+    return _network(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=1024)
+def _network(text: str) -> Network | None:
+    """Remembered: the same few callers ask again and again, and reading is most of such a decision."""
     address, slash, length = text.partition("/")
     try:
         read: IPv4Address | IPv6Address = ip_address(_without_leading_zeros(address))

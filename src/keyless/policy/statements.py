@@ -13,9 +13,11 @@ from keyless.policy.model import Kind, Layer, Principal, StatementTrace
 from keyless.policy.principals import Grant, PrincipalSet
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Facts:
-    """A request made ready for matching; ``action`` in lower case."""
+    """A request made ready for matching; ``action`` in lower case. Never changed, and not frozen: one is made for each
+    decision, and freezing is a third of its price.
+    """
 
     action: str
     vendor: str
@@ -68,7 +70,8 @@ class Resources:
     def match(self, arn: str, context: Context) -> bool:
         """Whether the element includes ``arn``."""
         for pattern in self.patterns:
-            if pattern.matches(arn, context.single):
+            fits = pattern.match  # by itself where no variable needs the request: one call less on the hottest path
+            if fits(arn) if fits is not None else pattern.matches(arn, context.single):
                 return not self.negated
         return self.negated
 
@@ -91,7 +94,7 @@ class Statement:
             return Grant.NONE
         if self.resources is not None and not self.resources.match(facts.resource, facts.context):
             return Grant.NONE
-        grant = self.grant(facts)
+        grant = Grant.DIRECT if self.principals is None else self.grant(facts)
         if grant:
             for condition in self.conditions:
                 if not condition.holds(facts.context):
