@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keyless.local.cloud.call import ANONYMOUS, Caller
+from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.sessions import Session, Sessions
 from keyless.local.cloud.signatures import (
@@ -20,6 +21,9 @@ from keyless.local.cloud.signatures import (
     refuse,
 )
 from keyless.local.cloud.wire.http import HttpRequest
+
+#: what buckets made since June 2020 say to version 2, which botocore still presigns with unless told ``s3v4``
+_OLD_SIGNATURE = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Authenticator:
         """Return the caller; raises the service's error. An unsigned request is Anonymous, to be judged later."""
         signature = read_untrusted(request)
         if signature is SignatureFault.MISSING:
+            if protocol == "rest-xml" and request.argument("AWSAccessKeyId"):
+                raise AwsError("InvalidRequest", _OLD_SIGNATURE, status=400)
             return Authenticated(ANONYMOUS, decode_chunks_untrusted(request, None, ""))
         if isinstance(signature, SignatureFault):
             raise refuse(signature, protocol)

@@ -94,10 +94,6 @@ class Buckets:
     def delete_policy(self, call: Call) -> None:
         self._storage.set_policy(self.existing(call).name, "")
 
-    def versioning(self, call: Call) -> dict[str, Any]:
-        self.existing(call)
-        return {}
-
 
 def _valid(name: str) -> bool:
     if not _NAME.fullmatch(name) or ".." in name or name.startswith("xn--"):

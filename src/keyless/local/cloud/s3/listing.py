@@ -27,7 +27,7 @@ def page(found: Iterable[Stored], *, prefix: str, delimiter: str, after: str, li
     prefixes: list[str] = []
     last = ""
     for stored in found:
-        folded = _common_prefix(stored.key, prefix, delimiter)
+        folded = common_prefix(stored.key, prefix, delimiter)
         if folded and (folded == last or (after and after.startswith(folded))):
             continue
         if len(objects) + len(prefixes) >= limit:
@@ -41,7 +41,8 @@ def page(found: Iterable[Stored], *, prefix: str, delimiter: str, after: str, li
     return Page(tuple(objects), tuple(prefixes), truncated=False, last=last)
 
 
-def _common_prefix(key: str, prefix: str, delimiter: str) -> str:
+def common_prefix(key: str, prefix: str, delimiter: str) -> str:
+    """What stands for ``key`` in a folded listing; empty where it stands for itself."""
     if not delimiter:
         return ""
     end = key.find(delimiter, len(prefix))

@@ -15,21 +15,27 @@ from keyless.local.cloud.s3.buckets import Buckets
 from keyless.local.cloud.s3.checksums import checked
 from keyless.local.cloud.s3.objects import Objects, described, moment
 from keyless.local.cloud.s3.storage import Part, Storage, Stored, Upload, etag_of
+from keyless.local.cloud.s3.tags import header_tags
+from keyless.local.cloud.s3.versions import Versions
 
 SMALLEST_PART_BYTES = 5 * 2**20
+#: where an upload keeps the tags of the object that it becomes
+TAGS = "Tags"
 
 
 class Multipart:
     """Uploads under way."""
 
-    def __init__(self, storage: Storage, buckets: Buckets, objects: Objects) -> None:
+    def __init__(self, storage: Storage, buckets: Buckets, objects: Objects, versions: Versions) -> None:
+        self._versions = versions
         self._storage = storage
         self._buckets = buckets
         self._objects = objects
 
     def create(self, call: Call) -> dict[str, Any]:
         bucket, key = self._buckets.existing(call).name, str(call.params["Key"])
-        upload = Upload(secrets.token_urlsafe(48), bucket, key, call.now, described(call.params))
+        tags = {TAGS: header_tags(call.params.get("Tagging"))}
+        upload = Upload(secrets.token_urlsafe(48), bucket, key, call.now, described(call.params) | tags)
         self._storage.add_upload(upload)
         return {"Bucket": bucket, "Key": key, "UploadId": upload.id}
 
@@ -42,15 +48,18 @@ class Multipart:
         return {"ETag": part.etag, **checksums}
 
     def complete(self, call: Call) -> dict[str, Any]:
-        upload = self._existing(call)
+        upload, bucket = self._existing(call), self._buckets.existing(call)
         self._objects.must_hold(call, upload.bucket, upload.key)
         chosen = self._chosen(call, upload)
         body = b"".join(part.body for part in chosen)
         digests = b"".join(bytes.fromhex(part.etag.strip('"')) for part in chosen)
         etag = f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(chosen)}"'
-        self._storage.put(upload.bucket, Stored(upload.key, call.now, etag, len(body), upload.described), body)
+        kept = {name: value for name, value in upload.described.items() if name != TAGS}
+        stored = Stored(upload.key, call.now, etag, len(body), kept, tags=upload.described.get(TAGS, {}))
+        version = self._versions.put(bucket, stored, body)
         self._storage.remove_upload(upload.id)
-        return {"Location": f"/{upload.bucket}/{upload.key}", "Bucket": upload.bucket, "Key": upload.key, "ETag": etag}
+        answer = {"Location": f"/{bucket.name}/{upload.key}", "Bucket": bucket.name, "Key": upload.key, "ETag": etag}
+        return answer | ({"VersionId": version} if version else {})
 
     def abort(self, call: Call) -> None:
         self._storage.remove_upload(self._existing(call).id)

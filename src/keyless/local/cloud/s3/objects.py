@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
@@ -17,7 +17,9 @@ from keyless.local.cloud.s3.buckets import Buckets
 from keyless.local.cloud.s3.checksums import checked
 from keyless.local.cloud.s3.listing import page
 from keyless.local.cloud.s3.storage import Storage, Stored, etag_of
+from keyless.local.cloud.s3.tags import header_tags
 from keyless.local.cloud.s3.targets import Targets
+from keyless.local.cloud.s3.versions import Removed, Versions
 
 #: what is stored with an object and given back as it came
 DESCRIBED = (
@@ -30,19 +32,20 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 class Objects:
     """The objects of all buckets."""
 
-    def __init__(self, storage: Storage, buckets: Buckets, targets: Targets) -> None:
+    def __init__(self, storage: Storage, buckets: Buckets, targets: Targets, versions: Versions) -> None:
+        self._versions = versions
         self._storage = storage
         self._buckets = buckets
         self._targets = targets
 
     def put(self, call: Call) -> dict[str, Any]:
-        bucket, key = self._buckets.existing(call).name, str(call.params["Key"])
+        bucket, key = self._buckets.existing(call), str(call.params["Key"])
         body = _bytes(call.params.get("Body"))
-        self.must_hold(call, bucket, key)
-        checksums = checked(call.params, body)
-        stored = Stored(key, call.now, etag_of(body), len(body), described(call.params) | checksums)
-        self._storage.put(bucket, stored, body)
-        return {"ETag": stored.etag, **checksums}
+        self.must_hold(call, bucket.name, key)
+        checksums, tags = checked(call.params, body), header_tags(call.params.get("Tagging"))
+        stored = Stored(key, call.now, etag_of(body), len(body), described(call.params) | checksums, tags=tags)
+        version = self._versions.put(bucket, stored, body)
+        return {"ETag": stored.etag, **checksums, **({"VersionId": version} if version else {})}
 
     def must_hold(self, call: Call, bucket: str, key: str) -> None:
         """Refuse a conditional write whose condition does not hold."""
@@ -56,15 +59,15 @@ class Objects:
                 raise _precondition("If-Match")
 
     def head(self, call: Call) -> dict[str, Any]:
-        stored = self._readable(call)
+        stored = self.readable(call)
         _must_be_wanted(call.params, stored)
         return self._described(call, stored)
 
     def get(self, call: Call) -> tuple[int, dict[str, Any]]:
         """The status (200 or 206) and the result."""
-        stored = self._readable(call)
+        stored = self.readable(call)
         _must_be_wanted(call.params, stored)
-        body = self._storage.body(call.params["Bucket"], stored.key)
+        body = self._versions.body(call.params["Bucket"], stored)
         result = self._described(call, stored)
         found = _range(call.params.get("Range") or "", len(body))
         if found is None:
@@ -77,32 +80,48 @@ class Objects:
         return 206, result | {"Body": part, "ContentLength": len(part), "ContentRange": content_range}
 
     def copy(self, call: Call) -> dict[str, Any]:
-        bucket, key = self._buckets.existing(call).name, str(call.params["Key"])
-        source_bucket, source_key = _copy_source(str(call.params["CopySource"]))
-        call.authorise(self._targets.object(call, "PutObject", bucket, key))
-        call.authorise(self._targets.object(call, "GetObject", source_bucket, source_key))
-        source = self._storage.object(source_bucket, source_key)
+        bucket, key = self._buckets.existing(call), str(call.params["Key"])
+        source_bucket, source_key, version = _copy_source(str(call.params["CopySource"]))
+        call.authorise(self._targets.object(call, "PutObject", bucket.name, key))
+        reading = "GetObjectVersion" if version else "GetObject"
+        call.authorise(self._targets.object(call, reading, source_bucket, source_key))
+        source = self._found(source_bucket, source_key, version)
         if source is None:
             raise no_such_key(source_key)
-        self.must_hold(call, bucket, key)
+        self.must_hold(call, bucket.name, key)
         kept = described(call.params) if call.params.get("MetadataDirective") == "REPLACE" else source.described
-        stored = Stored(key, call.now, source.etag, source.size, kept)
-        self._storage.put(bucket, stored, self._storage.body(source_bucket, source_key))
-        return {"CopyObjectResult": {"ETag": stored.etag, "LastModified": moment(call.now)}}
+        replaced = call.params.get("TaggingDirective") == "REPLACE"
+        tags = header_tags(call.params.get("Tagging")) if replaced else source.tags
+        stored = Stored(key, call.now, source.etag, source.size, kept, tags=tags)
+        made = self._versions.put(bucket, stored, self._versions.body(source_bucket, source))
+        result: dict[str, Any] = {"CopyObjectResult": {"ETag": stored.etag, "LastModified": moment(call.now)}}
+        if made:
+            result["VersionId"] = made
+        if version or self._storage.keeps_versions(source_bucket):
+            result["CopySourceVersionId"] = source.version
+        return result
 
-    def delete(self, call: Call) -> None:
-        self._storage.remove(self._buckets.existing(call).name, str(call.params["Key"]))
+    def delete(self, call: Call) -> dict[str, Any]:
+        removed = self._remove(call, str(call.params["Key"]), call.params.get("VersionId") or "")
+        return _told(removed)
+
+    def _remove(self, call: Call, key: str, version: str) -> Removed:
+        bucket = self._buckets.existing(call)
+        if version:
+            return self._versions.delete_version(bucket.name, key, version)
+        return self._versions.delete(bucket, key, call.now)
 
     def delete_many(self, call: Call) -> dict[str, Any]:
         bucket = self._buckets.existing(call).name
         deleted, errors = [], []
         for item in call.params["Delete"]["Objects"]:
-            target = self._targets.object(call, "DeleteObject", bucket, item["Key"])
+            version = item.get("VersionId") or ""
+            action = "DeleteObjectVersion" if version else "DeleteObject"
+            target = self._targets.object(call, action, bucket, item["Key"])
             if not call.allows(target):
                 errors.append({"Key": item["Key"], "Code": "AccessDenied", "Message": "Access Denied"})
                 continue
-            self._storage.remove(bucket, item["Key"])
-            deleted.append({"Key": item["Key"]})
+            deleted.append({"Key": item["Key"], **_told_of_many(self._remove(call, item["Key"], version), version)})
         quiet = call.params["Delete"].get("Quiet")
         return {"Deleted": [] if quiet else deleted, "Errors": errors}
 
@@ -132,7 +151,7 @@ class Objects:
         limit = MAX_KEYS if wanted is None else min(int(wanted), MAX_KEYS)
         walked = self._storage.walk(bucket.name, prefix, after)
         found = page(walked, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
-        coded = _coder(params.get("EncodingType"))
+        coded = coder(params.get("EncodingType"))
         result: dict[str, Any] = {
             "Name": bucket.name,
             "Prefix": coded(prefix),
@@ -156,9 +175,26 @@ class Objects:
             result["EncodingType"] = params["EncodingType"]
         return found, result
 
-    def _readable(self, call: Call) -> Stored:
+    def shown_version(self, call: Call, stored: Stored) -> dict[str, Any]:
+        """The version's id, where the bucket has ever had versions."""
+        return {"VersionId": stored.version} if self._buckets.existing(call).versioning else {}
+
+    def _found(self, bucket: str, key: str, version: str) -> Stored | None:
+        if not version:
+            return self._storage.object(bucket, key)
+        found = self._versions.find(bucket, key, version)
+        if found is None:
+            text = "The specified version does not exist."
+            raise AwsError("NoSuchVersion", text, status=404, fields={"Key": key, "VersionId": version})
+        if found[1]:
+            text = "The specified method is not allowed against this resource."
+            raise AwsError("MethodNotAllowed", text, status=405, fields={"ResourceType": "DeleteMarker"})
+        return found[0]
+
+    def readable(self, call: Call) -> Stored:
+        """The object, or the version of it, that the parameters name; raises S3's error where it is not there."""
         bucket, key = self._buckets.existing(call).name, str(call.params["Key"])
-        found = self._storage.object(bucket, key)
+        found = self._found(bucket, key, call.params.get("VersionId") or "")
         if found is None:
             # Who may not list must not learn that a key is free: AWS answers AccessDenied then.
             call.authorise(self._targets.bucket(call, "ListBucket"))
@@ -170,12 +206,28 @@ class Objects:
         if call.params.get("ChecksumMode") == "ENABLED":
             result |= {k: v for k, v in stored.described.items() if k.startswith("Checksum")}
         result.setdefault("ContentType", "binary/octet-stream")
-        return result | {
-            "ETag": stored.etag,
-            "ContentLength": stored.size,
-            "LastModified": moment(stored.modified),
-            "AcceptRanges": "bytes",
-        }
+        if stored.tags:
+            result["TagCount"] = len(stored.tags)
+        return (
+            result
+            | self.shown_version(call, stored)
+            | {
+                "ETag": stored.etag,
+                "ContentLength": stored.size,
+                "LastModified": moment(stored.modified),
+                "AcceptRanges": "bytes",
+            }
+        )
+
+
+def _told(removed: Removed) -> dict[str, Any]:
+    found: dict[str, Any] = {"VersionId": removed.version} if removed.version else {}
+    return found | ({"DeleteMarker": True} if removed.marker else {})
+
+
+def _told_of_many(removed: Removed, named: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"VersionId": named} if named else {}
+    return found | ({"DeleteMarker": True, "DeleteMarkerVersionId": removed.version} if removed.marker else {})
 
 
 def described(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,14 +280,17 @@ def _range(text: str, size: int) -> tuple[int, int] | None:
     return start, end
 
 
-def _copy_source(text: str) -> tuple[str, str]:
-    bucket, _, key = unquote(text.partition("?")[0]).removeprefix("/").partition("/")
+def _copy_source(text: str) -> tuple[str, str, str]:
+    """Bucket, key and version; the version is empty where none is named."""
+    path, _, query = text.partition("?")
+    bucket, _, key = unquote(path).removeprefix("/").partition("/")
     if not bucket or not key:
         raise AwsError("InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
-    return bucket, key
+    return bucket, key, dict(parse_qsl(query)).get("versionId", "")
 
 
-def _coder(encoding: str | None) -> Any:
+def coder(encoding: str | None) -> Any:
+    """How a listing writes keys."""
     return (lambda text: quote(text, safe="/*-._~")) if encoding == "url" else (lambda text: text)
 
 

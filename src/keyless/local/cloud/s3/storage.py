@@ -7,6 +7,7 @@ gigabytes.
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,17 @@ STEPS = (
         PRIMARY KEY (upload, number)
     );
     """,
+    """
+    ALTER TABLE s3_bucket ADD COLUMN versioning TEXT NOT NULL DEFAULT '';
+    ALTER TABLE s3_bucket ADD COLUMN tags TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE s3_object ADD COLUMN version TEXT NOT NULL DEFAULT 'null';
+    ALTER TABLE s3_object ADD COLUMN tags TEXT NOT NULL DEFAULT '{}';
+    CREATE TABLE s3_version (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, bucket TEXT NOT NULL, key TEXT NOT NULL, version TEXT NOT NULL,
+        marker INTEGER NOT NULL, modified REAL NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL,
+        described TEXT NOT NULL, body BLOB NOT NULL, tags TEXT NOT NULL, UNIQUE (bucket, key, version)
+    );
+    """,
 )
 
 
@@ -43,6 +55,9 @@ class Bucket:
     created: float
     region: str
     policy: str = ""
+    #: empty (never had versions), ``Enabled`` or ``Suspended``
+    versioning: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,8 @@ class Stored:
     etag: str
     size: int
     described: dict[str, Any] = field(default_factory=dict)
+    version: str = "null"
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +101,46 @@ class Storage:
         database.migrate("cloud-s3", STEPS)
         self._connection = database.connection
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For what else keeps tables of S3."""
+        return self._connection
+
     # Buckets
 
     def bucket(self, name: str) -> Bucket | None:
-        row = self._connection.execute("SELECT * FROM s3_bucket WHERE name = ?", (name,)).fetchone()
-        return Bucket(row[0], row[1], row[2], row[3] or "") if row else None
+        row = self._connection.execute(f"SELECT {_BUCKET} FROM s3_bucket WHERE name = ?", (name,)).fetchone()  # noqa: S608 - constant names
+        return _bucket(row) if row else None
 
     def buckets(self) -> list[Bucket]:
-        rows = self._connection.execute("SELECT * FROM s3_bucket ORDER BY name")
-        return [Bucket(name, created, region, policy or "") for name, created, region, policy in rows]
+        return [_bucket(row) for row in self._connection.execute(f"SELECT {_BUCKET} FROM s3_bucket ORDER BY name")]  # noqa: S608 - constant names
 
     def add_bucket(self, bucket: Bucket) -> None:
         self._connection.execute(
-            "INSERT INTO s3_bucket VALUES (?, ?, ?, ?)", (bucket.name, bucket.created, bucket.region, bucket.policy)
+            "INSERT INTO s3_bucket (name, created, region, policy) VALUES (?, ?, ?, ?)",
+            (bucket.name, bucket.created, bucket.region, bucket.policy),
         )
 
     def set_policy(self, name: str, policy: str) -> None:
         self._connection.execute("UPDATE s3_bucket SET policy = ? WHERE name = ?", (policy, name))
 
+    def keeps_versions(self, name: str) -> bool:
+        """Whether the bucket has, or once had, versions."""
+        found = self.bucket(name)
+        return found is not None and bool(found.versioning)
+
+    def set_versioning(self, name: str, status: str) -> None:
+        self._connection.execute("UPDATE s3_bucket SET versioning = ? WHERE name = ?", (status, name))
+
+    def set_bucket_tags(self, name: str, tags: dict[str, str]) -> None:
+        self._connection.execute("UPDATE s3_bucket SET tags = ? WHERE name = ?", (_text(tags), name))
+
     def remove_bucket(self, name: str) -> bool:
         """Remove an empty bucket; False where it is not empty."""
-        if self._connection.execute("SELECT 1 FROM s3_object WHERE bucket = ? LIMIT 1", (name,)).fetchone():
-            return False
+        for table in ("s3_object", "s3_version"):
+            query = f"SELECT 1 FROM {table} WHERE bucket = ? LIMIT 1"  # noqa: S608 - constant names
+            if self._connection.execute(query, (name,)).fetchone():
+                return False
         self._connection.execute(
             "DELETE FROM s3_part WHERE upload IN (SELECT id FROM s3_upload WHERE bucket = ?)", (name,)
         )
@@ -117,20 +152,17 @@ class Storage:
 
     def object(self, bucket: str, key: str) -> Stored | None:
         row = self._connection.execute(
-            "SELECT key, modified, etag, size, described FROM s3_object WHERE bucket = ? AND key = ?", (bucket, key)
+            "SELECT key, modified, etag, size, described, version, tags FROM s3_object WHERE bucket = ? AND key = ?",
+            (bucket, key),
         ).fetchone()
-        return Stored(row[0], row[1], row[2], row[3], orjson.loads(row[4])) if row else None
+        return _stored(row) if row else None
 
-    def body(self, bucket: str, key: str) -> bytes:
-        row = self._connection.execute(
-            "SELECT body FROM s3_object WHERE bucket = ? AND key = ?", (bucket, key)
-        ).fetchone()
-        return bytes(row[0])
-
-    def put(self, bucket: str, stored: Stored, body: bytes) -> None:
+    def put(self, bucket: str, stored: Stored, body: bytes, version: str) -> None:
+        described, tags = _text(stored.described), _text(stored.tags)
         self._connection.execute(
-            "INSERT OR REPLACE INTO s3_object VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (bucket, stored.key, stored.modified, stored.etag, stored.size, _text(stored.described), body),
+            "INSERT OR REPLACE INTO s3_object (bucket, key, modified, etag, size, described, body, version, tags)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (bucket, stored.key, stored.modified, stored.etag, stored.size, described, body, version, tags),
         )
 
     def remove(self, bucket: str, key: str) -> None:
@@ -186,6 +218,17 @@ class Storage:
 def etag_of(body: bytes) -> str:
     """The quoted MD5 that S3 calls an ETag; it identifies, it guards nothing."""
     return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+
+
+_BUCKET = "name, created, region, policy, versioning, tags"
+
+
+def _bucket(row: tuple[Any, ...]) -> Bucket:
+    return Bucket(row[0], row[1], row[2], row[3] or "", row[4], orjson.loads(row[5]))
+
+
+def _stored(row: tuple[Any, ...]) -> Stored:
+    return Stored(row[0], row[1], row[2], row[3], orjson.loads(row[4]), row[5], orjson.loads(row[6]))
 
 
 def _upload(row: tuple[Any, ...]) -> Upload:
