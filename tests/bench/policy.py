@@ -1,0 +1,87 @@
+"""One decision on a compiled role of 10 statements: with and without conditions, ours and moto's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from keyless.policy import Named, Policies, Principal, Request, evaluate, parse
+from tests.bench.peers import moto_python
+from tests.bench.row import Row, microseconds
+
+ACTION, RESOURCE = "s3:PutObject", "arn:aws:s3:::usage/account=acme/2026/11/22/part-1"
+ROLE = "arn:aws:iam::111122223333:role/billing"
+SESSION = "arn:aws:sts::111122223333:assumed-role/billing/vector"
+CONTEXT = {
+    "aws:SourceIp": "10.1.2.3",
+    "aws:SecureTransport": "true",
+    "aws:RequestedRegion": "us-west-2",
+    "aws:CurrentTime": "2026-11-22T00:00:00Z",
+    "aws:PrincipalTag/kubernetes-namespace": "mxp-1-system",
+}
+CONDITION = {
+    "StringEquals": {"aws:RequestedRegion": ["us-west-2", "eu-central-1"]},
+    "StringLike": {"aws:PrincipalTag/kubernetes-namespace": "mxp-*-system"},
+    "IpAddress": {"aws:SourceIp": "10.0.0.0/8"},
+    "Bool": {"aws:SecureTransport": "true"},
+}
+
+
+def document(*, conditions: bool) -> dict[str, Any]:
+    """Ten statements: three services, two Denies, the last Allow decides."""
+    allow: dict[str, Any] = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"]}
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": f"arn:aws:secretsmanager:*:*:secret:{n}-*",
+        }
+        for n in "abc"
+    ]
+    statements += [
+        {"Effect": "Allow", "Action": "ssm:Get*", "Resource": f"arn:aws:ssm:*:*:parameter/{n}/*"} for n in "ab"
+    ]
+    statements += [
+        {"Effect": "Deny", "Action": "s3:*", "Resource": f"arn:aws:s3:::{n}/*"} for n in ("locked", "sealed")
+    ]
+    statements += [{**allow, "Resource": f"arn:aws:s3:::{n}/*"} for n in ("other", "another")]
+    last = {**allow, "Resource": "arn:aws:s3:::usage/account=acme/*"}
+    statements.append({**last, "Condition": CONDITION} if conditions else last)
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def bench() -> Iterator[Row]:
+    """Microseconds for each, and the ratio."""
+    principal = Principal("AssumedRole", "111122223333", SESSION, role_arn=ROLE, unique_id="AROA:vector")
+    request = Request(ACTION, RESOURCE, principal, CONTEXT)
+    found = {}
+    for conditions in (False, True):
+        policies = Policies(identity=(Named("role", parse(document(conditions=conditions), "identity")),))
+        assert evaluate(request, policies).allowed
+        found[conditions] = microseconds(lambda policies=policies: evaluate(request, policies))
+    question = {"policy": document(conditions=False), "action": ACTION, "resource": RESOURCE}
+    script = Path(__file__).parent / "moto_policy.py"
+    said = subprocess.run(
+        [moto_python(), "-P", script], input=json.dumps(question), capture_output=True, text=True, check=True
+    )
+    moto = float(said.stdout)
+    ratio = moto / found[False]
+    yield Row(
+        "policy",
+        "decision, 10 statements, no conditions",
+        f"{found[False]:.1f} µs",
+        f"moto {moto:.1f} µs, {ratio:.1f}×",
+        "≥ 5×",
+        ratio >= 5,
+    )
+    yield Row(
+        "policy",
+        "decision, 10 statements, 4 conditions",
+        f"{found[True]:.1f} µs",
+        "moto knows no such conditions",
+        "≤ 10 µs",
+        found[True] <= 10,
+    )
