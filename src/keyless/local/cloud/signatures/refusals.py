@@ -19,6 +19,7 @@ class SignatureFault(StrEnum):
     MISMATCH = "mismatch"
     WRONG_BODY = "wrong body"
     EXPIRED_REQUEST = "expired request"
+    UNSIGNED_HEADER = "unsigned header"
 
 
 _MISMATCH = (
@@ -39,6 +40,7 @@ _QUERY = {
     _F.MISMATCH: ("SignatureDoesNotMatch", 403, _MISMATCH),
     _F.WRONG_BODY: ("SignatureDoesNotMatch", 403, _MISMATCH),
     _F.EXPIRED_REQUEST: ("SignatureDoesNotMatch", 403, ""),
+    _F.UNSIGNED_HEADER: ("SignatureDoesNotMatch", 403, ""),
 }
 _JSON = {
     _F.MISSING: ("MissingAuthenticationTokenException", 403, "Missing Authentication Token"),
@@ -50,6 +52,7 @@ _JSON = {
     _F.MISMATCH: ("InvalidSignatureException", 403, _MISMATCH),
     _F.WRONG_BODY: ("InvalidSignatureException", 403, _MISMATCH),
     _F.EXPIRED_REQUEST: ("InvalidSignatureException", 403, ""),
+    _F.UNSIGNED_HEADER: ("InvalidSignatureException", 403, ""),
 }
 _S3 = {
     _F.MISSING: ("AccessDenied", 403, "Access Denied"),
@@ -78,6 +81,7 @@ _S3 = {
         "The provided 'x-amz-content-sha256' header does not match what was computed.",
     ),
     _F.EXPIRED_REQUEST: ("AccessDenied", 403, "Request has expired"),
+    _F.UNSIGNED_HEADER: ("AccessDenied", 403, "There were headers present in the request which were not signed"),
 }
 _TABLES = {"query": _QUERY, "json": _JSON, "rest-json": _JSON, "rest-xml": _S3}
 

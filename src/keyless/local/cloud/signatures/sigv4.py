@@ -89,7 +89,7 @@ def _from_query(request: HttpRequest) -> Signature | SignatureFault:
     if argument["X-Amz-Algorithm"] != _ALGORITHM:
         return SignatureFault.INCOMPLETE
     seconds = argument["X-Amz-Expires"] or ("" if argument["X-Amz-Credential"].find("/s3/") >= 0 else "900")
-    if not seconds.isdecimal() or not 0 < int(seconds) <= _LONGEST_PRESIGNED_SECONDS:
+    if not seconds.isdecimal() or len(seconds) > 6 or not 0 < int(seconds) <= _LONGEST_PRESIGNED_SECONDS:
         return SignatureFault.INCOMPLETE
     return _signature(
         argument["X-Amz-Credential"],
@@ -131,7 +131,7 @@ def _signature(
 
 def check(request: HttpRequest, signature: Signature, secret: str, now: float) -> tuple[SignatureFault, str] | None:
     """Return what is wrong with ``request`` and a detail for AWS's text; None when ``secret`` signed it."""
-    if fault := _bad_time(signature, now):
+    if fault := _bad_time(signature, now) or _unsigned_header(request, signature):
         return fault
     claimed = claimed_payload_hash(request, signature)
     text = canonical_request(request, signature, claimed)
@@ -155,6 +155,18 @@ def _bad_time(signature: Signature, now: float) -> tuple[SignatureFault, str] | 
         limit = datetime.fromtimestamp(now - lifetime, UTC).strftime(_FORM)
         text = f"Signature expired: {shown} is now earlier than {limit} ({clock} - {lifetime // 60} min.)"
         return (SignatureFault.EXPIRED_REQUEST if signature.presigned else SignatureFault.SKEWED), text
+    return None
+
+
+#: added on the way by others, or proven otherwise: a session token is bound to the key that signs
+_MAY_BE_UNSIGNED = frozenset({"x-amz-security-token", "x-amz-user-agent"})
+
+
+def _unsigned_header(request: HttpRequest, signature: Signature) -> tuple[SignatureFault, str] | None:
+    """A header that directs AWS must be signed: else who sees a request could make another of it (a copy of a put)."""
+    for name, _ in request.headers:
+        if name.startswith("x-amz-") and name not in signature.signed_headers and name not in _MAY_BE_UNSIGNED:
+            return SignatureFault.UNSIGNED_HEADER, f"'{name}' must be a 'SignedHeader' in the AWS Authorization."
     return None
 
 

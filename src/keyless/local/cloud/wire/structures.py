@@ -25,6 +25,8 @@ from keyless.local.cloud.wire.scalars import (
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DEEPEST = 64
+#: ten thousand parts of an upload are less than half of it
+_LARGEST_XML_BYTES = 4 * 2**20
 
 
 def _malformed(subject: str) -> AwsError:
@@ -162,6 +164,8 @@ def _numbered(node: dict[str, Any]) -> list[dict[str, Any]]:
 def parse_xml_untrusted(body: bytes) -> ElementTree.Element:
     """Parse a peer's XML; a document type (hence entities and their bombs) and encodings but UTF-8 are refused."""
     try:
+        if len(body) > _LARGEST_XML_BYTES:
+            raise ValueError
         text = body.decode("utf-8")
         if "<!DOCTYPE" in text or "<!ENTITY" in text or "\x00" in text:
             raise ValueError
