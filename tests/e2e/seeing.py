@@ -21,7 +21,14 @@ GAP = timedelta(seconds=47)
 
 
 async def condition(host: Kube, plane: str, kind: str, status: str, *, containing: str = "") -> Object:
-    """The condition of a ControlPlane, once it has this status (and these words in reason or message)."""
+    """The condition of a ControlPlane, once it has this status (and these words in its message)."""
+    return await condition_of_object(host, CONTROLPLANES, plane, "default", kind, status, containing=containing)
+
+
+async def condition_of_object(
+    kube: Kube, res: Resource, name: str, namespace: str, kind: str, status: str, *, containing: str = ""
+) -> Object:
+    """The condition of any object, once it has this status (and these words in its message)."""
 
     def missing(obj: Object) -> str:
         found = condition_of((obj.get("status") or {}).get("conditions"), kind)
@@ -30,7 +37,7 @@ async def condition(host: Kube, plane: str, kind: str, status: str, *, containin
         told = f"{kind}={found['status']} {found['reason']}: {found['message']}"
         return "" if found["status"] == status and containing in told else told
 
-    obj = await wait_for(host, CONTROLPLANES, plane, "default", missing, seconds=RETRY_SECONDS)
+    obj = await wait_for(kube, res, name, namespace, missing, seconds=RETRY_SECONDS)
     found = condition_of(obj["status"]["conditions"], kind)
     assert found is not None
     return found

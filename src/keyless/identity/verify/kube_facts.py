@@ -101,7 +101,8 @@ def control_plane_of(item: KubeObject) -> ControlPlane | None:
         for c in status.get("conditions", [])
     }
     metadata = item["metadata"]
-    return ControlPlane(metadata["name"], metadata["namespace"], status["hostNamespace"], conditions)
+    labels = metadata.get("labels") or {}
+    return ControlPlane(metadata["name"], metadata["namespace"], status["hostNamespace"], conditions, labels)
 
 
 def pod_of(item: KubeObject) -> Pod:

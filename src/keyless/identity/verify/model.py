@@ -84,6 +84,7 @@ class ControlPlane:
     group: str
     host_namespace: str
     conditions: Mapping[str, Condition]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
