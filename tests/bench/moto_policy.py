@@ -1,19 +1,32 @@
-"""Run by moto's own interpreter: microseconds of one decision on the policy that standard input holds."""
+"""Run by moto's own interpreter: processor microseconds of one decision on the policy that standard input holds.
+
+Prints two figures: with the policy kept, and made from its text for each request, as moto's access control does.
+"""
 
 import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 question = json.load(sys.stdin)
-policy = IAMPolicy(json.dumps(question["policy"]))
-assert policy.is_action_permitted(question["action"], question["resource"]) is PermissionResult.PERMITTED
-means = []
-for _ in range(7):
-    start = time.perf_counter()
-    for _ in range(2000):
-        policy.is_action_permitted(question["action"], question["resource"])
-    means.append((time.perf_counter() - start) / 2000)
-print(statistics.median(means) * 1e6)
+text, asked = json.dumps(question["policy"]), (question["action"], question["resource"])
+kept = IAMPolicy(text)
+assert kept.is_action_permitted(*asked) is PermissionResult.PERMITTED
+
+
+def microseconds(work: Callable[[], object]) -> float:
+    """As our own are taken."""
+    means = []
+    for _ in range(7):
+        start = time.process_time()
+        for _ in range(2000):
+            work()
+        means.append((time.process_time() - start) / 2000)
+    return statistics.median(means) * 1e6
+
+
+print(microseconds(lambda: kept.is_action_permitted(*asked)))
+print(microseconds(lambda: IAMPolicy(text).is_action_permitted(*asked)))

@@ -67,21 +67,12 @@ def bench() -> Iterator[Row]:
     said = subprocess.run(
         [moto_python(), "-P", script], input=json.dumps(question), capture_output=True, text=True, check=True
     )
-    moto = float(said.stdout)
-    ratio = moto / found[False]
-    yield Row(
-        "policy",
-        "decision, 10 statements, no conditions",
-        f"{found[False]:.1f} µs",
-        f"moto {moto:.1f} µs, {ratio:.1f}×",
-        "≥ 5×",
-        ratio >= 5,
-    )
-    yield Row(
-        "policy",
-        "decision, 10 statements, 4 conditions",
-        f"{found[True]:.1f} µs",
-        "moto knows no such conditions",
-        "≤ 10 µs",
-        found[True] <= 10,
-    )
+    kept, parsed = (float(line) for line in said.stdout.split())
+    plain, conditional = found[False], found[True]
+    what = "decision, 10 statements"
+    peer = f"moto, policy kept, {kept:.1f} µs, {kept / plain:.1f}×"
+    yield Row("policy", f"{what}, no conditions", f"{plain:.1f} µs", peer, "≥ 5×", kept / plain >= 5)
+    peer = f"moto, as it asks, {parsed:.1f} µs, {parsed / plain:.1f}×"
+    yield Row("policy", f"{what}, no conditions", f"{plain:.1f} µs", peer, "≥ 5×", parsed / plain >= 5)
+    peer = "moto knows no such conditions"
+    yield Row("policy", f"{what}, 4 conditions", f"{conditional:.1f} µs", peer, "≤ 10 µs", conditional <= 10)
