@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from e2e import acting, local_space, seeing
+from e2e.leaks import nothing_is_told
 from e2e.local_space import LocalSpace
 from e2e.planes import Plane, add_vpcs, make_plane, open_plane
 from keyless.kube import Kube, NotFound
@@ -19,8 +20,10 @@ from keyless.kube.resources import CONTROLPLANES, DEPLOYMENTS
 def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSpace]:
     """A running Space. IAM decides at once here: what a test changes must not be judged by what was before."""
     folder = tmp_path_factory.mktemp("space") / "state"
-    yield local_space.start(folder, "--propagation-delay", "0")
+    started = local_space.start(folder, "--propagation-delay", "0")
+    yield started
     local_space.stop(folder)
+    nothing_is_told(started)
 
 
 @pytest.fixture

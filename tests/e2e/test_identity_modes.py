@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from e2e import acting, seeing, sharing
+from e2e.leaks import PLANTED
 from e2e.local_space import LocalSpace
 from e2e.planes import Plane
 from keyless.kube import Kube
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-PASSWORD = "plant3d-for-the-identity-modes"
+PASSWORD = f"{PLANTED}-for-the-identity-modes"
 
 
 def only_this_pod_called(space: LocalSpace, action: str, role: str, pod: acting.Object) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from keyless.local.node import logs
 from keyless.local.node.logs import LogQuery
@@ -32,10 +33,13 @@ class KubeletApp:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        headers = dict(scope["headers"])
+        if not is_address(headers.get(b"host", b"").decode("latin-1")):
+            await _answer(send, 403, b"Forbidden: Host is no address of this node")
+            return
         if scope["path"] == "/healthz":
             await _answer(send, 200, b"ok")
             return
-        headers = dict(scope["headers"])
         if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
             await _answer(send, 401, b"Unauthorized: the kubelet answers the API server alone")
             return
@@ -72,6 +76,15 @@ class KubeletApp:
             await _stream(send, open_log.chunks(query))
         else:
             await _answer(send, 200, b"".join(logs.selected(logs.stored_lines(path), query)))
+
+
+def is_address(host: str) -> bool:
+    """Whether a Host header is an address: a page on the web that rebound its name to this machine sends the name."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 def read_query_untrusted(params: Mapping[str, str], now: datetime) -> LogQuery:

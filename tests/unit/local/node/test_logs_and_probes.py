@@ -100,9 +100,9 @@ class Answer:
         self.body += message.get("body", b"")
 
 
-async def get(app: KubeletApp, path: str, token: str = "kubelet", query: str = "") -> Answer:
+async def get(app: KubeletApp, path: str, token: str = "kubelet", query: str = "", host: str = "127.0.0.1:1") -> Answer:
     answer = Answer()
-    headers = [(b"authorization", f"Bearer {token}".encode())]
+    headers = [(b"host", host.encode()), (b"authorization", f"Bearer {token}".encode())]
     scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": headers}
     await app(scope, None, answer)
     return answer
@@ -111,6 +111,16 @@ async def get(app: KubeletApp, path: str, token: str = "kubelet", query: str = "
 async def test_logs_are_for_the_api_server_alone(node: Node) -> None:
     assert (await get(node.kubelet.app, "/containerLogs/default/web/app", token="guess")).status == 401
     assert (await get(node.kubelet.app, "/healthz", token="")).body == b"ok"
+
+
+@pytest.mark.parametrize("host", ["rebound.example.org", "rebound.example.org:1", "", "127.0.0.1.example.org", "[::1"])
+async def test_a_web_page_reaches_nothing_by_a_name_of_its_own(node: Node, host: str) -> None:
+    assert (await get(node.kubelet.app, "/healthz", host=host)).status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1", "[::1]:1"])
+async def test_the_node_answers_to_its_own_addresses(node: Node, host: str) -> None:
+    assert (await get(node.kubelet.app, "/healthz", host=host)).status == 200
 
 
 async def test_a_log_is_served_and_so_is_the_one_of_the_attempt_before(node: Node) -> None:
