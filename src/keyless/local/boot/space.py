@@ -41,6 +41,7 @@ from keyless.local.state.lock import private
 log = structlog.get_logger("keyless.up")
 Progress = Callable[[str], None]
 HOSTS = (LOOPBACK, "localhost")
+PORTS = ("kubernetes", "aws", "imds", "webhook", "agent", "kubelet")
 ACCESS_FILE = "access.json"
 
 
@@ -61,6 +62,8 @@ class LocalSpace:
         async with self._step("state", str(options.state)):
             state = State.open(options.state)
             stack.callback(state.close)
+            for name in PORTS:
+                state.require_free(name)
             stack.callback(forget_running, state.path)
             running = Running(os.getpid(), str(state.path), datetime.now(UTC).isoformat(), _endpoints(state))
             write_running(state.path, running)
@@ -230,6 +233,7 @@ def _cluster_settings(state: State) -> ClusterSettings:
         now=_now,
         host=CLUSTER_NAME,
         node_name=NODE_NAME,
+        migrate=state.migrate,
     )
 
 

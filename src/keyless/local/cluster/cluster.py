@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from keyless.local.cluster import bootstrap
+from keyless.local.cluster import bootstrap, issuers, store, tenants
 from keyless.local.cluster.admission import Admission
 from keyless.local.cluster.admission.caller import HttpsCaller, WebhookCaller
 from keyless.local.cluster.api import Api, new_uid, timestamp
@@ -33,6 +33,8 @@ from keyless.local.cluster.tenants import Tenants
 from keyless.local.cluster.users import SYSTEM, User
 
 _log = logging.getLogger(__name__)
+STEPS = (";\n".join((*store.MIGRATIONS, *issuers.MIGRATIONS, *tenants.MIGRATIONS)),)
+"""The versions of the cluster's part of the state: later ones are added at the end."""
 
 
 class Cluster:
@@ -40,6 +42,8 @@ class Cluster:
 
     def __init__(self, settings: ClusterSettings, *, webhooks: WebhookCaller | None = None) -> None:
         self.settings = settings
+        if settings.migrate is not None:
+            settings.migrate("cluster", STEPS)
         self.store = Store(settings.database)
         self.issuers = Issuers(settings.database, settings.server_url)
         self._tenants = Tenants(settings.database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,7 +13,8 @@ class ClusterSettings:
     """``server_url`` is the root as clients see it (``https://127.0.0.1:PORT``); ``now`` tells the time in UTC.
 
     The admin token is ``kubernetes-admin`` in every cluster, the node token ``system:node:<node_name>`` in the host
-    cluster; the kubelet token is what this server shows to a node's kubelet when it asks for logs.
+    cluster; the kubelet token is what this server shows to a node's kubelet when it asks for logs. ``migrate`` brings a
+    part of the state forward and refuses a newer one; without it the tables are only made.
     """
 
     database: sqlite3.Connection
@@ -25,3 +26,4 @@ class ClusterSettings:
     host: str = "keyless"
     node_token: str = field(default="", repr=False)
     node_name: str = "local-node"
+    migrate: Callable[[str, Sequence[str]], None] | None = None

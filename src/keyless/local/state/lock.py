@@ -51,11 +51,11 @@ def acquire(path: Path) -> IO[str]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the folder now."""
+    """Whether some process holds the folder now; what is no folder of ours nobody holds (``prepare`` says why)."""
     try:
         with open(path / "lock", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False
     except BlockingIOError:
         return True

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from keyless.local.cluster import Cluster, ClusterSettings
 from keyless.local.cluster.store import RING_SIZE, Change, Key, Store
+from keyless.local.state import State, StateTooNew
 
 
 def key(name: str, namespace: str = "ns", cluster: str = "host") -> Key:
@@ -56,6 +60,18 @@ def test_a_store_opened_again_holds_everything_that_was_answered(tmp_path: Path)
     assert again.resource_version == 3
     first.close()
     second.close()
+
+
+async def test_a_cluster_opens_the_state_of_its_own_version_again_and_refuses_a_newer_one(
+    tmp_path: Path, settings: ClusterSettings
+) -> None:
+    with closing(State.open(tmp_path / "state")) as state:
+        opened = replace(settings, database=state.database, migrate=state.migrate)
+        for _ in range(2):
+            await Cluster(opened).aclose()
+        state.database.execute("UPDATE part SET version = 99 WHERE name = 'cluster'")
+        with pytest.raises(StateTooNew, match="part 'cluster'"):
+            Cluster(opened)
 
 
 def test_the_counter_never_goes_back_even_when_the_newest_object_was_deleted(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from keyless.local.state import (
     default_folder,
 )
 from keyless.local.state.errors import named_failures
+from keyless.local.state.lock import is_held
 
 STEPS = ["CREATE TABLE thing (name TEXT)", "INSERT INTO thing VALUES ('first'); INSERT INTO thing VALUES ('second')"]
 
@@ -74,6 +75,11 @@ def test_a_file_in_place_of_the_folder_is_refused(folder: Path) -> None:
     folder.write_text("")
     with pytest.raises(StateUnsafe, match="found a file"):
         State.open(folder)
+
+
+def test_a_file_in_place_of_the_folder_is_held_by_nobody(folder: Path) -> None:
+    folder.write_text("")
+    assert not is_held(folder)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
