@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from e2e import acting, seeing
+from e2e import acting, seeing, sharing
+from e2e.leaks import PLANTED
 from e2e.local_space import LocalSpace
 from e2e.planes import Plane, add_vpcs, delete_plane
 from e2e.usage import stored
@@ -266,3 +267,25 @@ async def test_a_trust_policy_without_tag_session_is_refused_at_the_association_
     acting.trust(space, plane.role, acting.pods_trust())
 
     await everything_flows(space, host, plane)
+
+
+async def test_a_secret_that_the_role_may_not_read_keeps_its_cause_in_sight_until_it_may(
+    space: LocalSpace, host: Kube, plane: Plane
+) -> None:
+    sharing.make_secret(space, plane, f"{PLANTED}-for-a-misstep")
+    acting.make_role(space, plane.role, acting.pods_trust(), acting.secrets_policy(space, "another-prefix"))
+    acting.associate(space, plane.namespace, sharing.CONTROLLER, plane.role)
+    await acting.restart(host, "external-secrets", plane.namespace)
+    await sharing.share(space, host, plane)
+    seen = await sharing.synced(plane, "False")
+    assert seen["reason"] == "SecretSyncedError"
+    assert "not authorized to perform: secretsmanager:GetSecretValue" in seen["message"]
+    told = await seeing.condition(host, plane.name, "SharedSecretsRead", "False")
+    assert told["reason"] == "AccessDeniedException"
+    assert broken(space, plane, "permission", "shared-secrets")["reason"] == "PermissionMissing"
+
+    acting.permit(space, plane.role, acting.secrets_policy(space, plane.own))
+
+    assert set(await sharing.arrived(plane)) == {"password"}
+    await seeing.condition(host, plane.name, "SharedSecretsRead", "True", containing=f":assumed-role/{plane.role}/")
+    assert space.verify("shared-secrets", plane.name)["held"]
