@@ -10,7 +10,7 @@ export UV_LINK_MODE := copy
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format unit e2e guides tools chart-record reference
+.PHONY: help setup demo test check bench format unit e2e guides tools chart-record oracle reference
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench: setup ## speed and memory against the peers, in one run
 
 chart-record: setup tools ## render the chart and carry the release record as data
 	$(RUN)/python -m tests.chart_record
+
+oracle: setup ## ask moto anew what changed in the data services' suites, and record it
+	PYTHONPATH=tests $(RUN)/python -m conformance.data_services.record
 
 reference: setup ## write the generated parts of docs/reference
 	$(RUN)/python -m tests.generate.reference
