@@ -1,11 +1,12 @@
-"""A guide as the tests read it: its fenced shell blocks, each with the headings above it."""
+"""A page as the tests read it: its fenced shell blocks, each with the headings above it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "guides"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+GUIDES, HOW_TO = DOCS / "guides", DOCS / "how-to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,13 @@ class Block:
         return f"{self.page}:{self.line} ({' / '.join(self.headings[1:]) or self.headings[0]})"
 
 
-def blocks(page: str) -> list[Block]:
+def blocks(page: str, folder: Path = GUIDES) -> list[Block]:
     """The shell blocks of a page, in order."""
     found: list[Block] = []
     headings: list[str] = []
     fence: tuple[int, tuple[str, ...]] | None = None
     body: list[str] = []
-    for number, line in enumerate((FOLDER / page).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate((folder / page).read_text(encoding="utf-8").splitlines(), start=1):
         if line.startswith("```"):
             if fence is None:
                 fence, body = (number, tuple(line[3:].split())), []
