@@ -55,6 +55,8 @@ class Serving:
             lifespan="off",
             log_config=None,
             access_log=False,
+            # Nobody stands between: uvicorn would let every local caller choose its address, hence aws:SourceIp.
+            proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=5,
         )

@@ -250,6 +250,22 @@ async def test_a_body_is_given_up_as_soon_as_it_is_too_large() -> None:
     assert pieces == 11
 
 
+async def test_a_caller_cannot_choose_the_address_that_policies_see() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["client"][0])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serve(app) as serving:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(serving.url.rpartition(":")[2]))
+        writer.write(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx-forwarded-for: 10.1.2.3\r\n\r\n")
+        await reader.read()
+        writer.close()
+    assert seen == ["127.0.0.1"]
+
+
 async def test_a_peer_that_stops_in_the_middle_of_its_body_is_given_up() -> None:
     async def receive() -> dict[str, Any]:
         await asyncio.Event().wait()
