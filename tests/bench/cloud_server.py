@@ -50,7 +50,7 @@ async def main(folder: Path) -> None:
         f"{ISSUER}/keys": orjson.dumps(jwks([key])),
     }
 
-    async def fetch(url: str) -> bytes:
+    async def fetch(url: str, _: tuple[str, ...]) -> bytes:
         return documents[url]
 
     with closing(State.open(folder)) as state:

@@ -21,11 +21,17 @@ The Kubernetes API server: ``verify_service_account(token, keys, issuer=…, aud
 
 from keyless.tokens.issuing import ServiceAccountSubject, Validity, issue, service_account_claims
 from keyless.tokens.keys import SigningKey, discovery, jwks
-from keyless.tokens.keysets import KeySet, key_set, parse_jwks
+from keyless.tokens.keysets import KeySet, jwks_location, key_set, parse_jwks
 from keyless.tokens.model import Bound, Unverified, VerifiedClaims, VerifiedServiceAccount
 from keyless.tokens.refusals import TokenRefusal
 from keyless.tokens.service_accounts import verify_service_account
-from keyless.tokens.web_identity import inspect, keys_unavailable, provider_not_found, verify_web_identity
+from keyless.tokens.web_identity import (
+    certificate_mistrusted,
+    inspect,
+    keys_unavailable,
+    provider_not_found,
+    verify_web_identity,
+)
 
 __all__ = [
     "Bound",
@@ -37,10 +43,12 @@ __all__ = [
     "Validity",
     "VerifiedClaims",
     "VerifiedServiceAccount",
+    "certificate_mistrusted",
     "discovery",
     "inspect",
     "issue",
     "jwks",
+    "jwks_location",
     "key_set",
     "keys_unavailable",
     "parse_jwks",

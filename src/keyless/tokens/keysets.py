@@ -78,6 +78,17 @@ def parse_jwks(document: str | bytes | Mapping[str, object]) -> KeySet:
     return KeySet({kid: key for kid, key in indexed.items() if not isinstance(key, str)}, unusable)
 
 
+def jwks_location(document: str | bytes, issuer: str) -> str:
+    """Where the discovery ``document`` of ``issuer`` says the keys are; raises ``ValueError``."""
+    content = object_untrusted(document)
+    if content.get("issuer") != issuer:
+        raise ValueError("the discovery document is for another issuer")
+    location = content.get("jwks_uri")
+    if not isinstance(location, str) or not location.startswith("https://"):
+        raise ValueError("the discovery document has no https jwks_uri")
+    return location
+
+
 def key_set(keys: Sequence[SigningKey]) -> KeySet:
     """The set that verifies what ``keys`` sign: for an issuer that verifies its own tokens."""
     return KeySet({key.kid: key.private.public_key() for key in keys})

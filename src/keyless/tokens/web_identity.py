@@ -31,6 +31,7 @@ _NO_KEY = (
     "Couldn't retrieve verification key from your identity provider,  "
     "please reference AssumeRoleWithWebIdentity documentation for requirements"
 )
+_MISTRUSTED = "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 
 
@@ -83,6 +84,11 @@ def provider_not_found(issuer: str) -> TokenRefusal:
 def keys_unavailable(detail: str) -> TokenRefusal:
     """Step 5: the issuer could not be asked, or what it answered is no JWKS."""
     return TokenRefusal(_INVALID, _NO_KEY, detail)
+
+
+def certificate_mistrusted(detail: str) -> TokenRefusal:
+    """Step 5: no trusted authority vouches for the issuer's certificate, and no thumbprint of the provider does."""
+    return TokenRefusal(_INVALID, _MISTRUSTED, detail)
 
 
 def verify_web_identity(

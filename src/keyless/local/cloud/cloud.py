@@ -25,7 +25,8 @@ from keyless.local.cloud.service import Service
 from keyless.local.cloud.sessions import Credentials, Sessions, new_id
 from keyless.local.cloud.ssm import ParameterStore
 from keyless.local.cloud.sts import IssuerKeys, Sts
-from keyless.local.cloud.sts.issuers import Fetch, HttpsFetcher
+from keyless.local.cloud.sts.fetching import HttpsFetcher
+from keyless.local.cloud.sts.issuers import Fetch
 
 ADMIN = "keyless-admin"
 

@@ -202,7 +202,7 @@ class FakeIssuers:
         self.documents[f"{issuer}/.well-known/openid-configuration"] = orjson.dumps(discovery(issuer))
         self.documents[f"{issuer}/keys"] = orjson.dumps(jwks(keys))
 
-    async def __call__(self, url: str) -> bytes:
+    async def __call__(self, url: str, _: tuple[str, ...] = ()) -> bytes:
         self.fetched.append(url)
         if url not in self.documents:
             raise Unfetched(f"{url}: connection refused")

@@ -56,7 +56,7 @@ class WebIdentity:
         seen = _or_raise(call, inspect(params["WebIdentityToken"]))
         call.notes |= _claimed(seen)
         provider = _or_raise(call, self._provider(role_arn, seen))
-        keys: KeySet = _or_raise(call, await self._issuers.keys(provider.url, seen.key_id))
+        keys: KeySet = _or_raise(call, await self._issuers.keys(provider.url, seen.key_id, provider.thumbprints))
         verdict = verify_web_identity(seen, keys, client_ids=provider.client_ids, now=int(call.now))
         claims: VerifiedClaims = _or_raise(call, verdict)
         call.notes |= {"proven": True, "subject": claims.subject, "audience": claims.audience}
