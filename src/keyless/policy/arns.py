@@ -1,25 +1,40 @@
 """ARN patterns: six segments, each matched by itself (identity.md rules 6 and 13).
 
-``*`` and ``?`` span ``:`` and ``/`` inside the last segment, never the borders before it; variables count only there.
-A bare ``*`` matches everything, also the "*" that stands for actions without a resource.
+``*`` and ``?`` span ``:`` and ``/`` inside the last segment, never the borders before it. In a Resource, variables
+count only there; in a condition anywhere. A bare ``*`` matches everything, also the "*" that stands for actions without
+a resource.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from keyless.policy.globs import Lookup, Match, Parts, Wild, covers, has_variables, literal, matcher, read, resolve
+from keyless.policy.globs import (
+    Lookup,
+    Match,
+    Part,
+    Parts,
+    Wild,
+    covers,
+    has_variables,
+    literal,
+    matcher,
+    read,
+    resolve,
+)
 
 SEGMENTS = 6
+_BARE = (Wild.ANY,)
 
 
 @dataclass(frozen=True, slots=True)
 class ArnPattern:
-    """One compiled pattern. ``segments`` is empty for the bare ``*``."""
+    """One compiled pattern of a Resource. ``segments`` is empty for the bare ``*``."""
 
     text: str
     segments: tuple[Parts, ...]
     match: Match | None = field(repr=False, compare=False)
+    """The whole test, where no variable needs the request."""
 
     def matches(self, arn: str, lookup: Lookup) -> bool:
         """Whether ``arn`` fits, with variables taken from the request."""
@@ -36,23 +51,53 @@ class ArnPattern:
         return bool(other.segments) and all(covers(wide, narrow) for wide, narrow in pairs)
 
 
+def account_of(arn: str) -> str:
+    """The account segment of an ARN; empty for "*" and for resources that carry none (S3)."""
+    segments = arn.split(":", SEGMENTS - 1)
+    return segments[4] if len(segments) == SEGMENTS else ""
+
+
 def compile_arn(text: str, *, variables: bool) -> ArnPattern | None:
-    """Compile ``text``; ``None`` when it is neither an ARN pattern nor ``*``."""
+    """Compile a Resource; ``None`` when it is neither an ARN pattern nor ``*``."""
     if text == "*":
         return ArnPattern(text, (), lambda _: True)
-    cut = _cut(text)
-    if len(cut) < SEGMENTS and not cut[-1].endswith("*"):
+    # At the first five colons; a variable has no colon that counts, but none can start before the fifth either.
+    *heads, last = text.split(":", SEGMENTS - 1)
+    variables = variables and len(heads) == SEGMENTS - 1
+    parts = [read(head, wildcards=True, variables=False) for head in heads]
+    segments = _six([*parts, read(last, wildcards=True, variables=variables)])
+    if segments is None:
         return None
-    # "arn:aws:s3*" leaves the rest open.
-    heads = tuple(read(segment, wildcards=True, variables=False) for segment in cut[: SEGMENTS - 1])
-    last = read(cut[-1], wildcards=True, variables=variables) if len(cut) == SEGMENTS else (Wild.ANY,)
-    segments = (*heads, *((Wild.ANY,),) * (SEGMENTS - 1 - len(heads)), last)
-    return ArnPattern(text, segments, None if has_variables(last) else _whole(segments))
+    return ArnPattern(text, segments, None if has_variables(segments[-1]) else _whole(segments))
 
 
-def _cut(text: str) -> list[str]:
-    """At the first five colons; a variable has no colon that counts, but none can start before the fifth either."""
-    return text.split(":", SEGMENTS - 1)
+def arn_matcher(parts: Parts) -> Match:
+    """Compile an ARN that a condition expects; what is neither an ARN pattern nor ``*`` matches nothing."""
+    if parts == _BARE:
+        return lambda _: True
+    segments = _six(_cut(parts))
+    return _whole(segments) if segments else lambda _: False
+
+
+def _cut(parts: Parts) -> list[Parts]:
+    """At the first five colons."""
+    segments: list[list[Part]] = [[]]
+    for part in parts:
+        if isinstance(part, str):
+            first, *others = part.split(":", SEGMENTS - len(segments))
+            segments[-1].append(first)
+            segments += [[other] for other in others]
+        else:
+            segments[-1].append(part)
+    return [tuple(part for part in segment if part != "") for segment in segments]
+
+
+def _six(segments: list[Parts]) -> tuple[Parts, ...] | None:
+    """All six; "arn:aws:s3*" leaves the rest open."""
+    missing = SEGMENTS - len(segments)
+    if not missing:
+        return tuple(segments)
+    return (*segments, *(_BARE,) * missing) if segments[-1][-1:] == _BARE else None
 
 
 def _whole(segments: tuple[Parts, ...]) -> Match:

@@ -6,61 +6,102 @@ key multi-valued    without a quantifier always false, for Allow and for Deny, e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from keyless.policy.context import Context
-from keyless.policy.globs import Lookup
+from keyless.policy.globs import Match, Parts, has_variables, literal, read, resolve
 from keyless.policy.model import ConditionTrace
-from keyless.policy.operators import Operator, Test
+from keyless.policy.operators import Operator
 
-_BY_MEMBERSHIP = ("StringEquals", "StringNotEquals")
+Check = Callable[[Context], bool]
+Meets = Callable[[str, Context], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled ``"Operator": {"key": expected}``; ``key`` as written."""
+    """A compiled ``"Operator": {"key": expected}``; ``key`` as written, ``holds`` tells whether it is met."""
 
     operator: Operator
     key: str
     expected: tuple[str, ...]
     lowered: str = field(repr=False)
-    tests: tuple[Test, ...] = field(repr=False, compare=False)
-    plain: frozenset[str] | None = field(repr=False)
-    """The expected values, where a single value need only be one of them: the condition that most policies have."""
+    holds: Check = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, operator: Operator, key: str, expected: tuple[str, ...], *, variables: bool) -> Condition:
         """Compile ``expected`` once."""
-        tests = tuple(operator.compile(value, variables) for value in expected)
-        fixed = operator.base in _BY_MEMBERSHIP and not (variables and any("${" in value for value in expected))
-        return cls(operator, key, expected, key.lower(), tests, frozenset(expected) if fixed else None)
-
-    def holds(self, context: Context) -> bool:
-        """Whether the condition is met."""
-        value, how = context.get(self.lowered), self.operator
-        if self.plain is not None and isinstance(value, str):
-            return (value in self.plain) is not how.negated
-        if how.base == "Null":
-            absent = "true" if value is None else "false"
-            return self._matches_one(absent, context.single)
-        if value is None:
-            return how.if_exists or how.quantifier == "ForAllValues" or (how.negated and not how.quantifier)
-        if not how.quantifier:
-            return isinstance(value, str) and self._meets(value, context.single)
-        values = (value,) if isinstance(value, str) else value
-        every = all if how.quantifier == "ForAllValues" else any
-        return every(self._meets(one, context.single) for one in values)
+        read_all = [read(value, wildcards=operator.wildcards, variables=variables) for value in expected]
+        return cls(operator, key, expected, key.lower(), _check(operator, key.lower(), read_all))
 
     def trace(self, context: Context) -> ConditionTrace:
         """The result with everything that led to it."""
-        actual = context.get(self.lowered)
-        return ConditionTrace(self.operator.name, self.key, self.expected, actual, self.holds(context))
+        return ConditionTrace(self.operator.name, self.key, self.expected, context[self.lowered], self.holds(context))
 
-    def _meets(self, value: str, lookup: Lookup) -> bool:
-        return self._matches_one(value, lookup) is not self.operator.negated
 
-    def _matches_one(self, value: str, lookup: Lookup) -> bool:
-        for test in self.tests:  # noqa: SIM110 - a loop is faster than any(…), and every condition comes through here
-            if test(value, lookup):
-                return True
-        return False
+def _check(how: Operator, key: str, expected: list[Parts]) -> Check:
+    """The whole condition as one function; the shapes that most policies have get the shortest."""
+    fits = _fits_one(how, [parts for parts in expected if not has_variables(parts)])
+    varying = [parts for parts in expected if has_variables(parts)]
+    meets = _meets(how, fits, varying)
+    if how.base == "Null":
+        return lambda context: meets("true" if context[key] is None else "false", context)
+    if how.quantifier:
+        return _of_a_set(how, key, meets)
+    if varying:
+        return _of_one(how, key, meets)
+    negated, absent = how.negated, how.negated or how.if_exists
+
+    def check(context: Context) -> bool:
+        value = context[key]
+        if isinstance(value, str):
+            return fits(value) is not negated
+        return absent if value is None else False
+
+    return check
+
+
+def _fits_one(how: Operator, expected: list[Parts]) -> Match:
+    """Whether a value fits one of the expected ones that do not depend on the request."""
+    if how.base in ("StringEquals", "StringNotEquals"):
+        return frozenset(literal(parts) for parts in expected).__contains__
+    tests = [how.compile(parts) for parts in expected]
+    return tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
+
+
+def _meets(how: Operator, fits: Match, varying: list[Parts]) -> Meets:
+    """Whether one value meets the condition. An expected value that does not resolve is met by nothing (rule 14)."""
+
+    def meets(value: str, context: Context) -> bool:
+        if fits(value):
+            return not how.negated
+        for parts in varying:
+            resolved = resolve(parts, context.single)
+            if resolved is not None and how.compile(resolved)(value):
+                return not how.negated
+        return how.negated
+
+    return meets
+
+
+def _of_one(how: Operator, key: str, meets: Meets) -> Check:
+    def check(context: Context) -> bool:
+        value = context[key]
+        if value is None:
+            return how.negated or how.if_exists
+        return isinstance(value, str) and meets(value, context)
+
+    return check
+
+
+def _of_a_set(how: Operator, key: str, meets: Meets) -> Check:
+    every = all if how.quantifier == "ForAllValues" else any
+    absent = how.if_exists or how.quantifier == "ForAllValues"
+
+    def check(context: Context) -> bool:
+        value = context[key]
+        if value is None:
+            return absent
+        return every(meets(one, context) for one in ((value,) if isinstance(value, str) else value))
+
+    return check

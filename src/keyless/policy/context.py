@@ -2,77 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
+from keyless.policy.arns import account_of
 from keyless.policy.globs import MULTIPLE, Multiple
-from keyless.policy.model import ContextValue, Principal
+from keyless.policy.model import ContextValue, Principal, Request
 
 _TYPES = {
     "AssumedRole": "AssumedRole",
     "User": "User",
+    "FederatedUser": "FederatedUser",
     "Root": "Account",
     "WebIdentity": "User",
     "Anonymous": "Anonymous",
 }
 
 
-class Context:
-    """A read-only view with lower-case keys; an empty multi-valued key counts as absent.
+class Context(dict[str, ContextValue | None]):
+    """``context[key]`` is the value of a lower-case key, ``None`` where it is absent; an empty list counts as absent.
 
-    The view is made when the first key is asked for: most statements are settled by action and resource alone.
+    A dictionary, since every condition of every decision reads from it. What the request does not tell and follows from
+    its principal or its resource is added when it is first asked for.
     """
 
-    __slots__ = ("_given", "_principal", "_values")
+    __slots__ = ("_request",)
 
-    def __init__(self, principal: Principal, given: Mapping[str, ContextValue]) -> None:
-        self._principal = principal
-        self._given = given
-        self._values: dict[str, ContextValue] | None = None
+    def __init__(self, request: Request) -> None:
+        given = request.context
+        super().__init__(
+            {key.lower(): value if isinstance(value, str) else tuple(value) or None for key, value in given.items()}
+        )
+        self._request = request
 
-    def get(self, key: str) -> ContextValue | None:
-        """The value of a lower-case key, or ``None``."""
-        values = self._values
-        if values is None:
-            values = of_principal(self._principal)
-            for name, given in self._given.items():
-                values[name.lower()] = given
-            self._values = values
-        value = values.get(key)
-        return None if value == () else value
+    def __missing__(self, key: str) -> ContextValue | None:
+        derive = _DERIVED.get(key)
+        value = self[key] = (derive(self._request) or None) if derive else None
+        return value
 
     def single(self, key: str) -> str | Multiple | None:
         """What a policy variable sees."""
-        value = self.get(key)
+        value = self[key]
         return MULTIPLE if isinstance(value, tuple) else value
 
 
-def of_principal(principal: Principal) -> dict[str, ContextValue]:
-    """The keys that follow from the principal; for OIDC callers as seen live (identity.md S9)."""
-    kind = principal.kind
-    values: dict[str, ContextValue] = {"aws:principalisawsservice": "true" if kind == "Service" else "false"}
-    if kind in _TYPES:
-        values["aws:principaltype"] = _TYPES[kind]
-    if principal.account:
-        values["aws:principalaccount"] = principal.account
-    if principal.service:
-        values["aws:principalservicename"] = principal.service
-    if arn := _policy_arn(principal):
-        values["aws:principalarn"] = arn
-    if userid := _userid(principal):
-        values["aws:userid"] = userid
-    if kind == "User" and (name := principal.arn.rpartition("/")[2]):
-        values["aws:username"] = name
-    return values
-
-
-def _policy_arn(principal: Principal) -> str:
-    """What policies call the caller: a session is known by its role."""
+def _arn(principal: Principal) -> str:
+    """What policies call the caller: a session of a role is known by the role."""
     if principal.kind == "AssumedRole":
         return principal.role_arn
-    return principal.arn if principal.kind in ("User", "Root") else ""
+    return principal.arn if principal.kind in ("User", "FederatedUser", "Root") else ""
 
 
 def _userid(principal: Principal) -> str:
     if principal.kind == "WebIdentity":
         return principal.federated
     return principal.account if principal.kind == "Root" else principal.unique_id
+
+
+def _username(principal: Principal) -> str:
+    return principal.arn.rpartition("/")[2] if principal.kind == "User" else ""
+
+
+# For callers by OIDC as seen live (identity.md S9): no aws:PrincipalArn, and the provider is the user id.
+_DERIVED: dict[str, Callable[[Request], str]] = {
+    "aws:principalaccount": lambda request: request.principal.account,
+    "aws:principalarn": lambda request: _arn(request.principal),
+    "aws:principalisawsservice": lambda request: "true" if request.principal.kind == "Service" else "false",
+    "aws:principalservicename": lambda request: request.principal.service,
+    "aws:principaltype": lambda request: _TYPES.get(request.principal.kind, ""),
+    "aws:resourceaccount": lambda request: request.resource_account or account_of(request.resource),
+    "aws:userid": lambda request: _userid(request.principal),
+    "aws:username": lambda request: _username(request.principal),
+}

@@ -118,6 +118,8 @@ def matcher(parts: Parts) -> Match:
     if not middles and not tail:
         return lambda text: text.startswith(head)
     least = len(head) + len(tail)
+    if not middles:
+        return lambda text: len(text) >= least and text.startswith(head) and text.endswith(tail)
 
     def match(text: str) -> bool:
         if len(text) < least or not text.startswith(head) or not text.endswith(tail):

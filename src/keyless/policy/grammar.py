@@ -91,6 +91,7 @@ GRAMMARS: dict[Kind, Grammar] = {
     "scp": Grammar(_IDENTITY, principal=False, resource=True),
     "rcp": Grammar(_WITH_PRINCIPAL, principal=True, resource=True),
     "resource": Grammar(_WITH_PRINCIPAL, principal=True, resource=True),
+    "endpoint": Grammar(_WITH_PRINCIPAL, principal=True, resource=True),
     "trust": Grammar(_WITH_PRINCIPAL, principal=True, resource=False),
 }
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from keyless.policy.statements import Document
 
-Kind = Literal["identity", "trust", "resource", "session", "boundary", "scp", "rcp"]
-PrincipalKind = Literal["AssumedRole", "User", "Root", "WebIdentity", "Service", "Anonymous"]
+Kind = Literal["identity", "trust", "resource", "session", "boundary", "scp", "rcp", "endpoint"]
+PrincipalKind = Literal["AssumedRole", "User", "FederatedUser", "Root", "WebIdentity", "Service", "Anonymous"]
 ContextValue = str | tuple[str, ...]
 """A context key's value: ``str`` for a single-valued key, a tuple for a multi-valued one (``aws:TagKeys``)."""
 
@@ -23,9 +23,11 @@ ContextValue = str | tuple[str, ...]
 class Principal:
     """Who asks. Fill what the kind has; the rest stays empty.
 
-    ``arn``: the session's ARN (AssumedRole), the user's or the root's. ``role_arn``: the role behind a session, with
-    its path. ``unique_id``: ``AROA…:session`` or ``AIDA…`` (becomes aws:userid). ``federated``: the provider's ARN
+    ``arn``: the session's ARN (AssumedRole, FederatedUser), the user's or the root's. ``role_arn``: the role behind a
+    session, with its path; for a FederatedUser (GetFederationToken) the user behind it. ``unique_id``:
+    ``AROA…:session`` or ``AIDA…`` (becomes aws:userid). ``federated``: the ARN of the OIDC or SAML provider
     (WebIdentity), whose account is ``account``. ``service``: ``pods.eks.amazonaws.com`` and the like.
+    ``canonical_id``: the account's canonical user id, as bucket policies may name it.
     """
 
     kind: PrincipalKind
@@ -35,6 +37,7 @@ class Principal:
     unique_id: str = ""
     federated: str = ""
     service: str = ""
+    canonical_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ class Request:
     """One question: may ``principal`` do ``action`` ("s3:PutObject") on ``resource`` (an ARN, or "*")?
 
     ``context`` keys are case-insensitive and win over the keys that follow from the principal (aws:PrincipalArn,
-    aws:PrincipalAccount, aws:PrincipalType, aws:userid, aws:username). ``resource_account`` is needed only where the
-    ARN does not carry the account (S3) and it is not the caller's.
+    aws:PrincipalAccount, aws:PrincipalType, aws:userid, aws:username) and the resource (aws:ResourceAccount).
+    ``resource_account`` is needed only where the ARN does not carry the account (S3) and it is not the caller's.
     """
 
     action: str
@@ -67,6 +70,7 @@ class Unreadable:
 
     name: str
     why: str
+    document: ClassVar[None] = None
 
 
 Source = Named | Unreadable
@@ -78,7 +82,9 @@ class Policies:
 
     ``identity`` and ``session`` are unions; ``boundary`` and ``resource`` single; ``scps`` and ``rcps`` are levels
     (root, unit, account), each a union that must allow. Empty or ``None`` means: there is none of that kind.
-    ``resource`` is the role's trust policy for ``sts:AssumeRole*``.
+    ``resource`` is the role's trust policy for ``sts:AssumeRole*``; ``endpoint`` the policy of the VPC endpoint that
+    the request comes through. What does not bear on the caller is passed over: organisations' policies for
+    service-linked roles, service control policies for callers that are no account's own (services, tokens, anonymous).
     """
 
     identity: tuple[Source, ...] = ()
@@ -87,6 +93,7 @@ class Policies:
     session: tuple[Source, ...] = ()
     scps: tuple[tuple[Source, ...], ...] = ()
     rcps: tuple[tuple[Source, ...], ...] = ()
+    endpoint: Source | None = None
 
 
 class Outcome(StrEnum):
@@ -108,6 +115,7 @@ class Layer(StrEnum):
     SESSION = "session policy"
     SCP = "service control policy"
     RCP = "resource control policy"
+    ENDPOINT = "VPC endpoint policy"
 
 
 @dataclass(frozen=True, slots=True)

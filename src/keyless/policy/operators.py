@@ -9,28 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt
 from typing import Any, Literal
 
 from keyless.policy import readers
-from keyless.policy.arns import compile_arn
-from keyless.policy.globs import Lookup, has_variables, literal, matcher, read, resolve
+from keyless.policy.arns import arn_matcher
+from keyless.policy.globs import Match, Parts, literal, matcher
 
-Test = Callable[[str, Lookup], bool]
-Compile = Callable[[str, bool], Test]
-"""An expected value, and whether variables count (Version 2012-10-17), to a test of actual values."""
+Compile = Callable[[Parts], Match]
+"""An expected value, read and without variables, to a test of actual values."""
 Quantifier = Literal["", "ForAllValues", "ForAnyValue"]
 _QUANTIFIERS: tuple[Quantifier, Quantifier] = ("ForAllValues", "ForAnyValue")
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A condition operator taken apart; ``name`` as written."""
+    """A condition operator taken apart; ``name`` as written, ``wildcards``: whether ``*`` and ``?`` mean anything."""
 
     name: str
     base: str
     quantifier: Quantifier
     if_exists: bool
     negated: bool
+    wildcards: bool
     compile: Compile
 
 
@@ -46,105 +47,72 @@ def operator(name: str) -> Operator | None:
     if known is None or (base == "Null" and base != rest):
         return None
     compile_, negated = known
-    return Operator(name, base, quantifier, base != rest, negated, compile_)
+    return Operator(name, base, quantifier, base != rest, negated, compile_ in _PATTERNS, compile_)
 
 
-def _string(change: Callable[[str], str]) -> Compile:
-    def compile_(expected: str, variables: bool) -> Test:
-        parts = read(expected, wildcards=False, variables=variables)
-        fixed = literal(parts)
-        if fixed is not None:
-            wanted = change(fixed)
-            return lambda actual, _: change(actual) == wanted
-
-        def test(actual: str, lookup: Lookup) -> bool:
-            resolved = resolve(parts, lookup)
-            return resolved is not None and change(actual) == change(literal(resolved) or "")
-
-        return test
-
-    return compile_
+def _text(parts: Parts) -> str:
+    return literal(parts) or ""
 
 
-def _like(expected: str, variables: bool) -> Test:
-    parts = read(expected, wildcards=True, variables=variables)
-    if not has_variables(parts):
-        match = matcher(parts)
-        return lambda actual, _: match(actual)
-
-    def test(actual: str, lookup: Lookup) -> bool:
-        resolved = resolve(parts, lookup)
-        return resolved is not None and matcher(resolved)(actual)
-
-    return test
+def _equal(parts: Parts) -> Match:
+    return _text(parts).__eq__
 
 
-def _arn(expected: str, variables: bool) -> Test:
-    pattern = compile_arn(expected, variables=variables)
-    return pattern.matches if pattern else lambda _actual, _lookup: False
+def _equal_but_for_case(parts: Parts) -> Match:
+    wanted = _text(parts).lower()
+    return lambda actual: actual.lower() == wanted
 
 
-def _typed(reader: Callable[[str], object], holds: Callable[[Any, Any], bool]) -> Compile:
+def _typed(reader: Callable[[str], Any], holds: Callable[[Any, Any], bool]) -> Compile:
     """An operator on read values: ``holds(actual, expected)``, both as ``reader`` reads them."""
 
-    def compile_(expected: str, variables: bool) -> Test:
-        parts = read(expected, wildcards=False, variables=variables)
-        fixed = literal(parts)
-        constant = None if fixed is None else reader(fixed)
+    def compile_(parts: Parts) -> Match:
+        wanted = reader(_text(parts))
+        if wanted is None:
+            return lambda _: False
 
-        def test(actual: str, lookup: Lookup) -> bool:
-            wanted = constant
-            if fixed is None:
-                resolved = resolve(parts, lookup)
-                wanted = None if resolved is None else reader(literal(resolved) or "")
+        def test(actual: str) -> bool:
             found = reader(actual)
-            return wanted is not None and found is not None and holds(found, wanted)
+            return found is not None and holds(found, wanted)
 
         return test
 
     return compile_
-
-
-def _same(text: str) -> str:
-    return text
-
-
-def _equal(actual: object, expected: object) -> bool:
-    return actual == expected
 
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "LessThan": lambda actual, expected: actual < expected,
-    "LessThanEquals": lambda actual, expected: actual <= expected,
-    "GreaterThan": lambda actual, expected: actual > expected,
-    "GreaterThanEquals": lambda actual, expected: actual >= expected,
+    "LessThan": lt,
+    "LessThanEquals": le,
+    "GreaterThan": gt,
+    "GreaterThanEquals": ge,
 }
 
 
 def _ordered(kind: str, reader: Callable[[str], object]) -> dict[str, tuple[Compile, bool]]:
-    equal = _typed(reader, _equal)
+    equal = _typed(reader, eq)
     orders = {f"{kind}{name}": (_typed(reader, holds), False) for name, holds in _ORDERS.items()}
     return {f"{kind}Equals": (equal, False), f"{kind}NotEquals": (equal, True), **orders}
 
 
-_INSIDE = _typed(readers.network, lambda actual, expected: expected.holds(actual))
+_INSIDE = _typed(readers.network, readers.Network.lies_in)
+_PATTERNS: tuple[Compile, ...] = (matcher, arn_matcher)
 
 _TABLE: dict[str, tuple[Compile, bool]] = {
-    "StringEquals": (_string(_same), False),
-    "StringNotEquals": (_string(_same), True),
-    "StringEqualsIgnoreCase": (_string(str.lower), False),
-    "StringNotEqualsIgnoreCase": (_string(str.lower), True),
-    "StringLike": (_like, False),
-    "StringNotLike": (_like, True),
+    "StringEquals": (_equal, False),
+    "StringNotEquals": (_equal, True),
+    "StringEqualsIgnoreCase": (_equal_but_for_case, False),
+    "StringNotEqualsIgnoreCase": (_equal_but_for_case, True),
+    "StringLike": (matcher, False),
+    "StringNotLike": (matcher, True),
     **_ordered("Numeric", readers.number),
     **_ordered("Date", readers.moment),
-    "Bool": (_typed(readers.truth, _equal), False),
-    "BinaryEquals": (_typed(readers.binary, _equal), False),
+    "Bool": (_typed(readers.truth, eq), False),
+    "BinaryEquals": (_typed(readers.binary, eq), False),
     "IpAddress": (_INSIDE, False),
     "NotIpAddress": (_INSIDE, True),
-    "ArnEquals": (_arn, False),
-    "ArnLike": (_arn, False),
-    "ArnNotEquals": (_arn, True),
-    "ArnNotLike": (_arn, True),
-    "Null": (_string(str.lower), False),
+    "ArnEquals": (arn_matcher, False),
+    "ArnLike": (arn_matcher, False),
+    "ArnNotEquals": (arn_matcher, True),
+    "ArnNotLike": (arn_matcher, True),
+    "Null": (_equal_but_for_case, False),
 }

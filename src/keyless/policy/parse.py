@@ -49,7 +49,7 @@ def parse(source: str | bytes | Mapping[str, object], kind: Kind) -> Document:
     sids = [statement.sid for statement in statements if statement.sid]
     if len(set(sids)) != len(sids):
         raise MalformedPolicy(voice.sids)
-    return Document.of(kind, str(version), statements)
+    return Document(kind, str(version), statements)
 
 
 def _statement(raw: object, index: int, kind: Kind, variables: bool) -> Statement:
@@ -153,7 +153,7 @@ def _resources(raw: Mapping[str, object], grammar: Grammar, variables: bool) -> 
         if pattern is None:
             raise MalformedPolicy(f'Resource {text} must be in ARN format or "*".')
         patterns.append(pattern)
-    return Resources(tuple(patterns), negated=element == "NotResource")
+    return Resources.of(patterns, negated=element == "NotResource")
 
 
 def _principals(raw: Mapping[str, object], kind: Kind, deny: bool) -> PrincipalSet | None:
@@ -201,6 +201,7 @@ def _principal_set(value: object, kind: Kind, *, negated: bool) -> PrincipalSet:
         federated=frozenset(names["Federated"]),
         canonical=frozenset(names["CanonicalUser"]),
         negated=negated,
+        trust=kind == "trust",
     )
 
 

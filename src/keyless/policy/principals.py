@@ -23,7 +23,11 @@ class Grant(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PrincipalSet:
-    """The entries of one element. ``accounts`` holds ids; ``aws`` ARNs and unique ids; ``negated``: NotPrincipal."""
+    """The entries of one element. ``accounts`` holds ids; ``aws`` ARNs and unique ids; ``negated``: NotPrincipal.
+
+    ``trust``: it stands in a role's trust policy, where "*" as an Allow lets in no token of an identity provider (seen
+    live, S9) and no service.
+    """
 
     everyone: bool = False
     accounts: frozenset[str] = frozenset()
@@ -32,6 +36,7 @@ class PrincipalSet:
     federated: frozenset[str] = frozenset()
     canonical: frozenset[str] = frozenset()
     negated: bool = False
+    trust: bool = False
 
     def grant(self, principal: Principal, *, deny: bool, bounded: bool) -> Grant:
         """What the element means for ``principal``; ``bounded``: it has a permissions boundary."""
@@ -45,27 +50,28 @@ class PrincipalSet:
             return Grant.DIRECT if principal.federated in self.federated else Grant.NONE
         if principal.kind == "Service":
             return Grant.DIRECT if principal.service in self.services else Grant.NONE
+        in_account = principal.account in self.accounts or principal.canonical_id in self.canonical
         if principal.kind == "Root":
-            return Grant.DIRECT if principal.account in self.accounts else Grant.NONE
-        if principal.arn in self.aws or (principal.kind == "User" and principal.unique_id in self.aws):
+            return Grant.DIRECT if in_account else Grant.NONE
+        unique_id = principal.unique_id.partition(":")[0]
+        if principal.arn in self.aws or (principal.kind == "User" and unique_id in self.aws):
             return Grant.DIRECT
-        if principal.role_arn in self.aws or principal.unique_id.partition(":")[0] in self.aws:
+        if principal.role_arn in self.aws or unique_id in self.aws:
             return Grant.ROLE
-        return Grant.ACCOUNT if principal.account in self.accounts else Grant.NONE
+        return Grant.ACCOUNT if in_account else Grant.NONE
 
     def _as_anyone(self, principal: Principal, *, deny: bool) -> Grant:
-        """ "*" is everybody for a Deny; as an Allow it lets in no token of an identity provider (S9) and no service."""
-        if not self.everyone or (not deny and principal.kind in ("WebIdentity", "Service")):
+        if not self.everyone or (self.trust and not deny and principal.kind in ("WebIdentity", "Service")):
             return Grant.NONE
         return Grant.ROLE
 
     def _lists_all_of(self, principal: Principal) -> bool:
-        """To be spared by NotPrincipal the account, the role and the session must all be listed."""
+        """To be spared by NotPrincipal the account, the role and the session must all be listed, or everybody."""
+        if self.everyone:
+            return True
         if principal.kind == "WebIdentity":
             return principal.federated in self.federated
         if principal.kind == "Service":
             return principal.service in self.services
-        names = {name for name in (principal.arn, principal.role_arn) if name}
-        if principal.kind == "Root":
-            names = set()
+        names = {name for name in (principal.arn, principal.role_arn) if name and principal.kind != "Root"}
         return principal.account in self.accounts and names <= self.aws

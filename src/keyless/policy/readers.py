@@ -54,12 +54,12 @@ class Network:
     bits: int
     prefix: int
 
-    def holds(self, address: Network) -> bool:
-        """Whether ``address`` lies inside; host bits count for nothing, another family is never inside."""
-        if self.version != address.version or address.prefix < self.prefix:
+    def lies_in(self, network: Network) -> bool:
+        """Whether this lies inside ``network``; host bits count for nothing, another family is never inside."""
+        if self.version != network.version or self.prefix < network.prefix:
             return False
-        shift = (32 if self.version == 4 else 128) - self.prefix
-        return self.bits >> shift == address.bits >> shift
+        shift = (32 if self.version == 4 else 128) - network.prefix
+        return self.bits >> shift == network.bits >> shift
 
 
 # More than any address has, zeros and zone included: longer texts are no addresses, and none of them is remembered.

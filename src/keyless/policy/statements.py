@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from keyless.policy.arns import ArnPattern
 from keyless.policy.conditions import Condition
 from keyless.policy.context import Context
 from keyless.policy.globs import Match, Parts
-from keyless.policy.model import Kind, Layer, Principal, StatementTrace
+from keyless.policy.model import Kind, Layer, Request, StatementTrace
 from keyless.policy.principals import Grant, PrincipalSet
+
+# Plans that a document keeps: a role is asked for a few actions, and whoever asks for all of them must not fill memory.
+_MOST_PLANS = 128
+# As names of this module: looking a member up in its class costs as much as half a statement.
+_NONE, _DIRECT = Grant.NONE, Grant.DIRECT
 
 
 @dataclass(slots=True, eq=False)
 class Facts:
-    """A request made ready for matching; ``action`` in lower case. Never changed, and not frozen: one is made for each
-    decision, and freezing is a third of its price.
+    """A request made ready for matching; ``action`` in lower case, ``bounded``: the caller has a permissions boundary.
+
+    ``unread`` becomes true when a document was met that could not be read.
+    Not frozen: one is made for each decision, and freezing costs more than deciding a statement.
     """
 
+    request: Request
     action: str
-    vendor: str
-    resource: str
-    principal: Principal
     bounded: bool
-    context: Context
+    opened: Context | None = None
+    unread: bool = False
+
+    def context(self) -> Context:
+        """Made when the first key is asked for: most statements are settled by action and resource alone."""
+        if self.opened is None:
+            self.opened = Context(self.request)
+        return self.opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +50,40 @@ class Actions:
 
     def match(self, action: str) -> bool:
         """Whether the element includes a lower-case action."""
-        if action in self.exact:
-            return not self.negated
-        for fits in self.patterns:  # a loop, not any(…): this is the hottest line of the package
-            if fits(action):
-                return not self.negated
-        return self.negated
-
-    @property
-    def vendors(self) -> frozenset[str] | None:
-        """The services the element is about, or ``None`` when it may be about any."""
-        if self.negated:
-            return None
-        vendors = {_vendor(part) for part in self.parts}
-        return None if "" in vendors else frozenset(vendors)
-
-
-def _vendor(parts: Parts) -> str:
-    """The literal service of an action pattern, or nothing where a wildcard comes before the colon."""
-    first = parts[0] if parts else ""
-    return first.partition(":")[0] if isinstance(first, str) and ":" in first else ""
+        return (action in self.exact or any(fits(action) for fits in self.patterns)) is not self.negated
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Resource or NotResource."""
+    """Resource or NotResource. ``fixed`` is the whole test, where no variable needs the request."""
 
     patterns: tuple[ArnPattern, ...]
     negated: bool
+    fixed: Match | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, patterns: Sequence[ArnPattern], *, negated: bool) -> Resources:
+        """Compile the patterns into one test."""
+        matches = [pattern.match for pattern in patterns if pattern.match]
+        fixed = _any_of(matches, negated=negated) if len(matches) == len(patterns) else None
+        return cls(tuple(patterns), negated, fixed)
 
     def match(self, arn: str, context: Context) -> bool:
         """Whether the element includes ``arn``."""
-        for pattern in self.patterns:
-            fits = pattern.match  # by itself where no variable needs the request: one call less on the hottest path
-            if fits(arn) if fits is not None else pattern.matches(arn, context.single):
-                return not self.negated
-        return self.negated
+        return any(pattern.matches(arn, context.single) for pattern in self.patterns) is not self.negated
+
+
+def _any_of(matches: list[Match], *, negated: bool) -> Match:
+    if len(matches) == 1 and not negated:
+        return matches[0]
+
+    def match(arn: str) -> bool:
+        for fits in matches:  # a loop, not any(…): every decision on such a statement comes through here
+            if fits(arn):
+                return not negated
+        return negated
+
+    return match
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +98,33 @@ class Statement:
     principals: PrincipalSet | None
     conditions: tuple[Condition, ...]
 
-    def applies(self, facts: Facts) -> Grant:
-        """What the statement means for the request; cheapest test first, since most statements fail the first."""
-        if not self.actions.match(facts.action):
-            return Grant.NONE
-        if self.resources is not None and not self.resources.match(facts.resource, facts.context):
-            return Grant.NONE
-        grant = Grant.DIRECT if self.principals is None else self.grant(facts)
-        if grant:
+    def means(self, facts: Facts) -> Grant:
+        """What the statement means for a request that its action and, without variables, its resources include."""
+        if not self._has_resource(facts):
+            return _NONE
+        grant = self._grant(facts)
+        if grant and self.conditions:
+            context = facts.context()
             for condition in self.conditions:
-                if not condition.holds(facts.context):
-                    return Grant.NONE
+                if not condition.holds(context):
+                    return _NONE
         return grant
 
-    def grant(self, facts: Facts) -> Grant:
+    def _has_resource(self, facts: Facts) -> bool:
+        resources = self.resources
+        if resources is None or resources.fixed:
+            return True
+        return resources.match(facts.request.resource, facts.context())
+
+    def _grant(self, facts: Facts) -> Grant:
         """What the principal element alone means."""
         if self.principals is None:
-            return Grant.DIRECT
-        return self.principals.grant(facts.principal, deny=self.deny, bounded=facts.bounded)
+            return _DIRECT
+        return self.principals.grant(facts.request.principal, deny=self.deny, bounded=facts.bounded)
 
     def trace(self, facts: Facts, *, layer: Layer, document: str) -> StatementTrace:
         """All parts, evaluated to the end even where one already fails."""
+        context = facts.context()
         return StatementTrace(
             layer=layer,
             document=document,
@@ -116,33 +132,55 @@ class Statement:
             sid=self.sid,
             effect="Deny" if self.deny else "Allow",
             action=self.actions.match(facts.action),
-            resource=self.resources is None or self.resources.match(facts.resource, facts.context),
-            principal=bool(self.grant(facts)),
-            conditions=tuple(condition.trace(facts.context) for condition in self.conditions),
+            resource=self.resources is None or self.resources.match(facts.request.resource, context),
+            principal=bool(self._grant(facts)),
+            conditions=tuple(condition.trace(context) for condition in self.conditions),
         )
+
+
+Step = tuple[Match, bool, Statement]
+"""The test of the resource, whether that settles the statement, and the statement for the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The statements of a document that are about one action, in order."""
+
+    denies: tuple[Step, ...]
+    allows: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed and compiled policy document; made by :func:`keyless.policy.parse` only."""
+    """A parsed and compiled policy document; made by :func:`keyless.policy.parse` only.
+
+    ``plans`` remembers what :meth:`plan` found. It is the one thing here that changes, and changes no answer.
+    """
 
     kind: Kind
     version: str
     statements: tuple[Statement, ...]
-    by_vendor: Mapping[str, tuple[Statement, ...]] = field(repr=False, compare=False)
-    for_any: tuple[Statement, ...] = field(repr=False, compare=False)
+    plans: dict[str, Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @classmethod
-    def of(cls, kind: Kind, version: str, statements: tuple[Statement, ...]) -> Document:
-        """Index the statements by the services they are about: most statements of a role concern other services."""
-        vendors = {statement.index: statement.actions.vendors for statement in statements}
-        named = frozenset[str]().union(*(found for found in vendors.values() if found))
+    def plan(self, action: str) -> Plan:
+        """The plan for a lower-case action; ``plans.get(action)`` first is the quick way."""
+        about = [statement for statement in self.statements if statement.actions.match(action)]
+        made = Plan(
+            denies=tuple(_step(statement) for statement in about if statement.deny),
+            allows=tuple(_step(statement) for statement in about if not statement.deny),
+        )
+        if len(self.plans) >= _MOST_PLANS:
+            self.plans.clear()
+        self.plans[action] = made
+        return made
 
-        def about(vendor: str | None) -> tuple[Statement, ...]:
-            return tuple(s for s in statements if (found := vendors[s.index]) is None or vendor in found)
 
-        return cls(kind, version, statements, {vendor: about(vendor) for vendor in named}, about(None))
+def _step(statement: Statement) -> Step:
+    resources = statement.resources
+    fits = _anything if resources is None or resources.fixed is None else resources.fixed
+    settled = not statement.conditions and statement.principals is None and fits is not _anything
+    return fits, settled, statement
 
-    def candidates(self, vendor: str) -> tuple[Statement, ...]:
-        """The statements that may apply to an action of ``vendor``, in order."""
-        return self.by_vendor.get(vendor, self.for_any)
+
+def _anything(_: str) -> bool:
+    return True

@@ -95,6 +95,13 @@ START = f"User: {SESSION.arn} is not authorized to perform: s3:PutObject on reso
             Policies(identity=(named(statement()),), scps=((named(statement(action="ec2:*"), kind="scp"),),)),
             f"{START} because no service control policy allows the s3:PutObject action",
         ),
+        (
+            Policies(
+                identity=(named(statement()),),
+                endpoint=named(statement(action="ec2:*", Principal="*"), kind="endpoint"),
+            ),
+            f"{START} because no VPC endpoint policy allows the s3:PutObject action",
+        ),
         (Policies(identity=(named(statement("Deny")),)), f"{START} with an explicit deny in an identity-based policy"),
         (
             Policies(resource=named(statement("Deny", Principal="*"), kind="resource")),
