@@ -118,9 +118,11 @@ class Authoriser:
             # Loopback stands for the TLS that AWS's endpoints have: policies that demand it must pass as they do there.
             "aws:SecureTransport": "true",
             "aws:RequestedRegion": call.region,
-            "aws:ViaAWSService": "false",
+            "aws:ViaAWSService": "true" if call.via else "false",
             "aws:PrincipalIsAWSService": "false",
         }
+        if call.via:
+            keys |= {"aws:CalledVia": call.via, "aws:CalledViaFirst": call.via[0], "aws:CalledViaLast": call.via[-1]}
         if agent := call.request.header("user-agent"):
             keys["aws:UserAgent"] = agent
         if referer := call.request.header("referer"):

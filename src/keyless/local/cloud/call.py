@@ -82,6 +82,8 @@ class Call:
     notes: dict[str, Any] = field(default_factory=dict)
     #: set where the refusal's text must not say why (STS); called with the decision, returns an exception to raise
     denial: Callable[[Decision, Target], Exception] | None = None
+    #: the services that make this call for the caller, first to last; empty when it came itself
+    via: tuple[str, ...] = ()
 
     def allows(self, target: Target) -> bool:
         """Decide without raising."""

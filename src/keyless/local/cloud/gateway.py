@@ -17,11 +17,12 @@ from keyless.api import KeylessError, Transient
 from keyless.local.cloud.audit import Audit, line_of, refused_line
 from keyless.local.cloud.authenticate import Authenticator, must_be_signed
 from keyless.local.cloud.authorise import Authoriser
-from keyless.local.cloud.call import Call, Target
+from keyless.local.cloud.call import Call
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.faults import ConnectionLost, Faults
-from keyless.local.cloud.service import INSIDE, OPEN, Operation, Service
+from keyless.local.cloud.permission import authorise, denied
+from keyless.local.cloud.service import INSIDE, Operation, Service
 from keyless.local.cloud.signatures import Signature, read_untrusted
 from keyless.local.cloud.wire.asgi import (
     Receive,
@@ -37,7 +38,6 @@ from keyless.local.cloud.wire.http import HttpRequest, HttpResponse
 from keyless.local.cloud.wire.read import Meant, form_fields, operation_meant, read_parameters
 from keyless.local.cloud.wire.validate import sentence, violations
 from keyless.local.cloud.wire.write import write_error, write_result
-from keyless.policy import Decision, access_denied
 
 _LOG = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
@@ -161,7 +161,7 @@ class Gateway:
             now=now,
             decide=self._authoriser.decide,
         )
-        call.denial = lambda decision, target: _denied(service, call, decision, target)
+        call.denial = lambda decision, target: denied(service, call, decision, target)
         try:
             await self._faults.before(service.name, meant.operation, model.protocol)
             answer = await self._run(service, operation, meant, call)
@@ -185,11 +185,11 @@ class Gateway:
             if found:
                 raise service.invalid(sentence(found))
         if inspect.iscoroutinefunction(operation.run):
-            _authorise(operation, call)
+            authorise(operation, call)
             result = await operation.run(call)
         else:
             with self._database.transaction():
-                _authorise(operation, call)
+                authorise(operation, call)
                 result = operation.run(call)
         if operation.target is INSIDE and not call.decisions:
             raise RuntimeError(f"{service.name} {operation.name} answered without asking for permission")
@@ -226,24 +226,6 @@ class Gateway:
         )
         self._audit.write(line)
         return write_error(protocol, error, status=status, request_id=request_id, head=head.method == "HEAD")
-
-
-def _authorise(operation: Operation, call: Call) -> None:
-    if operation.target is INSIDE or operation.target is OPEN:
-        return
-    assert callable(operation.target)
-    found = operation.target(call)
-    for target in (found,) if isinstance(found, Target) else found:
-        call.authorise(target)
-
-
-def _denied(service: Service, call: Call, decision: Decision, target: Target) -> AwsError:
-    if service.denied:
-        return service.denied(call, target)
-    json = service.model.protocol in {"json", "rest-json"}
-    code = service.denied_code or ("AccessDeniedException" if json else "AccessDenied")
-    text = access_denied(decision, resource=target.label or None)
-    return AwsError(code, text, status=400 if service.model.protocol == "json" else 403)
 
 
 def _not_here(service: Service, meant: Meant) -> AwsError:
