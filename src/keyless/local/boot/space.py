@@ -30,6 +30,7 @@ from keyless.local.boot.running import Running, forget_running, write_running
 from keyless.local.boot.trust import write_bundle
 from keyless.local.cloud import Cloud, CloudSettings
 from keyless.local.cloud import serve as serve_cloud
+from keyless.local.cloud.kms import root_key_in
 from keyless.local.cluster import Cluster, ClusterSettings
 from keyless.local.cluster.serve import serve as serve_cluster
 from keyless.local.node import ImageMap, Kubelet, NodeConfiguration
@@ -135,6 +136,7 @@ class LocalSpace:
                 cluster_name=CLUSTER_NAME,
                 agent_port=state.require_free("agent"),
                 propagation_delay_seconds=self._options.propagation_delay_seconds,
+                root_key=root_key_in(state.folder("kms")),
                 migrate=state.migrate,
             )
         )

@@ -18,7 +18,7 @@ from keyless.local.cloud.iam.iam import Iam
 from keyless.local.cloud.iam.model import User
 from keyless.local.cloud.iam.users import new_access_key
 from keyless.local.cloud.imds import Imds
-from keyless.local.cloud.kms import Keys, Kms
+from keyless.local.cloud.kms import Kms
 from keyless.local.cloud.s3 import S3
 from keyless.local.cloud.secretsmanager import SecretsManager
 from keyless.local.cloud.service import Service
@@ -48,6 +48,8 @@ class CloudSettings:
     agent_port: int = 80
     propagation_delay_seconds: float = 1.0
     now: Callable[[], float] = time.time
+    #: wraps the material of KMS's keys; without it (tests) one is kept in the database
+    root_key: bytes = b""
     #: the state's ``migrate``; without it (tests) the cloud keeps its own record of versions
     migrate: Migrate | None = None
 
@@ -96,7 +98,7 @@ class Cloud:
             authenticator=authenticator,
             minter=sts.minter,
         )
-        keys = Keys(database)
+        kms = Kms(database, settings.root_key)
         return (
             sts.service(),
             Iam(self.directory).service(),
@@ -104,8 +106,8 @@ class Cloud:
             eks_auth.service(),
             S3(database).service(),
             SecretsManager(database).service(),
-            ParameterStore(database, keys).service(),
-            Kms(keys).service(),
+            ParameterStore(database, kms.for_services).service(),
+            kms.service(),
         )
 
     async def run(self) -> None:

@@ -1,246 +1,202 @@
-"""Keys of KMS: documents in the state, and the two ways of using one (by a caller, by a service for a caller)."""
+"""Operations on keys: make, describe, list, enable, delete, policies, tags."""
 
 from __future__ import annotations
 
 import json
-import secrets
-from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keyless.local.cloud.call import Call, ResourcePolicy, Target
-from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
-from keyless.policy import ContextValue, MalformedPolicy, parse
+from keyless.local.cloud.kms import specs
+from keyless.local.cloud.kms.asymmetric import new_material
+from keyless.local.cloud.kms.keyring import Keyring, NewKey
+from keyless.local.cloud.kms.model import DAY_SECONDS, Key
+from keyless.local.cloud.kms.paging import page
+from keyless.local.cloud.kms.policies import POLICY_NAME, checked, default_policy
+from keyless.local.cloud.kms.states import not_pending
 
-KIND, ALIAS = "kms-key", "kms-alias"
-_KEY_ID_BYTES, _NONCE_BYTES = 36, 12
-_DAY_SECONDS = 86400
-
-Key = dict[str, Any]
-"""id, arn, description, created, deletion (time or None), policy, material (base64), manager (CUSTOMER | AWS)"""
+_LEAST_DAYS, _MOST_DAYS = 7, 30
+_MOST_TAGS = 50
+_MOST_KEYS_LISTED, _KEYS_LISTED = 1000, 100
+_MOST_TAGS_LISTED = 50
 
 
-class Keys:
-    """All keys of the account in this region."""
+class KeyOperations:
+    """One method for each operation."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    # Authorisation
-
-    def target(self, call: Call) -> Target:
-        """The key that the parameters name."""
-        return self._target(call, self.existing(call, str(call.params["KeyId"])))
-
-    def target_of_ciphertext(self, call: Call) -> Target:
-        """The key that a ciphertext was made under: Decrypt need not name it."""
-        key_id = bytes(call.params["CiphertextBlob"])[:_KEY_ID_BYTES].decode("ascii", "replace")
-        found = self._database.get(KIND, key_id)
-        if found is None:
-            raise AwsError("InvalidCiphertextException", "")
-        return self._target(call, found)
-
-    def target_of_alias(self, call: Call) -> Target:
-        """The alias itself."""
-        return Target(call.arn(str(call.params["AliasName"])))
-
-    def _target(self, call: Call, key: Key, action: str = "", via: str = "") -> Target:
-        context = call.params.get("EncryptionContext") or {}
-        keys: dict[str, ContextValue] = {f"kms:EncryptionContext:{k}": v for k, v in context.items()}
-        if via:
-            keys["kms:ViaService"] = via
-        keys["kms:CallerAccount"] = call.caller.account
-        return Target(key["arn"], action, keys=keys, policy=ResourcePolicy(key["policy"], "key policy"))
-
-    # Keys
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
 
     def create(self, call: Call) -> dict[str, Any]:
-        policy = call.params.get("Policy") or _default_policy(call.account)
-        key = self._made(call, str(uuid4()), call.params.get("Description") or "", _checked(policy), "CUSTOMER")
-        return {"KeyMetadata": _metadata(call, key)}
+        params = call.params
+        _not_here(params)
+        spec = str(params.get("KeySpec") or params.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT")
+        usage = specs.usage_of(spec, params.get("KeyUsage"))
+        policy = checked(str(params.get("Policy") or default_policy(call.account)))
+        if params.get("Policy") and not params.get("BypassPolicyLockoutSafetyCheck"):
+            _refuse_lockout(call, "*", policy)
+        new = NewKey(
+            description=str(params.get("Description") or ""),
+            policy=policy,
+            material=new_material(spec),
+            spec=spec,
+            usage=usage,
+        )
+        return {"KeyMetadata": metadata(call, self._keyring.make(call, new, _tags(params.get("Tags"), {})))}
 
     def describe(self, call: Call) -> dict[str, Any]:
-        return {"KeyMetadata": _metadata(call, self.existing(call, str(call.params["KeyId"])))}
+        return {"KeyMetadata": metadata(call, self._key(call))}
 
-    def list_all(self, _: Call) -> dict[str, Any]:
-        keys = [{"KeyId": key["id"], "KeyArn": key["arn"]} for key in self._database.all(KIND)]
-        return {"Keys": keys, "Truncated": False}
+    def list_all(self, call: Call) -> dict[str, Any]:
+        keys = [{"KeyId": key.id, "KeyArn": key.arn} for key in self._keyring.all(call.now)]
+        return page(call, "Keys", keys, most=_MOST_KEYS_LISTED, default=_KEYS_LISTED)
 
-    def get_policy(self, call: Call) -> dict[str, Any]:
-        return {"Policy": self.existing(call, str(call.params["KeyId"]))["policy"], "PolicyName": "default"}
+    def update_description(self, call: Call) -> None:
+        self._changed(call, lambda key: replace(key, description=str(call.params["Description"])))
 
-    def put_policy(self, call: Call) -> None:
-        key = self.existing(call, str(call.params["KeyId"]))
-        self._database.put(KIND, key["id"], key | {"policy": _checked(str(call.params["Policy"]))})
+    def enable(self, call: Call) -> None:
+        self._changed(call, lambda key: replace(key, enabled=True))
+
+    def disable(self, call: Call) -> None:
+        self._changed(call, lambda key: replace(key, enabled=False))
+
+    # Deletion
 
     def schedule_deletion(self, call: Call) -> dict[str, Any]:
-        key = self.existing(call, str(call.params["KeyId"]))
-        days = int(call.params.get("PendingWindowInDays") or 30)
-        at = call.now + days * _DAY_SECONDS
-        self._database.put(KIND, key["id"], key | {"deletion": at})
-        return {"KeyId": key["arn"], "DeletionDate": datetime.fromtimestamp(at, UTC), "KeyState": "PendingDeletion"}
-
-    def create_alias(self, call: Call) -> None:
-        name = str(call.params["AliasName"])
-        if not name.startswith("alias/") or name.startswith("alias/aws/"):
-            raise AwsError("InvalidAliasNameException", f"expected alias/NAME, not alias/aws/…; found {name!r}")
-        if self._database.get(ALIAS, name) is not None:
-            arn = call.arn(name)
-            raise AwsError("AlreadyExistsException", f"An alias with the name {arn} already exists")
-        key = self.existing(call, str(call.params["TargetKeyId"]))
-        self._database.put(ALIAS, name, {"name": name, "key": key["id"]})
-
-    def delete_alias(self, call: Call) -> None:
-        self._database.remove(ALIAS, str(call.params["AliasName"]))
-
-    def list_aliases(self, call: Call) -> dict[str, Any]:
-        aliases = [
-            {"AliasName": a["name"], "AliasArn": call.arn(a["name"]), "TargetKeyId": a["key"]}
-            for a in self._database.all(ALIAS)
-        ]
-        return {"Aliases": aliases, "Truncated": False}
-
-    def existing(self, call: Call, named: str) -> Key:
-        """The key that an id, an ARN or an alias means; raises NotFoundException."""
-        name = named.split(":", 5)[5] if named.startswith("arn:") else named
-        if name.startswith("alias/"):
-            alias = self._database.get(ALIAS, name)
-            key_id = alias["key"] if alias else ""
-            if not alias and name.startswith("alias/aws/"):
-                return self._managed(call, name)
-        else:
-            key_id = name.removeprefix("key/")
-        found: Key | None = self._database.get(KIND, key_id)
-        if found is None:
-            raise AwsError("NotFoundException", f"Key '{named}' does not exist")
-        return found
-
-    # Cryptography
-
-    def encrypt(self, call: Call) -> dict[str, Any]:
-        key = self._usable(call, str(call.params["KeyId"]))
-        sealed = _seal(key, bytes(call.params["Plaintext"]), call.params.get("EncryptionContext") or {})
-        return {"CiphertextBlob": sealed, "KeyId": key["arn"], "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
-
-    def decrypt(self, call: Call) -> dict[str, Any]:
-        blob = bytes(call.params["CiphertextBlob"])
-        key = self._usable(call, blob[:_KEY_ID_BYTES].decode("ascii", "replace"))
-        if (named := call.params.get("KeyId")) and self.existing(call, named)["id"] != key["id"]:
-            text = "The key ID in the request does not identify a CMK that can perform this operation."
-            raise AwsError("IncorrectKeyException", text)
-        plaintext = _open(key, blob, call.params.get("EncryptionContext") or {})
-        return {"Plaintext": plaintext, "KeyId": key["arn"], "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
-
-    def generate_data_key(self, call: Call) -> dict[str, Any]:
-        key = self._usable(call, str(call.params["KeyId"]))
-        size = call.params.get("NumberOfBytes") or (16 if call.params.get("KeySpec") == "AES_128" else 32)
-        plaintext = secrets.token_bytes(int(size))
-        sealed = _seal(key, plaintext, call.params.get("EncryptionContext") or {})
-        return {"CiphertextBlob": sealed, "Plaintext": plaintext, "KeyId": key["arn"]}
-
-    def seal_for(self, call: Call, key_id: str, text: str, arn: str) -> str:
-        """Encrypt for a service: a customer key needs the caller's ``kms:Encrypt`` through that service."""
-        key = self._usable(call, key_id)
-        self._authorise_through(call, key, "kms:Encrypt")
-        return b64encode(_seal(key, text.encode(), {"PARAMETER_ARN": arn})).decode()
-
-    def open_for(self, call: Call, key_id: str, text: str, arn: str) -> str:
-        """Decrypt for a service: a customer key needs the caller's ``kms:Decrypt`` through that service."""
-        key = self._usable(call, key_id)
-        self._authorise_through(call, key, "kms:Decrypt")
-        return _open(key, b64decode(text), {"PARAMETER_ARN": arn}).decode()
-
-    def _authorise_through(self, call: Call, key: Key, action: str) -> None:
-        if key["manager"] == "CUSTOMER":
-            call.authorise(self._target(call, key, action, via=f"{call.service}.{call.region}.amazonaws.com"))
-
-    def _usable(self, call: Call, named: str) -> Key:
-        key = self.existing(call, named)
-        if key["deletion"] is not None:
-            raise AwsError("KMSInvalidStateException", f"{key['arn']} is pending deletion.")
-        return key
-
-    def _managed(self, call: Call, alias: str) -> Key:
-        """The account's own key of a service, made at its first use, as on AWS."""
-        key = self._made(call, str(uuid4()), f"Default key for {alias}", _default_policy(call.account), "AWS")
-        self._database.put(ALIAS, alias, {"name": alias, "key": key["id"]})
-        return key
-
-    def _made(self, call: Call, key_id: str, description: str, policy: str, manager: str) -> Key:
-        key: Key = {
-            "id": key_id,
-            "arn": call.arn(f"key/{key_id}", service="kms"),
-            "description": description,
-            "created": call.now,
-            "deletion": None,
-            "policy": policy,
-            "material": b64encode(AESGCM.generate_key(256)).decode(),
-            "manager": manager,
+        asked = call.params.get("PendingWindowInDays")
+        days = _MOST_DAYS if asked is None else int(asked)
+        if not _LEAST_DAYS <= days <= _MOST_DAYS:
+            bound = (
+                f"less than or equal to {_MOST_DAYS}"
+                if days > _MOST_DAYS
+                else (f"greater than or equal to {_LEAST_DAYS}")
+            )
+            text = (
+                f"1 validation error detected: Value '{days}' at 'pendingWindowInDays' failed to satisfy constraint: "
+                f"Member must have value {bound}"
+            )
+            raise AwsError("ValidationException", text, status=400)
+        at = call.now + days * DAY_SECONDS
+        key = self._changed(call, lambda key: replace(key, deletion=at, deletion_days=days, enabled=False))
+        return {
+            "KeyId": key.arn,
+            "DeletionDate": _time(at),
+            "KeyState": key.state,
+            "PendingWindowInDays": days,
         }
-        self._database.put(KIND, key_id, key)
+
+    def cancel_deletion(self, call: Call) -> dict[str, Any]:
+        key = self._key(call)
+        if key.deletion is None:
+            raise AwsError("KMSInvalidStateException", f"{key.arn} is not pending deletion.")
+        self._keyring.keep(replace(key, deletion=None))
+        return {"KeyId": key.arn}
+
+    # Policies
+
+    def get_policy(self, call: Call) -> dict[str, Any]:
+        key = self._key(call)
+        _known_policy(call)
+        return {"Policy": _indented(key.policy), "PolicyName": POLICY_NAME}
+
+    def list_policies(self, call: Call) -> dict[str, Any]:
+        self._key(call)
+        return page(call, "PolicyNames", [POLICY_NAME], most=1000, default=100)
+
+    def put_policy(self, call: Call) -> None:
+        _known_policy(call)
+        policy = checked(str(call.params["Policy"]))
+        key = not_pending(self._key(call))
+        if not call.params.get("BypassPolicyLockoutSafetyCheck"):
+            _refuse_lockout(call, key.arn, policy)
+        self._keyring.keep(replace(key, policy=policy))
+
+    # Tags
+
+    def tag(self, call: Call) -> None:
+        self._changed(call, lambda key: replace(key, tags=_tags(call.params["Tags"], dict(key.tags))))
+
+    def untag(self, call: Call) -> None:
+        gone = set(call.params["TagKeys"])
+        self._changed(call, lambda key: replace(key, tags={k: v for k, v in key.tags.items() if k not in gone}))
+
+    def list_tags(self, call: Call) -> dict[str, Any]:
+        tags = [{"TagKey": k, "TagValue": v} for k, v in self._key(call).tags.items()]
+        return page(call, "Tags", tags, most=_MOST_TAGS_LISTED, default=_MOST_TAGS_LISTED)
+
+    # Shared steps
+
+    def _key(self, call: Call) -> Key:
+        return self._keyring.existing(call, str(call.params["KeyId"]))
+
+    def _changed(self, call: Call, change: Callable[[Key], Key]) -> Key:
+        key = change(not_pending(self._key(call)))
+        self._keyring.keep(key)
         return key
 
 
-def _seal(key: Key, plaintext: bytes, context: Mapping[str, str]) -> bytes:
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    sealed = AESGCM(b64decode(key["material"])).encrypt(nonce, plaintext, _associated(context))
-    return str(key["id"]).encode() + nonce + sealed
-
-
-def _open(key: Key, blob: bytes, context: Mapping[str, str]) -> bytes:
-    nonce, sealed = blob[_KEY_ID_BYTES:][:_NONCE_BYTES], blob[_KEY_ID_BYTES + _NONCE_BYTES :]
-    try:
-        return AESGCM(b64decode(key["material"])).decrypt(nonce, sealed, _associated(context))
-    except (InvalidTag, ValueError):
-        raise AwsError("InvalidCiphertextException", "") from None
-
-
-def _associated(context: Mapping[str, str]) -> bytes:
-    return json.dumps(dict(context), sort_keys=True).encode()
-
-
-def _default_policy(account: str) -> str:
-    """What CreateKey gives a key: the account may use it as its own policies say."""
-    statement = {
-        "Sid": "Enable IAM User Permissions",
-        "Effect": "Allow",
-        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
-        "Action": "kms:*",
-        "Resource": "*",
-    }
-    return json.dumps({"Version": "2012-10-17", "Id": "key-default-1", "Statement": [statement]})
-
-
-def _checked(policy: str) -> str:
-    try:
-        parse(policy, "resource")
-    except MalformedPolicy as error:
-        raise AwsError("MalformedPolicyDocumentException", str(error)) from None
-    return policy
-
-
-def _metadata(call: Call, key: Key) -> dict[str, Any]:
-    deletion = {"DeletionDate": datetime.fromtimestamp(key["deletion"], UTC)} if key["deletion"] is not None else {}
+def metadata(call: Call, key: Key) -> dict[str, Any]:
+    """A key as CreateKey and DescribeKey show it."""
+    deletion = {} if key.deletion is None else {"DeletionDate": _time(key.deletion)}
+    current = {"CurrentKeyMaterialId": key.materials[-1].id} if key.spec == "SYMMETRIC_DEFAULT" else {}
     return {
         "AWSAccountId": call.account,
-        "KeyId": key["id"],
-        "Arn": key["arn"],
-        "CreationDate": datetime.fromtimestamp(key["created"], UTC),
-        "Enabled": key["deletion"] is None,
-        "Description": key["description"],
-        "KeyUsage": "ENCRYPT_DECRYPT",
-        "KeyState": "PendingDeletion" if deletion else "Enabled",
+        "KeyId": key.id,
+        "Arn": key.arn,
+        "CreationDate": _time(key.created),
+        "Enabled": key.state == "Enabled",
+        "Description": key.description,
+        "KeyUsage": key.usage,
+        "KeyState": key.state,
         "Origin": "AWS_KMS",
-        "KeyManager": key["manager"],
-        "KeySpec": "SYMMETRIC_DEFAULT",
-        "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
-        "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
+        "KeyManager": key.manager,
+        "KeySpec": key.spec,
+        "CustomerMasterKeySpec": key.spec,
+        specs.algorithms_member(key.usage): list(specs.algorithms(key.spec, key.usage)),
         "MultiRegion": False,
         **deletion,
+        **current,
     }
+
+
+def _not_here(params: Any) -> None:
+    """What AWS has and this cloud has not is refused, never quietly something else."""
+    if params.get("Origin", "AWS_KMS") != "AWS_KMS":
+        raise AwsError("UnsupportedOperationException", f"Origin {params['Origin']} is not part of this cloud's kms")
+    if params.get("MultiRegion"):
+        raise AwsError("UnsupportedOperationException", "MultiRegion keys are not part of this cloud's kms")
+
+
+def _known_policy(call: Call) -> None:
+    if call.params.get("PolicyName", POLICY_NAME) != POLICY_NAME:
+        raise AwsError("NotFoundException", "No such policy exists")
+
+
+def _refuse_lockout(call: Call, arn: str, policy: str) -> None:
+    """AWS keeps callers from a policy under which they could not put the next one."""
+    keys = {"kms:CallerAccount": call.caller.account}
+    target = Target(arn, "kms:PutKeyPolicy", keys=keys, policy=ResourcePolicy(policy, "new key policy"))
+    if not call.decide(call, target).allowed:
+        text = "The new key policy will not allow you to update the key policy in the future."
+        raise AwsError("MalformedPolicyDocumentException", text)
+
+
+def _indented(policy: str) -> str:
+    """AWS gives policies back with its own white space."""
+    return json.dumps(json.loads(policy), indent=2)
+
+
+def _tags(wanted: list[dict[str, str]] | None, had: dict[str, str]) -> dict[str, str]:
+    tags = {**had, **{tag["TagKey"]: tag["TagValue"] for tag in wanted or ()}}
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise AwsError("TagException", "The tag key cannot start with aws:")
+    if len(tags) > _MOST_TAGS:
+        raise AwsError("TagException", "Too many tags")
+    return tags
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
-from keyless.local.cloud.kms import Keys
+from keyless.local.cloud.kms import KeysForServices
 from keyless.local.cloud.service import Operation, Service
 from keyless.local.cloud.ssm.operations import Operations
 from keyless.local.cloud.ssm.parameters import Parameters
@@ -19,8 +19,8 @@ __all__ = ["ParameterStore"]
 class ParameterStore:
     """The service on one database, with the keys of KMS."""
 
-    def __init__(self, database: Database, keys: Keys) -> None:
-        self._operations = Operations(Parameters(database), encrypt=keys.seal_for, decrypt=keys.open_for)
+    def __init__(self, database: Database, keys: KeysForServices) -> None:
+        self._operations = Operations(Parameters(database), keys=keys)
 
     def service(self) -> Service:
         """The table of its operations."""

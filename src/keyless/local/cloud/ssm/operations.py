@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.kms import KeysForServices
 from keyless.local.cloud.ssm.parameters import (
     ADVANCED_BYTES,
     MAX_VERSIONS,
@@ -22,17 +24,13 @@ from keyless.local.cloud.ssm.parameters import (
 )
 from keyless.policy import ContextValue
 
-Cipher = Callable[[Call, str, str, str], str]
-"""(call, key id, text, parameter ARN) → text; authorises the use of the key."""
-
 
 class Operations:
     """One method for each operation."""
 
-    def __init__(self, parameters: Parameters, *, encrypt: Cipher, decrypt: Cipher) -> None:
+    def __init__(self, parameters: Parameters, *, keys: KeysForServices) -> None:
         self._parameters = parameters
-        self._encrypt = encrypt
-        self._decrypt = decrypt
+        self._keys = keys
 
     # Authorisation
 
@@ -132,7 +130,8 @@ class Operations:
         value, key_id = params["Value"], ""
         if kind == "SecureString":
             key_id = params.get("KeyId") or last.get("keyId") or "alias/aws/ssm"
-            value = self._encrypt(call, key_id, value, call.arn(arn_resource(name)))
+            context = {"PARAMETER_ARN": call.arn(arn_resource(name))}
+            value = b64encode(self._keys.seal(call, key_id, value.encode(), context)).decode()
         version = {
             "number": last.get("number", 0) + 1,
             "type": kind,
@@ -215,7 +214,7 @@ class Operations:
     def _shown(self, call: Call, parameter: Parameter, version: dict[str, Any]) -> dict[str, Any]:
         arn, value = call.arn(arn_resource(parameter["name"])), version["value"]
         if version["type"] == "SecureString" and call.params.get("WithDecryption"):
-            value = self._decrypt(call, version["keyId"], value, arn)
+            value = self._keys.open(call, b64decode(value), {"PARAMETER_ARN": arn}).decode()
         return {
             "Name": parameter["name"],
             "Type": version["type"],
