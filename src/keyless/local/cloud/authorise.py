@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from keyless.local.cloud.call import Call, Caller, Target
 from keyless.local.cloud.iam.directory import Directory
-from keyless.local.cloud.iam.model import Role, User
+from keyless.local.cloud.iam.model import Group, Role, User
 from keyless.local.cloud.sessions import Session
 from keyless.policy import (
     ContextValue,
@@ -76,10 +76,14 @@ class Authoriser:
         """The global condition keys of ``call``."""
         return self._keys(call)
 
-    def identity_sources(self, holder: Role | User) -> tuple[Source, ...]:
-        """The identity policies of a user or role, inline first."""
+    def identity_sources(self, holder: Role | User | Group) -> tuple[Source, ...]:
+        """The identity policies of a user, with those of its groups, or of a role: inline first."""
         inline = [source(f"inline policy {name}", text, "identity") for name, text in holder.inline.items()]
-        return (*inline, *(self.managed(arn, "identity") for arn in holder.attached))
+        own = (*inline, *(self.managed(arn, "identity") for arn in holder.attached))
+        if not isinstance(holder, User):
+            return own
+        groups = (self._directory.effective_group(name) for name in holder.groups)
+        return (*own, *(found for group in groups if group for found in self.identity_sources(group)))
 
     def managed(self, arn: str, kind: Kind) -> Source:
         """A managed policy as decisions see it."""

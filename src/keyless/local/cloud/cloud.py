@@ -136,7 +136,7 @@ class Cloud:
                     created_at=now,
                     attached=("arn:aws:iam::aws:policy/AdministratorAccess",),
                 )
-                self.directory.save_user(user, at_once=True)
+                self.directory.save(user, at_once=True)
             if not self.directory.access_keys(ADMIN):
                 self.directory.save_access_key(new_access_key(ADMIN, now))
 

@@ -1,4 +1,4 @@
-"""Inline and attached policies of roles and users: the same operations under two names."""
+"""Inline and attached policies of roles, users and groups: the same operations under three names."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.iam import checks, shapes
-from keyless.local.cloud.iam.directory import Directory
-from keyless.local.cloud.iam.model import Role, User
+from keyless.local.cloud.iam.directory import Directory, Holder
 from keyless.local.cloud.service import Operation
-
-Holder = Role | User
 
 
 class HolderPolicies:
-    """``kind`` is ``Role`` or ``User``, as the operations' names spell it."""
+    """``kind`` is ``Role``, ``User`` or ``Group``, as the operations' names spell it.
+
+    ``change`` finds a holder that is about to change, where that is more than finding it.
+    """
 
     def __init__(
         self,
@@ -24,11 +24,13 @@ class HolderPolicies:
         kind: str,
         *,
         find: Callable[[str], Holder],
+        change: Callable[[str], Holder] | None = None,
         target: Callable[[Call], Target],
     ) -> None:
         self._directory = directory
         self._kind = kind
         self._find = find
+        self._change = change or find
         self._target = target
 
     def operations(self) -> tuple[Operation, ...]:
@@ -51,17 +53,14 @@ class HolderPolicies:
     def _holder(self, call: Call) -> Holder:
         return self._find(call.params[f"{self._kind}Name"])
 
-    def _save(self, holder: Holder) -> None:
-        if isinstance(holder, Role):
-            self._directory.save_role(holder)
-        else:
-            self._directory.save_user(holder)
+    def _changeable(self, call: Call) -> Holder:
+        return self._change(call.params[f"{self._kind}Name"])
 
     def _put(self, call: Call) -> None:
-        holder, name = self._holder(call), call.params["PolicyName"]
+        holder, name = self._changeable(call), call.params["PolicyName"]
         others = [text for other, text in holder.inline.items() if other != name]
         text = checks.inline(call.params["PolicyDocument"], others, kind=self._kind.lower(), name=holder.name)
-        self._save(replace(holder, inline={**holder.inline, name: text}))
+        self._directory.save(replace(holder, inline={**holder.inline, name: text}))
 
     def _inline(self, holder: Holder, name: str) -> str:
         if name not in holder.inline:
@@ -77,27 +76,33 @@ class HolderPolicies:
         return shapes.page(call, "PolicyNames", sorted(self._holder(call).inline))
 
     def _delete(self, call: Call) -> None:
-        holder, name = self._holder(call), call.params["PolicyName"]
+        holder, name = self._changeable(call), call.params["PolicyName"]
         self._inline(holder, name)
         kept = {other: text for other, text in holder.inline.items() if other != name}
-        self._save(replace(holder, inline=kept))
+        self._directory.save(replace(holder, inline=kept))
 
     def _attach(self, call: Call) -> None:
-        holder, arn = self._holder(call), call.params["PolicyArn"]
+        holder, arn = self._changeable(call), call.params["PolicyArn"]
         if self._directory.policy(arn) is None:
             raise checks.missing(f"Policy {arn} does not exist or is not attachable.")
         if arn in holder.attached:
             return
         if len(holder.attached) >= checks.MANAGED_PER_HOLDER:
             raise checks.beyond(f"Cannot exceed quota for PoliciesPer{self._kind}: {checks.MANAGED_PER_HOLDER}")
-        self._save(replace(holder, attached=(*holder.attached, arn)))
+        self._directory.save(replace(holder, attached=(*holder.attached, arn)))
 
     def _detach(self, call: Call) -> None:
-        holder, arn = self._holder(call), call.params["PolicyArn"]
+        holder, arn = self._changeable(call), call.params["PolicyArn"]
         if arn not in holder.attached:
             raise checks.missing(f"Policy {arn} was not found.")
-        self._save(replace(holder, attached=tuple(other for other in holder.attached if other != arn)))
+        self._directory.save(replace(holder, attached=tuple(other for other in holder.attached if other != arn)))
 
     def _list_attached(self, call: Call) -> dict[str, Any]:
-        attached = [{"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in self._holder(call).attached]
+        policies = [self._directory.policy(arn) for arn in self._holder(call).attached]
+        prefix = call.params.get("PathPrefix", "/")
+        attached = [
+            {"PolicyName": policy.name, "PolicyArn": policy.arn}
+            for policy in policies
+            if policy and policy.path.startswith(prefix)
+        ]
         return shapes.page(call, "AttachedPolicies", attached)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role: its trust policy, its permissions, its bounds."""
+    """A role: its trust policy, its permissions, its bounds. ``trust`` names principals of the account by unique id,
+    see :mod:`keyless.local.cloud.iam.principals`."""
 
     name: str
     id: str
@@ -36,6 +37,33 @@ class User:
     boundary: str = ""
     inline: dict[str, str] = field(default_factory=dict)
     attached: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of users: its policies count for each of them. No principal: nobody can name it in a policy."""
+
+    name: str
+    id: str
+    arn: str
+    path: str
+    created_at: float
+    inline: dict[str, str] = field(default_factory=dict)
+    attached: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceProfile:
+    """What hands a role to a machine; ``role`` is a name, or empty."""
+
+    name: str
+    id: str
+    arn: str
+    path: str
+    created_at: float
+    role: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

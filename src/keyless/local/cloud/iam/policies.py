@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from keyless.local.cloud.authorise import resource_tag_keys, tag_keys
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.errors import AwsError
-from keyless.local.cloud.iam import checks, shapes
-from keyless.local.cloud.iam.directory import Directory
+from keyless.local.cloud.iam import checks, shapes, targets
+from keyless.local.cloud.iam.directory import Directory, Holder, How
 from keyless.local.cloud.iam.managed import AWS_MANAGED
 from keyless.local.cloud.iam.model import ManagedPolicy, PolicyVersion
+from keyless.local.cloud.iam.tagging import Tagging
 from keyless.local.cloud.service import Operation, anything
 from keyless.local.cloud.sessions import new_id
 
@@ -24,6 +25,7 @@ class ManagedPolicies:
 
     def operations(self) -> tuple[Operation, ...]:
         """The table of this part."""
+        tagging = Tagging("Policy", find=self._changeable, save=self._directory.save_policy, target=self.target)
         return (
             Operation("CreatePolicy", self._create, self._new_policy),
             Operation("GetPolicy", self._get, self.target),
@@ -34,10 +36,8 @@ class ManagedPolicies:
             Operation("ListPolicyVersions", self._list_versions, self.target),
             Operation("DeletePolicyVersion", self._delete_version, self.target),
             Operation("SetDefaultPolicyVersion", self._set_default, self.target),
-            Operation("TagPolicy", self._tag, self.target),
-            Operation("UntagPolicy", self._untag, self.target),
-            Operation("ListPolicyTags", self._list_tags, self.target),
             Operation("ListEntitiesForPolicy", self._entities, self.target),
+            *tagging.operations(),
         )
 
     def find(self, arn: str) -> ManagedPolicy:
@@ -52,14 +52,12 @@ class ManagedPolicies:
         arn = call.params["PolicyArn"]
         found = self._directory.policy(arn)
         # AWS's own policies are in the account "aws", but asking for one is a question of the caller's account.
-        keys = resource_tag_keys(found.tags if found else {})
+        keys = {**targets.resource_keys(found.tags if found else {}), **targets.requested(call)}
         return Target(arn, account=call.account, keys=keys, label=f"policy {arn}")
 
     def _new_policy(self, call: Call) -> Target:
-        tags = {tag["Key"]: tag["Value"] for tag in call.params.get("Tags", ())}
-        path = call.params.get("Path", "/")
-        arn = call.arn(f"policy{path}{call.params['PolicyName']}", service="iam", region="")
-        return Target(arn, keys=tag_keys(tags))
+        arn = targets.arn(call, f"policy{targets.path_of(call)}{call.params['PolicyName']}")
+        return Target(arn, keys=targets.requested(call))
 
     def _own(self, arn: str) -> ManagedPolicy:
         """A policy of the customer: AWS's cannot be changed."""
@@ -67,9 +65,12 @@ class ManagedPolicies:
             raise AwsError("AccessDenied", f"Policy {arn} is managed by AWS and cannot be changed", status=403)
         return self.find(arn)
 
+    def _changeable(self, call: Call) -> ManagedPolicy:
+        return self._own(call.params["PolicyArn"])
+
     def _create(self, call: Call) -> dict[str, Any]:
-        name, path = call.params["PolicyName"], call.params.get("Path", "/")
-        if any(policy.name.lower() == name.lower() for policy in self._directory.policies()):
+        name, path = call.params["PolicyName"], targets.path_of(call)
+        if self._directory.taken("iam-policy", name):
             raise checks.taken(f"A policy called {name} already exists. Duplicate names are not allowed.")
         if self._directory.database.count("iam-policy") >= checks.POLICIES:
             raise checks.beyond(f"Cannot exceed quota for PoliciesPerAccount: {checks.POLICIES}")
@@ -77,7 +78,7 @@ class ManagedPolicies:
         policy = ManagedPolicy(
             name=name,
             id=new_id("ANPA"),
-            arn=call.arn(f"policy{path}{name}", service="iam", region=""),
+            arn=targets.arn(call, f"policy{path}{name}"),
             path=path,
             created_at=call.now,
             updated_at=call.now,
@@ -91,32 +92,35 @@ class ManagedPolicies:
         return {"Policy": self._shape(policy)}
 
     def _shape(self, policy: ManagedPolicy, *, whole: bool = True) -> dict[str, Any]:
-        return shapes.policy(policy, attached=len(self._holders(policy.arn)), whole=whole)
-
-    def _holders(self, arn: str) -> list[tuple[str, str, str]]:
-        """(kind, name, id) of everything that the policy is attached to."""
-        database = self._directory.database
-        if not database.count("iam-role", mentioning=arn) and not database.count("iam-user", mentioning=arn):
-            return []
-        roles = [("Role", role.name, role.id) for role in self._directory.roles() if arn in role.attached]
-        return roles + [("User", user.name, user.id) for user in self._directory.users() if arn in user.attached]
+        count = self._directory.count_uses
+        attached, boundaries = count(policy.arn, "attached"), count(policy.arn, "boundary")
+        return shapes.policy(policy, attached=attached, boundaries=boundaries, whole=whole)
 
     def _get(self, call: Call) -> dict[str, Any]:
         return {"Policy": self._shape(self.find(call.params["PolicyArn"]))}
 
     def _list(self, call: Call) -> dict[str, Any]:
-        scope, prefix = call.params.get("Scope", "All"), call.params.get("PathPrefix", "/")
-        found: list[ManagedPolicy] = [] if scope == "AWS" else self._directory.policies()
+        prefix, scope = targets.path_of(call, "PathPrefix"), call.params.get("Scope", "All")
+        how: How = "boundary" if call.params.get("PolicyUsageFilter") == "PermissionsBoundary" else "attached"
+        only_used = bool(call.params.get("OnlyAttached") or call.params.get("PolicyUsageFilter"))
+
+        def after(key: str) -> Iterator[tuple[str, Any]]:
+            for policy in self._all(key, scope):
+                if policy.path.startswith(prefix) and (not only_used or self._directory.count_uses(policy.arn, how)):
+                    yield policy.arn, self._shape(policy, whole=False)
+
+        return shapes.page_by_key(call, "Policies", after)
+
+    def _all(self, key: str, scope: str) -> Iterator[ManagedPolicy]:
+        """In the order of their ARNs: the account's own come first, AWS's behind them."""
+        if scope != "AWS":
+            yield from self._directory.each("iam-policy", after=key)
         if scope != "Local":
-            found = [*found, *AWS_MANAGED.values()]
-        listed = [self._shape(policy, whole=False) for policy in found if policy.path.startswith(prefix)]
-        if call.params.get("OnlyAttached"):
-            listed = [policy for policy in listed if policy["AttachmentCount"]]
-        return shapes.page(call, "Policies", listed)
+            yield from (AWS_MANAGED[arn] for arn in sorted(AWS_MANAGED) if arn > key)
 
     def _delete(self, call: Call) -> None:
         policy = self._own(call.params["PolicyArn"])
-        if self._holders(policy.arn):
+        if self._directory.uses(policy.arn, "attached") or self._directory.uses(policy.arn, "boundary"):
             raise checks.in_use("Cannot delete a policy attached to entities.")
         if len(policy.versions) > 1:
             raise checks.in_use(
@@ -173,22 +177,27 @@ class ManagedPolicies:
         version = self._version(policy, call.params["VersionId"])
         self._directory.save_policy(replace(policy, default=version.id, updated_at=call.now))
 
-    def _tag(self, call: Call) -> None:
-        policy = self._own(call.params["PolicyArn"])
-        self._directory.save_policy(replace(policy, tags=checks.tags(call.params["Tags"], policy.tags)))
-
-    def _untag(self, call: Call) -> None:
-        policy = self._own(call.params["PolicyArn"])
-        kept = {key: value for key, value in policy.tags.items() if key not in call.params["TagKeys"]}
-        self._directory.save_policy(replace(policy, tags=kept))
-
-    def _list_tags(self, call: Call) -> dict[str, Any]:
-        return shapes.page(call, "Tags", checks.as_tags(self.find(call.params["PolicyArn"]).tags))
-
     def _entities(self, call: Call) -> dict[str, Any]:
-        holders = self._holders(self.find(call.params["PolicyArn"]).arn)
-        fields: dict[str, Any] = {"PolicyGroups": [], "IsTruncated": False}
-        for kind in ("Role", "User"):
-            named = [{f"{kind}Name": name, f"{kind}Id": found} for holder, name, found in holders if holder == kind]
-            fields[f"Policy{kind}s"] = named
+        arn = self.find(call.params["PolicyArn"]).arn
+        how: How = "boundary" if call.params.get("PolicyUsageFilter") == "PermissionsBoundary" else "attached"
+        wanted, prefix = call.params.get("EntityFilter"), targets.path_of(call, "PathPrefix")
+        found = [
+            (kind, holder)
+            for kind, name in self._directory.uses(arn, how)
+            if (holder := self._holder(kind, name)) and holder.path.startswith(prefix)
+        ]
+        # Three lists share one page, as in AWS's answers.
+        page = shapes.page(call, "found", found if wanted in (None, "Role", "User", "Group") else [])
+        fields: dict[str, Any] = {name: value for name, value in page.items() if name != "found"}
+        for kind, word in (("iam-group", "Group"), ("iam-user", "User"), ("iam-role", "Role")):
+            of_kind = [holder for one, holder in page["found"] if one == kind and wanted in (None, word)]
+            fields[f"Policy{word}s"] = [{f"{word}Name": one.name, f"{word}Id": one.id} for one in of_kind]
         return fields
+
+    def _holder(self, kind: str, name: str) -> Holder | None:
+        finders: dict[str, Callable[[str], Holder | None]] = {
+            "iam-role": self._directory.role,
+            "iam-user": self._directory.user,
+            "iam-group": self._directory.group,
+        }
+        return finders[kind](name)

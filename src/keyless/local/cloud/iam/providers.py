@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyless.local.cloud.authorise import resource_tag_keys, tag_keys
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.errors import AwsError
-from keyless.local.cloud.iam import checks, shapes
+from keyless.local.cloud.iam import checks, targets
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.model import OidcProvider
+from keyless.local.cloud.iam.tagging import Tagging
 from keyless.local.cloud.service import Operation, anything
 
 _LONGEST = 255
@@ -33,6 +33,8 @@ class Providers:
 
     def operations(self) -> tuple[Operation, ...]:
         """The table of this part."""
+        save = self._directory.save_provider
+        tagging = Tagging("OpenIDConnectProvider", find=self._find, save=save, target=self._target)
         return (
             Operation("CreateOpenIDConnectProvider", self._create, self._new_provider),
             Operation("GetOpenIDConnectProvider", self._get, self._target),
@@ -40,20 +42,17 @@ class Providers:
             Operation("AddClientIDToOpenIDConnectProvider", self._add_client, self._target),
             Operation("RemoveClientIDFromOpenIDConnectProvider", self._remove_client, self._target),
             Operation("UpdateOpenIDConnectProviderThumbprint", self._update_thumbprints, self._target),
-            Operation("TagOpenIDConnectProvider", self._tag, self._target),
-            Operation("UntagOpenIDConnectProvider", self._untag, self._target),
-            Operation("ListOpenIDConnectProviderTags", self._list_tags, self._target),
             Operation("DeleteOpenIDConnectProvider", self._delete, self._target),
+            *tagging.operations(),
         )
 
     def _target(self, call: Call) -> Target:
         arn = call.params["OpenIDConnectProviderArn"]
         found = self._directory.provider(arn)
-        return Target(arn, keys=resource_tag_keys(found.tags if found else {}))
+        return Target(arn, keys={**targets.resource_keys(found.tags if found else {}), **targets.requested(call)})
 
     def _new_provider(self, call: Call) -> Target:
-        tags = {tag["Key"]: tag["Value"] for tag in call.params.get("Tags", ())}
-        return Target(_arn(call, _url(call.params["Url"])), keys=tag_keys(tags))
+        return Target(_arn(call, _url(call.params["Url"])), keys=targets.requested(call))
 
     def _find(self, call: Call) -> OidcProvider:
         arn = call.params["OpenIDConnectProviderArn"]
@@ -107,18 +106,6 @@ class Providers:
         found = _thumbprints(call.params["ThumbprintList"])
         self._directory.save_provider(replace(self._find(call), thumbprints=found))
 
-    def _tag(self, call: Call) -> None:
-        provider = self._find(call)
-        self._directory.save_provider(replace(provider, tags=checks.tags(call.params["Tags"], provider.tags)))
-
-    def _untag(self, call: Call) -> None:
-        provider = self._find(call)
-        kept = {key: value for key, value in provider.tags.items() if key not in call.params["TagKeys"]}
-        self._directory.save_provider(replace(provider, tags=kept))
-
-    def _list_tags(self, call: Call) -> dict[str, Any]:
-        return shapes.page(call, "Tags", checks.as_tags(self._find(call).tags))
-
     def _delete(self, call: Call) -> None:
         """Deleting one that is not there succeeds, as on AWS."""
         self._directory.remove("iam-provider", call.params["OpenIDConnectProviderArn"])
@@ -143,7 +130,7 @@ def _url(url: str) -> str:
 
 def _arn(call: Call, url: str) -> str:
     parts = urlsplit(url)
-    return call.arn(f"oidc-provider/{parts.hostname}{parts.path}", service="iam", region="")
+    return targets.arn(call, f"oidc-provider/{parts.hostname}{parts.path}")
 
 
 def _client_ids(given: tuple[str, ...] | list[str]) -> tuple[str, ...]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import validation
 from keyless.local.cloud.iam.checks import as_tags
-from keyless.local.cloud.iam.model import AccessKey, ManagedPolicy, PolicyVersion, Role, User
+from keyless.local.cloud.iam.model import AccessKey, Group, InstanceProfile, ManagedPolicy, PolicyVersion, Role, User
 
 Fields = dict[str, Any]
 _PAGE = 100
+_MARK = "at:"
 
 
 def encoded(document: str) -> str:
@@ -28,15 +30,15 @@ def _boundary(arn: str) -> Fields:
     return {"PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}}
 
 
-def role(found: Role, *, whole: bool = True) -> Fields:
-    """A role; lists leave out what is not ``whole``."""
+def role(found: Role, trust: str, *, whole: bool = True) -> Fields:
+    """A role with its trust policy as it is read; lists leave out what is not ``whole``."""
     fields: Fields = {
         "Path": found.path,
         "RoleName": found.name,
         "RoleId": found.id,
         "Arn": found.arn,
         "CreateDate": _whole_seconds(found.created_at),
-        "AssumeRolePolicyDocument": encoded(found.trust),
+        "AssumeRolePolicyDocument": encoded(trust),
         "MaxSessionDuration": found.max_session_seconds,
     }
     if found.description:
@@ -48,15 +50,42 @@ def role(found: Role, *, whole: bool = True) -> Fields:
     return fields
 
 
-def user(found: User) -> Fields:
-    """A user."""
+def user(found: User, *, whole: bool = True) -> Fields:
+    """A user; lists leave out what is not ``whole``."""
     fields: Fields = {
         "Path": found.path,
         "UserName": found.name,
         "UserId": found.id,
         "Arn": found.arn,
         "CreateDate": _whole_seconds(found.created_at),
-        **_boundary(found.boundary),
+    }
+    if whole:
+        fields |= _boundary(found.boundary)
+        if found.tags:
+            fields["Tags"] = as_tags(found.tags)
+    return fields
+
+
+def group(found: Group) -> Fields:
+    """A group."""
+    return {
+        "Path": found.path,
+        "GroupName": found.name,
+        "GroupId": found.id,
+        "Arn": found.arn,
+        "CreateDate": _whole_seconds(found.created_at),
+    }
+
+
+def profile(found: InstanceProfile, roles: Sequence[Fields]) -> Fields:
+    """An instance profile with its role, if it has one."""
+    fields: Fields = {
+        "Path": found.path,
+        "InstanceProfileName": found.name,
+        "InstanceProfileId": found.id,
+        "Arn": found.arn,
+        "CreateDate": _whole_seconds(found.created_at),
+        "Roles": list(roles),
     }
     if found.tags:
         fields["Tags"] = as_tags(found.tags)
@@ -106,18 +135,38 @@ def _whole_seconds(moment: float) -> float:
 
 def page(call: Call, name: str, items: Sequence[Any]) -> Fields:
     """One page of ``items`` by the caller's MaxItems and Marker."""
-    start = _offset(call.params.get("Marker", ""))
-    end = start + int(call.params.get("MaxItems", _PAGE))
-    fields: Fields = {name: list(items[start:end]), "IsTruncated": end < len(items)}
-    if end < len(items):
-        fields["Marker"] = base64.urlsafe_b64encode(f"offset:{end}".encode()).decode()
+    marker = _position(call)
+    start = int(marker) if marker.isdecimal() else 0
+    end = start + _size(call)
+    return _page(name, list(items[start:end]), str(end) if end < len(items) else "")
+
+
+def page_by_key(call: Call, name: str, after: Callable[[str], Iterator[tuple[str, Any]]]) -> Fields:
+    """One page of (key, item) pairs that ``after`` yields, beginning behind a key: the rest is not even read."""
+    found = list(itertools.islice(after(_position(call)), _size(call) + 1))
+    kept = found[: _size(call)]
+    return _page(name, [item for _, item in kept], kept[-1][0] if len(found) > len(kept) else "")
+
+
+def _page(name: str, items: list[Any], position: str) -> Fields:
+    fields: Fields = {name: items, "IsTruncated": bool(position)}
+    if position:
+        fields["Marker"] = base64.urlsafe_b64encode(f"{_MARK}{position}".encode()).decode()
     return fields
 
 
-def _offset(marker: str) -> int:
+def _size(call: Call) -> int:
+    return int(call.params.get("MaxItems", _PAGE))
+
+
+def _position(call: Call) -> str:
+    marker = call.params.get("Marker", "")
     if not marker:
-        return 0
+        return ""
     try:
-        return int(base64.urlsafe_b64decode(marker).decode().removeprefix("offset:"))
+        text = base64.urlsafe_b64decode(marker).decode()
     except (ValueError, binascii.Error):
-        raise validation("Invalid Marker.") from None
+        text = ""
+    if not text.startswith(_MARK):
+        raise validation("Invalid Marker.")
+    return text.removeprefix(_MARK)

@@ -75,7 +75,7 @@ class Imds:
             max_session_seconds=43200,
             inline={"worker-node": orjson.dumps(_PERMISSIONS).decode()},
         )
-        self._directory.save_role(role, at_once=True)
+        self._directory.save(role, at_once=True)
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer one HTTP request."""
