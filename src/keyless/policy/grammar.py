@@ -42,6 +42,7 @@ class Voice:
     sids: str
     effect_missing: str
     effect: str
+    effect_case: str
     action_missing: str
     resource_missing: str
     operator: str
@@ -56,6 +57,7 @@ _IDENTITY = Voice(
     sids="Statement IDs (SID) in a single policy must be unique.",
     effect_missing="Syntax errors in policy.",
     effect="Syntax errors in policy.",
+    effect_case="The policy failed legacy parsing",
     action_missing="Policy statement must contain actions.",
     resource_missing="Policy statement must contain resources.",
     operator="Syntax errors in policy.",
@@ -69,6 +71,7 @@ _WITH_PRINCIPAL = Voice(
     sids="The Statement Ids in the policy are not unique",
     effect_missing="Missing required field Effect",
     effect="Invalid effect: {}",
+    effect_case="Invalid effect: {}",
     action_missing="Missing required field Action",
     resource_missing="Missing required field Resource",
     operator="Invalid Condition type : {}.",

@@ -16,6 +16,7 @@ from keyless.policy.grammar import GRAMMARS, STATEMENT_ELEMENTS, TOP_ELEMENTS, V
 from keyless.policy.model import Kind
 from keyless.policy.operators import operator
 from keyless.policy.principals import PrincipalSet
+from keyless.policy.resource_rules import whole_resource
 from keyless.policy.statements import Actions, Document, Resources, Statement
 
 _SID = re.compile(r"[0-9A-Za-z]*\Z")
@@ -23,10 +24,19 @@ _VENDOR = re.compile(r"[A-Za-z0-9.-]+\Z")
 _ACCOUNT = re.compile(r"[0-9]{12}\Z")
 _PRINCIPAL_ARN = re.compile(
     r"arn:aws[a-z0-9-]*:(iam::[0-9]{12}:(root|(user|role)/[^*?\s]+)|"
+    r"iam::cloudfront:user/CloudFront Origin Access Identity [A-Z0-9]+|"
     r"sts::[0-9]{12}:(assumed-role/[^*?/\s]+/[^*?/\s]+|federated-user/[^*?\s]+))\Z"
 )
 _UNIQUE_ID = re.compile(r"A[A-Z]{2}A[A-Z0-9]{12,28}\Z")
 _SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal)\Z")
+_ROLE_ACTIONS = (
+    "sts:assumerole",
+    "sts:assumerolewithsaml",
+    "sts:assumerolewithwebidentity",
+    "sts:setcontext",
+    "sts:setsourceidentity",
+    "sts:tagsession",
+)
 
 
 def parse(source: str | bytes | Mapping[str, object], kind: Kind) -> Document:
@@ -77,7 +87,9 @@ def _effect(raw: Mapping[str, object], grammar: Grammar) -> str:
     if effect is None:
         raise MalformedPolicy(grammar.voice.effect_missing)
     if effect not in ("Allow", "Deny"):
-        raise MalformedPolicy(grammar.voice.effect.format(effect))
+        voice = grammar.voice
+        is_a_case = isinstance(effect, str) and effect.lower() in ("allow", "deny")
+        raise MalformedPolicy((voice.effect_case if is_a_case else voice.effect).format(effect))
     return str(effect)
 
 
@@ -120,10 +132,16 @@ def _actions(raw: Mapping[str, object], kind: Kind) -> Actions:
     return Actions(plain, wild, parts, negated=element == "NotAction")
 
 
+def _is_role_action(name: str) -> bool:
+    """Whether it is one of the actions that a trust policy is about, or a pattern of the vendor that includes one."""
+    fits = matcher(read(name.lower(), wildcards=True, variables=False))
+    return name.lower().startswith("sts:") and any(fits(action) for action in _ROLE_ACTIONS)
+
+
 def _check_action(name: str, kind: Kind) -> None:
     vendor, colon, rest = name.partition(":")
     if kind == "trust":
-        if vendor.lower() != "sts" or not rest:
+        if not _is_role_action(name):
             raise MalformedPolicy("AssumeRole policy may only specify STS AssumeRole actions.")
         return
     if name == "*":
@@ -149,7 +167,8 @@ def _resources(raw: Mapping[str, object], grammar: Grammar, variables: bool) -> 
     element, texts = found
     patterns = []
     for text in texts:
-        pattern = compile_arn(text, variables=variables) if text == "*" or text.startswith("arn:") else None
+        whole = text if grammar.principal else whole_resource(text)
+        pattern = compile_arn(whole, variables=variables) if whole == "*" or whole.startswith("arn:") else None
         if pattern is None:
             raise MalformedPolicy(f'Resource {text} must be in ARN format or "*".')
         patterns.append(pattern)
@@ -229,7 +248,7 @@ def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool) ->
             values = tuple(
                 _scalar(value, grammar) for value in (expected if isinstance(expected, list) else [expected])
             )
-            if not isinstance(key, str) or not key.strip() or not values:
+            if not isinstance(key, str) or not key.strip():
                 raise MalformedPolicy(grammar.voice.syntax)
             conditions.append(Condition.of(known, key, values, variables=variables))
     return tuple(conditions)

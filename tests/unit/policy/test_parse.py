@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyless.policy import Document, Kind, MalformedPolicy, parse
-from unit.policy.asking import PROVIDER, document, statement
+from unit.policy.asking import ACCOUNT, PROVIDER, ask, document, statement
 
 TRUST = {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity"}
 BUCKET_POLICY = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}
@@ -50,7 +50,8 @@ def test_what_is_no_json_object_has_a_text_per_kind(source: str | bytes) -> None
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"Effect": "allow"}, "Syntax errors in policy."),
+        ({"Effect": "allow"}, "The policy failed legacy parsing"),
+        ({"Effect": "Permit"}, "Syntax errors in policy."),
         ({"Effect": ...}, "Syntax errors in policy."),
         ({"Foo": 1}, "Syntax errors in policy."),
         ({"Action": ...}, "Policy statement must contain actions."),
@@ -66,7 +67,24 @@ def test_what_is_no_json_object_has_a_text_per_kind(source: str | bytes) -> None
         ({"Resource": []}, "Policy statement must contain resources."),
         ({"NotResource": "*"}, "Syntax errors in policy."),
         ({"Resource": "bucket/*"}, 'Resource bucket/* must be in ARN format or "*".'),
-        ({"Resource": "arn:aws:s3"}, 'Resource arn:aws:s3 must be in ARN format or "*".'),
+        ({"Resource": ""}, 'Resource  must be in ARN format or "*".'),
+        ({"Resource": "arn"}, 'Resource arn must be in ARN format or "*".'),
+        ({"Resource": "arn:"}, 'Partition "" is not valid for resource "arn::*:*:*:*".'),
+        ({"Resource": "arn:${P}:s3:::b"}, 'Partition "${P}" is not valid for resource "arn:${P}:s3:::b".'),
+        ({"Resource": "arn:aws"}, "Resource vendor must be fully qualified and cannot contain regexes."),
+        ({"Resource": "arn:aws:s3"}, "Resource arn:aws:s3 can not contain region information."),
+        ({"Resource": "arn:aws:s3::bucket"}, "The policy failed legacy parsing"),
+        ({"Resource": "arn:aws::::b"}, "The policy failed legacy parsing"),
+        (
+            {"Resource": "arn:aws:iam:us-east-1:111122223333:role/x"},
+            "IAM resource arn:aws:iam:us-east-1:111122223333:role/x cannot contain region information.",
+        ),
+        (
+            {"Resource": "arn:aws:iam::111122223333:*/*"},
+            'IAM resource path must either be "*" or start with user/, federated-user/, role/, group/, '
+            "instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, "
+            "access-report/.",
+        ),
         ({"Principal": "*"}, "Policy document should not specify a principal."),
         (
             {"Sid": "with space"},
@@ -80,7 +98,6 @@ def test_what_is_no_json_object_has_a_text_per_kind(source: str | bytes) -> None
         ({"Condition": {"NullIfExists": {"a": "true"}}}, "Syntax errors in policy."),
         ({"Condition": {"ForSomeValue:StringEquals": {"a": "b"}}}, "Syntax errors in policy."),
         ({"Condition": {"StringEquals": "a"}}, "Syntax errors in policy."),
-        ({"Condition": {"StringEquals": {"a": []}}}, "Syntax errors in policy."),
         ({"Condition": {"StringEquals": {"": "x"}}}, "Syntax errors in policy."),
         ({"Condition": {"StringEquals": {"a": {"b": 1}}}}, "Syntax errors in policy."),
         ({"Condition": {"StringEquals": {"a": [None]}}}, "Syntax errors in policy."),
@@ -137,6 +154,9 @@ def test_top_level_faults() -> None:
         ({"Action": ...}, "Missing required field Action"),
         ({"Action": "*"}, "AssumeRole policy may only specify STS AssumeRole actions."),
         ({"Action": "s3:GetObject"}, "AssumeRole policy may only specify STS AssumeRole actions."),
+        ({"Action": "sts:GetCallerIdentity"}, "AssumeRole policy may only specify STS AssumeRole actions."),
+        ({"Action": "sts"}, "AssumeRole policy may only specify STS AssumeRole actions."),
+        ({"NotAction": "sts:TagSession"}, "Syntax error in policy."),
         ({"Resource": "*"}, "Has prohibited field Resource"),
         ({"NotResource": "*"}, "AssumeRole policy must not contain resources."),
         ({"Condition": {"StringEqual": {"a": "b"}}}, "Invalid Condition type : StringEqual."),
@@ -144,6 +164,43 @@ def test_top_level_faults() -> None:
 )
 def test_faults_of_a_trust_policy(change: dict[str, Any], text: str) -> None:
     assert of({k: v for k, v in {**TRUST, **change}.items() if v is not ...}, "trust") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arn:*:s3:::b",
+        "arn:aws-us-gov:s3:::b",
+        "arn:aws:ssm",
+        "arn:aws:ssm:x:y",
+        "arn:aws:*",
+        "arn:aws:s3*",
+        "arn:aws:iam::*:role/${aws:username}",
+        "arn:aws:iam::111122223333:*",
+        "arn:aws:s3:::",
+    ],
+)
+def test_other_resources_are_read(text: str) -> None:
+    assert isinstance(document(statement(resource=text)), Document)
+
+
+def test_segments_that_are_missing_are_open() -> None:
+    policy = [statement(action="ssm:*", resource="arn:aws:ssm:us-west-2")]
+    for region, fits in (("us-west-2", True), ("eu-west-1", False)):
+        parameter = f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/x"
+        assert ask(policy, action="ssm:GetParameter", resource=parameter).allowed is fits
+
+
+@pytest.mark.parametrize(
+    "action", ["sts:*", "sts:Assume*", "STS:assumerole", ["sts:SetSourceIdentity", "sts:SetContext"]]
+)
+def test_the_actions_of_a_trust_policy(action: Any) -> None:
+    assert isinstance(document({**TRUST, "Action": action}, kind="trust"), Document)
+
+
+def test_a_condition_without_values_meets_nothing() -> None:
+    assert not ask([statement(Condition={"StringEquals": {"aws:userid": []}})]).allowed
+    assert ask([statement(Condition={"StringNotEquals": {"aws:userid": []}})]).allowed
 
 
 def test_a_resource_policy_needs_a_resource() -> None:
@@ -160,6 +217,7 @@ def test_a_resource_policy_needs_a_resource() -> None:
         "arn:aws:sts::111122223333:assumed-role/r/session",
         "arn:aws:sts::111122223333:federated-user/f",
         "AROAEXAMPLEEXAMPLE123",
+        "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity EH1HDMB1FH2TC",
     ],
 )
 def test_every_form_of_an_aws_principal_is_read(entry: str) -> None:
