@@ -30,7 +30,7 @@ class Users:
 
     def operations(self) -> tuple[Operation, ...]:
         """The table of this part."""
-        tagging = Tagging("User", find=self._named, save=self._directory.save, target=self.target)
+        tagging = Tagging("User", find=self.named, save=self._directory.save, target=self.target)
         return (
             Operation("CreateUser", self._create, self._new_user),
             Operation("GetUser", self._get, self.target),
@@ -75,7 +75,8 @@ class Users:
         name = call.params.get("NewUserName") or call.params["UserName"]
         return [self.target(call), Target(targets.arn(call, f"user{path}{name}"), label=f"user {name}")]
 
-    def _named(self, call: Call) -> User:
+    def named(self, call: Call) -> User:
+        """The user that a call names, or the caller."""
         return self.find(_name(call))
 
     def _create(self, call: Call) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class Users:
         return {"User": shapes.user(user)}
 
     def _get(self, call: Call) -> dict[str, Any]:
-        return {"User": shapes.user(self._named(call))}
+        return {"User": shapes.user(self.named(call))}
 
     def _list(self, call: Call) -> dict[str, Any]:
         prefix = targets.path_of(call, "PathPrefix")
@@ -121,7 +122,7 @@ class Users:
         self._directory.save(replace(user, name=name, path=path, arn=targets.arn(call, f"user{path}{name}")))
 
     def _delete(self, call: Call) -> None:
-        user = self._named(call)
+        user = self.named(call)
         if self._directory.access_keys(user.name):
             raise checks.in_use("Cannot delete entity, must delete access keys first.")
         if user.groups:
@@ -133,7 +134,7 @@ class Users:
         self._directory.remove("iam-user", user.name)
 
     def _create_key(self, call: Call) -> dict[str, Any]:
-        user = self._named(call)
+        user = self.named(call)
         if len(self._directory.access_keys(user.name)) >= checks.ACCESS_KEYS_PER_USER:
             raise checks.beyond(f"Cannot exceed quota for AccessKeysPerUser: {checks.ACCESS_KEYS_PER_USER}")
         key = new_access_key(user.name, call.now)
@@ -141,7 +142,7 @@ class Users:
         return {"AccessKey": {**shapes.access_key(key), "SecretAccessKey": key.secret}}
 
     def _list_keys(self, call: Call) -> dict[str, Any]:
-        user = self._named(call)
+        user = self.named(call)
         keys = [shapes.access_key(key) for key in self._directory.access_keys(user.name)]
         return shapes.page(call, "AccessKeyMetadata", keys)
 
@@ -159,10 +160,10 @@ class Users:
 
     def _put_boundary(self, call: Call) -> None:
         boundary = checks.boundary(self._directory, call.params["PermissionsBoundary"])
-        self._directory.save(replace(self._named(call), boundary=boundary))
+        self._directory.save(replace(self.named(call), boundary=boundary))
 
     def _delete_boundary(self, call: Call) -> None:
-        user = self._named(call)
+        user = self.named(call)
         if not user.boundary:
             raise checks.missing(f"The permissions boundary for user {user.name} cannot be found.")
         self._directory.save(replace(user, boundary=""))
