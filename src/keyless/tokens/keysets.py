@@ -35,8 +35,9 @@ from keyless.tokens.keys import SigningKey
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey
 MOST_KEYS_OF_A_TYPE = 100
-# Bounds the work that a hostile JWKS can cause: a larger modulus makes each verification cost milliseconds.
+# Bound the work that a hostile JWKS can cause: larger numbers make each verification cost milliseconds.
 MOST_RSA_BITS = 8192
+MOST_EXPONENT_BITS = 64
 
 _HASHES: dict[str, type[HashAlgorithm]] = {"256": SHA256, "384": SHA384, "512": SHA512}
 _CURVES: dict[str, type[EllipticCurve]] = {"P-256": SECP256R1, "P-384": SECP384R1, "P-521": SECP521R1}
@@ -123,10 +124,12 @@ def _read(jwk: Mapping[str, object], crowded: tuple[str, ...]) -> PublicKey | st
 
 def _numbers(jwk: Mapping[str, object]) -> PublicKey:
     if jwk.get("kty") == "RSA":
-        n = decode_integer_untrusted(jwk.get("n"))
+        n, e = decode_integer_untrusted(jwk.get("n")), decode_integer_untrusted(jwk.get("e"))
         if n.bit_length() > MOST_RSA_BITS:
             raise ValueError(f"modulus of more than {MOST_RSA_BITS} bits")
-        return RSAPublicNumbers(decode_integer_untrusted(jwk.get("e")), n).public_key()
+        if e.bit_length() > MOST_EXPONENT_BITS:
+            raise ValueError(f"exponent of more than {MOST_EXPONENT_BITS} bits")
+        return RSAPublicNumbers(e, n).public_key()
     curve = _CURVES.get(str(jwk.get("crv")))
     if jwk.get("kty") != "EC" or curve is None:
         raise ValueError(f"kty {jwk.get('kty')!r}, crv {jwk.get('crv')!r}")

@@ -52,7 +52,7 @@ def token_of(header: Mapping[str, object] | str, claims: Mapping[str, object] | 
     parts = [encode((p if isinstance(p, str) else json.dumps(p)).encode()) for p in (header, claims)]
     algorithm = json.loads(header).get("alg") if isinstance(header, str) else header.get("alg", "RS256")
     data = ".".join(parts)
-    if str(algorithm)[:2] not in {"RS", "ES"}:
+    if algorithm not in {"RS256", "RS384", "RS512", *CURVES}:
         algorithm = "RS256"
     return f"{data}.{encode(signature(str(algorithm), private, data.encode()))}"
 

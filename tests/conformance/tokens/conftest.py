@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.tokens.stage import Stage
+
+
+@pytest.fixture(scope="package")
+def the_stage() -> Iterator[Stage]:
+    """One cloud for all cases: making one takes longer than hundreds of them."""
+    made = Stage()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stage(the_stage: Stage) -> Stage:
+    the_stage.reset()
+    return the_stage
