@@ -13,7 +13,13 @@ class AwsError(Exception):
     """An answer with ``code`` and ``message``; never a secret value in either."""
 
     def __init__(
-        self, code: str, message: str = "", *, status: int | None = None, fields: Mapping[str, str] | None = None
+        self,
+        code: str,
+        message: str = "",
+        *,
+        status: int | None = None,
+        fields: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
@@ -21,6 +27,8 @@ class AwsError(Exception):
         self.status = status
         #: further members of the error, for instance ``BucketName``; names as in the model or as S3 writes them
         self.fields = dict(fields or {})
+        #: headers of the answer that tell more, for instance ``x-amz-delete-marker``; names in lower case
+        self.headers = dict(headers or {})
 
 
 def validation(message: str) -> AwsError:

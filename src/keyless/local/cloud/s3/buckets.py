@@ -1,18 +1,23 @@
-"""Operations on buckets."""
+"""Operations on buckets: create, find, delete, list, where they are.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+"""
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
 from typing import Any
 
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.s3.acls import must_create_with, owner
+from keyless.local.cloud.s3.names import must_be_a_name, must_be_a_new_name
+from keyless.local.cloud.s3.settings import LOCK, OWNERSHIP
 from keyless.local.cloud.s3.storage import Bucket, Storage
-from keyless.policy import MalformedPolicy, parse
+from keyless.local.cloud.s3.tags import MOST_ON_BUCKETS, checked_tags
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+OLDEST_REGION = "us-east-1"
+_MOST_LISTED = 10_000
 
 
 def no_such_bucket(name: str) -> AwsError:
@@ -21,85 +26,112 @@ def no_such_bucket(name: str) -> AwsError:
 
 
 class Buckets:
-    """Create, find, describe and delete buckets; their policies."""
+    """Create, find, describe and delete buckets."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def existing(self, call: Call) -> Bucket:
-        """The bucket that the parameters name; raises NoSuchBucket."""
+        """The bucket that the parameters name; raises where it is not there, or not whose the caller thinks it is."""
         name = str(call.params["Bucket"])
         found = self._storage.bucket(name)
         if found is None:
+            must_be_a_name(name)
             raise no_such_bucket(name)
+        if (expected := call.params.get("ExpectedBucketOwner")) and expected != call.account:
+            raise AwsError("AccessDenied", "Access Denied", status=403)
         return found
+
+    def set(self, call: Call, name: str, value: object) -> None:
+        """Keep a setting of the bucket; None: the setting was deleted."""
+        bucket = self.existing(call)
+        self._storage.set_settings(bucket.name, {**bucket.settings, name: value})
 
     def create(self, call: Call) -> dict[str, Any]:
         name = str(call.params["Bucket"])
-        if not _valid(name):
-            raise AwsError("InvalidBucketName", "The specified bucket is not valid.", fields={"BucketName": name})
-        region = (call.params.get("CreateBucketConfiguration") or {}).get("LocationConstraint", "") or "us-east-1"
-        if region != call.region:
-            raise AwsError(
-                "IllegalLocationConstraintException",
-                f"The {'unspecified' if region == 'us-east-1' else region} location constraint is incompatible "
-                "for the region specific endpoint this request was sent to.",
-            )
+        must_be_a_new_name(name)
+        given = call.params.get("CreateBucketConfiguration") or {}
+        region = _region(call, given.get("LocationConstraint"))
+        must_create_with(call)
+        location = f"/{name}" if region == OLDEST_REGION else f"http://{name}.s3.amazonaws.com/"
         if self._storage.bucket(name) is not None:
+            if region == OLDEST_REGION:
+                # The oldest region answers as it did before there was a word for this.
+                return {"Location": location}
             raise AwsError(
                 "BucketAlreadyOwnedByYou",
                 "Your previous request to create the named bucket succeeded and you already own it.",
                 status=409,
                 fields={"BucketName": name},
             )
-        self._storage.add_bucket(Bucket(name, call.now, region))
-        return {"Location": f"/{name}"}
+        settings: dict[str, Any] = {}
+        if wanted := call.params.get("ObjectOwnership"):
+            settings[OWNERSHIP] = {"Rules": [{"ObjectOwnership": wanted}]}
+        locked = bool(call.params.get("ObjectLockEnabledForBucket"))
+        if locked:
+            settings[LOCK] = {"ObjectLockEnabled": "Enabled"}
+        bucket = Bucket(name, call.now, region, versioning="Enabled" if locked else "", settings=settings)
+        self._storage.add_bucket(bucket)
+        if tags := checked_tags([(tag["Key"], tag["Value"]) for tag in given.get("Tags") or ()], MOST_ON_BUCKETS):
+            self._storage.set_bucket_tags(name, tags)
+        return {"Location": location}
 
     def head(self, call: Call) -> dict[str, Any]:
-        return {"BucketRegion": self.existing(call).region}
+        return {"BucketRegion": self.existing(call).region, "AccessPointAlias": False}
 
     def delete(self, call: Call) -> None:
         bucket = self.existing(call)
         if not self._storage.remove_bucket(bucket.name):
             text = "The bucket you tried to delete is not empty"
+            if bucket.versioning:
+                text += ". You must delete all versions in the bucket."
             raise AwsError("BucketNotEmpty", text, status=409, fields={"BucketName": bucket.name})
 
     def list_all(self, call: Call) -> dict[str, Any]:
-        buckets = [
-            {"Name": b.name, "CreationDate": datetime.fromtimestamp(b.created, UTC), "BucketRegion": b.region}
-            for b in self._storage.buckets()
+        prefix, region = call.params.get("Prefix") or "", call.params.get("BucketRegion")
+        after = _token(call.params.get("ContinuationToken"))
+        limit = int(call.params.get("MaxBuckets") or _MOST_LISTED)
+        found = [
+            bucket
+            for bucket in self._storage.buckets()
+            if bucket.name.startswith(prefix) and bucket.name > after and region in {None, bucket.region}
         ]
-        return {"Buckets": buckets, "Owner": {"ID": call.account}}
+        result: dict[str, Any] = {"Buckets": [_listed(one) for one in found[:limit]], "Owner": owner(call.account)}
+        if prefix:
+            result["Prefix"] = prefix
+        if len(found) > limit:
+            result["ContinuationToken"] = found[limit - 1].name.encode().hex()
+        return result
 
     def location(self, call: Call) -> dict[str, Any]:
         region = self.existing(call).region
-        # us-east-1 is the empty constraint, as it has been since 2006.
-        return {"LocationConstraint": "" if region == "us-east-1" else region}
-
-    def get_policy(self, call: Call) -> dict[str, Any]:
-        bucket = self.existing(call)
-        if not bucket.policy:
-            text = "The bucket policy does not exist"
-            raise AwsError("NoSuchBucketPolicy", text, status=404, fields={"BucketName": bucket.name})
-        return {"Policy": bucket.policy}
-
-    def put_policy(self, call: Call) -> None:
-        text = str(call.params["Policy"])
-        try:
-            parse(text, "resource")
-        except MalformedPolicy as error:
-            raise AwsError("MalformedPolicy", str(error), status=400) from None
-        self._storage.set_policy(self.existing(call).name, text)
-
-    def delete_policy(self, call: Call) -> None:
-        self._storage.set_policy(self.existing(call).name, "")
+        # The oldest region is the empty constraint, as it has been since 2006.
+        return {"LocationConstraint": "" if region == OLDEST_REGION else region}
 
 
-def _valid(name: str) -> bool:
-    if not _NAME.fullmatch(name) or ".." in name or name.startswith("xn--"):
-        return False
+def _region(call: Call, constraint: str | None) -> str:
+    if constraint == OLDEST_REGION:
+        text = "The specified location-constraint is not valid"
+        raise AwsError("InvalidLocationConstraint", text, status=400, fields={"LocationConstraint": constraint})
+    region = constraint or OLDEST_REGION
+    # The oldest region's endpoint makes buckets anywhere.
+    if call.region not in {region, OLDEST_REGION}:
+        raise AwsError(
+            "IllegalLocationConstraintException",
+            f"The {constraint or 'unspecified'} location constraint is incompatible for the region specific endpoint"
+            " this request was sent to.",
+            status=400,
+        )
+    return region
+
+
+def _listed(bucket: Bucket) -> dict[str, Any]:
+    created = datetime.fromtimestamp(bucket.created, UTC)
+    return {"Name": bucket.name, "CreationDate": created, "BucketRegion": bucket.region}
+
+
+def _token(token: str | None) -> str:
     try:
-        IPv4Address(name)
+        return bytes.fromhex(token or "").decode()
     except ValueError:
-        return True
-    return False
+        raise AwsError("InvalidArgument", "The continuation token provided is incorrect", status=400) from None

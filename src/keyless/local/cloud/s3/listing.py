@@ -7,27 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from keyless.local.cloud.s3.storage import Stored
+
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+K = TypeVar("K", bound=_Keyed)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[K]):
     """One page; ``last`` is the last key or common prefix on it, ``truncated`` whether more follows."""
 
-    objects: tuple[Stored, ...]
+    objects: tuple[K, ...]
     prefixes: tuple[str, ...]
     truncated: bool
     last: str
 
 
-def page(found: Iterable[Stored], *, prefix: str, delimiter: str, after: str, limit: int) -> Page:
+def page(found: Iterable[K], *, prefix: str, delimiter: str, after: str, limit: int) -> Page[K]:
     """Fold keys into common prefixes and cut after ``limit`` of both together."""
-    objects: list[Stored] = []
+    objects: list[K] = []
     prefixes: list[str] = []
     last = ""
-    for stored in found:
-        folded = common_prefix(stored.key, prefix, delimiter)
+    for one in found:
+        folded = common_prefix(one.key, prefix, delimiter)
         if folded and (folded == last or (after and after.startswith(folded))):
             continue
         if len(objects) + len(prefixes) >= limit:
@@ -36,8 +43,8 @@ def page(found: Iterable[Stored], *, prefix: str, delimiter: str, after: str, li
             prefixes.append(folded)
             last = folded
         else:
-            objects.append(stored)
-            last = stored.key
+            objects.append(one)
+            last = one.key
     return Page(tuple(objects), tuple(prefixes), truncated=False, last=last)
 
 

@@ -44,6 +44,10 @@ STEPS = (
         described TEXT NOT NULL, body BLOB NOT NULL, tags TEXT NOT NULL, UNIQUE (bucket, key, version)
     );
     """,
+    """
+    ALTER TABLE s3_bucket ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE s3_part ADD COLUMN described TEXT NOT NULL DEFAULT '{}';
+    """,
 )
 
 
@@ -58,6 +62,8 @@ class Bucket:
     #: empty (never had versions), ``Enabled`` or ``Suspended``
     versioning: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    #: the other settings, each under boto3's name for it (see :mod:`settings`)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +77,6 @@ class Stored:
     described: dict[str, Any] = field(default_factory=dict)
     version: str = "null"
     tags: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A multipart upload that was started."""
-
-    id: str
-    bucket: str
-    key: str
-    started: float
-    described: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of an upload."""
-
-    number: int
-    modified: float
-    etag: str
-    body: bytes
 
 
 class Storage:
@@ -117,8 +102,8 @@ class Storage:
 
     def add_bucket(self, bucket: Bucket) -> None:
         self._connection.execute(
-            "INSERT INTO s3_bucket (name, created, region, policy) VALUES (?, ?, ?, ?)",
-            (bucket.name, bucket.created, bucket.region, bucket.policy),
+            "INSERT INTO s3_bucket (name, created, region, policy, versioning, settings) VALUES (?, ?, ?, ?, ?, ?)",
+            (bucket.name, bucket.created, bucket.region, bucket.policy, bucket.versioning, text_of(bucket.settings)),
         )
 
     def set_policy(self, name: str, policy: str) -> None:
@@ -133,7 +118,10 @@ class Storage:
         self._connection.execute("UPDATE s3_bucket SET versioning = ? WHERE name = ?", (status, name))
 
     def set_bucket_tags(self, name: str, tags: dict[str, str]) -> None:
-        self._connection.execute("UPDATE s3_bucket SET tags = ? WHERE name = ?", (_text(tags), name))
+        self._connection.execute("UPDATE s3_bucket SET tags = ? WHERE name = ?", (text_of(tags), name))
+
+    def set_settings(self, name: str, settings: dict[str, Any]) -> None:
+        self._connection.execute("UPDATE s3_bucket SET settings = ? WHERE name = ?", (text_of(settings), name))
 
     def remove_bucket(self, name: str) -> bool:
         """Remove an empty bucket; False where it is not empty."""
@@ -158,7 +146,7 @@ class Storage:
         return _stored(row) if row else None
 
     def put(self, bucket: str, stored: Stored, body: bytes, version: str) -> None:
-        described, tags = _text(stored.described), _text(stored.tags)
+        described, tags = text_of(stored.described), text_of(stored.tags)
         self._connection.execute(
             "INSERT OR REPLACE INTO s3_object (bucket, key, modified, etag, size, described, body, version, tags)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -172,47 +160,14 @@ class Storage:
         """The objects below ``prefix`` whose key comes after ``after``, in the order of their UTF-8 bytes."""
         # A BINARY comparison of UTF-8 text is the order S3 lists in.
         rows = self._connection.execute(
-            "SELECT key, modified, etag, size FROM s3_object WHERE bucket = ? AND key >= ? AND key > ? ORDER BY key",
+            "SELECT key, modified, etag, size, described FROM s3_object"
+            " WHERE bucket = ? AND key >= ? AND key > ? ORDER BY key",
             (bucket, prefix, after),
         )
-        for key, modified, etag, size in rows:
+        for key, modified, etag, size, described in rows:
             if not key.startswith(prefix):
                 return
-            yield Stored(key, modified, etag, size)
-
-    # Multipart uploads
-
-    def upload(self, bucket: str, key: str, upload_id: str) -> Upload | None:
-        row = self._connection.execute("SELECT * FROM s3_upload WHERE id = ?", (upload_id,)).fetchone()
-        if row is None or (row[1], row[2]) != (bucket, key):
-            return None
-        return _upload(row)
-
-    def uploads(self, bucket: str, prefix: str) -> list[Upload]:
-        rows = self._connection.execute("SELECT * FROM s3_upload WHERE bucket = ? ORDER BY key, started", (bucket,))
-        return [_upload(row) for row in rows if row[2].startswith(prefix)]
-
-    def add_upload(self, upload: Upload) -> None:
-        self._connection.execute(
-            "INSERT INTO s3_upload VALUES (?, ?, ?, ?, ?)",
-            (upload.id, upload.bucket, upload.key, upload.started, _text(upload.described)),
-        )
-
-    def remove_upload(self, upload_id: str) -> None:
-        self._connection.execute("DELETE FROM s3_part WHERE upload = ?", (upload_id,))
-        self._connection.execute("DELETE FROM s3_upload WHERE id = ?", (upload_id,))
-
-    def put_part(self, upload_id: str, part: Part) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO s3_part VALUES (?, ?, ?, ?, ?)",
-            (upload_id, part.number, part.modified, part.etag, part.body),
-        )
-
-    def parts(self, upload_id: str) -> list[Part]:
-        rows = self._connection.execute(
-            "SELECT number, modified, etag, body FROM s3_part WHERE upload = ? ORDER BY number", (upload_id,)
-        )
-        return [Part(number, modified, etag, bytes(body)) for number, modified, etag, body in rows]
+            yield Stored(key, modified, etag, size, orjson.loads(described))
 
 
 def etag_of(body: bytes) -> str:
@@ -220,20 +175,17 @@ def etag_of(body: bytes) -> str:
     return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
 
 
-_BUCKET = "name, created, region, policy, versioning, tags"
+_BUCKET = "name, created, region, policy, versioning, tags, settings"
 
 
 def _bucket(row: tuple[Any, ...]) -> Bucket:
-    return Bucket(row[0], row[1], row[2], row[3] or "", row[4], orjson.loads(row[5]))
+    return Bucket(row[0], row[1], row[2], row[3] or "", row[4], orjson.loads(row[5]), orjson.loads(row[6]))
 
 
 def _stored(row: tuple[Any, ...]) -> Stored:
     return Stored(row[0], row[1], row[2], row[3], orjson.loads(row[4]), row[5], orjson.loads(row[6]))
 
 
-def _upload(row: tuple[Any, ...]) -> Upload:
-    return Upload(row[0], row[1], row[2], row[3], orjson.loads(row[4]))
-
-
-def _text(value: dict[str, Any]) -> str:
+def text_of(value: object) -> str:
+    """JSON for a column."""
     return orjson.dumps(value).decode()

@@ -13,10 +13,8 @@ from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.s3.buckets import Buckets
 from keyless.local.cloud.s3.objects import Objects
 from keyless.local.cloud.s3.storage import Storage
-from keyless.local.cloud.s3.tags import checked_tags
+from keyless.local.cloud.s3.tags import MOST_ON_BUCKETS, MOST_ON_OBJECTS, checked_tags
 from keyless.local.cloud.s3.versions import Versions
-
-_MOST_ON_OBJECTS, _MOST_ON_BUCKETS = 10, 50
 
 
 class Tagging:
@@ -33,7 +31,7 @@ class Tagging:
         return {"TagSet": _set(stored.tags), **self._objects.shown_version(call, stored)}
 
     def put_object(self, call: Call) -> dict[str, Any]:
-        return self._write(call, checked_tags(_pairs(call), _MOST_ON_OBJECTS))
+        return self._write(call, checked_tags(_pairs(call), MOST_ON_OBJECTS))
 
     def delete_object(self, call: Call) -> dict[str, Any]:
         return self._write(call, {})
@@ -46,7 +44,7 @@ class Tagging:
         return {"TagSet": _set(bucket.tags)}
 
     def put_bucket(self, call: Call) -> None:
-        tags = checked_tags(_pairs(call), _MOST_ON_BUCKETS)
+        tags = checked_tags(_pairs(call), MOST_ON_BUCKETS)
         self._storage.set_bucket_tags(self._buckets.existing(call).name, tags)
 
     def delete_bucket(self, call: Call) -> None:

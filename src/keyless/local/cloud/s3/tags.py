@@ -7,13 +7,14 @@ from urllib.parse import parse_qsl
 
 from keyless.local.cloud.errors import AwsError
 
+MOST_ON_OBJECTS, MOST_ON_BUCKETS = 10, 50
 _LONGEST_KEY, _LONGEST_VALUE = 128, 256
 
 
 def checked_tags(pairs: Sequence[tuple[str, str]], most: int) -> dict[str, str]:
     """The tags; raises BadRequest or InvalidTag."""
     if len(pairs) > most:
-        kind = "Object" if most == 10 else "Bucket"  # the two texts that S3 has
+        kind = "Object" if most == MOST_ON_OBJECTS else "Bucket"  # the two texts that S3 has
         raise AwsError("BadRequest", f"{kind} tags cannot be greater than {most}", status=400)
     tags: dict[str, str] = {}
     for key, value in pairs:
@@ -34,4 +35,4 @@ def header_tags(text: str | None) -> dict[str, str]:
     except ValueError:
         text = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag"
         raise AwsError("InvalidArgument", f"{text} name duplicates.", status=400) from None
-    return checked_tags(pairs, 10)
+    return checked_tags(pairs, MOST_ON_OBJECTS)

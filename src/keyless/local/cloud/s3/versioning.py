@@ -10,9 +10,13 @@ from typing import Any
 
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.s3.acls import owner
 from keyless.local.cloud.s3.buckets import Buckets
+from keyless.local.cloud.s3.conditions import moment
+from keyless.local.cloud.s3.describing import storage_class
 from keyless.local.cloud.s3.listing import common_prefix
-from keyless.local.cloud.s3.objects import MAX_KEYS, coder, moment
+from keyless.local.cloud.s3.listings import coder, limit_of, shown_algorithm, shown_coding
+from keyless.local.cloud.s3.settings import LOCK, setting
 from keyless.local.cloud.s3.storage import Storage
 from keyless.local.cloud.s3.versions import Listed, Versions
 
@@ -36,22 +40,26 @@ class Versioning:
         if wanted.get("Status") not in {"Enabled", "Suspended"}:
             text = "The Versioning element must be specified"
             raise AwsError("IllegalVersioningConfigurationException", text, status=400)
-        self._storage.set_versioning(self._buckets.existing(call).name, wanted["Status"])
+        bucket = self._buckets.existing(call)
+        if wanted["Status"] == "Suspended" and setting(bucket, LOCK):
+            text = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+            raise AwsError("InvalidBucketState", text, status=409)
+        self._storage.set_versioning(bucket.name, wanted["Status"])
 
     def list(self, call: Call) -> dict[str, Any]:
         params, bucket = call.params, self._buckets.existing(call)
         prefix, delimiter = params.get("Prefix") or "", params.get("Delimiter") or ""
-        wanted = params.get("MaxKeys")
-        limit = MAX_KEYS if wanted is None else min(int(wanted), MAX_KEYS)
+        limit = limit_of(params)
         key, version = params.get("KeyMarker") or "", params.get("VersionIdMarker") or ""
-        coded = coder(params.get("EncodingType"))
+        if version and not key:
+            text = "A version-id marker cannot be specified without a key marker."
+            raise AwsError("InvalidArgument", text, status=400)
+        coded, own = coder(params.get("EncodingType")), {"Owner": owner(call.account)}
         result: dict[str, Any] = {
             "Name": bucket.name, "Prefix": coded(prefix), "KeyMarker": coded(key), "VersionIdMarker": version,
             "MaxKeys": limit, "IsTruncated": False, "Versions": [], "DeleteMarkers": [], "CommonPrefixes": [],
         }  # fmt: skip
-        for name in ("Delimiter", "EncodingType"):
-            if params.get(name):
-                result[name] = coded(params[name]) if name == "Delimiter" else params[name]
+        result |= shown_coding(params)
         last: Listed | None = None
         folded = ""
         for count, (listed, shared) in enumerate(
@@ -67,7 +75,7 @@ class Versioning:
             if shared:
                 result["CommonPrefixes"].append({"Prefix": coded(shared)})
             else:
-                result["DeleteMarkers" if listed.marker else "Versions"].append(_entry(listed, coded(listed.key)))
+                result["DeleteMarkers" if listed.marker else "Versions"].append(_entry(listed, coded(listed.key)) | own)
         return result
 
 
@@ -103,5 +111,6 @@ def _entry(listed: Listed, key: str) -> dict[str, Any]:
         "LastModified": moment(listed.stored.modified),
     }
     if not listed.marker:
-        entry |= {"ETag": listed.stored.etag, "Size": listed.stored.size, "StorageClass": "STANDARD"}
+        entry |= {"ETag": listed.stored.etag, "Size": listed.stored.size, "StorageClass": storage_class(listed.stored)}
+        entry |= shown_algorithm(listed.stored)
     return entry

@@ -11,10 +11,11 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
-from keyless.local.cloud.s3.storage import Bucket, Storage, Stored
+from keyless.local.cloud.s3.storage import Bucket, Storage, Stored, text_of
 
 NULL = "null"
 _COLUMNS = "bucket, key, version, modified, etag, size, described, body, tags"
@@ -111,18 +112,33 @@ class Versions:
 
     def set_tags(self, bucket: str, stored: Stored, tags: dict[str, str]) -> None:
         """Replace the tags of a version that was found."""
+        self._set("tags", bucket, stored, tags)
+
+    def set_described(self, bucket: str, stored: Stored, described: dict[str, Any]) -> None:
+        """Replace what is kept with a version that was found."""
+        self._set("described", bucket, stored, described)
+
+    def _set(self, column: str, bucket: str, stored: Stored, value: dict[str, Any]) -> None:
         for table in ("s3_object", "s3_version"):
             self._connection.execute(
-                f"UPDATE {table} SET tags = ? WHERE bucket = ? AND key = ? AND version = ?",  # noqa: S608 - constant names
-                (orjson.dumps(tags).decode(), bucket, stored.key, stored.version),
+                f"UPDATE {table} SET {column} = ? WHERE bucket = ? AND key = ? AND version = ?",  # noqa: S608 - constant names
+                (text_of(value), bucket, stored.key, stored.version),
             )
+
+    def newest_marker(self, bucket: str, key: str) -> str:
+        """The version of the delete marker that hides ``key``, which has no object; empty where none does."""
+        row = self._connection.execute(
+            "SELECT version FROM s3_version WHERE bucket = ? AND key = ? AND marker = 1 ORDER BY number DESC LIMIT 1",
+            (bucket, key),
+        ).fetchone()
+        return str(row[0]) if row else ""
 
     def walk(self, bucket: str, prefix: str, start: str) -> Iterator[Listed]:
         """Every version below ``prefix`` from key ``start`` on: by key, newest first."""
         rows = self._connection.execute(
-            "SELECT key, modified, etag, size, '{}', version, '{}', 0 AS marker, 9e18 AS number"
+            "SELECT key, modified, etag, size, described, version, '{}', 0 AS marker, 9e18 AS number"
             " FROM s3_object WHERE bucket = ?1 AND key >= ?2 AND key >= ?3"
-            " UNION ALL SELECT key, modified, etag, size, '{}', version, '{}', marker, number"
+            " UNION ALL SELECT key, modified, etag, size, described, version, '{}', marker, number"
             " FROM s3_version WHERE bucket = ?1 AND key >= ?2 AND key >= ?3 ORDER BY 1, 9 DESC",
             (bucket, prefix, start),
         )

@@ -118,16 +118,19 @@ def _write_xml(model: Model, answer: HttpResponse, shape: Shape, value: Mapping[
 
 
 def write_error(protocol: str, error: AwsError, *, status: int, request_id: str, head: bool = False) -> HttpResponse:
-    """Write ``error`` in ``protocol``; the answer to HEAD has no body."""
+    """Write ``error`` in ``protocol``; the answer to HEAD, and Not Modified, have no body."""
     if protocol in {"json", "rest-json"}:
         return _json_error(protocol, error, status)
+    if status == 304:
+        return HttpResponse(status, dict(error.headers))
     if head:
-        return HttpResponse(status, {"content-type": "application/xml"})
+        return HttpResponse(status, {"content-type": "application/xml", **error.headers})
     fields = "".join(f"<{name}>{xml_text(value)}</{name}>" for name, value in error.fields.items())
     inner = f"<Code>{xml_text(error.code)}</Code><Message>{xml_text(error.message)}</Message>{fields}"
     if protocol == "rest-xml":
         text = f"<Error>{inner}<RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>"
-        return HttpResponse(status, {"content-type": "application/xml"}, (_DECLARATION + text).encode())
+        headers = {"content-type": "application/xml", **error.headers}
+        return HttpResponse(status, headers, (_DECLARATION + text).encode())
     fault = "Sender" if status < 500 else "Receiver"
     text = (
         f"<ErrorResponse><Error><Type>{fault}</Type>{inner}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
