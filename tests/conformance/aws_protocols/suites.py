@@ -12,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from botocore.model import Shape
+from botocore.model import ServiceModel
 
 from keyless.local.cloud.wire.http import HttpRequest
 from keyless.local.cloud.wire.models import Model, pruned
+from keyless.local.cloud.wire.shapes import Shape
 from tools import botocore_suites
 
 #: the files of the protocols that the cloud speaks (the folder ``legacy`` repeats them, without ids)
@@ -35,15 +36,24 @@ class Case:
     def operation(self) -> str:
         return str(self.case["given"].get("name", "OperationName"))
 
-    def model(self) -> Model:
+    def raw(self) -> dict[str, Any]:
+        """The description of the case's service; a copy, since botocore's models alter theirs."""
         given = {"name": self.operation, "http": {"method": "POST", "requestUri": "/"}, **self.case["given"]}
         raw = {
             "metadata": self.suite["metadata"],
             "shapes": self.suite.get("shapes", {}),
             "operations": {self.operation: given},
         }
-        # The first line of defence of a model is that it is not altered: the suites reuse theirs.
-        return pruned(json.loads(json.dumps(raw)), "suite", (self.operation,))
+        found: dict[str, Any] = json.loads(json.dumps(raw))
+        return found
+
+    def model(self) -> Model:
+        """The service as we see it."""
+        return pruned(self.raw(), "suite", (self.operation,))
+
+    def theirs(self) -> ServiceModel:
+        """The service as botocore sees it."""
+        return ServiceModel(self.raw(), service_name="suite")
 
 
 def folder() -> Path | None:
@@ -114,8 +124,8 @@ def native(shape: Shape | None, value: Any) -> Any:
     """A result as the suites write it, in the form in which an operation returns it."""
     if shape is None or value is None:
         return value
-    kind = shape.type_name
-    if kind == "structure" and isinstance(value, dict) and not getattr(shape, "is_document_type", False):
+    kind = shape.kind
+    if kind == "structure" and isinstance(value, dict) and not shape.document:
         return {key: native(shape.members[key], item) for key, item in value.items() if key in shape.members}
     if kind == "list":
         return [native(shape.member, item) for item in value]

@@ -73,7 +73,7 @@ def written(case: Case) -> HttpResponse:
 
 def read(case: Case, answer: HttpResponse) -> Any:
     """What botocore reads from our answer."""
-    description = case.model().description
+    description = case.theirs()
     shape = description.operation_model(case.operation).output_shape
     if description.metadata["protocol"] == "query" and shape is not None:
         shape.serialization["resultWrapper"] = shape.serialization.get("resultWrapper", f"{case.operation}Result")

@@ -1,47 +1,59 @@
-"""Service models: botocore's descriptions, loaded when a service is first called and pruned to what we serve.
+"""Service models: botocore's descriptions, read when a service is first called and compiled to what we serve.
 
 A whole model holds documentation and hundreds of shapes; only the operations that are served keep theirs, so that the
-cloud stays small. The other operations are known by name and path, for the answer "not here".
+cloud stays small. The other operations are known by name and path, for the answer "not here". botocore is where the
+files are; none of its code is loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gzip
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel
+import orjson
 
 from keyless.local.cloud.wire.routes import Routes
+from keyless.local.cloud.wire.shapes import Shape, Shapes
 
-_DOCUMENTATION = {"documentation", "documentationUrl", "examples"}
+_REST = ("rest-json", "rest-xml")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class OperationModel:
+    """One operation that is served: its parameters, its result, and the status of the answer."""
+
+    name: str
+    input_shape: Shape | None
+    output_shape: Shape | None
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
-    """One service: the pruned botocore model and where each of its operations lives on the wire."""
+    """One service: what its operations look like, and where each of them lives on the wire."""
 
-    description: ServiceModel
+    name: str
+    #: ``query``, ``json``, ``rest-json`` or ``rest-xml``
+    protocol: str
+    version: str
+    json_version: str
+    namespace: str
+    operations: Mapping[str, OperationModel]
+    #: every operation of the service, served or not
     known: frozenset[str]
-    requests: Mapping[str, tuple[str, str]]
-    members: Mapping[str, tuple[frozenset[str], frozenset[str]]]
+    #: which operation a path means, for the REST protocols
+    routes: Routes
+    #: HTTP statuses of error codes, where the model names one
     statuses: Mapping[str, int]
-
-    @property
-    def protocol(self) -> str:
-        """``query``, ``json``, ``rest-json`` or ``rest-xml``."""
-        return str(self.description.metadata["protocol"])
 
     def operation(self, name: str) -> OperationModel:
         """The model of an operation that is served."""
-        return self.description.operation_model(name)
-
-    @cached_property
-    def routes(self) -> Routes:
-        """Which operation a path means, for the REST protocols."""
-        return Routes(self.requests, self.members)
+        return self.operations[name]
 
     def status_of(self, code: str) -> int:
         """The HTTP status the model gives to error ``code``; 400 where it gives none."""
@@ -51,33 +63,44 @@ class Model:
 @lru_cache(maxsize=32)
 def load(name: str, served: tuple[str, ...]) -> Model:
     """Load the model of service ``name`` (botocore's folder name) for the operations ``served``."""
-    # A loader of our own: botocore's sessions keep every model they ever loaded.
-    return pruned(Loader().load_service_model(name, "service-2"), name, served)
+    return pruned(orjson.loads(_newest(name)), name, served)
+
+
+def _newest(name: str) -> bytes:
+    """The file of a service's newest API version."""
+    found = find_spec("botocore")
+    assert found is not None
+    assert found.origin is not None
+    folder = max((Path(found.origin).parent / "data" / name).glob("*-*-*"))
+    return gzip.decompress((folder / "service-2.json.gz").read_bytes())
 
 
 def pruned(raw: Mapping[str, Any], name: str, served: tuple[str, ...]) -> Model:
     """The model of a service from its raw description, for the operations ``served``."""
-    operations = raw["operations"]
-    requests = {key: (op["http"]["method"], op["http"]["requestUri"]) for key, op in operations.items()}
-    members = {key: _required(raw["shapes"], op) for key, op in operations.items()}
-    kept = {key: operations[key] for key in served}
-    shapes = _reachable(raw["shapes"], kept)
-    description = {
-        "metadata": raw["metadata"],
-        "operations": _without_documentation(kept),
-        "shapes": _without_documentation(shapes),
-    }
-    model = ServiceModel(description, service_name=name)
-    return Model(model, frozenset(operations), requests, members, _statuses(raw["shapes"]))
+    operations, metadata = raw["operations"], raw["metadata"]
+    shapes = Shapes(raw["shapes"])
+    return Model(
+        name=name,
+        protocol=metadata["protocol"],
+        version=metadata.get("apiVersion", ""),
+        json_version=str(metadata.get("jsonVersion", "1.1")),
+        namespace=metadata.get("xmlNamespace", ""),
+        operations={key: _operation(key, operations[key], shapes) for key in served},
+        known=frozenset(operations),
+        routes=Routes(_places(raw) if metadata["protocol"] in _REST else ()),
+        statuses=_statuses(raw["shapes"]),
+    )
 
 
-def _statuses(shapes: Mapping[str, Any]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name, shape in shapes.items():
-        if shape.get("exception"):
-            error = shape.get("error", {})
-            found[name] = found[str(error.get("code", name))] = int(error.get("httpStatusCode", 400))
-    return found
+def _operation(name: str, raw: Mapping[str, Any], shapes: Shapes) -> OperationModel:
+    taken, given = (shapes.of(raw[side]) if side in raw else None for side in ("input", "output"))
+    return OperationModel(name, taken, given, int(raw["http"].get("responseCode", 200)))
+
+
+def _places(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str, frozenset[str], frozenset[str]]]:
+    for name, operation in raw["operations"].items():
+        http = operation["http"]
+        yield name, http["method"], http["requestUri"], *_required(raw["shapes"], operation)
 
 
 def _required(shapes: Mapping[str, Any], operation: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
@@ -92,24 +115,10 @@ def _required(shapes: Mapping[str, Any], operation: Mapping[str, Any]) -> tuple[
     return frozenset(found["querystring"]), frozenset(name.lower() for name in found["header"])
 
 
-def _reachable(shapes: Mapping[str, Any], operations: Mapping[str, Any]) -> dict[str, Any]:
-    todo = [op[side]["shape"] for op in operations.values() for side in ("input", "output") if side in op]
-    kept: dict[str, Any] = {}
-    while todo:
-        name = todo.pop()
-        if name in kept:
-            continue
-        shape = kept[name] = shapes[name]
-        references = [*shape.get("members", {}).values(), *(shape[k] for k in ("member", "key", "value") if k in shape)]
-        todo.extend(reference["shape"] for reference in references)
-    return kept
-
-
-def _without_documentation(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            k: _without_documentation(v) for k, v in value.items() if k not in _DOCUMENTATION or isinstance(v, dict)
-        }
-    if isinstance(value, list):
-        return [_without_documentation(item) for item in value]
-    return value
+def _statuses(shapes: Mapping[str, Any]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, shape in shapes.items():
+        if shape.get("exception"):
+            error = shape.get("error", {})
+            found[name] = found[str(error.get("code", name))] = int(error.get("httpStatusCode", 400))
+    return found

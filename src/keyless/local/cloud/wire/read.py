@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from botocore.model import OperationModel, Shape
 
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.wire.http import HttpRequest
 from keyless.local.cloud.wire.models import Model
 from keyless.local.cloud.wire.scalars import from_text
+from keyless.local.cloud.wire.shapes import Shape
 from keyless.local.cloud.wire.structures import from_json, from_tree, from_xml, parse_xml_untrusted, tree_of
 
 _MOST_FIELDS = 5000
@@ -37,7 +37,7 @@ def operation_meant(model: Model, served: Mapping[str, object], request: HttpReq
         fields = dict(form_fields(request))
         name = fields.get("Action", "")
         if name not in model.known:
-            version = fields.get("Version", model.description.api_version)
+            version = fields.get("Version", model.version)
             raise AwsError("InvalidAction", f"Could not find operation {name} for version {version}", status=400)
     elif model.protocol == "json":
         name = request.header("x-amz-target").rpartition(".")[2]
@@ -69,15 +69,14 @@ def form_fields(request: HttpRequest) -> list[tuple[str, str]]:
 
 def read_parameters(model: Model, meant: Meant, request: HttpRequest) -> dict[str, Any]:
     """Read the parameters of ``meant`` by the protocol of the service."""
-    operation = model.operation(meant.operation)
-    shape = operation.input_shape
+    shape = model.operation(meant.operation).input_shape
     if shape is None:
         return {}
     if model.protocol == "query":
         return dict(from_tree(shape, tree_of(form_fields(request))))
     if model.protocol == "json":
         return dict(from_json(shape, _json(request.body)))
-    return _rest(operation, shape, meant.labels, request)
+    return _rest(model.protocol, shape, meant.labels, request)
 
 
 def _json(body: bytes) -> Any:
@@ -94,32 +93,33 @@ def _json(body: bytes) -> Any:
         raise AwsError("SerializationException", "The body is not valid JSON", status=400) from None
 
 
-def _rest(operation: OperationModel, shape: Shape, labels: Mapping[str, str], request: HttpRequest) -> dict[str, Any]:
+def _rest(protocol: str, shape: Shape, labels: Mapping[str, str], request: HttpRequest) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, member in shape.members.items():
-        value = _placed(member, member.serialization.get("name", name), labels, request)
-        if value is not None:
+    headers = request.header_map
+    for name, wire, member in shape.placed:
+        if member.location == "header" and wire not in headers:
+            continue  # S3 knows dozens, and a request has a few
+        if (value := _placed(member, wire, labels, request)) is not None:
             found[name] = value
-    payload = shape.serialization.get("payload")
-    if payload:
-        value = _payload(operation, shape.members[payload], request)
+    if shape.payload:
+        value = _payload(protocol, shape.members[shape.payload], request)
         if value is not None:
-            found[payload] = value
-    elif request.body and any("location" not in member.serialization for member in shape.members.values()):
-        body = _body(operation, shape, request)
-        found.update({k: v for k, v in body.items() if "location" not in shape.members[k].serialization})
+            found[shape.payload] = value
+    elif request.body and shape.inside:
+        body = _body(protocol, shape, request)
+        found.update({k: v for k, v in body.items() if not shape.members[k].location})
     return found
 
 
 def _placed(member: Shape, wire: str, labels: Mapping[str, str], request: HttpRequest) -> Any:
-    location = member.serialization.get("location")
+    location = member.location
+    if location == "header":
+        text = request.header_map[wire]
+        return _header_list(member.member, text) if member.kind == "list" else from_text(member, text)
     if location == "uri":
         return from_text(member, labels[wire])
-    if location == "header" and (text := request.header_map.get(wire.lower())) is not None:
-        return _header_list(member.member, text) if member.type_name == "list" else from_text(member, text)
     if location == "headers":
-        prefix = wire.lower()
-        return {k[len(prefix) :]: v for k, v in request.header_map.items() if k.startswith(prefix)} or None
+        return {k[len(wire) :]: v for k, v in request.header_map.items() if k.startswith(wire)} or None
     if location == "querystring":
         return _argument(member, wire, request)
     return None
@@ -132,7 +132,7 @@ def _header_list(item: Shape, text: str) -> list[Any]:
     """A comma separated header; items may be quoted, and dates bring a comma along."""
     if not text:
         return []
-    if item.type_name == "timestamp" and text[:1].isalpha():
+    if item.kind == "timestamp" and text[:1].isalpha():
         parts = text.split(",")
         return [from_text(item, ",".join(parts[at : at + 2]).strip()) for at in range(0, len(parts), 2)]
     found, at = [], 0
@@ -146,7 +146,7 @@ def _header_list(item: Shape, text: str) -> list[Any]:
 def _argument_map(member: Shape, request: HttpRequest) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in request.arguments:
-        if member.value.type_name == "list":
+        if member.value.kind == "list":
             found.setdefault(name, []).append(value)
         else:
             found.setdefault(name, value)
@@ -154,25 +154,25 @@ def _argument_map(member: Shape, request: HttpRequest) -> dict[str, Any]:
 
 
 def _argument(member: Shape, wire: str, request: HttpRequest) -> Any:
-    if member.type_name == "map":
+    if member.kind == "map":
         return _argument_map(member, request)
     values = [value for name, value in request.arguments if name == wire]
     if not values:
         return None
-    if member.type_name == "list":
+    if member.kind == "list":
         return [from_text(member.member, value) for value in values]
     return from_text(member, values[0])
 
 
-def _payload(operation: OperationModel, member: Shape, request: HttpRequest) -> Any:
-    if member.type_name == "blob":
+def _payload(protocol: str, member: Shape, request: HttpRequest) -> Any:
+    if member.kind == "blob":
         return request.body
-    if member.type_name == "string":
+    if member.kind == "string":
         return request.body.decode("utf-8", "replace")
-    return _body(operation, member, request) if request.body else None
+    return _body(protocol, member, request) if request.body else None
 
 
-def _body(operation: OperationModel, shape: Shape, request: HttpRequest) -> Any:
-    if operation.service_model.metadata["protocol"] == "rest-xml":
+def _body(protocol: str, shape: Shape, request: HttpRequest) -> Any:
+    if protocol == "rest-xml":
         return from_xml(shape, parse_xml_untrusted(request.body))
     return from_json(shape, _json(request.body))

@@ -7,13 +7,15 @@ required parts are all there, the most demanding one is meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
 from keyless.local.cloud.wire.http import HttpRequest
 
 _LABEL = re.compile(r"\{([^}]+)\}")
+#: name, method, URI, required query arguments, required headers
+Place = tuple[str, str, str, frozenset[str], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Route:
 
     operation: str
     method: str
-    pattern: re.Pattern[str]
+    pattern: str
     labels: tuple[str, ...]
     literals: tuple[tuple[str, str], ...]
     arguments: frozenset[str]
@@ -39,33 +41,35 @@ class Match:
 
 
 class Routes:
-    """The routes of one service, most demanding first."""
+    """The routes of one service: by method, then by path, most demanding first. A path is matched once for all."""
 
-    def __init__(
-        self,
-        requests: Mapping[str, tuple[str, str]],
-        required: Mapping[str, tuple[frozenset[str], frozenset[str]]],
-    ) -> None:
-        routes = [_route(name, *place, *required[name]) for name, place in requests.items()]
-        self._routes = sorted(routes, key=lambda route: route.weight, reverse=True)
+    def __init__(self, places: Iterable[Place]) -> None:
+        by_path: dict[str, dict[str, list[Route]]] = {}
+        for route in sorted((_route(*place) for place in places), key=lambda route: route.weight, reverse=True):
+            by_path.setdefault(route.method, {}).setdefault(route.pattern, []).append(route)
+        self._by_method = {
+            method: [(re.compile(pattern, re.DOTALL), tuple(routes)) for pattern, routes in paths.items()]
+            for method, paths in by_path.items()
+        }
 
     def match(self, request: HttpRequest) -> Match | None:
         """Return what ``request`` means, or None."""
         arguments = dict(reversed(request.arguments))
-        for route in self._routes:
-            if route.method != request.method or not _demands_met(route, arguments, request):
-                continue
-            if found := route.pattern.fullmatch(request.path):
-                return Match(route.operation, dict(zip(route.labels, map(unquote, found.groups()), strict=True)))
+        for pattern, routes in self._by_method.get(request.method, ()):
+            if found := pattern.fullmatch(request.path):
+                for route in routes:
+                    if _demands_met(route, arguments, request):
+                        return Match(
+                            route.operation, dict(zip(route.labels, map(unquote, found.groups()), strict=True))
+                        )
         return None
 
 
 def _demands_met(route: Route, arguments: Mapping[str, str], request: HttpRequest) -> bool:
-    if any(arguments.get(name) != value for name, value in route.literals):
-        return False
-    return all(name in arguments for name in route.arguments) and all(
-        name in request.header_map for name in route.headers
-    )
+    for name, value in route.literals:
+        if arguments.get(name) != value:
+            return False
+    return route.arguments <= arguments.keys() and route.headers <= request.header_map.keys()
 
 
 def _route(name: str, method: str, uri: str, arguments: frozenset[str], headers: frozenset[str]) -> Route:
@@ -82,4 +86,4 @@ def _route(name: str, method: str, uri: str, arguments: frozenset[str], headers:
         pattern += "/?"
     literal_segments = sum(1 for segment in path.split("/") if segment and not segment.startswith("{"))
     weight = (literal_segments * 10 + len(labels), len(literals) + len(arguments) + len(headers))
-    return Route(name, method, re.compile(pattern, re.DOTALL), labels, literals, arguments, headers, weight)
+    return Route(name, method, pattern, labels, literals, arguments, headers, weight)

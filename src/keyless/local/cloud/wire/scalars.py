@@ -9,16 +9,17 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
-from botocore.model import Shape
-
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.wire.shapes import Shape
 
 _NUMBERS = {"integer": int, "long": int, "float": float, "double": float}
 
 
 def from_text(shape: Shape, text: str) -> Any:
     """Read ``text`` (a form field, header, argument or XML text) as ``shape`` says."""
-    kind = shape.type_name
+    kind = shape.kind
+    if kind == "string":
+        return text
     try:
         if kind == "boolean":
             return {"true": True, "false": False}[text.lower()]
@@ -45,11 +46,13 @@ def timestamp_from_text(text: str) -> datetime:
 
 def to_text(shape: Shape, value: Any, *, timestamps: str) -> str:
     """Write ``value`` as text; ``timestamps`` is the format where the shape names none."""
-    kind = shape.type_name
+    kind = shape.kind
+    if kind == "string":
+        return str(value)
     if kind == "boolean":
         return "true" if value else "false"
     if kind == "timestamp":
-        return str(timestamp_to_wire(value, shape.serialization.get("timestampFormat", timestamps)))
+        return str(timestamp_to_wire(value, shape.timestamps or timestamps))
     if kind == "blob":
         return base64.b64encode(value).decode()
     if kind in {"float", "double"}:

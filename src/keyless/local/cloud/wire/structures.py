@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
-
-from botocore.model import Shape
 
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.wire.scalars import (
@@ -22,8 +20,10 @@ from keyless.local.cloud.wire.scalars import (
     timestamp_to_wire,
     to_text,
 )
+from keyless.local.cloud.wire.shapes import Shape
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_ESCAPED = re.compile(f"[&<>\r{_NOT_XML.pattern[1:]}")
 _DEEPEST = 64
 #: ten thousand parts of an upload are less than half of it
 _LARGEST_XML_BYTES = 4 * 2**20
@@ -40,7 +40,7 @@ def from_json(shape: Shape, value: Any, depth: int = 0) -> Any:
     """Read a decoded JSON ``value`` as ``shape``; members that the model does not know are dropped, as AWS does."""
     if depth > _DEEPEST:
         raise _malformed(shape.name)
-    kind = shape.type_name
+    kind = shape.kind
     if kind == "structure":
         return _structure_from_json(shape, value, depth)
     if kind == "list":
@@ -55,20 +55,20 @@ def from_json(shape: Shape, value: Any, depth: int = 0) -> Any:
 
 
 def _structure_from_json(shape: Shape, value: Any, depth: int) -> Any:
-    if getattr(shape, "is_document_type", False):
+    if shape.document:
         return value
     if not isinstance(value, dict):
         raise _malformed(shape.name)
     found = {}
     for name, member in shape.members.items():
-        item = value.get(member.serialization.get("name", name))
+        item = value.get(member.wire or name)
         if item is not None:
             found[name] = from_json(member, item, depth + 1)
     return found
 
 
 def _scalar_from_json(shape: Shape, value: Any) -> Any:
-    kind = shape.type_name
+    kind = shape.kind
     try:
         if kind == "timestamp":
             return timestamp_from_text(value) if isinstance(value, str) else datetime.fromtimestamp(value, UTC)
@@ -86,10 +86,10 @@ def _scalar_from_json(shape: Shape, value: Any) -> Any:
 
 def to_json(shape: Shape, value: Any) -> Any:
     """Write ``value`` as plain JSON values."""
-    kind = shape.type_name
-    if kind == "structure" and isinstance(value, Mapping) and not getattr(shape, "is_document_type", False):
+    kind = shape.kind
+    if kind == "structure" and isinstance(value, Mapping) and not shape.document:
         return {
-            member.serialization.get("name", name): to_json(member, value[name])
+            member.wire or name: to_json(member, value[name])
             for name, member in shape.members.items()
             if value.get(name) is not None
         }
@@ -98,7 +98,7 @@ def to_json(shape: Shape, value: Any) -> Any:
     if kind == "map":
         return {key: to_json(shape.value, item) for key, item in value.items()}
     if kind == "timestamp":
-        return timestamp_to_wire(value, shape.serialization.get("timestampFormat", "unixTimestamp"))
+        return timestamp_to_wire(value, shape.timestamps or "unixTimestamp")
     if kind == "blob":
         return base64.b64encode(value).decode()
     return special_float(value) if kind in {"float", "double"} else value
@@ -123,16 +123,16 @@ def tree_of(fields: list[tuple[str, str]]) -> dict[str, Any]:
 
 def from_tree(shape: Shape, node: dict[str, Any]) -> Any:
     """Read a node of :func:`tree_of` as ``shape``."""
-    kind = shape.type_name
+    kind = shape.kind
     if kind == "structure":
         found = {name: (member, _member_node(node, name, member)) for name, member in shape.members.items()}
         return {name: from_tree(member, inner) for name, (member, inner) in found.items() if inner is not None}
     if kind == "list":
-        items = _numbered(_inside(shape, node, shape.member.serialization.get("name", "member")))
+        items = _numbered(_inside(shape, node, shape.member.wire or "member"))
         return [from_tree(shape.member, item) for item in items]
     if kind == "map":
-        key = shape.key.serialization.get("name", "key")
-        value = shape.value.serialization.get("name", "value")
+        key = shape.key.wire or "key"
+        value = shape.value.wire or "value"
         entries = _numbered(_inside(shape, node, "entry"))
         return {from_tree(shape.key, e.get(key, {})): from_tree(shape.value, e.get(value, {})) for e in entries}
     return from_text(shape, node.get("", ""))
@@ -140,15 +140,15 @@ def from_tree(shape: Shape, node: dict[str, Any]) -> Any:
 
 def _member_node(node: dict[str, Any], name: str, shape: Shape) -> dict[str, Any] | None:
     """The node of member ``name``; a flattened list goes by the name of its items where they have one."""
-    found: dict[str, Any] | None = node.get(shape.serialization.get("name", name))
-    if found is None and shape.type_name == "list" and shape.serialization.get("flattened"):
-        found = node.get(shape.member.serialization.get("name"))
+    found: dict[str, Any] | None = node.get(shape.wire or name)
+    if found is None and shape.kind == "list" and shape.flat:
+        found = node.get(shape.member.wire)
     return found
 
 
 def _inside(shape: Shape, node: dict[str, Any], level: str) -> dict[str, Any]:
     """The numbered items of a list or map; one that is not flattened has a level of its own around them."""
-    if shape.serialization.get("flattened"):
+    if shape.flat:
         return node
     inner: dict[str, Any] = node.get(level, {})
     return inner
@@ -182,7 +182,7 @@ def from_xml(shape: Shape, element: ElementTree.Element, depth: int = 0) -> Any:
     """Read ``element`` as ``shape``."""
     if depth > _DEEPEST:
         raise AwsError("MalformedXML", "The XML is nested too deeply", status=400)
-    kind = shape.type_name
+    kind = shape.kind
     if kind == "structure":
         return _structure_from_xml(shape, element, depth)
     if kind == "list":
@@ -199,14 +199,14 @@ def _structure_from_xml(shape: Shape, element: ElementTree.Element, depth: int) 
     attributes = {_local(name): value for name, value in element.attrib.items()}
     found: dict[str, Any] = {}
     for name, member in shape.members.items():
-        wire = member.serialization.get("name", name)
-        if member.serialization.get("xmlAttribute"):
+        wire = member.wire or name
+        if member.attribute:
             if (attribute := attributes.get(wire.split(":")[-1])) is not None:
                 found[name] = from_text(member, attribute)
-        elif member.serialization.get("flattened") and member.type_name in {"list", "map"}:
-            own = member.member.serialization.get("name", wire) if member.type_name == "list" else wire
+        elif member.flat and member.kind in {"list", "map"}:
+            own = member.member.wire or wire if member.kind == "list" else wire
             if items := children.get(own) or children.get(wire):
-                many = member.type_name == "list"
+                many = member.kind == "list"
                 found[name] = (
                     [from_xml(member.member, i, depth + 1) for i in items]
                     if many
@@ -218,7 +218,7 @@ def _structure_from_xml(shape: Shape, element: ElementTree.Element, depth: int) 
 
 
 def _map_from_xml(shape: Shape, entries: list[ElementTree.Element], depth: int) -> dict[str, Any]:
-    key, value = shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
+    key, value = shape.key.wire or "key", shape.value.wire or "value"
     found: dict[str, Any] = {}
     for entry in entries:
         parts = {_local(child.tag): child for child in entry}
@@ -231,67 +231,64 @@ def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-def to_xml(shape: Shape, value: Any, name: str) -> Iterator[str]:
-    """Write ``value`` as the pieces of element ``name``."""
-    kind = shape.type_name
+def to_xml(shape: Shape, value: Any, name: str, pieces: list[str]) -> None:
+    """Write ``value`` as element ``name`` behind ``pieces``."""
+    kind = shape.kind
     if kind == "structure":
-        yield f"<{name}{element_attributes(shape, value)}>"
-        yield from members_to_xml(shape, value)
-        yield f"</{name}>"
+        pieces.append(f"<{name}{element_attributes(shape, value)}>")
+        members_to_xml(shape, value, pieces)
+        pieces.append(f"</{name}>")
     elif kind == "list":
-        flat = shape.serialization.get("flattened")
-        inner = shape.member.serialization.get("name", name if flat else "member")
-        pieces = (piece for item in value for piece in to_xml(shape.member, item, inner))
-        yield from pieces if flat else (f"<{name}>", *pieces, f"</{name}>")
+        _list_to_xml(shape, value, name, pieces)
     elif kind == "map":
-        yield from _map_to_xml(shape, value, name)
+        _map_to_xml(shape, value, name, pieces)
     else:
-        yield f"<{name}>{xml_text(to_text(shape, value, timestamps='iso8601'))}</{name}>"
+        pieces.append(f"<{name}>{xml_text(to_text(shape, value, timestamps='iso8601'))}</{name}>")
 
 
-def members_to_xml(shape: Shape, value: Mapping[str, Any]) -> Iterator[str]:
+def members_to_xml(shape: Shape, value: Mapping[str, Any], pieces: list[str]) -> None:
     """Write the members of a structure that belong into the body."""
-    for member_name, member in shape.members.items():
+    for member_name, wire, member in shape.inside:
         item = value.get(member_name)
-        if item is None or member.serialization.get("location") or member.serialization.get("xmlAttribute"):
-            continue
-        yield from to_xml(member, item, member.serialization.get("name", member_name))
+        if item is not None:
+            to_xml(member, item, wire, pieces)
 
 
-def _map_to_xml(shape: Shape, value: Mapping[str, Any], name: str) -> Iterator[str]:
-    flat = shape.serialization.get("flattened")
-    key_name = shape.key.serialization.get("name", "key")
-    value_name = shape.value.serialization.get("name", "value")
-    entry = name if flat else "entry"
-    if not flat:
-        yield f"<{name}>"
+def _list_to_xml(shape: Shape, value: Iterable[Any], name: str, pieces: list[str]) -> None:
+    if shape.flat:
+        for item in value:
+            to_xml(shape.member, item, shape.member.wire or name, pieces)
+        return
+    pieces.append(f"<{name}>")
+    for item in value:
+        to_xml(shape.member, item, shape.member.wire or "member", pieces)
+    pieces.append(f"</{name}>")
+
+
+def _map_to_xml(shape: Shape, value: Mapping[str, Any], name: str, pieces: list[str]) -> None:
+    key_name, value_name = shape.key.wire or "key", shape.value.wire or "value"
+    entry = name if shape.flat else "entry"
+    if not shape.flat:
+        pieces.append(f"<{name}>")
     for key, item in value.items():
-        yield f"<{entry}><{key_name}>{xml_text(key)}</{key_name}>"
-        yield from to_xml(shape.value, item, value_name)
-        yield f"</{entry}>"
-    if not flat:
-        yield f"</{name}>"
+        pieces.append(f"<{entry}><{key_name}>{xml_text(key)}</{key_name}>")
+        to_xml(shape.value, item, value_name, pieces)
+        pieces.append(f"</{entry}>")
+    if not shape.flat:
+        pieces.append(f"</{name}>")
 
 
 def element_attributes(shape: Shape, value: Mapping[str, Any]) -> str:
     """The attributes of the element that a structure is written as, its namespace first."""
-    text = _namespace(shape)
-    for name, member in shape.members.items():
-        if member.serialization.get("xmlAttribute") and value.get(name) is not None:
-            text += f" {member.serialization.get('name', name)}={quoteattr(str(value[name]))}"
+    text = shape.namespace
+    for name, wire in shape.attributes:
+        if value.get(name) is not None:
+            text += f" {wire}={quoteattr(str(value[name]))}"
     return text
-
-
-def _namespace(shape: Shape) -> str:
-    namespace = shape.serialization.get("xmlNamespace")
-    if not namespace:
-        return ""
-    if isinstance(namespace, str):
-        namespace = {"uri": namespace}
-    prefix = f":{namespace['prefix']}" if namespace.get("prefix") else ""
-    return f" xmlns{prefix}={quoteattr(namespace['uri'])}"
 
 
 def xml_text(text: str) -> str:
     """Escape ``text``; characters that XML cannot hold become U+FFFD."""
-    return escape(_NOT_XML.sub("�", text), {"\r": "&#13;"})
+    if not _ESCAPED.search(text):
+        return text
+    return escape(_NOT_XML.sub("\ufffd", text), {"\r": "&#13;"})

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from botocore.model import Shape
+from keyless.local.cloud.wire.shapes import Shape
 
 
 def violations(shape: Shape | None, params: Mapping[str, Any]) -> list[str]:
@@ -22,7 +22,7 @@ def sentence(found: list[str]) -> str:
 
 
 def _structure(shape: Shape, value: Mapping[str, Any], path: str) -> Iterator[str]:
-    for name in shape.required_members:
+    for name in shape.required:
         if value.get(name) is None:
             yield f"Value null at '{_at(path, name)}' failed to satisfy constraint: Member must not be null"
     for name, member in shape.members.items():
@@ -36,9 +36,9 @@ def _at(path: str, name: str) -> str:
 
 
 def _value(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    kind = shape.type_name
+    kind = shape.kind
     if fault := _fault(shape, value):
-        shown = "" if shape.metadata.get("sensitive") or kind == "blob" else f" '{_shown(value)}'"
+        shown = "" if shape.sensitive or kind == "blob" else f" '{_shown(value)}'"
         yield f"Value{shown} at '{path}' failed to satisfy constraint: {fault}"
     elif kind == "structure" and isinstance(value, dict):
         yield from _structure(shape, value, path)
@@ -58,28 +58,26 @@ def _shown(value: Any) -> str:
 
 
 def _fault(shape: Shape, value: Any) -> str | None:
-    kind, limits = shape.type_name, shape.metadata
+    kind = shape.kind
     if kind in {"integer", "long", "float", "double"}:
-        return _out_of_range(value, limits, "value")
+        return _out_of_range(value, shape, "value")
     measured = kind in {"string", "list", "map", "blob"} and hasattr(value, "__len__")
-    if measured and (fault := _out_of_range(len(value), limits, "length")):
+    if measured and (fault := _out_of_range(len(value), shape, "length")):
         return fault
     if kind == "string":
-        if limits.get("enum") and value not in limits["enum"]:
-            return f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
-        pattern = limits.get("pattern")
-        compiled = _compiled(pattern) if pattern else None
+        if shape.values and value not in shape.values:
+            return f"Member must satisfy enum value set: [{', '.join(shape.values)}]"
+        compiled = _compiled(shape.pattern) if shape.pattern else None
         if compiled and not compiled.fullmatch(value):
-            return f"Member must satisfy regular expression pattern: {pattern}"
+            return f"Member must satisfy regular expression pattern: {shape.pattern}"
     return None
 
 
-def _out_of_range(number: float, limits: Mapping[str, Any], what: str) -> str | None:
-    verb = "have value" if what == "value" else "have length"
-    if limits.get("min") is not None and number < limits["min"]:
-        return f"Member must {verb} greater than or equal to {limits['min']}"
-    if limits.get("max") is not None and number > limits["max"]:
-        return f"Member must {verb} less than or equal to {limits['max']}"
+def _out_of_range(number: float, shape: Shape, what: str) -> str | None:
+    if shape.minimum is not None and number < shape.minimum:
+        return f"Member must have {what} greater than or equal to {shape.minimum}"
+    if shape.maximum is not None and number > shape.maximum:
+        return f"Member must have {what} less than or equal to {shape.maximum}"
     return None
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from botocore.model import OperationModel, Shape
 
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.wire.http import HttpResponse
-from keyless.local.cloud.wire.models import Model
+from keyless.local.cloud.wire.models import Model, OperationModel
 from keyless.local.cloud.wire.scalars import to_text
+from keyless.local.cloud.wire.shapes import Shape
 from keyless.local.cloud.wire.structures import element_attributes, members_to_xml, to_json, xml_text
 
 #: where AWS answers in a namespace that the model does not mention
@@ -29,21 +29,18 @@ def write_result(
     if model.protocol == "json":
         shape = operation.output_shape
         body = orjson.dumps(to_json(shape, result)) if shape else b"{}"
-        return HttpResponse(200, {"content-type": f"application/x-amz-json-{_json_version(model)}"}, body)
+        return HttpResponse(200, {"content-type": f"application/x-amz-json-{model.json_version}"}, body)
     return _rest_result(model, operation, result, root)
-
-
-def _json_version(model: Model) -> str:
-    return str(model.description.metadata.get("jsonVersion", "1.1"))
 
 
 def _query_result(model: Model, operation: OperationModel, result: Mapping[str, Any], request_id: str) -> HttpResponse:
     shape = operation.output_shape
-    namespace = model.description.metadata.get("xmlNamespace", "")
-    pieces = [f'<{operation.name}Response xmlns="{namespace}">']
+    pieces = [f'<{operation.name}Response xmlns="{model.namespace}">']
     if shape:
-        wrapper = shape.serialization.get("resultWrapper", f"{operation.name}Result")
-        pieces += [f"<{wrapper}>", *members_to_xml(shape, result), f"</{wrapper}>"]
+        wrapper = shape.wrapper or f"{operation.name}Result"
+        pieces.append(f"<{wrapper}>")
+        members_to_xml(shape, result, pieces)
+        pieces.append(f"</{wrapper}>")
     pieces.append(
         f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation.name}Response>"
     )
@@ -51,40 +48,37 @@ def _query_result(model: Model, operation: OperationModel, result: Mapping[str, 
 
 
 def _rest_result(model: Model, operation: OperationModel, result: Mapping[str, Any], root: str) -> HttpResponse:
-    answer = HttpResponse(int(operation.http.get("responseCode", 200)))
+    answer = HttpResponse(operation.status)
     shape = operation.output_shape
     if shape is None:
         return answer
-    for name, member in shape.members.items():
+    for name, wire, member in shape.placed:
         if result.get(name) is not None:
-            _place(answer, member, member.serialization.get("name", name), result[name])
-    payload = shape.serialization.get("payload")
-    if payload:
-        value = result.get(payload)
+            _place(answer, member, wire, result[name])
+    if shape.payload:
+        value = result.get(shape.payload)
         if value is not None:
-            _write_payload(model, answer, shape.members[payload], value, payload, root)
+            _write_payload(model, answer, shape.members[shape.payload], value, shape.payload, root)
     elif model.protocol == "rest-json":
-        body = {
-            k: v for k, v in result.items() if k in shape.members and "location" not in shape.members[k].serialization
-        }
+        body = {k: v for k, v in result.items() if k in shape.members and not shape.members[k].location}
         answer.headers["content-type"] = "application/json"
         answer.body = orjson.dumps(to_json(shape, body))
-    elif any("location" not in member.serialization for member in shape.members.values()):
+    elif shape.inside:
         _write_xml(model, answer, shape, result, root or f"{operation.name}Result")
     return answer
 
 
 def _place(answer: HttpResponse, member: Shape, wire: str, value: Any) -> None:
-    location = member.serialization.get("location")
+    location = member.location
     if location == "statusCode":
         answer.status = int(value)
     elif location == "header":
-        if member.type_name == "list":
+        if member.kind == "list":
             items = (to_text(member.member, item, timestamps="rfc822") for item in value)
-            quoted = items if member.member.type_name == "timestamp" else map(_quoted, items)
-            answer.headers[wire.lower()] = ", ".join(quoted)
+            quoted = items if member.member.kind == "timestamp" else map(_quoted, items)
+            answer.headers[wire] = ", ".join(quoted)
         else:
-            answer.headers[wire.lower()] = to_text(member, value, timestamps="rfc822")
+            answer.headers[wire] = to_text(member, value, timestamps="rfc822")
     elif location == "headers":
         answer.headers.update({f"{wire}{key}".lower(): str(item) for key, item in value.items()})
 
@@ -98,23 +92,25 @@ def _quoted(item: str) -> str:
 
 
 def _write_payload(model: Model, answer: HttpResponse, member: Shape, value: Any, name: str, root: str) -> None:
-    if member.type_name in {"blob", "string"}:
+    if member.kind in {"blob", "string"}:
         answer.body = value.encode() if isinstance(value, str) else value
     elif model.protocol == "rest-json":
         answer.headers["content-type"] = "application/json"
         answer.body = orjson.dumps(to_json(member, value))
     else:
-        _write_xml(model, answer, member, value, root or member.serialization.get("name", name))
+        _write_xml(model, answer, member, value, root or member.wire or name)
 
 
 def _write_xml(model: Model, answer: HttpResponse, shape: Shape, value: Mapping[str, Any], root: str) -> None:
     attributes = element_attributes(shape, value)
-    namespace = model.description.metadata.get("xmlNamespace") or _NAMESPACES.get(model.description.service_name)
+    namespace = model.namespace or _NAMESPACES.get(model.name)
     if " xmlns=" not in attributes and namespace:
         attributes = f' xmlns="{namespace}"{attributes}'
-    pieces = [f"<{root}{attributes}>", *members_to_xml(shape, value), f"</{root}>"]
+    pieces = [_DECLARATION, f"<{root}{attributes}>"]
+    members_to_xml(shape, value, pieces)
+    pieces.append(f"</{root}>")
     answer.headers["content-type"] = "application/xml"
-    answer.body = (_DECLARATION + "".join(pieces)).encode()
+    answer.body = "".join(pieces).encode()
 
 
 def write_error(protocol: str, error: AwsError, *, status: int, request_id: str, head: bool = False) -> HttpResponse:
