@@ -62,6 +62,8 @@ class Directory:
         self.database = database
         self.account = account
         self.propagation_delay_seconds = propagation_delay_seconds
+        #: how much longer than that it takes on a bad day
+        self.more_delay_seconds: Callable[[], float] = float
         self.now = now
         self.facts = EffectiveFacts(database)
 
@@ -202,7 +204,7 @@ class Directory:
 
     def _take_effect(self, key: str, body: object | None, *, delay: float | None = None) -> None:
         now = self.now()
-        wait = self.propagation_delay_seconds if delay is None else delay
+        wait = self.propagation_delay_seconds + self.more_delay_seconds() if delay is None else delay
         self.facts.write(key, body, at=now + wait, now=now)
 
     # In effect: what decisions see --------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ class Iam:
         roles, users = Roles(directory), Users(directory)
         groups = Groups(directory, users)
         of_roles = HolderPolicies(directory, "Role", find=roles.find, change=roles.changeable, target=roles.target)
+        simulator = Simulator(directory, find_role=roles.find, find_user=users.find, find_group=groups.find)
         return Service(
             "iam",
             operations=(
@@ -40,7 +41,7 @@ class Iam:
                 *InstanceProfiles(directory, roles).operations(),
                 *ManagedPolicies(self._directory).operations(),
                 *Providers(self._directory).operations(),
-                *Simulator(self._directory, find_role=roles.find, find_user=users.find).operations(),
+                *simulator.operations(),
                 *LinkedRoles(directory, roles).operations(),
                 *Account(directory, users).operations(),
             ),

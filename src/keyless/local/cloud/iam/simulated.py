@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from keyless.local.cloud.authorise import compiled
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.iam import shapes
+from keyless.local.cloud.iam.context_keys import variables_of
+from keyless.local.cloud.iam.known_actions import takes_resources
 from keyless.local.cloud.iam.positions import Position, statement_positions
 from keyless.policy import (
     ContextValue,
@@ -35,6 +38,8 @@ _DECISIONS = {
 _STRICTEST = ("explicitDeny", "implicitDeny", "allowed")
 # The types that AWS's answers carry; the model's enumeration has others.
 _TYPES = {Layer.IDENTITY: "IAM Policy", Layer.RESOURCE: "Resource Policy"}
+_SHOWN = {**_TYPES, Layer.BOUNDARY: "IAM Policy"}
+_OF_THE_CALLER = ("aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:username")
 Fields = dict[str, Any]
 
 
@@ -64,7 +69,16 @@ class Texts:
 
     def span(self, trace: StatementTrace) -> tuple[Position, Position]:
         """Where a statement stands in its document."""
-        return statement_positions(self.texts[trace.document])[trace.index]
+        return _positions(self.texts[trace.document])[trace.index]
+
+    def variables(self, trace: StatementTrace) -> tuple[str, ...]:
+        """The context keys that a statement's policy variables need."""
+        return variables_of(self.texts[trace.document], trace.index)
+
+
+@lru_cache(maxsize=256)
+def _positions(text: str) -> list[tuple[Position, Position]]:
+    return statement_positions(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,60 +89,89 @@ class Simulation:
     texts: Texts
     caller: Principal
     context: Mapping[str, ContextValue]
+    #: the account that owns what names no account in its ARN; empty where nobody told
     owner: str
 
     def decide(self, action: str, resource: str) -> Decision:
-        """One action on one resource."""
-        return evaluate(Request(action, resource, self.caller, self.context, self.owner), self.policies)
+        """One action on one resource; an action that knows no resources is asked on "*", whatever was named."""
+        asked = resource if takes_resources(action) else "*"
+        return evaluate(Request(action, asked, self.caller, self.context, self.owner_of(resource)), self.policies)
+
+    def owner_of(self, resource: str) -> str:
+        """Whose the resource is: as its ARN says, else as was told, else the caller's. An ARN alone makes no question
+        between two accounts: without a resource's policy there is only the caller's side to simulate."""
+        segments = resource.split(":", 5)
+        named = segments[4] if len(segments) == 6 else ""
+        if self.policies.resource is None:
+            named = ""
+        return named or self.owner or self.caller.account
+
+    def is_missing(self, key: str) -> bool:
+        """Whether nobody told a context key, and it does not follow from the caller."""
+        lowered = key.lower()
+        return lowered not in _OF_THE_CALLER and lowered not in {told.lower() for told in self.context}
 
 
 def answer(call: Call, simulation: Simulation) -> Fields:
     """One page of results: each action on all resources."""
     resources: list[str] = call.params.get("ResourceArns", [])
-    results = [_result(simulation, action, resources) for action in call.params["ActionNames"]]
-    return shapes.page(call, "EvaluationResults", results)
+    for resource in resources:
+        if resource != "*" and not resource.startswith("arn:"):
+            raise invalid(f'Invalid resource {resource}: expected an ARN or "*".')
+    for action in call.params["ActionNames"]:
+        if action.count(":") != 1 or "*" in action:
+            raise invalid(f"Invalid action name {action}: expected service:Operation.")
+    page = shapes.page(call, "EvaluationResults", call.params["ActionNames"])
+    page["EvaluationResults"] = [_result(simulation, action, resources) for action in page["EvaluationResults"]]
+    return page
 
 
 def _result(simulation: Simulation, action: str, resources: list[str]) -> Fields:
-    if action.count(":") != 1 or "*" in action:
-        raise invalid(f"Invalid action name {action}: expected service:Operation.")
-    each = [_on_resource(simulation, simulation.decide(action, resource)) for resource in resources or ["*"]]
+    each = [_on_resource(simulation, action, resource) for resource in resources or ["*"]]
     decisions = [one["EvalResourceDecision"] for one in each]
+    organisation = [one.pop("_organisation") for one in each]
     result: Fields = {
         "EvalActionName": action,
         "EvalResourceName": each[0]["EvalResourceName"] if len(each) == 1 else "*",
         "EvalDecision": min(decisions, key=_STRICTEST.index),
         "MatchedStatements": _union(one["MatchedStatements"] for one in each),
-        "MissingContextValues": _union(one["MissingContextValues"] for one in each),
+        # Where resources are named, each has its own.
+        "MissingContextValues": [] if resources else each[0]["MissingContextValues"],
     }
-    if "PermissionsBoundaryDecisionDetail" in each[0]:
+    if simulation.policies.boundary:
         within = [one["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"] for one in each]
         result["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": all(within)}
     if simulation.policies.scps:
-        allowed = [one.pop("_within") for one in each]
-        result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": all(allowed)}
+        result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": all(organisation)}
     if resources:
         result["ResourceSpecificResults"] = each
         result["EvalDecisionDetails"] = each[0].get("EvalDecisionDetails", {})
     return result
 
 
-def _on_resource(simulation: Simulation, decision: Decision) -> Fields:
+def _on_resource(simulation: Simulation, action: str, resource: str) -> Fields:
+    decision = simulation.decide(action, resource)
     trace = decision.trace
     fields: Fields = {
-        "EvalResourceName": decision.request.resource,
+        "EvalResourceName": resource,
         "EvalResourceDecision": _DECISIONS[decision.outcome],
         "MatchedStatements": [_statement(simulation.texts, one) for one in _matched(decision, trace)],
-        "MissingContextValues": _missing(trace),
+        "MissingContextValues": _missing(simulation, trace),
+        "_organisation": _allowed_by_organisation(simulation, trace),
     }
     if simulation.policies.boundary:
         within = _summary(trace, Layer.BOUNDARY) == "allowed"
         fields["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": within}
-    if simulation.policies.scps:
-        fields["_within"] = decision.layer is not Layer.SCP
-    if simulation.owner and simulation.owner != simulation.caller.account:
+    if simulation.owner_of(resource) != simulation.caller.account:
         fields["EvalDecisionDetails"] = {kind: _summary(trace, layer) for layer, kind in _TYPES.items()}
     return fields
+
+
+def _allowed_by_organisation(simulation: Simulation, trace: tuple[StatementTrace, ...]) -> bool:
+    """Whether every level of service control policies allows, whatever else decided."""
+    levels = [{source.name for source in level} for level in simulation.policies.scps]
+    of_level = [[one for one in trace if one.layer is Layer.SCP and one.document in names] for names in levels]
+    return all(_summary(tuple(statements), Layer.SCP) == "allowed" for statements in of_level)
 
 
 def _matched(decision: Decision, trace: tuple[StatementTrace, ...]) -> list[StatementTrace]:
@@ -136,23 +179,32 @@ def _matched(decision: Decision, trace: tuple[StatementTrace, ...]) -> list[Stat
     if decision.outcome is Outcome.IMPLICIT_DENY:
         return []
     effect = "Deny" if decision.outcome is Outcome.EXPLICIT_DENY else "Allow"
-    return [one for one in trace if one.applies and one.effect == effect and one.layer in _TYPES]
+    layers = _SHOWN if effect == "Deny" else _TYPES  # a boundary grants nothing
+    return [one for one in trace if one.applies and one.effect == effect and one.layer in layers]
 
 
 def _statement(texts: Texts, trace: StatementTrace) -> Fields:
     start, end = texts.span(trace)
     return {
         "SourcePolicyId": trace.document,
-        "SourcePolicyType": _TYPES[trace.layer],
+        "SourcePolicyType": _SHOWN[trace.layer],
         "StartPosition": start,
         "EndPosition": end,
     }
 
 
-def _missing(trace: tuple[StatementTrace, ...]) -> list[str]:
-    """Keys that statements about this very request test, and that nobody told."""
-    about = (one for one in trace if one.action and one.resource and one.principal and one.layer in _TYPES)
-    return sorted({condition.key for one in about for condition in one.conditions if condition.actual is None})
+def _missing(simulation: Simulation, trace: tuple[StatementTrace, ...]) -> list[str]:
+    """Keys that statements about this request ask for, in conditions or variables, and that nobody told."""
+    found: dict[str, str] = {}
+    for one in trace:
+        if not (one.action and one.principal and one.layer in _SHOWN):
+            continue
+        variables = simulation.texts.variables(one)
+        # A resource with a variable that nobody told matches nothing, so it cannot tell whether it is meant.
+        if one.resource or variables:
+            keys = [*(condition.key for condition in one.conditions), *variables]
+            found.update({key.lower(): key for key in keys if simulation.is_missing(key)})
+    return sorted(found.values())
 
 
 def _summary(trace: tuple[StatementTrace, ...], layer: Layer) -> str:

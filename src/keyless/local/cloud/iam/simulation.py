@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from keyless.local.cloud.call import Call, Target
-from keyless.local.cloud.iam import checks
-from keyless.local.cloud.iam.directory import Directory
-from keyless.local.cloud.iam.model import Role, User
+from keyless.local.cloud.iam.context_keys import keys_of
+from keyless.local.cloud.iam.directory import Directory, Holder
+from keyless.local.cloud.iam.model import Group, Role, User
 from keyless.local.cloud.iam.simulated import Simulation, Texts, answer, invalid
 from keyless.local.cloud.service import Operation
-from keyless.policy import ContextValue, Document, Kind, Named, Policies, Principal
+from keyless.policy import ContextValue, Kind, Named, Policies, Principal
 
-Holder = Role | User
 Fields = dict[str, Any]
 
 
@@ -27,11 +26,15 @@ class Simulator:
     """SimulatePrincipalPolicy, SimulateCustomPolicy and the two operations that list context keys."""
 
     def __init__(
-        self, directory: Directory, *, find_role: Callable[[str], Role], find_user: Callable[[str], User]
+        self,
+        directory: Directory,
+        *,
+        find_role: Callable[[str], Role],
+        find_user: Callable[[str], User],
+        find_group: Callable[[str], Group],
     ) -> None:
         self._directory = directory
-        self._find_role = find_role
-        self._find_user = find_user
+        self._finders: dict[str, Callable[[str], Holder]] = {"role": find_role, "user": find_user, "group": find_group}
 
     def operations(self) -> tuple[Operation, ...]:
         """The table of this part."""
@@ -53,7 +56,8 @@ class Simulator:
         holder, texts = self._holder(call), Texts()
         own = self._policies_of(holder, texts, call.params.get("PolicyExclusionList", ()))
         told = texts.all("PolicyInputList", call.params.get("PolicyInputList", ()), "identity")
-        return answer(call, self._simulation(call, texts, (*own, *told), boundary=holder.boundary))
+        limit = "" if isinstance(holder, Group) else holder.boundary
+        return answer(call, self._simulation(call, texts, (*own, *told), boundary=limit))
 
     def _simulation(self, call: Call, texts: Texts, identity: tuple[Named, ...], *, boundary: str) -> Simulation:
         params = call.params
@@ -95,20 +99,16 @@ class Simulator:
     def _holder(self, call: Call) -> Holder:
         arn = call.params["PolicySourceArn"]
         kind, _, rest = arn.rpartition(":")[2].partition("/")
-        name = rest.rpartition("/")[2]
-        if kind == "role":
-            return self._find_role(name)
-        if kind == "user":
-            return self._find_user(name)
-        if kind == "group":
-            raise checks.missing(f"The group with name {name} cannot be found.")
-        raise invalid(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
+        if kind not in self._finders:
+            raise invalid(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
+        return self._finders[kind](rest.rpartition("/")[2])
 
     def _policies_of(self, holder: Holder, texts: Texts, excluded: Iterable[Fields]) -> tuple[Named, ...]:
-        """Inline policies are called role_NAME_POLICY, as in AWS's answers."""
-        kind = "role" if isinstance(holder, Role) else "user"
-        spared = [entry["PolicyArn"] for entry in excluded if "PolicyArn" in entry]
-        identifiers = [entry["InlinePolicyIdentifier"] for entry in excluded if "InlinePolicyIdentifier" in entry]
+        """Own policies and those of a user's groups. Inline ones are called role_NAME_POLICY, as in AWS's answers."""
+        exclusions = list(excluded)
+        kind = type(holder).__name__.lower()
+        spared = [entry["PolicyArn"] for entry in exclusions if "PolicyArn" in entry]
+        identifiers = [entry["InlinePolicyIdentifier"] for entry in exclusions if "InlinePolicyIdentifier" in entry]
         names = {one["PolicyName"] for one in identifiers if _is_of(one, kind, holder.name)}
         inline = [
             texts.add(f"{kind}_{holder.name}_{name}", text, "identity")
@@ -116,19 +116,26 @@ class Simulator:
             if name not in names
         ]
         attached = [arn for arn in holder.attached if not any(fnmatch.fnmatchcase(arn, one) for one in spared)]
-        return (*inline, *(found for arn in attached if (found := self._managed(arn, texts, "identity"))))
+        own = (*inline, *(found for arn in attached if (found := self._managed(arn, texts, "identity"))))
+        if not isinstance(holder, User):
+            return own
+        groups = [group for name in holder.groups if (group := self._directory.group(name))]
+        return (*own, *(found for group in groups for found in self._policies_of(group, texts, exclusions)))
 
     def _managed(self, arn: str, texts: Texts, kind: Kind) -> Named | None:
         policy = self._directory.policy(arn)
         return texts.add(policy.name, policy.document, kind) if policy else None
 
     def _custom_keys(self, call: Call) -> Fields:
-        return _keys(Texts().all("PolicyInputList", call.params["PolicyInputList"], "identity"))
+        texts = Texts()
+        texts.all("PolicyInputList", call.params["PolicyInputList"], "identity")
+        return _keys(texts)
 
     def _principal_keys(self, call: Call) -> Fields:
         texts = Texts()
-        told = texts.all("PolicyInputList", call.params.get("PolicyInputList", ()), "identity")
-        return _keys((*self._policies_of(self._holder(call), texts, ()), *told))
+        texts.all("PolicyInputList", call.params.get("PolicyInputList", ()), "identity")
+        self._policies_of(self._holder(call), texts, ())
+        return _keys(texts)
 
 
 def _is_of(identifier: Fields, kind: str, name: str) -> bool:
@@ -153,10 +160,6 @@ def _context(entries: Iterable[Fields]) -> dict[str, ContextValue]:
     return found
 
 
-def _keys(documents: Iterable[Named]) -> Fields:
-    found = {key.lower(): key for named in documents for key in _keys_of(named.document)}
+def _keys(texts: Texts) -> Fields:
+    found = {key.lower(): key for text in texts.texts.values() for key in keys_of(text)}
     return {"ContextKeyNames": sorted(found.values())}
-
-
-def _keys_of(document: Document) -> Iterable[str]:
-    return (condition.key for statement in document.statements for condition in statement.conditions)

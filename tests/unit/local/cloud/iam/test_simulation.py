@@ -157,6 +157,105 @@ def test_context_keys_are_listed(iam: Any) -> None:
     assert "aws:CurrentTime" in found["ContextKeyNames"]
 
 
+def test_policy_variables_are_context_keys(iam: Any) -> None:
+    own = "arn:aws:s3:::home/${aws:PrincipalTag/team}/${aws:username}${*}/${saml:sub, 'none'}"
+    statement = allow("s3:PutObject", own, Condition={"StringLike": {"s3:prefix": "${aws:SourceIp}"}})
+    names = iam.get_context_keys_for_custom_policy(PolicyInputList=[document(statement)])["ContextKeyNames"]
+    assert names == ["aws:PrincipalTag/team", "aws:SourceIp", "aws:username", "s3:prefix"]
+    caller = f"arn:aws:iam::{ACCOUNT}:user/Bob"
+    missing = custom(iam, statement, ResourceArns=[KEY], CallerArn=caller)["ResourceSpecificResults"][0]
+    assert missing["MissingContextValues"] == ["aws:PrincipalTag/team", "aws:SourceIp", "s3:prefix"]
+    old = document(statement).replace("2012-10-17", "2008-10-17")
+    names = iam.get_context_keys_for_custom_policy(PolicyInputList=[old])["ContextKeyNames"]
+    assert names == ["s3:prefix"]
+
+
+def test_missing_keys_stand_with_the_resource_that_lacks_them(iam: Any) -> None:
+    dated = allow("s3:PutObject", KEY, Condition={"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}})
+    result = custom(iam, dated, ResourceArns=[KEY, "arn:aws:s3:::usage/b"])
+    each = [one["MissingContextValues"] for one in result["ResourceSpecificResults"]]
+    assert (result["MissingContextValues"], each) == ([], [["aws:CurrentTime"], []])
+    told = {"ContextKeyName": "AWS:currenttime", "ContextKeyValues": ["2021-01-01"], "ContextKeyType": "date"}
+    result = custom(iam, dated, ResourceArns=[KEY], ContextEntries=[told])
+    assert result["EvalDecision"] == "allowed"
+
+
+def test_an_action_without_resources_is_asked_on_all(iam: Any) -> None:
+    named = {"action": "s3:ListAllMyBuckets", "ResourceArns": ["arn:aws:s3:::usage"]}
+    assert custom(iam, allow("s3:*", "arn:aws:s3:::usage"), **named)["EvalDecision"] == "implicitDeny"
+    assert custom(iam, allow("s3:*"), **named)["EvalDecision"] == "allowed"
+
+
+def test_another_account_in_an_arn_is_no_question_between_accounts_by_itself(iam: Any) -> None:
+    table = "arn:aws:dynamodb:us-west-2:444455556666:table/t"
+    asked = {"action": "dynamodb:GetItem", "ResourceArns": [table], "CallerArn": f"arn:aws:iam::{ACCOUNT}:user/Bob"}
+    result = custom(iam, allow("dynamodb:*"), **asked)
+    assert (result["EvalDecision"], result["EvalDecisionDetails"]) == ("allowed", {})
+    told = custom(iam, allow("dynamodb:*"), **asked, ResourceOwner="arn:aws:iam::444455556666:root")
+    assert told["EvalDecision"] == "implicitDeny"
+    statement = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "dynamodb:*", "Resource": table}
+    shared = custom(iam, allow("dynamodb:*"), **asked, ResourcePolicy=document(statement))
+    assert shared["EvalDecision"] == "allowed"
+    assert shared["EvalDecisionDetails"] == {"IAM Policy": "allowed", "Resource Policy": "allowed"}
+
+
+def test_a_deny_of_the_boundary_is_shown(iam: Any) -> None:
+    limit = {"PermissionsBoundaryPolicyInputList": [document(allow("*"), deny("s3:PutObject"))]}
+    result = custom(iam, PUT, ResourceArns=[KEY], **limit)
+    (statement,) = result["MatchedStatements"]
+    assert (result["EvalDecision"], statement["SourcePolicyId"]) == (
+        "explicitDeny",
+        "PermissionsBoundaryPolicyInputList.1",
+    )
+    assert result["PermissionsBoundaryDecisionDetail"] == {"AllowedByPermissionsBoundary": False}
+
+
+def test_organisations_are_judged_by_themselves(iam: Any) -> None:
+    narrow = [{"ServiceControlPolicyInputList": [document(allow("ec2:*"))]}]
+    result = custom(iam, deny("s3:*"), ResourceArns=[KEY], OrderedOrganizationPolicyInputList=narrow)
+    assert (result["EvalDecision"], result["OrganizationsDecisionDetail"]) == (
+        "explicitDeny",
+        {"AllowedByOrganizations": False},
+    )
+
+
+def test_a_user_is_simulated_with_its_groups_and_a_group_by_itself(iam: Any) -> None:
+    iam.create_user(UserName="ana")
+    iam.create_group(GroupName="writers")
+    iam.put_group_policy(GroupName="writers", PolicyName="put", PolicyDocument=document(PUT))
+    iam.add_user_to_group(GroupName="writers", UserName="ana")
+    for source in ("user/ana", "group/writers"):
+        asked = {"PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:{source}", "ActionNames": ["s3:PutObject"]}
+        (result,) = iam.simulate_principal_policy(**asked, ResourceArns=[KEY])["EvaluationResults"]
+        assert [one["SourcePolicyId"] for one in result["MatchedStatements"]] == ["group_writers_put"]
+    inline = {"PolicyName": "put", "AttachmentName": "writers", "AttachmentType": "group"}
+    (result,) = iam.simulate_principal_policy(
+        PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:user/ana",
+        ActionNames=["s3:PutObject"],
+        ResourceArns=[KEY],
+        PolicyExclusionList=[{"InlinePolicyIdentifier": inline}],
+    )["EvaluationResults"]
+    assert result["EvalDecision"] == "implicitDeny"
+
+
+def test_many_documents_and_actions_are_one_question_each(iam: Any) -> None:
+    documents = [document(allow(f"s3:Get{number}", f"arn:aws:s3:::b{number}/*")) for number in range(60)]
+    actions = [f"s3:Get{number}" for number in range(60)]
+    found: list[Any] = []
+    marker: dict[str, str] = {}
+    while True:
+        page = iam.simulate_custom_policy(
+            PolicyInputList=documents, ActionNames=actions, ResourceArns=["arn:aws:s3:::b7/k"], MaxItems=25, **marker
+        )
+        found += page["EvaluationResults"]
+        if not page["IsTruncated"]:
+            break
+        marker = {"Marker": page["Marker"]}
+    assert [one["EvalActionName"] for one in found] == actions
+    allowed = [one for one in found if one["EvalDecision"] == "allowed"]
+    assert [one["MatchedStatements"][0]["SourcePolicyId"] for one in allowed] == ["PolicyInputList.8"]
+
+
 @pytest.mark.parametrize(
     ("source", "code"),
     [
@@ -176,6 +275,7 @@ def test_only_users_and_roles_that_exist_are_simulated(iam: Any, source: str, co
         {"PolicyInputList": ["{"]},
         {"ActionNames": ["s3:*"]},
         {"ActionNames": ["PutObject"]},
+        {"ResourceArns": ["usage/a"]},
         {"ResourcePolicy": document(PUT)},
         {"CallerArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/a/b"},
         {"PermissionsBoundaryPolicyInputList": [document(PUT), document(PUT)]},
