@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from keyless.local.cloud.authenticate import Authenticator
 from keyless.local.cloud.authorise import Authoriser
+from keyless.local.cloud.cloudformation import CloudFormation
+from keyless.local.cloud.cloudformation.actor import Actors
 from keyless.local.cloud.database import Database, Migrate
 from keyless.local.cloud.eks import ClusterFacts, Eks, Kubernetes, Projection
 from keyless.local.cloud.eks_auth import EksAuth
@@ -19,6 +21,7 @@ from keyless.local.cloud.iam.model import User
 from keyless.local.cloud.iam.users import new_access_key
 from keyless.local.cloud.imds import Imds
 from keyless.local.cloud.kms import Kms
+from keyless.local.cloud.onbehalf import OnBehalf
 from keyless.local.cloud.s3 import S3
 from keyless.local.cloud.secretsmanager import SecretsManager
 from keyless.local.cloud.service import Service
@@ -76,6 +79,13 @@ class Cloud:
         authenticator = Authenticator(self.directory, sessions)
         sts = Sts(self.directory, authoriser, sessions, IssuerKeys(fetch or self._fetcher, settings.now))
         self.imds_app = Imds(self.database, self.directory, sts.minter, region=settings.region, now=settings.now)
+        on_behalf = OnBehalf(
+            lambda: self.app.services, self.database, authoriser, account=settings.account, now=settings.now
+        )
+        actors = Actors(self.directory, authenticator, authoriser, sts.minter)
+        self.cloudformation = CloudFormation(
+            self.database, actors, on_behalf, region=settings.region, now=settings.now
+        )
         self.app = Gateway(
             self._services(sts, authoriser, authenticator),
             Realm(settings.account, settings.region, settings.now),
@@ -83,6 +93,7 @@ class Cloud:
             authenticator=authenticator,
             authoriser=authoriser,
         )
+        self.directory.more_delay_seconds = self.app.faults.propagation_seconds
 
     def _services(self, sts: Sts, authoriser: Authoriser, authenticator: Authenticator) -> tuple[Service, ...]:
         """Every service there is. A new one needs a line here and nothing else."""
@@ -104,6 +115,7 @@ class Cloud:
             Iam(self.directory).service(),
             eks.service(),
             eks_auth.service(),
+            self.cloudformation.service(),
             S3(database).service(),
             SecretsManager(database).service(),
             ParameterStore(database, kms.for_services).service(),
@@ -111,7 +123,8 @@ class Cloud:
         )
 
     async def run(self) -> None:
-        """Keep the cluster's view of associations and addons current, until cancelled."""
+        """Finish the stacks that an earlier process left; keep the cluster's view of EKS current, until cancelled."""
+        await self.cloudformation.engine.resume()
         await self._projection.run()
 
     async def reconcile(self) -> None:
@@ -141,7 +154,8 @@ class Cloud:
                 self.directory.save_access_key(new_access_key(ADMIN, now))
 
     async def aclose(self) -> None:
-        """Close connections."""
+        """Close connections; stacks in the making wait for the next start."""
+        await self.cloudformation.engine.aclose()
         await self._fetcher.aclose()
 
 
