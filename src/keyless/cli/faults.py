@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -28,21 +29,31 @@ def faults() -> None:
 @app.command("set")
 def set_(
     kind: Annotated[
-        str, typer.Argument(help="latency, throttle, error, unavailable, lose-request, lose-answer or clock.")
+        str,
+        typer.Argument(
+            help="latency, throttle, error, unavailable, lose-request, lose-answer, clock or propagation (IAM's)."
+        ),
     ],
     service: Annotated[str, typer.Option(help="s3, sts, secretsmanager …; * for all.")] = "*",
     action: Annotated[str, typer.Option(help="PutObject, GetSecretValue …; * for all.")] = "*",
-    seconds: Annotated[float, typer.Option(help="How long (latency), or how far off (clock; may be negative).")] = 0.0,
+    seconds: Annotated[
+        float, typer.Option(help="How long (latency, propagation), or how far off (clock; may be negative).")
+    ] = 0.0,
     times: Annotated[int, typer.Option(help="For so many calls; 0: until cleared.")] = 0,
+    probability: Annotated[float, typer.Option(help="How likely a call meets it, such as 0.1.")] = 1.0,
+    lasting: Annotated[float, typer.Option("--for", help="It ends by itself after so many seconds; 0: never.")] = 0.0,
     state: StateOption = None,
 ) -> None:
     """Set a fault. The same kind, service and action again replaces it."""
     from keyless.local.cloud.faults import Fault
 
-    fault = Fault(kind, service, action, seconds, times)
+    if lasting < 0:
+        raise typer.BadParameter(f"expected seconds, found {lasting:g}", param_hint="--for")
+    until = time.time() + lasting if lasting else 0.0
+    fault = Fault(kind, service, action, seconds=seconds, times=times, probability=probability, until=until)
     with _opened(state_folder(state)) as found:
         found.set(fault)
-    print(describe(fault))
+    print(describe(fault, time.time()))
 
 
 @app.command("list")
@@ -54,7 +65,8 @@ def list_(state: StateOption = None, output: OutputOption = "text") -> None:
     if as_json:
         print(json.dumps([{"name": fault.name, **asdict(fault)} for fault in every]))
         return
-    print("\n".join(map(describe, every)) or "no faults are set")
+    now = time.time()
+    print("\n".join(describe(fault, now) for fault in every) or "no faults are set")
 
 
 @app.command()
@@ -70,13 +82,15 @@ def clear(
     print(f"cleared {count}")
 
 
-def describe(fault: Fault) -> str:
+def describe(fault: Fault, now: float) -> str:
     """One fault on one line, its name first."""
     from keyless.local.cloud.faults import KINDS
 
     amount = f" (--seconds {fault.seconds:g})" if fault.seconds else ""
+    chance = f", one call in {1 / fault.probability:.3g}" if fault.probability < 1 else ""
     count = f", {fault.times} more" if fault.times else ""
-    return f"{fault.name}  {KINDS[fault.kind]}{amount}{count}"
+    left = f", for {fault.until - now:.0f} s" if fault.until else ""
+    return f"{fault.name}  {KINDS[fault.kind]}{amount}{chance}{count}{left}"
 
 
 @contextmanager

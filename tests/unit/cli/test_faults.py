@@ -45,3 +45,8 @@ def test_without_a_space_there_is_nothing_to_break(tmp_path: Path) -> None:
     with pytest.raises(Permanent, match="keyless up"):
         run("list", "--state", str(tmp_path))
     assert not (tmp_path / "state.db").exists()
+
+
+def test_a_fault_tells_how_often_and_how_long(folder: str) -> None:
+    said = run("set", "error", "--probability", "0.25", "--times", "2", "--for", "60", "--state", folder)
+    assert said == "error:*:*  answer 500, one call in 4, 2 more, for 60 s\n"

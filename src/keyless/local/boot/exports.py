@@ -34,6 +34,8 @@ def exports(access: Access) -> dict[str, str]:
         "AWS_REGION": access.region,
         "AWS_DEFAULT_REGION": access.region,
         "AWS_ENDPOINT_URL": access.aws_endpoint,
+        # The Go SDK asks STS for a web identity's role before it has read the line above.
+        "AWS_ENDPOINT_URL_STS": access.aws_endpoint,
         "AWS_CA_BUNDLE": access.ca_bundle,
         "AWS_PAGER": "",
         "SSL_CERT_FILE": access.ca_bundle,

@@ -255,6 +255,7 @@ def _node_environment(state: State, region: str) -> dict[str, str]:
     endpoints = _endpoints(state)
     return {
         "AWS_ENDPOINT_URL": endpoints["aws"],
+        "AWS_ENDPOINT_URL_STS": endpoints["aws"],
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": endpoints["imds"],

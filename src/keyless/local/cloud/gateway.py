@@ -11,6 +11,7 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import formatdate
 from uuid import uuid4
 
 from keyless.api import KeylessError, Transient
@@ -20,7 +21,7 @@ from keyless.local.cloud.authorise import Authoriser
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
-from keyless.local.cloud.faults import ConnectionLost, Faults
+from keyless.local.cloud.faults import Ahead, ConnectionLost, Faults
 from keyless.local.cloud.permission import authorise, denied
 from keyless.local.cloud.service import INSIDE, Operation, Service
 from keyless.local.cloud.signatures import Signature, read_untrusted
@@ -70,7 +71,7 @@ class Gateway:
         self._authenticator = authenticator
         self._authoriser = authoriser
         self._audit = Audit(database)
-        self._faults = Faults(database)
+        self.faults = Faults(database, realm.now)
         self._by_scope = {scope: service for service in services for scope in service.scopes}
         self._by_target = {service.target_prefix: service for service in services if service.target_prefix}
 
@@ -90,23 +91,27 @@ class Gateway:
         await respond(send, answer, head=head.method == "HEAD")
 
     async def _answer(self, head: HttpRequest, receive: Receive) -> HttpResponse:
-        request_id = str(uuid4())
+        request_id, ahead = str(uuid4()), Ahead()
         service: Service | None = None
         try:
             service = self._service_of_head(head)
             body = await read_body(receive, service.body_limit_bytes if service else 1 << 16)
             request = HttpRequest(head.method, head.path, head.query, head.headers, body, head.source_ip)
             service = service or self._service_of_form(request)
-            answer = await self._serve(service, request, request_id)
+            ahead = self.faults.of(service.name)
+            answer = await self._serve(service, request, request_id, ahead)
         except AwsError as error:
-            answer = self._refused(service, head, error, request_id)
+            answer = self._refused(service, head, error, request_id=request_id, ahead=ahead)
         except ConnectionLost:
             raise
         except Exception as error:  # noqa: BLE001 - a peer's bytes must never end the connection without an answer
             protocol = service.model.protocol if service else "query"
-            answer = self._refused(service, head, _internal(protocol, error, "reading a request"), request_id)
+            error = _internal(protocol, error, "reading a request")
+            answer = self._refused(service, head, error, request_id=request_id, ahead=ahead)
         answer.headers.setdefault("x-amzn-requestid", request_id)
         answer.headers.setdefault("x-amz-request-id", request_id)
+        # SDKs learn from it how far their own clock is off.
+        answer.headers.setdefault("date", formatdate(self._realm.now() + ahead.clock_offset, usegmt=True))
         return answer
 
     # Which service -----------------------------------------------------------------------------------------------
@@ -141,8 +146,8 @@ class Gateway:
 
     # One call ----------------------------------------------------------------------------------------------------
 
-    async def _serve(self, service: Service, request: HttpRequest, request_id: str) -> HttpResponse:
-        model, now = service.model, self._realm.now() + self._faults.clock_offset(service.name)
+    async def _serve(self, service: Service, request: HttpRequest, request_id: str, ahead: Ahead) -> HttpResponse:
+        model, now = service.model, self._realm.now() + ahead.clock_offset
         proven = self._authenticator.authenticate(request, model.protocol, scopes=service.scopes, now=now)
         meant = operation_meant(model, service.table, proven.request)
         operation = service.table.get(meant.operation)
@@ -162,10 +167,12 @@ class Gateway:
             decide=self._authoriser.decide,
         )
         call.denial = lambda decision, target: denied(service, call, decision, target)
+        if ahead.due:
+            call.notes["faults"] = ahead.met  # filled when the call meets them
         try:
-            await self._faults.before(service.name, meant.operation, model.protocol)
+            await ahead.before(meant.operation, model.protocol)
             answer = await self._run(service, operation, meant, call)
-            self._faults.after(service.name, meant.operation)
+            ahead.after(meant.operation)
         except AwsError as error:
             return self._failed(service, call, error)
         except ConnectionLost:
@@ -213,17 +220,21 @@ class Gateway:
             head=call.request.method == "HEAD",
         )
 
-    def _refused(self, service: Service | None, head: HttpRequest, error: AwsError, request_id: str) -> HttpResponse:
+    def _refused(
+        self, service: Service | None, head: HttpRequest, error: AwsError, *, request_id: str, ahead: Ahead
+    ) -> HttpResponse:
         protocol = service.model.protocol if service else "query"
         status = error.status or (service.model.status_of(error.code) if service else 400)
         line = refused_line(
             service=service.name if service else "",
             request_id=request_id,
-            now=self._realm.now(),
+            now=self._realm.now() + ahead.clock_offset,
             source_ip=head.source_ip,
             code=error.code,
             status=status,
         )
+        if ahead.met:
+            line["notes"]["faults"] = ahead.met
         self._audit.write(line)
         return write_error(protocol, error, status=status, request_id=request_id, head=head.method == "HEAD")
 

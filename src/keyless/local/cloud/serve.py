@@ -58,6 +58,7 @@ class Serving:
             # Nobody stands between: uvicorn would let every local caller choose its address, hence aws:SourceIp.
             proxy_headers=False,
             server_header=False,
+            date_header=False,  # the applications say it: their clock may be off on request
             timeout_graceful_shutdown=5,
         )
         self._server = _Server(config)

@@ -85,6 +85,8 @@ def _given(
     }
     if any(name in own for name in REGION_NAMES):
         given = {name: value for name, value in given.items() if name not in REGION_NAMES}
+    if "AWS_ENDPOINT_URL" in own:
+        given.pop("AWS_ENDPOINT_URL_STS", None)
     token = next((bind for bind in named if bind.path == TOKEN_MOUNT), None)
     if token is not None:
         folder = TOKEN_MOUNT if where.own_views else token.source

@@ -51,6 +51,8 @@ def configure(settings: Settings) -> NodeConfiguration:
         images = images.extended(read_image_map_untrusted(content, settings.image_map))
     environment = {
         "AWS_ENDPOINT_URL": settings.aws_endpoint,
+        # The Go SDK asks STS for a web identity's role before it has read the line above.
+        "AWS_ENDPOINT_URL_STS": settings.aws_endpoint,
         "AWS_REGION": settings.aws_region,
         "AWS_DEFAULT_REGION": settings.aws_region,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": settings.metadata_endpoint,

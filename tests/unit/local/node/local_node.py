@@ -101,6 +101,7 @@ class Node:
                 "AWS_REGION": "us-west-2",
                 "AWS_DEFAULT_REGION": "us-west-2",
                 "AWS_ENDPOINT_URL": "http://aws",
+                "AWS_ENDPOINT_URL_STS": "http://aws",
             },
             now=clock,
         )

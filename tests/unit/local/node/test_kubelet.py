@@ -56,6 +56,7 @@ async def test_an_environment_is_empty_but_for_the_node_and_the_manifest(node: N
         "KUBERNETES_SERVICE_HOST",
         "KUBERNETES_SERVICE_PORT",
         "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_STS",
         "AWS_REGION",
         "AWS_DEFAULT_REGION",
         "MINE",
@@ -68,6 +69,14 @@ async def test_a_region_of_the_pod_wins_over_the_nodes(node: Node) -> None:
     env = (await node.processes.nth(1)).launch.env
     assert env["AWS_REGION"] == "eu-west-1"
     assert "AWS_DEFAULT_REGION" not in env
+
+
+async def test_an_endpoint_of_the_pod_is_for_sts_too(node: Node) -> None:
+    own = {"name": "AWS_ENDPOINT_URL", "value": "http://elsewhere"}
+    node.pod(containers=[{"name": "app", "image": "app", "env": [own]}])
+    env = (await node.processes.nth(1)).launch.env
+    assert env["AWS_ENDPOINT_URL"] == "http://elsewhere"
+    assert "AWS_ENDPOINT_URL_STS" not in env
 
 
 async def test_our_own_image_is_called_with_its_arguments(node: Node) -> None:

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_plus
 
 from keyless.local.cloud.signatures.refusals import SignatureFault
 from keyless.local.cloud.wire.http import HttpRequest
@@ -218,7 +218,8 @@ def _canonical_query(query: str, *, presigned: bool) -> str:
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if pair and not (presigned and name == "X-Amz-Signature"):
-            pairs.append((quote(unquote(name), safe="-_.~"), quote(unquote(value), safe="-_.~")))
+            # A plus sign is a space, as for whoever reads the arguments: what is signed is what is done.
+            pairs.append((quote(unquote_plus(name), safe="-_.~"), quote(unquote_plus(value), safe="-_.~")))
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 

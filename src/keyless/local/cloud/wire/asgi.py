@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from ipaddress import ip_address
 from typing import Any
 
@@ -78,6 +79,8 @@ async def respond(send: Send, answer: HttpResponse, *, head: bool = False) -> No
     """Send ``answer``; with ``head`` its body is held back."""
     headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
     whole = answer.body if isinstance(answer.body, bytes) else None
+    if "date" not in answer.headers:
+        headers.append((b"date", formatdate(usegmt=True).encode()))
     if whole is not None and "content-length" not in answer.headers:
         headers.append((b"content-length", str(len(whole)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
