@@ -59,6 +59,9 @@ class Authenticator:
             raise refuse(fault[0], protocol, fault[1])
         if caller.session and caller.session.expires_at <= now:
             raise refuse(SignatureFault.EXPIRED_TOKEN, protocol)
+        if caller.session and caller.session.kind == "user" and "iam" in scopes:
+            # GetSessionToken's credentials call IAM with multi-factor authentication only, and nobody has a device.
+            raise refuse(SignatureFault.UNKNOWN_KEY, protocol)
         return Authenticated(caller, decode_chunks_untrusted(request, signature, secret))
 
     def _caller(self, signature: Signature, protocol: str) -> tuple[Caller, str]:

@@ -1,7 +1,13 @@
-"""AssumeRole: external id, session tags, transitive tags, role chaining."""
+"""AssumeRole: external id, session tags, transitive tags, source identity, role chaining.
+
+What a session got for good passes on to the next one: tags whose keys are transitive, and the source identity. Neither
+can be set again, and the next role's trust must let both in (``sts:TagSession``, ``sts:SetSourceIdentity``).
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from keyless.local.cloud.authorise import Authoriser, principal_of, tag_keys
@@ -10,9 +16,10 @@ from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.iam import checks
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.model import Role
+from keyless.local.cloud.iam.targets import resource_keys
 from keyless.local.cloud.sts.minting import DEFAULT_SECONDS, Minter, Wanted, session_policies
 from keyless.local.cloud.sts.web_identity import role_arn_of
-from keyless.policy import ContextValue, Request
+from keyless.policy import ContextValue, Request, access_denied
 
 
 class AssumeRole:
@@ -32,11 +39,11 @@ class AssumeRole:
             call.notes["refused"] = f"no role {arn} is in effect"
             raise _not_authorised(call, "sts:AssumeRole", arn)
         wanted = self._wanted(call)
-        keys = _keys(call, wanted)
+        keys = _keys(call, wanted) | resource_keys(role.tags)
         self._ask(call, role, "sts:AssumeRole", keys)
         if wanted.tags:
             self._ask(call, role, "sts:TagSession", keys)
-        if params.get("SourceIdentity"):
+        if wanted.source_identity:
             self._ask(call, role, "sts:SetSourceIdentity", keys)
         minted = self._minter.mint(role, wanted, now=call.now)
         call.notes |= {"assumedRole": minted.arn, "accessKeyId": minted.credentials.access_key_id}
@@ -50,26 +57,17 @@ class AssumeRole:
     def _wanted(self, call: Call) -> Wanted:
         params, session = call.params, call.caller.session
         policies, arns = session_policies(params.get("Policy"), params.get("PolicyArns", ()))
-        tags = checks.tags(params.get("Tags", ()))
-        inherited = {key: session.tags[key] for key in session.transitive_tags} if session else {}
-        if clash := {key.lower() for key in tags} & {key.lower() for key in inherited}:
-            raise AwsError(
-                "InvalidParameterValue",
-                f"The tag keys {', '.join(sorted(clash))} are transitive in the calling session and cannot be set",
-                status=400,
-            )
-        identity = session.source_identity if session else ""
-        asked = params.get("SourceIdentity", "")
-        if identity and asked and identity != asked:
-            raise _not_authorised(call, "sts:SetSourceIdentity", params["RoleArn"])
+        passing = {key.lower() for key in session.transitive_tags} if session else set()
+        inherited = {key: value for key, value in session.tags.items() if key.lower() in passing} if session else {}
+        tags, transitive = _tags(call, inherited)
         return Wanted(
             name=params["RoleSessionName"],
             seconds=params.get("DurationSeconds", DEFAULT_SECONDS),
             policies=policies,
             policy_arns=arns,
             tags={**inherited, **tags},
-            transitive_tags=(*inherited, *params.get("TransitiveTagKeys", ())),
-            source_identity=asked or identity,
+            transitive_tags=(*inherited, *transitive),
+            source_identity=_source_identity(call),
             chained=session is not None and session.kind == "role",
         )
 
@@ -79,7 +77,38 @@ class AssumeRole:
         decision = self._authoriser.decide_trust(call, role, request)
         call.decisions.append(decision)
         if not decision.allowed:
-            raise _not_authorised(call, action, role.arn)
+            raise AwsError("AccessDenied", access_denied(decision), status=403)
+
+
+def _tags(call: Call, inherited: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The tags that a call asks for, and which of them are to pass on; raises where they cannot be."""
+    try:
+        tags = checks.tags(call.params.get("Tags", ()))
+    except AwsError as error:
+        raise _unfit(error.message) from None
+    transitive = tuple(call.params.get("TransitiveTagKeys", ()))
+    asked = {key.lower() for key in tags}
+    if not {key.lower() for key in transitive} <= asked:
+        raise _unfit("The specified transitive tag key must be included in the requested tags.")
+    if asked & {key.lower() for key in inherited}:
+        raise _unfit(
+            "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from"
+            " the calling session."
+        )
+    return tags, transitive
+
+
+def _source_identity(call: Call) -> str:
+    """The one that the calling session has stays; another one is refused."""
+    present = call.caller.session.source_identity if call.caller.session else ""
+    asked = str(call.params.get("SourceIdentity", ""))
+    if present and asked and present != asked:
+        raise AwsError("ValidationError", "The source identity is already set for this assume role session", status=400)
+    return present or asked
+
+
+def _unfit(text: str) -> AwsError:
+    return AwsError("InvalidParameterValue", text, status=400)
 
 
 def _keys(call: Call, wanted: Wanted) -> dict[str, ContextValue]:
