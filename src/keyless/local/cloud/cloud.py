@@ -117,7 +117,7 @@ class Cloud:
             eks_auth.service(),
             self.cloudformation.service(),
             S3(database).service(),
-            SecretsManager(database).service(),
+            SecretsManager(database, kms.for_services).service(),
             ParameterStore(database, kms.for_services).service(),
             kms.service(),
         )

@@ -54,6 +54,17 @@ class Database:
             raise
         self.connection.execute("COMMIT")
 
+    @contextmanager
+    def rewriting(self) -> Iterator[None]:
+        """A transaction that leaves nothing of the bytes it replaces, neither in the file nor in its log."""
+        self.connection.execute("PRAGMA secure_delete = ON")
+        try:
+            with self.transaction():
+                yield
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self.connection.execute("PRAGMA secure_delete = OFF")
+
     def get(self, kind: str, key: str) -> Any | None:
         """The document, decoded, or None."""
         row = self.connection.execute(

@@ -16,7 +16,7 @@ from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.kms.aliases import AliasOperations
 from keyless.local.cloud.kms.encryption import EncryptionOperations
 from keyless.local.cloud.kms.grants import GrantOperations
-from keyless.local.cloud.kms.keyring import Keyring
+from keyless.local.cloud.kms.keyring import Keyring, Place
 from keyless.local.cloud.kms.keys import KeyOperations
 from keyless.local.cloud.kms.rootkey import root_key_in
 from keyless.local.cloud.kms.rotation import RotationOperations
@@ -25,7 +25,7 @@ from keyless.local.cloud.kms.targets import Targets
 from keyless.local.cloud.kms.through import KeysForServices
 from keyless.local.cloud.service import Operation, Service
 
-__all__ = ["KeysForServices", "Kms", "root_key_in"]
+__all__ = ["KeysForServices", "Kms", "Place", "root_key_in"]
 
 
 class Kms:

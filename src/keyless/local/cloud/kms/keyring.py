@@ -9,12 +9,11 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from keyless.local.cloud.call import Call
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.kms.model import (
@@ -35,6 +34,35 @@ KIND, ALIAS, GRANTS = "kms-key", "kms-alias", "kms-grants"
 _MANAGED_ALIAS = "alias/aws/"
 _MANAGED_PERIOD_DAYS = 365
 _ID = re.compile(r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+class Where(Protocol):
+    """Where and when a key is asked for: a call, or :class:`Place` where there is none."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def now(self) -> float: ...
+
+    def arn(self, resource: str, *, service: str = "") -> str:
+        """An ARN there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An account and region at a time, for work that no caller asked for."""
+
+    account: str
+    region: str
+    now: float
+
+    def arn(self, resource: str, *, service: str = "") -> str:
+        """An ARN there."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +87,22 @@ class Keyring:
 
     # Finding
 
-    def existing(self, call: Call, named: str) -> Key:
+    def existing(self, where: Where, named: str) -> Key:
         """The key that an id, an ARN, an alias or an alias's ARN means; raises NotFoundException."""
-        name = _local_name(call, named)
+        name = _local_name(where, named)
         if name.startswith("alias/"):
-            alias = self.alias(name, call.now)
+            alias = self.alias(name, where.now)
             if alias is None and name.removeprefix(_MANAGED_ALIAS) in MANAGED_BY:
-                return self._managed(call, name)
-            key = self.find(alias.key, call.now) if alias else None
+                return self._managed(where, name)
+            key = self.find(alias.key, where.now) if alias else None
             if key is None:
-                raise AwsError("NotFoundException", f"Alias {call.arn(name, service='kms')} is not found.")
+                raise AwsError("NotFoundException", f"Alias {where.arn(name, service='kms')} is not found.")
             return key
         key_id = name.removeprefix("key/")
         if not _ID.fullmatch(key_id):
             raise AwsError("NotFoundException", f"Invalid keyId '{named}'")
-        if (found := self.find(key_id, call.now)) is None:
-            raise AwsError("NotFoundException", f"Key '{call.arn(f'key/{key_id}', service='kms')}' does not exist")
+        if (found := self.find(key_id, where.now)) is None:
+            raise AwsError("NotFoundException", f"Key '{where.arn(f'key/{key_id}', service='kms')}' does not exist")
         return found
 
     def find(self, key_id: str, now: float) -> Key | None:
@@ -99,15 +127,15 @@ class Keyring:
 
     # Keys
 
-    def make(self, call: Call, new: NewKey, tags: dict[str, str] | None = None) -> Key:
+    def make(self, where: Where, new: NewKey, tags: dict[str, str] | None = None) -> Key:
         """Keep a new key."""
         key_id = str(uuid4())
         key = Key(
             id=key_id,
-            arn=call.arn(f"key/{key_id}", service="kms"),
-            created=call.now,
+            arn=where.arn(f"key/{key_id}", service="kms"),
+            created=where.now,
             policy=new.policy,
-            materials=(self._material(key_id, new.material, call.now),),
+            materials=(self._material(key_id, new.material, where.now),),
             description=new.description,
             manager=new.manager,
             spec=new.spec,
@@ -166,18 +194,18 @@ class Keyring:
 
     # Inside
 
-    def _managed(self, call: Call, name: str) -> Key:
+    def _managed(self, where: Where, name: str) -> Key:
         """The account's own key of a service, made when it is first used or described, as on AWS."""
         service = name.removeprefix(_MANAGED_ALIAS)
         new = NewKey(
             description=f"Default key that protects my {service} data when no other key is defined",
-            policy=managed_policy(service, call.account, call.region),
+            policy=managed_policy(service, where.account, where.region),
             material=AESGCM.generate_key(256),
             manager="AWS",
         )
-        key = replace(self.make(call, new), rotation=_yearly(call.now))
+        key = replace(self.make(where, new), rotation=_yearly(where.now))
         self.keep(key)
-        self.keep_alias(Alias(name, key.id, call.now, call.now))
+        self.keep_alias(Alias(name, key.id, where.now, where.now))
         return key
 
     def _rotated_when_due(self, key: Key, now: float) -> Key:
@@ -198,9 +226,10 @@ class Keyring:
                 self.forget_alias(alias.name)
 
     def _bring_forward(self) -> None:
-        with self._database.transaction():
-            for document in self._database.all(KIND):
-                if "material" in document:
+        old = [document for document in self._database.all(KIND) if "material" in document]
+        if old:
+            with self._database.rewriting():
+                for document in old:
                     self.keep(self._forward(document))
 
     def _forward(self, old: dict[str, Any]) -> Key:
@@ -218,7 +247,7 @@ def _yearly(now: float) -> Rotation:
     return Rotation(_MANAGED_PERIOD_DAYS, now + _MANAGED_PERIOD_DAYS * DAY_SECONDS)
 
 
-def _local_name(call: Call, named: str) -> str:
+def _local_name(where: Where, named: str) -> str:
     """What follows the account in an ARN of this account and region; a name that is no ARN stays."""
     if not named.startswith("arn:"):
         return named
@@ -226,8 +255,8 @@ def _local_name(call: Call, named: str) -> str:
     if len(segments) != 6 or segments[2] != "kms":
         raise AwsError("InvalidArnException", f"Invalid arn {named}")
     _, _, _, region, account, name = segments
-    if region != call.region:
+    if region != where.region:
         raise AwsError("NotFoundException", f"Invalid arn {region}")
-    if account != call.account:
+    if account != where.account:
         raise AwsError("NotFoundException", f"Key '{named}' does not exist")
     return name

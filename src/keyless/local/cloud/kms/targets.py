@@ -157,7 +157,11 @@ class Targets:
             keys["kms:ResourceAliases"] = aliases
         if (alias := named[named.find("alias/") :]).startswith("alias/"):
             keys["kms:RequestAlias"] = alias
-        keys |= _service_keys(call.params) | _request_tags(call.params) | resource_tag_keys(dict(key.tags))
+        if call.via:
+            keys["kms:ViaService"] = call.via[-1].replace(".", f".{call.region}.", 1)
+        # Where another service asks for its caller, the request's members are that service's.
+        asked: Mapping[str, Any] = call.params if call.service == "kms" else {}
+        keys |= _service_keys(asked) | _request_tags(asked) | resource_tag_keys(dict(key.tags))
         return keys | {
             "kms:CallerAccount": call.caller.account,
             "kms:KeySpec": key.spec,

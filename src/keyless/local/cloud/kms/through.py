@@ -15,7 +15,7 @@ from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.kms import ciphertexts, specs
 from keyless.local.cloud.kms.encryption import EncryptionOperations
-from keyless.local.cloud.kms.keyring import Keyring
+from keyless.local.cloud.kms.keyring import Keyring, Place
 from keyless.local.cloud.kms.model import SYMMETRIC, Key
 from keyless.local.cloud.kms.states import symmetric, usable
 from keyless.local.cloud.kms.targets import Targets
@@ -35,6 +35,12 @@ class KeysForServices:
     def arn_of(self, call: Call, key_id: str) -> str:
         """The ARN of the key that ``key_id`` means now; an alias may move, what it sealed keeps its key."""
         return self._keyring.existing(call, key_id).arn
+
+    @staticmethod
+    def sealed_under(blob: bytes) -> str:
+        """The id of the key that a ciphertext names."""
+        read = ciphertexts.read_untrusted(blob)
+        return read.key_id if read else ""
 
     def seal(self, call: Call, key_id: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """Encrypt up to 4 KB under a key; asks for ``kms:Encrypt``."""
@@ -59,9 +65,11 @@ class KeysForServices:
         plaintext = secrets.token_bytes(_DATA_KEY_BYTES)
         return plaintext, self._encryption.seal(key, SYMMETRIC, plaintext, context)
 
-    def seal_at_start(self, key: Key, plaintext: bytes, context: Mapping[str, str]) -> bytes:
-        """Encrypt without a caller: for bringing an older state forward."""
-        return self._encryption.seal(key, SYMMETRIC, plaintext, context)
+    def data_key_at_start(self, place: Place, key_id: str, context: Mapping[str, str]) -> tuple[bytes, bytes]:
+        """As ``data_key``, without a caller to ask: for bringing an older state forward."""
+        key = self._keyring.existing(place, key_id)
+        plaintext = secrets.token_bytes(_DATA_KEY_BYTES)
+        return plaintext, self._encryption.seal(key, SYMMETRIC, plaintext, context)
 
     def _ready(self, call: Call, key: Key, operations: tuple[str, ...], context: Mapping[str, str]) -> Key:
         for operation in operations:
@@ -73,8 +81,8 @@ class KeysForServices:
             "kms:ViaService": f"{call.service}.{call.region}.amazonaws.com",
             "kms:EncryptionAlgorithm": SYMMETRIC,
             "aws:ViaAWSService": "true",
-            "aws:CalledVia": (f"{call.service}.amazonaws.com",),
-            "aws:CalledViaFirst": f"{call.service}.amazonaws.com",
+            "aws:CalledVia": (*call.via, f"{call.service}.amazonaws.com"),
+            "aws:CalledViaFirst": call.via[0] if call.via else f"{call.service}.amazonaws.com",
             "aws:CalledViaLast": f"{call.service}.amazonaws.com",
         }
         target = self._targets.of(call, key, action=f"kms:{operation}", context=context, more=through)
