@@ -18,7 +18,8 @@ admits everything that ``b`` admits; ``pack(subjects, …)`` shards subjects ove
 ``size(text)`` counts as AWS counts.
 """
 
-from keyless.policy.admission import Admission, admits_all, admitted
+from keyless.policy.admission import Admission, admitted
+from keyless.policy.coverage import admits_all
 from keyless.policy.errors import MalformedPolicy
 from keyless.policy.evaluate import Decision, evaluate
 from keyless.policy.explain import explain

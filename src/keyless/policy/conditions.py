@@ -6,7 +6,7 @@ key multi-valued    without a quantifier always false, for Allow and for Deny, e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from keyless.policy.context import Context
@@ -25,21 +25,22 @@ class Condition:
     operator: Operator
     key: str
     expected: tuple[str, ...]
+    parts: tuple[Parts, ...] = field(repr=False, compare=False)
     lowered: str = field(repr=False)
     holds: Check = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, operator: Operator, key: str, expected: tuple[str, ...], *, variables: bool) -> Condition:
         """Compile ``expected`` once."""
-        read_all = [read(value, wildcards=operator.wildcards, variables=variables) for value in expected]
-        return cls(operator, key, expected, key.lower(), _check(operator, key.lower(), read_all))
+        parts = tuple(read(value, wildcards=operator.wildcards, variables=variables) for value in expected)
+        return cls(operator, key, expected, parts, key.lower(), _check(operator, key.lower(), parts))
 
     def trace(self, context: Context) -> ConditionTrace:
         """The result with everything that led to it."""
         return ConditionTrace(self.operator.name, self.key, self.expected, context[self.lowered], self.holds(context))
 
 
-def _check(how: Operator, key: str, expected: list[Parts]) -> Check:
+def _check(how: Operator, key: str, expected: Sequence[Parts]) -> Check:
     """The whole condition as one function; the shapes that most policies have get the shortest."""
     fits = _fits_one(how, [parts for parts in expected if not has_variables(parts)])
     varying = [parts for parts in expected if has_variables(parts)]

@@ -202,6 +202,43 @@ def covers(wide: Parts, narrow: Parts) -> bool:
     return all(letter is Wild.ANY for letter in pattern[p:])
 
 
+def may_meet(a: Parts, b: Parts) -> bool:
+    """False when it is proven that no text matches both; a variable may be any text.
+
+    Row by row over one pattern: ``reach[i]`` tells whether what was read of ``b`` can be a text of the first ``i``
+    letters of ``a``. At most one step per pair of letters.
+    """
+    one = _free(a)
+    reach = _passing_stars(one, [True, *[False] * len(one)])
+    for letter in _free(b):
+        if letter is Wild.ANY:
+            first = reach.index(True) if True in reach else len(reach)
+            reach = [i >= first for i in range(len(reach))]
+        else:
+            steps = [False, *(reach[i] and _agree(own, letter) for i, own in enumerate(one))]
+            stay = [reach[i] and i < len(one) and one[i] is Wild.ANY for i in range(len(reach))]
+            reach = _passing_stars(one, [step or kept for step, kept in zip(steps, stay, strict=True)])
+    return reach[-1]
+
+
+def _passing_stars(letters: list[Part], reach: list[bool]) -> list[bool]:
+    """A star may also stand for nothing."""
+    for i, letter in enumerate(letters):
+        if reach[i] and letter is Wild.ANY:
+            reach[i + 1] = True
+    return reach
+
+
+def _agree(a: Part, b: Part) -> bool:
+    return a == b or Wild.ONE in (a, b) or Wild.ANY in (a, b)
+
+
+def _free(parts: Parts) -> list[Part]:
+    """Letters as ``?`` counts them, with variables as stars."""
+    freed = [Wild.ANY if isinstance(part, Variable) else part for part in parts]
+    return _letters(tuple(units(part) if isinstance(part, str) else part for part in freed))
+
+
 def _is_unit(letter: Part) -> bool:
     return isinstance(letter, str) and letter <= "\uffff"
 

@@ -9,6 +9,9 @@ import pytest
 from keyless.policy import Admission, Document, admits_all, admitted
 from unit.policy.asking import ACCOUNT, BUCKET, HOST, PROVIDER, document, statement
 
+NOT_S3 = {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}
+NOT_BUCKET = {"Effect": "Allow", "Action": "s3:*", "NotResource": BUCKET}
+
 
 def web(condition: dict[str, Any] | None = None, effect: str = "Allow", **more: Any) -> dict[str, Any]:
     made = {"Effect": effect, "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity"}
@@ -32,6 +35,33 @@ def test_a_trust_policy_reads_as_a_list_of_ways_in() -> None:
     )
 
 
+def test_what_is_no_list_is_told_as_a_further_condition() -> None:
+    """The sets are never too small: what cannot be listed leaves them open."""
+    (way,) = admitted(trust(web({"StringEquals": {f"{HOST}:sub": ["a", "${aws:userid}"], f"{HOST}:aud": []}})))
+    assert (way.subjects, way.audiences) == ((), ())
+    assert way.further == (f"StringEquals {HOST}:sub a, ${{aws:userid}}", f"StringEquals {HOST}:aud ")
+    assert way.admits("anything", "at all")
+
+
+def test_patterns_of_audiences_are_patterns() -> None:
+    (way,) = admitted(trust(web({"StringLike": {f"{HOST}:aud": "sts.*"}, "StringEquals": {f"{HOST}:sub": "a*"}})))
+    assert way.audiences_are_patterns
+    assert way.admits("a*", "sts.amazonaws.com")
+    assert not way.admits("ab", "sts.amazonaws.com")
+    assert not way.admits("a*", "other")
+
+
+def test_what_a_deny_takes_away_is_told() -> None:
+    denies = [
+        subjects("evil", effect="Deny"),
+        web(effect="Deny", Principal={"AWS": "*"}),
+        web(effect="Deny", Principal={"Federated": "accounts.google.com"}),
+        web(effect="Deny", Action="sts:TagSession"),
+    ]
+    (way,) = admitted(trust(web(), *denies))
+    assert way.unless == (f"StringEquals {HOST}:sub evil", "always")
+
+
 def test_only_allows_of_web_identity_are_ways_in() -> None:
     service = {"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": "sts:AssumeRole"}
     cognito = web(Principal={"Federated": "accounts.google.com"})
@@ -52,7 +82,36 @@ def test_only_allows_of_web_identity_are_ways_in() -> None:
         ([web()], [subjects("a")], True),
         ([subjects("a")], [web()], False),
         ([subjects("a", operator="StringNotEquals")], [subjects("a", operator="StringNotEquals")], True),
-        ([subjects("a", operator="StringNotEquals")], [subjects("b")], False),
+        ([subjects("a", operator="StringNotEquals")], [subjects("b")], True),
+        ([subjects("a", operator="StringNotEquals")], [subjects("a", "b")], False),
+        ([subjects("a", operator="StringNotEquals")], [subjects("a", "b", operator="StringNotEquals")], True),
+        ([subjects("a", "b", operator="StringNotEquals")], [subjects("a", operator="StringNotEquals")], False),
+        ([subjects("a*", operator="StringNotLike")], [subjects("a*", "b", operator="StringNotLike")], True),
+        ([subjects("a*", operator="StringNotLike")], [subjects("ab", operator="StringNotEquals")], False),
+        ([subjects("a*", operator="StringNotLike")], [subjects("b?", operator="StringLike")], True),
+        ([subjects("a", operator="StringEqualsIfExists")], [subjects("a")], True),
+        ([subjects("a")], [subjects("a", operator="StringEqualsIfExists")], False),
+        ([subjects("false", operator="Null")], [subjects("a")], True),
+        ([subjects("true", operator="Null")], [subjects("a")], False),
+        ([subjects("false", operator="Null")], [subjects("a", operator="StringNotEquals")], False),
+        (
+            [subjects("a*", operator="ForAllValues:StringLike")],
+            [subjects("ab", operator="ForAllValues:StringEquals")],
+            True,
+        ),
+        (
+            [subjects("a*", operator="ForAllValues:StringLike")],
+            [subjects("ab", operator="ForAnyValue:StringEquals")],
+            False,
+        ),
+        ([subjects("1", operator="NumericEquals")], [subjects("1")], False),
+        ([subjects("a")], [web({"StringEqualsIfExists": {f"{HOST}:sub": []}})], False),
+        ([web(), web({"Bool": {"aws:x": "true"}}, effect="Deny", Principal={"AWS": "*"})], [web()], False),
+        (
+            [web(), subjects("x", effect="Deny")],
+            [web(), subjects("x", effect="Deny", Principal={"AWS": "*"})],
+            True,
+        ),
         ([web(Action="sts:*")], [web()], True),
         ([web()], [web(Action="sts:*")], False),
         ([web(), subjects("evil", effect="Deny")], [web()], False),
@@ -75,10 +134,19 @@ def test_coverage_of_trust_policies(a: list[Any], b: list[Any], proven: bool) ->
         (statement(), statement(resource=BUCKET), True),
         (statement(resource=BUCKET), statement(), False),
         (statement(action="*"), {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, True),
-        (statement(), {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, False),
-        ({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, statement(action="ec2:*"), False),
-        (statement(), {"Effect": "Allow", "Action": "s3:*", "NotResource": BUCKET}, False),
-        ({"Effect": "Allow", "Action": "s3:*", "NotResource": BUCKET},) * 2 + (True,),
+        (statement(), NOT_S3, False),
+        (NOT_S3, statement(action="ec2:*"), True),
+        (NOT_S3, statement(action="*:Get*"), False),
+        (NOT_S3, {**NOT_S3, "NotAction": ["s3:*", "ec2:*"]}, True),
+        ({**NOT_S3, "NotAction": ["s3:*", "ec2:*"]}, NOT_S3, False),
+        (statement(), NOT_BUCKET, True),
+        (statement(resource="arn:aws:s3:::*"), NOT_BUCKET, False),
+        (NOT_BUCKET, statement(resource=f"{BUCKET}/*"), True),
+        (NOT_BUCKET, statement(resource="arn:aws:s3:::buck*"), False),
+        (NOT_BUCKET, statement(), False),
+        (NOT_BUCKET, {**NOT_BUCKET, "NotResource": [BUCKET, f"{BUCKET}/*"]}, True),
+        ({**NOT_BUCKET, "NotResource": [BUCKET, f"{BUCKET}/*"]}, NOT_BUCKET, False),
+        (NOT_BUCKET, NOT_BUCKET, True),
         (statement(action=["s3:Get*", "s3:Put*"]), statement(action=["s3:GetObject", "s3:PutObject"]), True),
     ],
 )
@@ -93,10 +161,23 @@ def test_coverage_of_not_principal_is_equality() -> None:
     assert admits_all(both, both)
     assert not admits_all(both, document(allow, statement("Deny", Principal="*"), kind="resource"))
     assert not admits_all(document(allow, kind="resource"), document(statement(), kind="identity"))
+    assert not admits_all(document(statement(), kind="identity"), document(allow, kind="resource"))
 
 
 def test_documents_of_different_versions_are_not_compared() -> None:
     assert not admits_all(document(statement()), document(statement(), version="2008-10-17"))
+
+
+def test_in_version_2008_a_star_in_braces_is_a_pattern() -> None:
+    """Read as a variable it would be the text "*", and the proof wrong."""
+    wide, narrow = (
+        document(statement(Condition={"StringLike": {"aws:userid": value}}), version="2008-10-17")
+        for value in ("${*}", "[*]")
+    )
+    exact = document(statement(Condition={"StringEquals": {"aws:userid": "*"}}), version="2008-10-17")
+    assert admits_all(wide, wide)
+    assert not admits_all(wide, exact)
+    assert not admits_all(wide, narrow)
 
 
 def test_too_many_combinations_are_not_taken_apart() -> None:
