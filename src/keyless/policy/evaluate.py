@@ -14,7 +14,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from keyless.policy.arns import account_of
-from keyless.policy.model import Layer, Named, Outcome, Policies, Principal, Request, Source, StatementTrace, Unreadable
+from keyless.policy.model import (
+    Layer,
+    Named,
+    Outcome,
+    Policies,
+    Principal,
+    Request,
+    Source,
+    StatementTrace,
+    Unreadable,
+    statement_label,
+)
 from keyless.policy.principals import Grant
 from keyless.policy.statements import Facts, Statement
 
@@ -82,6 +93,14 @@ class Decision:
             return None
         facts = _facts(self.request, self.policies)
         return match.statement.trace(facts, layer=match.layer, document=match.source.name)
+
+    @property
+    def decided_label(self) -> str | None:
+        """The label of ``decided_by``, without evaluating the statement again."""
+        match = self.match
+        if match is None or match.statement is None:
+            return None
+        return statement_label(match.statement.index, match.statement.sid, match.source.name)
 
     @property
     def trace(self) -> tuple[StatementTrace, ...]:

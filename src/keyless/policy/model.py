@@ -129,6 +129,11 @@ class ConditionTrace:
     holds: bool
 
 
+def statement_label(index: int, sid: str, document: str) -> str:
+    """``statement 0 (AllowWrites) of inline policy billing``."""
+    return f"statement {index}{f' ({sid})' if sid else ''} of {document}"
+
+
 @dataclass(frozen=True, slots=True)
 class StatementTrace:
     """How one statement met the request. A statement applies when all four parts match."""
@@ -151,4 +156,4 @@ class StatementTrace:
     @property
     def label(self) -> str:
         """``statement 0 (AllowWrites) of inline policy billing``."""
-        return f"statement {self.index}{f' ({self.sid})' if self.sid else ''} of {self.document}"
+        return statement_label(self.index, self.sid, self.document)

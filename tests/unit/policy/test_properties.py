@@ -91,6 +91,7 @@ def test_the_trace_tells_the_decision(request: Request, policy: list[Any]) -> No
     assert decision.outcome is expected
     by = decision.decided_by
     assert by is None if expected is Outcome.IMPLICIT_DENY else (by is not None and by.applies)
+    assert decision.decided_label == (by.label if by else None)
 
 
 @MANY

@@ -152,7 +152,7 @@ def _decision_fields(decision: Decision | None) -> dict[str, Any] | None:
     fields: dict[str, Any] = {
         "outcome": str(decision.outcome),
         "layer": str(decision.layer) if decision.layer else None,
-        "statement": decision.decided_by.label if decision.decided_by else None,
+        "statement": decision.decided_label,
     }
     if not decision.allowed:
         fields["trace"] = list(explain(decision))

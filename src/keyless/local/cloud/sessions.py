@@ -1,32 +1,34 @@
 """Temporary credentials: minted by STS, carried whole in their own session token.
 
-The token is the session, compressed and authenticated with a secret of the state, and the secret key follows from the
+The token is the session, authenticated with a secret of the state, and the secret key follows from the
 access key id; so sessions survive a restart, cost no memory, and cannot be altered by who holds them.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import secrets
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import orjson
 
 from keyless.local.cloud.database import Database
 
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _PREFIX = "IQoJb3JpZ2luX2Vj"  # every session token of AWS begins so: log filters know it
-_VERSION = 1
+#: the first byte of a token's content: how the JSON behind it is written
+_COMPRESSED, _PLAIN = b"\x01", b"\x02"
+#: compressing costs more than all the rest of minting: only where policies or tags make a session long
+_LONGEST_PLAIN_BYTES = 1024
 
 
 def new_id(prefix: str, length: int = 17) -> str:
     """An AWS unique id: ``AROA…``, ``AIDA…``, ``AKIA…``, ``ASIA…``, ``ANPA…``."""
-    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(length))
+    # AWS's alphabet is base32's: five bits a character.
+    return prefix + base64.b32encode(secrets.token_bytes(length * 5 // 8 + 1))[:length].decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,15 @@ class Sessions:
 
     def mint(self, session: Session) -> Credentials:
         """Credentials for ``session``."""
-        packed = bytes([_VERSION]) + zlib.compress(orjson.dumps(asdict(session)), 6)
+        body = orjson.dumps(session)
+        short = len(body) <= _LONGEST_PLAIN_BYTES
+        packed = _PLAIN + body if short else _COMPRESSED + zlib.compress(body)
         token = _PREFIX + base64.urlsafe_b64encode(packed + self._mac(packed)).decode().rstrip("=")
         return Credentials(session.access_key_id, self.secret_of(session.access_key_id), token, session.expires_at)
 
     def secret_of(self, access_key_id: str) -> str:
         """The secret key that belongs to a temporary access key id."""
-        digest = hmac.new(self._key, b"secret:" + access_key_id.encode(), hashlib.sha256).digest()
+        digest = hmac.digest(self._key, b"secret:" + access_key_id.encode(), "sha256")
         return base64.b64encode(digest)[:40].decode()
 
     def read_untrusted(self, token: str) -> Session | None:
@@ -98,12 +102,12 @@ class Sessions:
             return None
         packed, mac = raw[:-32], raw[-32:]
         # The MAC comes first: only then is it ours, and safe to decompress.
-        if not packed or not hmac.compare_digest(mac, self._mac(packed)) or packed[0] != _VERSION:
+        if not packed or not hmac.compare_digest(mac, self._mac(packed)):
             return None
-        body = orjson.loads(zlib.decompress(packed[1:]))
+        body = orjson.loads(packed[1:] if packed[:1] == _PLAIN else zlib.decompress(packed[1:]))
         for name in ("policies", "policy_arns", "transitive_tags"):
             body[name] = tuple(body[name])
         return Session(**body)
 
     def _mac(self, packed: bytes) -> bytes:
-        return hmac.new(self._key, b"token:" + packed, hashlib.sha256).digest()
+        return hmac.digest(self._key, b"token:" + packed, "sha256")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import parse_qsl, unquote, unquote_plus
+
+_MOST_FIELDS = 5000
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class HttpRequest:
             (unquote_plus(name), unquote_plus(value))
             for name, _, value in (pair.partition("=") for pair in self.query.split("&") if pair)
         )
+
+    @cached_property
+    def form(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of a form: of the body, or of the query where there is none; raises ``ValueError``."""
+        text = self.body.decode("utf-8") if self.body else self.query
+        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
 
     def argument(self, name: str) -> str | None:
         """The first value of the query argument ``name``."""

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 
@@ -17,8 +16,6 @@ from keyless.local.cloud.wire.models import Model
 from keyless.local.cloud.wire.scalars import from_text
 from keyless.local.cloud.wire.shapes import Shape
 from keyless.local.cloud.wire.structures import from_json, from_tree, from_xml, parse_xml_untrusted, tree_of
-
-_MOST_FIELDS = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +55,10 @@ def _no_route(model: Model, request: HttpRequest) -> AwsError:
     return AwsError("UnknownOperationException", "", status=404)
 
 
-def form_fields(request: HttpRequest) -> list[tuple[str, str]]:
+def form_fields(request: HttpRequest) -> tuple[tuple[str, str], ...]:
     """The fields of a query-protocol request, from its body or (for GET) its query."""
     try:
-        text = request.body.decode("utf-8") if request.body else request.query
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        return request.form
     except ValueError:
         raise AwsError("MalformedInput", "The body is no form in UTF-8 of at most 5000 fields") from None
 

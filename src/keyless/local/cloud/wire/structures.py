@@ -107,7 +107,7 @@ def to_json(shape: Shape, value: Any) -> Any:
 # The query protocol -------------------------------------------------------------------------------------------------
 
 
-def tree_of(fields: list[tuple[str, str]]) -> dict[str, Any]:
+def tree_of(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Turn ``A.member.1.B=x`` into nested dicts; a node's own text is under the empty name."""
     root: dict[str, Any] = {}
     for name, value in fields:
