@@ -103,10 +103,10 @@ class Buckets:
             result["ContinuationToken"] = found[limit - 1].name.encode().hex()
         return result
 
-    def location(self, call: Call) -> dict[str, Any]:
+    def location(self, call: Call) -> str:
+        """The location constraint: the oldest region's is empty, as it has been since 2006."""
         region = self.existing(call).region
-        # The oldest region is the empty constraint, as it has been since 2006.
-        return {"LocationConstraint": "" if region == OLDEST_REGION else region}
+        return "" if region == OLDEST_REGION else region
 
 
 def _region(call: Call, constraint: str | None) -> str:

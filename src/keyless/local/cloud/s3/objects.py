@@ -114,9 +114,10 @@ class Objects:
             span = wanted_range(params.get("Range") or "", stored.size)
         if span is None:
             return Read(200, result, stored, 0, stored.size)
-        # A checksum is of the whole object; beside a part of it clients would take it for the part's.
-        result = {k: v for k, v in result.items() if not k.startswith("Checksum")}
         start, end = span
+        if end - start < stored.size:
+            # A checksum is of the whole object; beside a part of it clients would take it for the part's.
+            result = {k: v for k, v in result.items() if not k.startswith("Checksum")}
         result |= {"ContentLength": end - start, "ContentRange": f"bytes {start}-{end - 1}/{stored.size}"}
         return Read(206, result, stored, start, end)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.iam import principals
 from keyless.local.cloud.s3.acls import blocked
 from keyless.local.cloud.s3.buckets import Buckets
 from keyless.local.cloud.s3.public import is_public
@@ -27,7 +28,7 @@ class BucketPolicies:
         self._buckets = buckets
 
     def get(self, call: Call) -> dict[str, Any]:
-        return {"Policy": self._existing(call).policy}
+        return {"Policy": principals.shown(self._storage.connection, self._existing(call).policy)}
 
     def status(self, call: Call) -> dict[str, Any]:
         return {"PolicyStatus": {"IsPublic": is_public(self._existing(call).policy)}}
@@ -43,7 +44,14 @@ class BucketPolicies:
             raise AwsError("MalformedPolicy", str(error), status=400) from None
         if blocks_public(bucket, "BlockPublicPolicy") and is_public(text):
             raise blocked(call, "policies", "BlockPublicPolicy")
-        self._storage.set_policy(bucket.name, text)
+        try:
+            kept = principals.stored(self._storage.connection, text, account=call.account)
+        except principals.UnknownPrincipal as unknown:
+            said = "Invalid principal in policy"
+            raise AwsError(
+                "MalformedPolicy", said, status=400, fields={"Detail": f'"AWS" : "{unknown.entry}"'}
+            ) from None
+        self._storage.set_policy(bucket.name, kept)
 
     def delete(self, call: Call) -> None:
         self._storage.set_policy(self._buckets.existing(call).name, "")

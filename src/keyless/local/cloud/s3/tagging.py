@@ -15,6 +15,7 @@ from keyless.local.cloud.s3.objects import Objects
 from keyless.local.cloud.s3.storage import Storage
 from keyless.local.cloud.s3.tags import MOST_ON_BUCKETS, MOST_ON_OBJECTS, checked_tags
 from keyless.local.cloud.s3.versions import Versions
+from keyless.local.cloud.wire.http import HttpResponse
 
 
 class Tagging:
@@ -43,9 +44,10 @@ class Tagging:
             raise AwsError("NoSuchTagSet", text, status=404, fields={"BucketName": bucket.name})
         return {"TagSet": _set(bucket.tags)}
 
-    def put_bucket(self, call: Call) -> None:
+    def put_bucket(self, call: Call) -> HttpResponse:
         tags = checked_tags(_pairs(call), MOST_ON_BUCKETS)
         self._storage.set_bucket_tags(self._buckets.existing(call).name, tags)
+        return HttpResponse(204)  # as S3 answers, whatever the model says
 
     def delete_bucket(self, call: Call) -> None:
         self._storage.set_bucket_tags(self._buckets.existing(call).name, {})

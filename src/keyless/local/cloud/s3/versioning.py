@@ -67,8 +67,10 @@ class Versioning:
         ):
             if count >= limit:
                 result["IsTruncated"] = limit > 0
-                result["NextKeyMarker"] = coded(folded or (last.key if last else ""))
-                if last and not folded:
+                if last is None:
+                    break
+                result["NextKeyMarker"] = coded(folded or last.key)
+                if not folded:
                     result["NextVersionIdMarker"] = last.stored.version
                 break
             last, folded = listed, shared

@@ -99,6 +99,8 @@ def _operation(name: str, raw: Mapping[str, Any], shapes: Shapes) -> OperationMo
 
 def _places(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str, frozenset[str], frozenset[str]]]:
     for name, operation in raw["operations"].items():
+        if operation.get("deprecated"):
+            continue  # S3's have a successor at the same place, and a request cannot tell which is meant
         http = operation["http"]
         yield name, http["method"], http["requestUri"], *_required(raw["shapes"], operation)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from unit.local.cloud.support import ACCOUNT, World, allow, document, pods_trust, refusal
@@ -111,3 +112,50 @@ def test_a_policy_that_names_nobody_keeps_its_very_text(world: World, iam: Any) 
     stored = world.cloud.directory.role("target")
     assert stored is not None
     assert stored.trust == text
+
+
+def a_bucket_policy(effect: str = "Allow", **principal: Any) -> str:
+    return document({"Effect": effect, **principal, "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::usage"})
+
+
+def test_a_bucket_policy_keeps_ids_and_shows_names(world: World, iam: Any) -> None:
+    key, s3 = a_user(world, iam), world.aws("s3")
+    s3.create_bucket(Bucket="usage", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    text = a_bucket_policy(Principal={"AWS": ANA})
+    s3.put_bucket_policy(Bucket="usage", Policy=text)
+    assert orjson.loads(s3.get_bucket_policy(Bucket="usage")["Policy"]) == orjson.loads(text)
+    assert world.aws("s3", key).list_objects_v2(Bucket="usage")["KeyCount"] == 0
+    user_id = iam.get_user(UserName="ana")["User"]["UserId"]
+    without_ana(iam, key)
+    assert f'"AWS":"{user_id}"' in s3.get_bucket_policy(Bucket="usage")["Policy"]
+    assert refusal(world.aws("s3", a_user(world, iam)).list_objects_v2, Bucket="usage")[0] == "AccessDenied"
+    text = a_bucket_policy(Principal={"AWS": ANA.replace("ana", "ben")})
+    answer = refusal(s3.put_bucket_policy, Bucket="usage", Policy=text)
+    assert answer == ("MalformedPolicy", "Invalid principal in policy", 400)
+
+
+def test_not_principal_spares_who_is_kept_by_id(world: World, iam: Any) -> None:
+    key, s3 = a_user(world, iam), world.aws("s3")
+    iam.attach_user_policy(UserName="ana", PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
+    s3.create_bucket(Bucket="usage", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    spared = {"AWS": [ANA, f"arn:aws:iam::{ACCOUNT}:root"]}
+    s3.put_bucket_policy(Bucket="usage", Policy=a_bucket_policy("Deny", NotPrincipal=spared))
+    assert world.aws("s3", key).list_objects_v2(Bucket="usage")["KeyCount"] == 0
+    assert refusal(s3.list_objects_v2, Bucket="usage")[0] == "AccessDenied"
+
+
+def test_a_key_policy_keeps_ids_and_shows_names(world: World, iam: Any) -> None:
+    own, kms = a_user(world, iam), world.aws("kms")
+    whole = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    root = {**whole, "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    text = document(root, {**whole, "Principal": {"AWS": ANA}})
+    key_id = kms.create_key(Policy=text)["KeyMetadata"]["KeyId"]
+    assert orjson.loads(kms.get_key_policy(KeyId=key_id)["Policy"]) == orjson.loads(text)
+    assert world.aws("kms", own).describe_key(KeyId=key_id)
+    without_ana(iam, own)
+    assert "AIDA" in kms.get_key_policy(KeyId=key_id)["Policy"]
+    assert refusal(world.aws("kms", a_user(world, iam)).describe_key, KeyId=key_id)[0] == "AccessDeniedException"
+    nobody = document(root, {**whole, "Principal": {"AWS": ANA.replace("ana", "ben")}})
+    said = "Policy contains a statement with one or more invalid principals."
+    answer = refusal(kms.put_key_policy, KeyId=key_id, PolicyName="default", Policy=nobody)
+    assert answer == ("MalformedPolicyDocumentException", said, 400)
