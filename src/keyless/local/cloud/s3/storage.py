@@ -84,7 +84,7 @@ class Storage:
 
     def __init__(self, database: Database) -> None:
         database.migrate("cloud-s3", STEPS)
-        self._connection = self.connection = database.connection
+        self._connection = database.connection
 
     @property
     def connection(self) -> sqlite3.Connection:
