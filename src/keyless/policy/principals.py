@@ -73,5 +73,12 @@ class PrincipalSet:
             return principal.federated in self.federated
         if principal.kind == "Service":
             return principal.service in self.services
-        names = {name for name in (principal.arn, principal.role_arn) if name and principal.kind != "Root"}
-        return principal.account in self.accounts and names <= self.aws
+        if principal.kind == "Root":
+            return principal.account in self.accounts
+        unique_id = principal.unique_id.partition(":")[0]  # stored policies name users and roles by it
+        named = principal.role_arn or principal.arn
+        return (
+            principal.account in self.accounts
+            and (named in self.aws or (bool(unique_id) and unique_id in self.aws))
+            and (not principal.role_arn or principal.arn in self.aws)
+        )

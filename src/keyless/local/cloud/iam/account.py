@@ -148,7 +148,7 @@ class Account:
         return "RoleDetailList", {**self._role(found), "RolePolicyList": inline, **own}
 
     def _role(self, role: Role) -> dict[str, Any]:
-        shape = shapes.role(role, principals.shown(self._directory.database, role.trust))
+        shape = shapes.role(role, principals.shown(self._directory.database.connection, role.trust))
         profiles = [self._directory.profile(name) for _, name in self._directory.uses(role.name, "role")]
         return {**shape, "InstanceProfileList": [shapes.profile(one, []) for one in profiles if one]}
 

@@ -71,7 +71,7 @@ def trust(directory: Directory, text: str) -> str:
     if size(text) > TRUST_SIZE:
         raise beyond(f"Cannot exceed quota for ACLSizePerRole: {TRUST_SIZE}")
     try:
-        return principals.stored(directory.database, text, account=directory.account)
+        return principals.stored(directory.database.connection, text, account=directory.account)
     except principals.UnknownPrincipal as unknown:
         raise AwsError(
             "MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{unknown.entry}"', status=400

@@ -2,18 +2,18 @@
 
 So a user or role that is made again under the same name is somebody else: the old policy shows ``AIDA…`` or ``AROA…``
 and does not let it in. An account's bare number becomes its ARN; everything else a policy names stays as it was
-written, and so does the policy's whole text where nothing changes. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+written, and so does the policy's whole text where nothing changes.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from sqlite3 import Connection
 from typing import Any
 
 import orjson
-
-from keyless.local.cloud.database import Database
 
 _NAMED = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>[0-9]{12}):(user|role)/.+")
 _UNIQUE_ID = re.compile(r"A(ROA|IDA)[A-Z0-9]{12,28}")
@@ -28,42 +28,45 @@ class UnknownPrincipal(Exception):
         self.entry = entry
 
 
-def stored(database: Database, text: str, *, account: str) -> str:
+def stored(connection: Connection, text: str, *, account: str) -> str:
     """The valid policy ``text`` as it is kept; raises :class:`UnknownPrincipal`."""
 
     def kept(entry: str) -> str:
         if _ACCOUNT.fullmatch(entry):
             return f"arn:aws:iam::{entry}:root"
         if _UNIQUE_ID.fullmatch(entry):
-            if not _arn_of(database, entry):
+            if not _arn_of(connection, entry):
                 raise UnknownPrincipal(entry)
             return entry
         named = _NAMED.fullmatch(entry)
         if named is None or named["account"] != account:
             return entry
-        return _id_of(database, entry)
+        return _id_of(connection, entry)
 
     return _mapped(text, kept)
 
 
-def shown(database: Database, text: str) -> str:
+def shown(connection: Connection, text: str) -> str:
     """A kept policy as it is read: ids of users and roles that are there are their ARNs again."""
     if not _UNIQUE_ID.search(text):
         return text
-    return _mapped(text, lambda entry: _arn_of(database, entry) or entry)
+    return _mapped(text, lambda entry: _arn_of(connection, entry) or entry)
 
 
-def _arn_of(database: Database, unique_id: str) -> str:
-    row = database.connection.execute("SELECT arn FROM iam_unique_id WHERE id = ?", (unique_id,)).fetchone()
+def _arn_of(connection: Connection, unique_id: str) -> str:
+    row = connection.execute("SELECT arn FROM iam_unique_id WHERE id = ?", (unique_id,)).fetchone()
     return str(row[0]) if row else ""
 
 
-def _id_of(database: Database, arn: str) -> str:
+def _id_of(connection: Connection, arn: str) -> str:
     kind, _, path = arn.split(":", 5)[5].partition("/")
-    found = database.get(f"iam-{kind}", path.rpartition("/")[2])
-    if found is None or found["arn"] != arn:
+    row = connection.execute(
+        "SELECT json_extract(body, '$.id'), json_extract(body, '$.arn') FROM cloud_document WHERE kind = ? AND key = ?",
+        (f"iam-{kind}", path.rpartition("/")[2]),
+    ).fetchone()
+    if row is None or row[1] != arn:
         raise UnknownPrincipal(arn)
-    return str(found["id"])
+    return str(row[0])
 
 
 def _mapped(text: str, change: Callable[[str], str]) -> str:

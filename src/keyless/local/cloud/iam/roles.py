@@ -66,7 +66,7 @@ class Roles:
 
     def shape(self, role: Role, *, whole: bool = True) -> dict[str, Any]:
         """A role as answers have it."""
-        return shapes.role(role, principals.shown(self._directory.database, role.trust), whole=whole)
+        return shapes.role(role, principals.shown(self._directory.database.connection, role.trust), whole=whole)
 
     def _changeable(self, call: Call) -> Role:
         return self.changeable(call.params["RoleName"])

@@ -82,6 +82,7 @@ class Keyring:
 
     def __init__(self, database: Database, root_key: bytes = b"") -> None:
         self._database = database
+        self.connection = database.connection
         self._root = RootKey(database, root_key)
         self._bring_forward()
 

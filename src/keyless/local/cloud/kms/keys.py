@@ -10,6 +10,7 @@ from typing import Any
 
 from keyless.local.cloud.call import Call, ResourcePolicy, Target
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.iam.principals import UnknownPrincipal, shown, stored
 from keyless.local.cloud.kms import specs
 from keyless.local.cloud.kms.asymmetric import new_material
 from keyless.local.cloud.kms.keyring import Keyring, NewKey
@@ -35,7 +36,7 @@ class KeyOperations:
         _not_here(params)
         spec = str(params.get("KeySpec") or params.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT")
         usage = specs.usage_of(spec, params.get("KeyUsage"))
-        policy = checked(str(params.get("Policy") or default_policy(call.account)))
+        policy = self._kept(call, str(params.get("Policy") or default_policy(call.account)))
         if params.get("Policy") and not params.get("BypassPolicyLockoutSafetyCheck"):
             _refuse_lockout(call, "*", policy)
         new = NewKey(
@@ -100,7 +101,15 @@ class KeyOperations:
     def get_policy(self, call: Call) -> dict[str, Any]:
         key = self._key(call)
         _known_policy(call)
-        return {"Policy": _indented(key.policy), "PolicyName": POLICY_NAME}
+        return {"Policy": _indented(shown(self._keyring.connection, key.policy)), "PolicyName": POLICY_NAME}
+
+    def _kept(self, call: Call, policy: str) -> str:
+        """The policy as it is stored: users and roles of the account by unique id, who must be there."""
+        try:
+            return stored(self._keyring.connection, checked(policy), account=call.account)
+        except UnknownPrincipal:
+            text = "Policy contains a statement with one or more invalid principals."
+            raise AwsError("MalformedPolicyDocumentException", text) from None
 
     def list_policies(self, call: Call) -> dict[str, Any]:
         self._key(call)
@@ -108,7 +117,7 @@ class KeyOperations:
 
     def put_policy(self, call: Call) -> None:
         _known_policy(call)
-        policy = checked(str(call.params["Policy"]))
+        policy = self._kept(call, str(call.params["Policy"]))
         key = not_pending(self._key(call))
         if not call.params.get("BypassPolicyLockoutSafetyCheck"):
             _refuse_lockout(call, key.arn, policy)
