@@ -217,8 +217,8 @@ def test_no_message_quotes_the_token(space: World) -> None:
 
 def test_tags_in_the_token_need_tag_session(space: World) -> None:
     tagged = {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["blue"]}, "transitive_tag_keys": ["team"]}}
-    answer = refused(space, pod_token(space, **tagged))
-    assert answer == ("AccessDenied", "Not authorized to perform sts:TagSession", 403)
+    assert refused(space, pod_token(space, **tagged)) == NOT_AUTHORISED
+    assert space.audit()[-1]["notes"]["refused"].endswith("does not allow sts:TagSession")
     statement = orjson.loads(irsa_trust())["Statement"][0]
     trust(space, document({**statement, "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]}))
     assert assume(space, pod_token(space, **tagged))

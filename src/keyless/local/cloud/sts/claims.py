@@ -1,25 +1,30 @@
 """What AWS reads from a verified token beyond the standard claims: tags, source identity, allowed roles. Pure.
 
-Spec: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html and identity.md S10.
+Spec: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html and identity.md S10. Of the refusals only
+the first text is known; the others are ours, in its manner.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.sts.tags import fault
 
 _TAGS = "https://aws.amazon.com/tags"
+_FLAT = f"{_TAGS}/principal_tags/"
+_FLAT_TRANSITIVE = f"{_TAGS}/transitive_tag_keys"
 _SOURCE_IDENTITY = "https://aws.amazon.com/source_identity"
 _ROLES = "https://aws.amazon.com/roles"
-_MOST_TAGS, _LONGEST_KEY, _LONGEST_VALUE = 50, 128, 256
+_IDENTITY = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class AwsClaims:
-    """The claims under AWS's own names."""
+    """The claims under AWS's own names; ``roles`` is None where the issuer does not say which may be assumed."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
     transitive_tags: tuple[str, ...] = ()
@@ -30,21 +35,20 @@ class AwsClaims:
 def aws_claims(claims: Mapping[str, Any]) -> AwsClaims:
     """Read them; raises InvalidIdentityToken where their form is wrong."""
     tags, transitive = _nested(claims.get(_TAGS))
-    flat = f"{_TAGS}/principal_tags/"
-    tags.update({key[len(flat) :]: _one(value) for key, value in claims.items() if key.startswith(flat)})
-    if f"{_TAGS}/transitive_tag_keys" in claims:
-        transitive = _strings(claims[f"{_TAGS}/transitive_tag_keys"])
-    if len(tags) > _MOST_TAGS or any(len(k) > _LONGEST_KEY or len(v) > _LONGEST_VALUE for k, v in tags.items()):
-        raise _malformed()
-    identity = claims.get(_SOURCE_IDENTITY, "")
-    return AwsClaims(tags, transitive, identity if isinstance(identity, str) else "", _roles(claims.get(_ROLES)))
+    tags |= {key[len(_FLAT) :]: _one(value) for key, value in claims.items() if key.startswith(_FLAT)}
+    if _FLAT_TRANSITIVE in claims:
+        transitive = _strings(claims[_FLAT_TRANSITIVE])
+    known = {key.lower() for key in tags}
+    if fault(tags) or any(key.lower() not in known for key in transitive):
+        raise _malformed("principal_tags")
+    return AwsClaims(tags, transitive, _source_identity(claims.get(_SOURCE_IDENTITY)), _roles(claims.get(_ROLES)))
 
 
 def _nested(value: Any) -> tuple[dict[str, str], tuple[str, ...]]:
     if value is None:
         return {}, ()
     if not isinstance(value, dict) or not isinstance(value.get("principal_tags", {}), dict):
-        raise _malformed()
+        raise _malformed("principal_tags")
     tags = {key: _one(given) for key, given in value.get("principal_tags", {}).items()}
     return tags, _strings(value.get("transitive_tag_keys", []))
 
@@ -54,23 +58,32 @@ def _one(value: Any) -> str:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, str):
-        raise _malformed()
+        raise _malformed("principal_tags")
     return value
 
 
 def _strings(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _malformed()
+        raise _malformed("principal_tags")
     return tuple(value)
 
 
+def _source_identity(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not _IDENTITY.fullmatch(value):
+        raise _malformed("source_identity")
+    return value
+
+
 def _roles(value: Any) -> tuple[str, ...] | None:
+    """A list of ARNs, or one text with semicolons; what is neither allows no role."""
     if value is None:
         return None
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(";"))
-    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
-def _malformed() -> AwsError:
-    return AwsError("InvalidIdentityToken", "principal_tags passed in claim is not in correct format.", status=400)
+def _malformed(claim: str) -> AwsError:
+    return AwsError("InvalidIdentityToken", f"{claim} passed in claim is not in correct format.", status=400)

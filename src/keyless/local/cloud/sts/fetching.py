@@ -73,7 +73,11 @@ class HttpsFetcher:
 
 
 def _connections(trust: ssl.SSLContext) -> httpx.AsyncClient:
-    return httpx.AsyncClient(verify=trust, timeout=_TIMEOUT_SECONDS, trust_env=False, follow_redirects=False)
+    # A fetch is rare: a connection kept for the next one would be half dead by then.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(
+        verify=trust, timeout=_TIMEOUT_SECONDS, limits=limits, trust_env=False, follow_redirects=False
+    )
 
 
 async def _read(http: httpx.AsyncClient, url: str) -> bytes:

@@ -16,6 +16,7 @@ from keyless.local.cloud.sts.packed import check_packed, packed_percent
 DEFAULT_SECONDS = 3600
 CHAINED_SECONDS = 3600
 _POLICY_CHARACTERS = 2048
+_MOST_POLICIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +127,12 @@ class Minter:
 
 
 def session_policies(policy: str | None, arns: Sequence[Mapping[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The parameters Policy and PolicyArns as texts and ARNs."""
+    """The parameters Policy and PolicyArns as texts and ARNs. The limit on ARNs is documented, and not in the model."""
+    if len(arns) > _MOST_POLICIES:
+        shown = ", ".join(str(one.get("arn", "")) for one in arns)
+        text = (
+            f"1 validation error detected: Value '[{shown}]' at 'policyArns' failed to satisfy constraint: Member must"
+            f" have length less than or equal to {_MOST_POLICIES}"
+        )
+        raise AwsError("ValidationError", text, status=400)
     return (policy,) if policy else (), tuple(one["arn"] for one in arns if one.get("arn"))

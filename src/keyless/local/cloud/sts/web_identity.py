@@ -30,6 +30,7 @@ from keyless.tokens import (
 )
 
 _ACTION = "sts:AssumeRoleWithWebIdentity"
+_AMAZON, _FACEBOOK = "www.amazon.com", "graph.facebook.com"
 
 
 class WebIdentity:
@@ -46,13 +47,8 @@ class WebIdentity:
         params = call.params
         role_arn = role_arn_of(params["RoleArn"])
         call.notes["roleArn"] = str(role_arn)
-        if params.get("ProviderId"):
-            raise AwsError(
-                "AccessDenied",
-                "Unrecognized OAuth provider. Do not include a provider parameter when submitting OpenIDConnect ID"
-                " tokens",
-                status=403,
-            )
+        if provider_id := params.get("ProviderId"):
+            raise _no_oauth(provider_id)
         seen = _or_raise(call, inspect(params["WebIdentityToken"]))
         call.notes |= _claimed(seen)
         provider = _or_raise(call, self._provider(role_arn, seen))
@@ -79,13 +75,15 @@ class WebIdentity:
         role = self._directory.effective_role(name)
         if role is None or role.arn != str(role_arn):
             call.notes["refused"] = f"no role {role_arn} is in effect"
-            raise _not_authorised(_ACTION)
+            raise _not_authorised()
         extra = aws_claims(claims.claims)
         keys = _claim_keys(provider, claims) | tag_keys(dict(extra.tags))
         if extra.transitive_tags:
             keys["sts:TransitiveTagKeys"] = extra.transitive_tags
         if extra.source_identity:
             keys["sts:SourceIdentity"] = extra.source_identity
+        if extra.roles is not None:
+            keys["sts:RoleAuthorizedByIdp"] = str(role.arn in extra.roles).lower()
         keys["sts:RoleSessionName"] = call.params["RoleSessionName"]
         self._ask(call, role, provider, keys, action=_ACTION)
         if extra.tags:
@@ -105,7 +103,8 @@ class WebIdentity:
         decision = self._authoriser.decide_trust(call, role, Request(action, role.arn, principal, context))
         call.decisions.append(decision)
         if not decision.allowed:
-            raise _not_authorised(action)
+            call.notes["refused"] = f"the trust policy of {role.arn} does not allow {action}"
+            raise _not_authorised()
 
     def _answer(
         self, call: Call, role: Role, provider: OidcProvider, *, claims: VerifiedClaims, extra: AwsClaims
@@ -151,8 +150,19 @@ def role_arn_of(text: str) -> Arn:
     return arn
 
 
-def _not_authorised(action: str) -> AwsError:
-    return AwsError("AccessDenied", f"Not authorized to perform {action}", status=403)
+def _not_authorised() -> AwsError:
+    """One sentence for whatever trust decides, tags and source identity too."""
+    return AwsError("AccessDenied", f"Not authorized to perform {_ACTION}", status=403)
+
+
+def _no_oauth(provider_id: str) -> AwsError:
+    """There are no accounts of Amazon or Facebook here, so no access token of theirs can be good."""
+    if provider_id == _AMAZON:
+        return AwsError("InvalidIdentityToken", "Provided Token is not a Login With Amazon token", status=400)
+    if provider_id == _FACEBOOK:
+        return AwsError("InvalidIdentityToken", "Provided Token is not a Facebook token", status=400)
+    text = "Unrecognized OAuth provider. Do not include a provider parameter when submitting OpenIDConnect ID tokens"
+    return AwsError("AccessDenied", text, status=403)
 
 
 def _or_raise(call: Call, outcome: Any) -> Any:

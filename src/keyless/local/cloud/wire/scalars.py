@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -13,6 +14,8 @@ from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.wire.shapes import Shape
 
 _NUMBERS = {"integer": int, "long": int, "float": float, "double": float}
+#: Python reads more as a number than a wire format holds: underscores, blanks, digits of other scripts
+_WRITTEN = re.compile(r"[0-9A-Za-z.+-]+", re.ASCII)
 
 
 def from_text(shape: Shape, text: str) -> Any:
@@ -24,6 +27,8 @@ def from_text(shape: Shape, text: str) -> Any:
         if kind == "boolean":
             return {"true": True, "false": False}[text.lower()]
         if kind in _NUMBERS:
+            if not _WRITTEN.fullmatch(text):
+                raise ValueError(kind)
             return _NUMBERS[kind](text)
         if kind == "timestamp":
             return timestamp_from_text(text)

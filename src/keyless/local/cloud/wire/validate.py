@@ -36,11 +36,14 @@ def _at(path: str, name: str) -> str:
 
 
 def _value(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    kind = shape.kind
-    if fault := _fault(shape, value):
+    kind, fits = shape.kind, True
+    for fault in _faults(shape, value):
+        fits = False
         shown = "" if shape.sensitive or kind == "blob" else f" '{_shown(value)}'"
         yield f"Value{shown} at '{path}' failed to satisfy constraint: {fault}"
-    elif kind == "structure" and isinstance(value, dict):
+    if not fits:
+        return
+    if kind == "structure" and isinstance(value, dict):
         yield from _structure(shape, value, path)
     elif kind == "list":
         for index, item in enumerate(value, 1):
@@ -57,20 +60,20 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _fault(shape: Shape, value: Any) -> str | None:
+def _faults(shape: Shape, value: Any) -> Iterator[str]:
+    """Every constraint that ``value`` breaks: each is a violation of its own."""
     kind = shape.kind
-    if kind in {"integer", "long", "float", "double"}:
-        return _out_of_range(value, shape, "value")
+    if kind in {"integer", "long", "float", "double"} and (fault := _out_of_range(value, shape, "value")):
+        yield fault
     measured = kind in {"string", "list", "map", "blob"} and hasattr(value, "__len__")
     if measured and (fault := _out_of_range(len(value), shape, "length")):
-        return fault
+        yield fault
     if kind == "string":
         if shape.values and value not in shape.values:
-            return f"Member must satisfy enum value set: [{', '.join(shape.values)}]"
+            yield f"Member must satisfy enum value set: [{', '.join(shape.values)}]"
         compiled = _compiled(shape.pattern) if shape.pattern else None
         if compiled and not compiled.fullmatch(value):
-            return f"Member must satisfy regular expression pattern: {shape.pattern}"
-    return None
+            yield f"Member must satisfy regular expression pattern: {shape.pattern}"
 
 
 def _out_of_range(number: float, shape: Shape, what: str) -> str | None:
@@ -82,9 +85,17 @@ def _out_of_range(number: float, shape: Shape, what: str) -> str | None:
 
 
 @lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """The pattern, or None where it is of Java's dialect and Python cannot say it (``\\p{L}``)."""
+def _compiled(pattern: str) -> Any:
+    """The pattern as Java means it: ``\\w`` is ASCII. RE2 knows classes that Python does not (``\\p{L}``)."""
     try:
-        return re.compile(pattern, re.DOTALL)
+        return re.compile(pattern, re.DOTALL | re.ASCII)
     except re.error:
+        pass
+    import re2  # loaded late: few parameters need it
+
+    quiet = re2.Options()
+    quiet.log_errors = False
+    try:
+        return re2.compile(pattern, quiet)
+    except re2.error:
         return None

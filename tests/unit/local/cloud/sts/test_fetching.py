@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from keyless.local.cloud.sts.fetching import HttpsFetcher
 from keyless.local.cloud.sts.issuers import Mistrusted, Unfetched
-from unit.local.cloud.sts.tls import Certified, certified, https, ok
+from unit.local.cloud.sts.tls import Certified, certified, https, ok, server_context
 
 ROOT = certified("root", authority=True)
 MIDDLE = certified("middle", ROOT, authority=True)
@@ -95,6 +98,28 @@ async def test_a_document_that_cannot_be_had_says_why(answer: Any, why: str) -> 
     finally:
         await fetcher.aclose()
     assert not isinstance(caught.value, Mistrusted)
+
+
+async def test_a_byte_now_and_then_does_not_hold_a_call_for_ever() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+        with suppress(ConnectionError, ssl.SSLError):
+            while not reader.at_eof():
+                writer.write(b" ")
+                await writer.drain()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(1), 0.02)
+        writer.close()
+
+    fetcher = HttpsFetcher(ROOT.pem.decode(), timeout_seconds=0.3)
+    server = await asyncio.start_server(drip, "127.0.0.1", 0, ssl=server_context(LEAF, MIDDLE))
+    try:
+        with pytest.raises(Unfetched, match=r"did not answer within 0\.3 s"):
+            await fetcher(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x")
+    finally:
+        await fetcher.aclose()
+        server.close()
 
 
 @pytest.mark.parametrize(
