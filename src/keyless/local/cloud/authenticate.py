@@ -17,7 +17,6 @@ from keyless.local.cloud.signatures import (
     SignatureFault,
     check,
     decode_chunks_untrusted,
-    read_untrusted,
     refuse,
 )
 from keyless.local.cloud.wire.http import HttpRequest
@@ -42,10 +41,15 @@ class Authenticator:
         self._sessions = sessions
 
     def authenticate(
-        self, request: HttpRequest, protocol: str, *, scopes: tuple[str, ...], now: float
+        self,
+        request: HttpRequest,
+        signature: Signature | SignatureFault,
+        *,
+        protocol: str,
+        scopes: tuple[str, ...],
+        now: float,
     ) -> Authenticated:
         """Return the caller; raises the service's error. An unsigned request is Anonymous, to be judged later."""
-        signature = read_untrusted(request)
         if signature is SignatureFault.MISSING:
             if protocol == "rest-xml" and request.argument("AWSAccessKeyId"):
                 raise AwsError("InvalidRequest", _OLD_SIGNATURE, status=400)

@@ -179,10 +179,9 @@ class Ahead:
                 raise ConnectionLost(fault.name)
             raise _refused(fault.kind, protocol)
 
-    def after(self, action: str) -> None:
-        """What happens after an operation took effect; raises ConnectionLost."""
-        for fault in self._met(action, {"lose-answer"}):
-            raise ConnectionLost(fault.name)
+    def loses_answer(self, action: str) -> bool:
+        """Whether an operation that took effect gets no answer."""
+        return any(True for _ in self._met(action, {"lose-answer"}))
 
     def _met(self, action: str, kinds: Collection[str]) -> Iterator[Fault]:
         """One after another: what ends the call leaves those behind it for the next one."""

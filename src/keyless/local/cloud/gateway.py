@@ -6,12 +6,10 @@ itself, and an audit line whatever happened. Nothing here knows what a service d
 
 from __future__ import annotations
 
-import inspect
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from email.utils import formatdate
 from uuid import uuid4
 
 from keyless.api import KeylessError, Transient
@@ -23,13 +21,14 @@ from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.faults import Ahead, ConnectionLost, Faults
 from keyless.local.cloud.permission import authorise, denied
-from keyless.local.cloud.service import INSIDE, Operation, Service
-from keyless.local.cloud.signatures import Signature, read_untrusted
+from keyless.local.cloud.service import INSIDE, Answer, Operation, Service
+from keyless.local.cloud.signatures import Signature, SignatureFault, read_untrusted
 from keyless.local.cloud.wire.asgi import (
     Receive,
     Scope,
     Send,
     head_of,
+    http_date,
     loopback_host,
     lose,
     read_body,
@@ -94,12 +93,13 @@ class Gateway:
         request_id, ahead = str(uuid4()), Ahead()
         service: Service | None = None
         try:
-            service = self._service_of_head(head)
+            signature = read_untrusted(head)
+            service = self._service_of_head(head, signature)
             body = await read_body(receive, service.body_limit_bytes if service else 1 << 16)
-            request = HttpRequest(head.method, head.path, head.query, head.headers, body, head.source_ip)
+            request = head.with_body(body)
             service = service or self._service_of_form(request)
             ahead = self.faults.of(service.name)
-            answer = await self._serve(service, request, request_id, ahead)
+            answer = await self._serve(service, request, signature, request_id=request_id, ahead=ahead)
         except AwsError as error:
             answer = self._refused(service, head, error, request_id=request_id, ahead=ahead)
         except ConnectionLost:
@@ -111,14 +111,13 @@ class Gateway:
         answer.headers.setdefault("x-amzn-requestid", request_id)
         answer.headers.setdefault("x-amz-request-id", request_id)
         # SDKs learn from it how far their own clock is off.
-        answer.headers.setdefault("date", formatdate(self._realm.now() + ahead.clock_offset, usegmt=True))
+        answer.headers.setdefault("date", http_date(int(self._realm.now() + ahead.clock_offset)))
         return answer
 
     # Which service -----------------------------------------------------------------------------------------------
 
-    def _service_of_head(self, head: HttpRequest) -> Service | None:
+    def _service_of_head(self, head: HttpRequest, signature: Signature | SignatureFault) -> Service | None:
         """The service that the signature or the headers name; None where the body must tell."""
-        signature = read_untrusted(head)
         if isinstance(signature, Signature):
             if signature.service in self._by_scope:
                 return self._by_scope[signature.service]
@@ -146,9 +145,19 @@ class Gateway:
 
     # One call ----------------------------------------------------------------------------------------------------
 
-    async def _serve(self, service: Service, request: HttpRequest, request_id: str, ahead: Ahead) -> HttpResponse:
+    async def _serve(
+        self,
+        service: Service,
+        request: HttpRequest,
+        signature: Signature | SignatureFault,
+        *,
+        request_id: str,
+        ahead: Ahead,
+    ) -> HttpResponse:
         model, now = service.model, self._realm.now() + ahead.clock_offset
-        proven = self._authenticator.authenticate(request, model.protocol, scopes=service.scopes, now=now)
+        proven = self._authenticator.authenticate(
+            request, signature, protocol=model.protocol, scopes=service.scopes, now=now
+        )
         meant = operation_meant(model, service.table, proven.request)
         operation = service.table.get(meant.operation)
         if operation is None or not operation.unsigned:
@@ -160,7 +169,7 @@ class Gateway:
             params={},
             caller=proven.caller,
             account=self._realm.account,
-            region=_region(request) or self._realm.region,
+            region=signature.region if isinstance(signature, Signature) else self._realm.region,
             request=proven.request,
             request_id=request_id,
             now=now,
@@ -171,8 +180,7 @@ class Gateway:
             call.notes["faults"] = ahead.met  # filled when the call meets them
         try:
             await ahead.before(meant.operation, model.protocol)
-            answer = await self._run(service, operation, meant, call)
-            ahead.after(meant.operation)
+            answer = await self._run(service, operation, meant, call=call, ahead=ahead)
         except AwsError as error:
             return self._failed(service, call, error)
         except ConnectionLost:
@@ -180,10 +188,14 @@ class Gateway:
             raise
         except Exception as error:  # noqa: BLE001 - whatever breaks inside, the peer gets AWS's word for it and we log it
             return self._failed(service, call, _internal(model.protocol, error, f"{call.service} {call.operation}"))
-        self._audit.write(line_of(call, code="Success", status=answer.status))
+        if answer is None:
+            raise ConnectionLost(call.operation)
         return answer
 
-    async def _run(self, service: Service, operation: Operation | None, meant: Meant, call: Call) -> HttpResponse:
+    async def _run(
+        self, service: Service, operation: Operation | None, meant: Meant, *, call: Call, ahead: Ahead
+    ) -> HttpResponse | None:
+        """The answer, with its line in the audit written; None where it is to be lost."""
         if operation is None:
             raise _not_here(service, meant)
         call.params = read_parameters(service.model, meant, call.request)
@@ -191,21 +203,35 @@ class Gateway:
             found = violations(service.model.operation(operation.name).input_shape, call.params)
             if found:
                 raise service.invalid(sentence(found))
-        if inspect.iscoroutinefunction(operation.run):
+        if operation.waits:
             authorise(operation, call)
-            result = await operation.run(call)
-        else:
-            with self._database.transaction():
-                authorise(operation, call)
-                result = operation.run(call)
+            made = operation.run(call)
+            assert isinstance(made, Awaitable)
+            return self._settled(service, operation, await made, call=call, ahead=ahead)
+        # One transaction with the line in the audit: a process that is killed leaves both or neither.
+        with self._database.transaction():
+            authorise(operation, call)
+            made = operation.run(call)
+            assert not isinstance(made, Awaitable)
+            return self._settled(service, operation, made, call=call, ahead=ahead)
+
+    def _settled(
+        self, service: Service, operation: Operation, result: Answer, *, call: Call, ahead: Ahead
+    ) -> HttpResponse | None:
         if operation.target is INSIDE and not call.decisions:
             raise RuntimeError(f"{service.name} {operation.name} answered without asking for permission")
-        if isinstance(result, HttpResponse):
-            return result
-        assert result is None or isinstance(result, Mapping)
-        return write_result(
-            service.model, operation.name, result or {}, request_id=call.request_id, root=operation.root
+        answer = (
+            result
+            if isinstance(result, HttpResponse)
+            else write_result(
+                service.model, operation.name, result or {}, request_id=call.request_id, root=operation.root
+            )
         )
+        if ahead.loses_answer(operation.name):
+            self._audit.write(line_of(call, code="ConnectionLost", status=0))
+            return None
+        self._audit.write(line_of(call, code="Success", status=answer.status))
+        return answer
 
     # Refusals ----------------------------------------------------------------------------------------------------
 
@@ -260,8 +286,3 @@ def _internal(protocol: str, error: Exception, doing: str) -> AwsError:
         _LOG.error("".join(traceback.format_tb(error.__traceback__)))
     codes = {"rest-xml": "InternalError", "query": "InternalFailure"}
     return AwsError(codes.get(protocol, "InternalServerException"), "An internal error occurred.", status=500)
-
-
-def _region(request: HttpRequest) -> str:
-    signature = read_untrusted(request)
-    return signature.region if isinstance(signature, Signature) else ""

@@ -8,8 +8,7 @@ Spec: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_ses
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -66,18 +65,20 @@ class OnBehalf:
         except AwsError as error:
             self._note(errand, found, call, error)
             raise
-        assert not inspect.isawaitable(answer)
+        assert not isinstance(answer, Awaitable)
         return self._answered(errand, call, answer)
 
     async def call(self, errand: Errand, service: str, operation: str, params: Mapping[str, Any]) -> Wire:
         """Run any operation."""
         found, served, call = self._open(errand, service, operation, params)
-        if not inspect.iscoroutinefunction(served.run):
+        if not served.waits:
             with self._database.transaction():
                 return self.call_plain(errand, service, operation, params)
         try:
             authorise(served, call)
-            answer = await served.run(call)
+            made = served.run(call)
+            assert isinstance(made, Awaitable)
+            answer = await made
         except AwsError as error:
             self._note(errand, found, call, error)
             raise

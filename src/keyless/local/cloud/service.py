@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from inspect import iscoroutinefunction
 from types import MappingProxyType
 
 from keyless.local.cloud.call import Call, Target, Wire
@@ -58,6 +59,11 @@ class Operation:
     root: str = ""
     #: check the parameters against the model before anything else
     validated: bool = True
+    #: whether ``run`` is a coroutine function
+    waits: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "waits", iscoroutinefunction(self.run))
 
 
 def validation_error(text: str) -> AwsError:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from email.utils import formatdate
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -34,6 +36,7 @@ def head_of(scope: Scope) -> HttpRequest:
 _PORT = re.compile(r":\d{1,5}$")
 
 
+@lru_cache(maxsize=64)
 def loopback_host(host: str) -> bool:
     """Whether a Host header names this machine: a page on the web that rebinds its name to 127.0.0.1 does not."""
     name = _PORT.sub("", host).strip("[]").lower()
@@ -75,12 +78,18 @@ async def _all_of(receive: Receive, limit_bytes: int) -> bytes:
             return b"".join(pieces)
 
 
+@lru_cache(maxsize=8)
+def http_date(seconds: int) -> str:
+    """A time as HTTP writes it; all answers of a second share one."""
+    return formatdate(seconds, usegmt=True)
+
+
 async def respond(send: Send, answer: HttpResponse, *, head: bool = False) -> None:
     """Send ``answer``; with ``head`` its body is held back."""
     headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
     whole = answer.body if isinstance(answer.body, bytes) else None
     if "date" not in answer.headers:
-        headers.append((b"date", formatdate(usegmt=True).encode()))
+        headers.append((b"date", http_date(int(time.time())).encode()))
     if whole is not None and "content-length" not in answer.headers:
         headers.append((b"content-length", str(len(whole)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
@@ -20,6 +20,12 @@ class HttpRequest:
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     source_ip: str = "127.0.0.1"
+
+    def with_body(self, body: bytes) -> HttpRequest:
+        """The same request and its body; what was read of the head need not be read again."""
+        whole = replace(self, body=body)
+        whole.__dict__.update({name: self.__dict__[name] for name in _OF_THE_HEAD if name in self.__dict__})
+        return whole
 
     def header(self, name: str, default: str = "") -> str:
         """The value of header ``name`` (lower case); repeated ones are joined with a comma."""
@@ -50,6 +56,9 @@ class HttpRequest:
     def argument(self, name: str) -> str | None:
         """The first value of the query argument ``name``."""
         return next((value for key, value in self.arguments if key == name), None)
+
+
+_OF_THE_HEAD = ("header_map", "arguments")
 
 
 @dataclass(slots=True)
