@@ -21,6 +21,13 @@ MATRIX, ROTATIONS = matrix("keysets"), matrix("rotations")
 DISCOVERY, KEYS = f"{ISSUER}/.well-known/openid-configuration", f"{ISSUER}/keys"
 
 
+@pytest.fixture
+def stage(stage: Stage) -> Stage:
+    """A process that has asked no issuer yet."""
+    stage.world.restart()
+    return stage
+
+
 def certificate(name: str, year: int = 2040) -> str:
     """A self-signed certificate of a key, as x5c has them."""
     key = private_key(name)
