@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from keyless.local.cloud.errors import AwsError
@@ -22,7 +23,7 @@ _SAID = (
 )  # fmt: skip
 #: what a copy takes along from its source unless the directive is REPLACE: all but the storage class
 COPIED = frozenset(_SAID) - {"StorageClass", "WebsiteRedirectLocation"}
-TIMES = ("Expires", "ObjectLockRetainUntilDate")
+_UNTIL = "ObjectLockRetainUntilDate"
 #: the sizes and checksums of an object's parts; shown by GetObjectAttributes, counted by GetObject
 PARTS = "ObjectParts"
 _LARGEST_METADATA_BYTES = 2048
@@ -42,20 +43,14 @@ def described(params: Mapping[str, Any]) -> dict[str, Any]:
             status=400,
             fields={"Size": str(size), "MaxSizeAllowed": str(_LARGEST_METADATA_BYTES)},
         )
-    return with_epochs(found)
-
-
-def with_epochs(members: dict[str, Any]) -> dict[str, Any]:
-    """The members with their times as JSON can keep them."""
-    return {k: v.timestamp() if k in TIMES and isinstance(v, datetime) else v for k, v in members.items()}
+    return found
 
 
 def shown(stored: Stored, *, checksums: bool) -> dict[str, Any]:
     """The members of GetObject's and HeadObject's answers."""
     result = {name: value for name, value in stored.described.items() if checksums or name not in _SUMS}
-    for name in TIMES:
-        if name in result:
-            result[name] = datetime.fromtimestamp(result[name], UTC)
+    if _UNTIL in result:
+        result[_UNTIL] = datetime.fromtimestamp(result[_UNTIL], UTC)
     if "Metadata" in result:
         result["Metadata"] = {name: _header_text(value) for name, value in result["Metadata"].items()}
     result.setdefault("ContentType", "binary/octet-stream")
@@ -111,6 +106,8 @@ _OVERRIDES = {
 def overrides(params: Mapping[str, Any], *, anonymous: bool) -> dict[str, Any]:
     """The answer's headers that the request sets; only a signed request may."""
     found = {member: params[name] for name, member in _OVERRIDES.items() if params.get(name)}
+    if "Expires" in found:
+        found["Expires"] = format_datetime(found["Expires"].astimezone(UTC), usegmt=True)
     if found and anonymous:
         text = "Request specific response headers cannot be used for anonymous GET requests."
         raise AwsError("InvalidRequest", text, status=400)

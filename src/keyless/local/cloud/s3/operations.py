@@ -260,5 +260,9 @@ _INVALID = {
     "key": ("InvalidURI", "Couldn't parse the specified URI."),
     "encodingType": ("InvalidArgument", "Invalid Encoding Method specified in Request"),
     "metadataDirective": ("InvalidArgument", "Unknown metadata directive."),
+    "createBucketConfiguration.locationConstraint": (
+        "InvalidLocationConstraint",
+        "The specified location-constraint is not valid",
+    ),
     "taggingDirective": ("InvalidArgument", "Unknown tagging directive."),
 }
