@@ -221,7 +221,7 @@ def ports(space: LocalSpace) -> dict[str, int]:
         return dict(connection.execute("SELECT name, number FROM port"))
 
 
-@pytest.mark.parametrize("name", ["kubernetes", "aws", "imds", "agent", "kubelet"])
+@pytest.mark.parametrize("name", ["kubernetes", "aws", "imds", "agent", "kubelet", "authenticator"])
 def test_a_web_page_reaches_no_port_by_a_name_of_its_own(space: LocalSpace, name: str) -> None:
     """A page whose name was rebound to this machine sends its own name as Host."""
     number = ports(space)[name]

@@ -119,7 +119,7 @@ def folder(tmp_path: Path) -> Path:
     """A state folder that was used before, with its ports chosen."""
     made = tmp_path / "state"
     with closing(State.open(made)) as state:
-        for name in ("kubernetes", "aws", "imds", "webhook", "agent", "kubelet"):
+        for name in ("kubernetes", "aws", "imds", "webhook", "agent", "kubelet", "authenticator"):
             state.port(name)
     return made
 
@@ -142,7 +142,7 @@ def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(folder: Path, p
     assert "newer keyless" in told
 
 
-@pytest.mark.parametrize("name", ["kubernetes", "aws", "imds", "webhook", "agent", "kubelet"])
+@pytest.mark.parametrize("name", ["kubernetes", "aws", "imds", "webhook", "agent", "kubelet", "authenticator"])
 def test_a_port_that_somebody_took_is_named_with_its_holder(folder: Path, name: str) -> None:
     with closing(State.open(folder)) as state:
         number = state.port(name)

@@ -42,7 +42,7 @@ from keyless.local.state.lock import private
 log = structlog.get_logger("keyless.up")
 Progress = Callable[[str], None]
 HOSTS = (LOOPBACK, "localhost")
-PORTS = ("kubernetes", "aws", "imds", "webhook", "agent", "kubelet")
+PORTS = ("kubernetes", "aws", "imds", "webhook", "agent", "kubelet", "authenticator")
 ACCESS_FILE = "access.json"
 
 
@@ -143,6 +143,8 @@ class LocalSpace:
         self._stack.push_async_callback(cloud.aclose)
         await self._stack.enter_async_context(serve_cloud(cloud.app, state.require_free("aws")))
         await self._stack.enter_async_context(serve_cloud(cloud.imds_app, state.require_free("imds")))
+        reviews = serve_cloud(cloud.token_review_app, state.require_free("authenticator"))
+        await self._stack.enter_async_context(reviews)
         self._watch("EKS", cloud.run())
         return cloud
 
@@ -236,6 +238,7 @@ def _cluster_settings(state: State) -> ClusterSettings:
         host=CLUSTER_NAME,
         node_name=NODE_NAME,
         migrate=state.migrate,
+        token_review_url=f"http://{LOOPBACK}:{state.port('authenticator')}/authenticate",
     )
 
 

@@ -12,7 +12,7 @@ from keyless.local.cloud.authorise import Authoriser
 from keyless.local.cloud.cloudformation import CloudFormation
 from keyless.local.cloud.cloudformation.actor import Actors
 from keyless.local.cloud.database import Database, Migrate
-from keyless.local.cloud.eks import ClusterFacts, Eks, Kubernetes, Projection
+from keyless.local.cloud.eks import ClusterFacts, Eks, Kubernetes, Projection, TokenReviews
 from keyless.local.cloud.eks_auth import EksAuth
 from keyless.local.cloud.gateway import Gateway, Realm
 from keyless.local.cloud.iam.directory import Directory
@@ -83,9 +83,7 @@ class Cloud:
             lambda: self.app.services, self.database, authoriser, account=settings.account, now=settings.now
         )
         actors = Actors(self.directory, authenticator, authoriser, sts.minter)
-        self.cloudformation = CloudFormation(
-            self.database, actors, on_behalf, region=settings.region, now=settings.now
-        )
+        self.cloudformation = CloudFormation(self.database, actors, on_behalf, region=settings.region, now=settings.now)
         self.app = Gateway(
             self._services(sts, authoriser, authenticator),
             Realm(settings.account, settings.region, settings.now),
@@ -100,6 +98,10 @@ class Cloud:
         settings, database = self.settings, self.database
         facts = cluster_facts(settings)
         eks = Eks(database, facts, self.directory, projection=self._projection, now=settings.now())
+        eks.entries.make_creator_admin(f"arn:aws:iam::{settings.account}:user/{ADMIN}", settings.now())
+        self.token_review_app = TokenReviews(
+            eks.entries, authenticator, self._projection, cluster_name=facts.name, now=settings.now
+        )
         eks_auth = EksAuth(
             facts,
             eks.associations,

@@ -53,7 +53,7 @@ class App:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            request = self._request(scope, headers)
+            request = await self._request(scope, headers)
             body = await _body(receive)
             reply = await self._cluster.answer(replace(request, body=body))
         except ApiError as error:
@@ -62,7 +62,7 @@ class App:
             return
         await _respond(reply, headers, receive, send)
 
-    def _request(self, scope: Scope, headers: Mapping[str, str]) -> Request:
+    async def _request(self, scope: Scope, headers: Mapping[str, str]) -> Request:
         if not is_local(headers.get("host", ""), self._server_host):
             raise forbidden("", "", "", f"Host {headers.get('host', '')[:100]!r} is not this server's name")
         raw = scope.get("raw_path") or scope["path"].encode()
@@ -73,7 +73,7 @@ class App:
         request = Request(cluster, scope["method"], path, ANONYMOUS, params, headers)
         if path in PUBLIC:
             return request
-        user = self._cluster.identify(request, headers.get("authorization", ""))
+        user = await self._cluster.authenticate(request, headers.get("authorization", ""))
         return replace(request, user=self._impersonated(request, user))
 
     def _impersonated(self, request: Request, user: User) -> User:

@@ -30,6 +30,7 @@ from keyless.local.cluster.settings import ClusterSettings
 from keyless.local.cluster.status import ApiError, bad_request, internal
 from keyless.local.cluster.store import Key, Store
 from keyless.local.cluster.tenants import Tenants
+from keyless.local.cluster.token_webhook import TokenWebhook, is_for_webhook
 from keyless.local.cluster.users import SYSTEM, User
 
 _log = logging.getLogger(__name__)
@@ -48,13 +49,15 @@ class Cluster:
         self.issuers = Issuers(settings.database, settings.server_url)
         self._tenants = Tenants(settings.database)
         self._authenticator = Authenticator(settings, self.store, self.issuers)
+        caller = webhooks or HttpsCaller()
+        self._token_webhook = TokenWebhook(settings.token_review_url, caller) if settings.token_review_url else None
         self._api = Api(
             settings,
             self.store,
             Catalogues(self.store),
             self.issuers,
             Authorizer(self.store),
-            Admission(self.store, webhooks or HttpsCaller()),
+            Admission(self.store, caller),
         )
         self.ensure_cluster(settings.host)
         self.app = App(self)
@@ -91,6 +94,12 @@ class Cluster:
         """Who sends a request with this Authorization header; raises ``ApiError`` 401."""
         owner = self._tenants.owner(request.cluster)
         return self._authenticator.user(request.cluster, authorization, owner=owner)
+
+    async def authenticate(self, request: Request, authorization: str) -> User:
+        """As ``identify``; in the host cluster the authenticator of AWS's tokens is asked, too."""
+        if self._token_webhook and request.cluster == self.settings.host and is_for_webhook(authorization):
+            return await self._token_webhook.user(authorization)
+        return self.identify(request, authorization)
 
     def allows(self, cluster: str, user: User, verb: str, resource: str, name: str) -> bool:
         """Whether the user may do something to a core resource of the cluster scope (used for impersonation)."""

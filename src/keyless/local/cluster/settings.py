@@ -14,7 +14,8 @@ class ClusterSettings:
 
     The admin token is ``kubernetes-admin`` in every cluster, the node token ``system:node:<node_name>`` in the host
     cluster; the kubelet token is what this server shows to a node's kubelet when it asks for logs. ``migrate`` brings a
-    part of the state forward and refuses a newer one; without it the tables are only made.
+    part of the state forward and refuses a newer one; without it the tables are only made. ``token_review_url`` is the
+    authenticator of AWS's bearer tokens; without it there are none.
     """
 
     database: sqlite3.Connection
@@ -26,4 +27,5 @@ class ClusterSettings:
     host: str = "keyless"
     node_token: str = field(default="", repr=False)
     node_name: str = "local-node"
+    token_review_url: str = ""
     migrate: Callable[[str, Sequence[str]], None] | None = None

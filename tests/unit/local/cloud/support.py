@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from keyless.kube.errors import NotFound
+from keyless.kube.model import Page
 from keyless.local.cloud import Cloud, CloudSettings
 from keyless.local.cloud.sts.issuers import Unfetched
 from keyless.tokens import (
@@ -103,6 +104,15 @@ class FakeKube:
         self._fail()
         if self.objects.pop((res.plural, namespace or "", name), None) is None:
             raise _not_found(name)
+
+    async def list(self, res: Any, namespace: str | None = None, *, labels: Any = None, **_: Any) -> Page:
+        self._fail()
+        found = [
+            one
+            for (plural, place, _name), one in self.objects.items()
+            if plural == res.plural and namespace in {None, place}
+        ]
+        return Page([one for one in found if not labels or labels in one["metadata"].get("labels", {})], "1")
 
     async def request(self, method: str, path: str, *, body: Any = None, params: Any = None) -> Any:
         self._fail()

@@ -106,7 +106,7 @@ class ClusterOperations:
             "platformVersion": PLATFORM,
             "tags": document["tags"],
             "health": {"issues": []},
-            "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
+            "accessConfig": {"bootstrapClusterCreatorAdminPermissions": True, "authenticationMode": "API"},
             "upgradePolicy": {"supportType": "EXTENDED"},
             "deletionProtection": False,
         }

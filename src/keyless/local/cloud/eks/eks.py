@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from keyless.local.cloud.database import Database
+from keyless.local.cloud.eks.access_entries import AccessEntries, AccessPolicies
 from keyless.local.cloud.eks.addons import Addons
 from keyless.local.cloud.eks.associations import Associations
 from keyless.local.cloud.eks.cluster import ClusterFacts, ClusterOperations
 from keyless.local.cloud.eks.projection import Projection
-from keyless.local.cloud.eks.tags import Tags
+from keyless.local.cloud.eks.tags import Tagged, Tags
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.service import Service
@@ -23,6 +24,8 @@ class Eks:
         self._cluster = ClusterOperations(database, facts, now)
         self._addons = Addons(database, facts, self._cluster, projection, now)
         self.associations = Associations(database, facts, self._cluster, projection, directory)
+        self.entries = AccessEntries(database, facts, self._cluster, projection, directory)
+        self._policies = AccessPolicies(self.entries, facts.name, projection)
 
     def service(self) -> Service:
         """The table of EKS."""
@@ -32,10 +35,15 @@ class Eks:
                 *self._cluster.operations(),
                 *self._addons.operations(),
                 *self.associations.operations(),
-                *Tags((_ClusterTags(self._facts, self._cluster), self._addons, self.associations)).operations(),
+                *self.entries.operations(),
+                *self._policies.operations(),
+                *Tags(self._tagged()).operations(),
             ),
             invalid=lambda text: AwsError("InvalidParameterException", text, status=400),
         )
+
+    def _tagged(self) -> tuple[Tagged, ...]:
+        return _ClusterTags(self._facts, self._cluster), self._addons, self.associations, self.entries
 
 
 class _ClusterTags:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from keyless.kube import KubeObject, Resource
+from keyless.kube import KubeObject, Page, Resource
+from keyless.kube.model import Selector
 
 
 class Kubernetes(Protocol):
@@ -18,6 +19,10 @@ class Kubernetes(Protocol):
 
     async def delete(self, res: Resource, name: str, namespace: str | None = None) -> None:
         """Delete; raises ``NotFound``."""
+        ...
+
+    async def list(self, res: Resource, namespace: str | None = None, *, labels: Selector = None) -> Page:
+        """All objects, or those with the labels."""
         ...
 
     async def request(self, method: str, path: str, *, body: Any = None) -> KubeObject | str:

@@ -1,4 +1,4 @@
-"""What Kubernetes sees of EKS: the webhook's list of associations, and the agent's DaemonSet.
+"""What Kubernetes sees of EKS: the webhook's list of associations, the agent's DaemonSet, access policies as bindings.
 
 Level-based: everything that should be is written again at the start, after each change, and every minute; what fails is
 tried again, each time later. An operation waits a moment for its change to arrive, and does not fail when it has not.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -19,6 +20,8 @@ from keyless.api import KeylessError
 from keyless.kube.errors import NotFound
 from keyless.kube.resources import CONFIGMAPS, DAEMONSETS, KubeObject
 from keyless.local.cloud.database import Database
+from keyless.local.cloud.eks.access_policies import AssociatedPolicy
+from keyless.local.cloud.eks.access_projection import AccessProjection
 from keyless.local.cloud.eks.kubernetes import Kubernetes
 
 AGENT = "eks-pod-identity-agent"
@@ -29,6 +32,7 @@ _WANTED = "agent-wanted"
 _EVERY_SECONDS = 60.0
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
 _SETTLE_SECONDS = 2.0
+_FOLLOW_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,6 +46,7 @@ class Projection:
     agent_port: int
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _followed_at: float = -_FOLLOW_SECONDS
 
     def want_agent(self, wanted: bool | None) -> None:
         """The agent should run (True), should not (False), or is no longer looked after (None)."""
@@ -54,6 +59,14 @@ class Projection:
         except (TimeoutError, KeylessError, OSError) as error:
             _LOG.warning("the cluster has not taken EKS's change yet: %s", error)
             self._changed.set()
+
+    async def follow_namespaces(self, policies: Iterable[AssociatedPolicy]) -> None:
+        """Before one with these policies is judged: bind them in namespaces that are new; once a second at most."""
+        now = asyncio.get_running_loop().time()
+        if now < self._followed_at + _FOLLOW_SECONDS or all(one.scope == "cluster" for one in policies):
+            return
+        self._followed_at = now
+        await self.settle()
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
@@ -83,6 +96,7 @@ class Projection:
                 await self.kubernetes.apply(DAEMONSETS, manifest, NAMESPACE, field_manager=MANAGER)
             elif wanted == "no":
                 await self._remove_agent()
+            await AccessProjection(self.database, self.kubernetes).reconcile()
 
     async def _remove_agent(self) -> None:
         with suppress(NotFound):
