@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keyless.policy.conditions import Condition
-from keyless.policy.globs import has_variables, matcher, read
+from keyless.policy.globs import matcher, read
 from keyless.policy.statements import Document, Statement
 
 _WEB_IDENTITY = "sts:assumerolewithwebidentity"
@@ -91,10 +91,10 @@ def _admission(statement: Statement, provider: str, unless: tuple[str, ...]) -> 
 
 
 def _first(statement: Statement, key: str) -> Condition | None:
-    """The condition on ``key`` that reads as a list of what is admitted: positive, and without variables."""
+    """The condition on ``key`` that reads as a list of what is admitted: positive, and without variables or escapes."""
     return next((one for one in statement.conditions if one.lowered == key.lower() and _is_list(one)), None)
 
 
 def _is_list(condition: Condition) -> bool:
-    known = condition.operator.name in (*_EQUALS, *_LIKE)
-    return known and bool(condition.expected) and not any(has_variables(parts) for parts in condition.parts)
+    is_text = not (condition.variables and any("${" in value for value in condition.expected))
+    return condition.operator.name in (*_EQUALS, *_LIKE) and bool(condition.expected) and is_text

@@ -7,6 +7,7 @@ a resource.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from keyless.policy.globs import (
@@ -15,6 +16,7 @@ from keyless.policy.globs import (
     Part,
     Parts,
     Wild,
+    anything,
     covers,
     has_variables,
     literal,
@@ -29,26 +31,28 @@ _BARE = (Wild.ANY,)
 
 @dataclass(frozen=True, slots=True)
 class ArnPattern:
-    """One compiled pattern of a Resource. ``segments`` is empty for the bare ``*``."""
+    """One compiled pattern of a Resource; ``match`` is the whole test, where no variable needs the request."""
 
     text: str
-    segments: tuple[Parts, ...]
+    variables: bool = field(repr=False)
     match: Match | None = field(repr=False, compare=False)
-    """The whole test, where no variable needs the request."""
+    bound: Callable[[str, Lookup], bool] = field(repr=False, compare=False)
 
     def matches(self, arn: str, lookup: Lookup) -> bool:
         """Whether ``arn`` fits, with variables taken from the request."""
-        if self.match:
-            return self.match(arn)
-        last = resolve(self.segments[-1], lookup)
-        return last is not None and _whole((*self.segments[:-1], last))(arn)
+        return self.match(arn) if self.match else self.bound(arn, lookup)
+
+    @property
+    def segments(self) -> tuple[Parts, ...]:
+        """The six; empty for the bare ``*``. Read again when an analysis asks: a decision needs them compiled only."""
+        return () if self.text == "*" else _six(_heads_and_last(self.text, variables=self.variables)) or ()
 
     def covers(self, other: ArnPattern) -> bool:
         """True when it is proven that all that ``other`` matches matches here."""
-        if not self.segments or self.text == other.text:
+        if self.text in ("*", other.text):
             return True
         pairs = zip(self.segments, other.segments, strict=False)
-        return bool(other.segments) and all(covers(wide, narrow) for wide, narrow in pairs)
+        return other.text != "*" and all(covers(wide, narrow) for wide, narrow in pairs)
 
 
 def account_of(arn: str) -> str:
@@ -60,23 +64,41 @@ def account_of(arn: str) -> str:
 def compile_arn(text: str, *, variables: bool) -> ArnPattern | None:
     """Compile a Resource; ``None`` when it is neither an ARN pattern nor ``*``."""
     if text == "*":
-        return ArnPattern(text, (), lambda _: True)
-    # At the first five colons; a variable has no colon that counts, but none can start before the fifth either.
-    *heads, last = text.split(":", SEGMENTS - 1)
-    variables = variables and len(heads) == SEGMENTS - 1
-    parts = [read(head, wildcards=True, variables=False) for head in heads]
-    segments = _six([*parts, read(last, wildcards=True, variables=variables)])
+        return ArnPattern(text, variables, anything, _never)
+    segments = _six(_heads_and_last(text, variables=variables))
     if segments is None:
         return None
-    return ArnPattern(text, segments, None if has_variables(segments[-1]) else _whole(segments))
+    if not has_variables(segments[-1]):
+        return ArnPattern(text, variables, _whole(segments), _never)
+
+    def bound(arn: str, lookup: Lookup) -> bool:
+        last = resolve(segments[-1], lookup)
+        return last is not None and _whole((*segments[:-1], last))(arn)
+
+    return ArnPattern(text, variables, None, bound)
+
+
+def _nothing(_: str) -> bool:
+    return False
+
+
+def _never(_: str, __: Lookup) -> bool:
+    return False
+
+
+def _heads_and_last(text: str, *, variables: bool) -> list[Parts]:
+    """At the first five colons; a variable has no colon that counts, but none can start before the fifth either."""
+    *heads, last = text.split(":", SEGMENTS - 1)
+    parts = [read(head, wildcards=True, variables=False) for head in heads]
+    return [*parts, read(last, wildcards=True, variables=variables and len(heads) == SEGMENTS - 1)]
 
 
 def arn_matcher(parts: Parts) -> Match:
     """Compile an ARN that a condition expects; what is neither an ARN pattern nor ``*`` matches nothing."""
     if parts == _BARE:
-        return lambda _: True
+        return anything
     segments = _six(_cut(parts))
-    return _whole(segments) if segments else lambda _: False
+    return _whole(segments) if segments else _nothing
 
 
 def _cut(parts: Parts) -> list[Parts]:

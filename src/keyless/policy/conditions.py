@@ -25,19 +25,28 @@ class Condition:
     operator: Operator
     key: str
     expected: tuple[str, ...]
-    parts: tuple[Parts, ...] = field(repr=False, compare=False)
+    variables: bool = field(repr=False)
     lowered: str = field(repr=False)
     holds: Check = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, operator: Operator, key: str, expected: tuple[str, ...], *, variables: bool) -> Condition:
         """Compile ``expected`` once."""
-        parts = tuple(read(value, wildcards=operator.wildcards, variables=variables) for value in expected)
-        return cls(operator, key, expected, parts, key.lower(), _check(operator, key.lower(), parts))
+        parts = _parts(operator, expected, variables=variables)
+        return cls(operator, key, expected, variables, key.lower(), _check(operator, key.lower(), parts))
+
+    @property
+    def parts(self) -> list[Parts]:
+        """The expected values, read. Again when an analysis asks: a decision needs them compiled only."""
+        return _parts(self.operator, self.expected, variables=self.variables)
 
     def trace(self, context: Context) -> ConditionTrace:
         """The result with everything that led to it."""
         return ConditionTrace(self.operator.name, self.key, self.expected, context[self.lowered], self.holds(context))
+
+
+def _parts(how: Operator, expected: Sequence[str], *, variables: bool) -> list[Parts]:
+    return [read(value, wildcards=how.wildcards, variables=variables) for value in expected]
 
 
 def _check(how: Operator, key: str, expected: Sequence[Parts]) -> Check:

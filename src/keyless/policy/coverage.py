@@ -69,7 +69,7 @@ def _atoms(statement: Statement, most: int) -> Iterator[Statement]:
 def _each_action(actions: Actions) -> list[Actions]:
     if actions.negated:
         return [actions]
-    return [replace(actions, exact=frozenset(), patterns=(), parts=(part,)) for part in actions.parts]
+    return [Actions.of((name,), negated=False) for name in actions.names]
 
 
 def _each_resource(resources: Resources | None) -> list[Resources | None]:
@@ -99,8 +99,7 @@ def _each_value(condition: Condition) -> list[Condition]:
     how = condition.operator
     if how.negated or how.quantifier or how.base == "Null" or not condition.expected:
         return [condition]
-    values = zip(condition.expected, condition.parts, strict=True)
-    return [replace(condition, expected=(value,), parts=(parts,)) for value, parts in values]
+    return [replace(condition, expected=(value,)) for value in condition.expected]
 
 
 def _covers(wide: Statement, narrow: Statement) -> bool:
@@ -131,7 +130,7 @@ def _covers_resources(wide: Resources | None, narrow: Resources | None) -> bool:
     if wide.negated:
         return not any(_arns_may_meet(out, pattern) for out in wide.patterns for pattern in narrow.patterns)
     if narrow.negated:
-        return any(not pattern.segments for pattern in wide.patterns)
+        return any(pattern.text == "*" for pattern in wide.patterns)
     return all(any(pattern.covers(other) for pattern in wide.patterns) for other in narrow.patterns)
 
 

@@ -48,19 +48,31 @@ Part = str | Wild | Variable
 Parts = tuple[Part, ...]
 
 
+_WILDS = {"*": Wild.ANY, "?": Wild.ONE}
+_AT_WILDS = re.compile(r"([*?])")
+
+
 def read(text: str, *, wildcards: bool, variables: bool) -> Parts:
     """Cut ``text`` into literals, wildcards and variables; an unclosed ``${`` is literal."""
+    if variables and "${" in text:
+        return _with_variables(text, wildcards=wildcards)
+    if wildcards and ("*" in text or "?" in text):
+        return tuple(_WILDS.get(piece, piece) for piece in _AT_WILDS.split(text) if piece)
+    return (text,) if text else ()
+
+
+def _with_variables(text: str, *, wildcards: bool) -> Parts:
     parts: list[Part] = []
     literal: list[str] = []
     position = 0
     while position < len(text):
         part: Part = text[position]
-        end = text.find("}", position) if variables and text.startswith("${", position) else -1
+        end = text.find("}", position) if text.startswith("${", position) else -1
         if end >= 0:
             part = _variable(text[position + 2 : end])
             position = end
         elif wildcards and part in ("*", "?"):
-            part = Wild(part)
+            part = _WILDS[part]
         if isinstance(part, str):
             literal.append(part)
         else:
@@ -102,7 +114,14 @@ def has_variables(parts: Parts) -> bool:
 
 def literal(parts: Parts) -> str | None:
     """The text, when there is neither wildcard nor variable."""
+    if len(parts) == 1:  # what nearly all literals are
+        return parts[0] if isinstance(parts[0], str) else None
     return "".join(part for part in parts if isinstance(part, str)) if all(isinstance(p, str) for p in parts) else None
+
+
+def anything(_: str) -> bool:
+    """The match of ``*``."""
+    return True
 
 
 def matcher(parts: Parts) -> Match:
@@ -116,7 +135,7 @@ def matcher(parts: Parts) -> Match:
     texts = ["".join(str(part) for part in run) for run in runs]
     head, middles, tail = texts[0], [text for text in texts[1:-1] if text], texts[-1]
     if not middles and not tail:
-        return lambda text: text.startswith(head)
+        return (lambda text: text.startswith(head)) if head else anything
     least = len(head) + len(tail)
     if not middles:
         return lambda text: len(text) >= least and text.startswith(head) and text.endswith(tail)

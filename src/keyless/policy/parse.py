@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from keyless.policy.arns import compile_arn
 from keyless.policy.conditions import Condition
 from keyless.policy.errors import MalformedPolicy
-from keyless.policy.globs import matcher, read
 from keyless.policy.grammar import GRAMMARS, STATEMENT_ELEMENTS, TOP_ELEMENTS, VERSIONS, Grammar, load, strings
 from keyless.policy.model import Kind
 from keyless.policy.operators import operator
@@ -125,17 +124,13 @@ def _actions(raw: Mapping[str, object], kind: Kind) -> Actions:
     element, names = found
     for name in names:
         _check_action(name, kind)
-    lowered = [name.lower() for name in names]
-    parts = tuple(read(name, wildcards=True, variables=False) for name in lowered)
-    plain = frozenset(name for name in lowered if "*" not in name and "?" not in name)
-    wild = tuple(matcher(part) for name, part in zip(lowered, parts, strict=True) if name not in plain)
-    return Actions(plain, wild, parts, negated=element == "NotAction")
+    return Actions.of(tuple(name.lower() for name in names), negated=element == "NotAction")
 
 
 def _is_role_action(name: str) -> bool:
     """Whether it is one of the actions that a trust policy is about, or a pattern of the vendor that includes one."""
-    fits = matcher(read(name.lower(), wildcards=True, variables=False))
-    return name.lower().startswith("sts:") and any(fits(action) for action in _ROLE_ACTIONS)
+    lowered = name.lower()
+    return lowered.startswith("sts:") and any(map(Actions.of((lowered,), negated=False).match, _ROLE_ACTIONS))
 
 
 def _check_action(name: str, kind: Kind) -> None:

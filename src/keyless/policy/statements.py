@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from keyless.policy.arns import ArnPattern
 from keyless.policy.conditions import Condition
 from keyless.policy.context import Context
-from keyless.policy.globs import Match, Parts
+from keyless.policy.globs import Match, Parts, anything, matcher, read
 from keyless.policy.model import Kind, Layer, Request, StatementTrace
 from keyless.policy.principals import Grant, PrincipalSet
 
@@ -41,16 +42,38 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """Action or NotAction: exact names and patterns, in lower case."""
+    """Action or NotAction, in lower case; ``patterns`` are the tests of the names that have wildcards."""
 
-    exact: frozenset[str]
-    patterns: tuple[Match, ...] = field(repr=False, compare=False)
-    parts: tuple[Parts, ...] = field(repr=False)
+    names: tuple[str, ...]
     negated: bool
+    exact: frozenset[str] = field(repr=False, compare=False)
+    patterns: tuple[Match, ...] = field(repr=False, compare=False)
+
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def of(names: tuple[str, ...], *, negated: bool) -> Actions:
+        """Compile lower-case names; statements of many roles are about the same actions, and share one."""
+        wild = [name for name in names if "*" in name or "?" in name]
+        patterns = tuple(matcher(parts) for parts in _parts(wild))
+        return Actions(names, negated, frozenset(names) - frozenset(wild), patterns)
+
+    @property
+    def parts(self) -> list[Parts]:
+        """The names, read."""
+        return _parts(self.names)
 
     def match(self, action: str) -> bool:
         """Whether the element includes a lower-case action."""
-        return (action in self.exact or any(fits(action) for fits in self.patterns)) is not self.negated
+        if action in self.exact:
+            return not self.negated
+        for fits in self.patterns:  # a loop, not any(…): a first decision on a document comes through here for each
+            if fits(action):
+                return not self.negated
+        return self.negated
+
+
+def _parts(names: Sequence[str]) -> list[Parts]:
+    return [read(name, wildcards=True, variables=False) for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +200,6 @@ class Document:
 
 def _step(statement: Statement) -> Step:
     resources = statement.resources
-    fits = _anything if resources is None or resources.fixed is None else resources.fixed
-    settled = not statement.conditions and statement.principals is None and fits is not _anything
-    return fits, settled, statement
-
-
-def _anything(_: str) -> bool:
-    return True
+    fits = resources.fixed if resources else None
+    settled = fits is not None and not statement.conditions and statement.principals is None
+    return fits or anything, settled, statement

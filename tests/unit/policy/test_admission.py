@@ -41,6 +41,8 @@ def test_what_is_no_list_is_told_as_a_further_condition() -> None:
     assert (way.subjects, way.audiences) == ((), ())
     assert way.further == (f"StringEquals {HOST}:sub a, ${{aws:userid}}", f"StringEquals {HOST}:aud ")
     assert way.admits("anything", "at all")
+    (escaped,) = admitted(trust(subjects("${*}")))
+    assert escaped.subjects == ()
 
 
 def test_patterns_of_audiences_are_patterns() -> None:
