@@ -158,7 +158,8 @@ class Gateway:
         proven = self._authenticator.authenticate(
             request, signature, protocol=model.protocol, scopes=service.scopes, now=now
         )
-        meant = operation_meant(model, service.table, proven.request)
+        asked = service.addressed(proven.request) if service.addressed else proven.request
+        meant = operation_meant(model, service.table, asked)
         operation = service.table.get(meant.operation)
         if operation is None or not operation.unsigned:
             must_be_signed(proven.caller, model.protocol)
@@ -170,7 +171,7 @@ class Gateway:
             caller=proven.caller,
             account=self._realm.account,
             region=signature.region if isinstance(signature, Signature) else self._realm.region,
-            request=proven.request,
+            request=asked,
             request_id=request_id,
             now=now,
             decide=self._authoriser.decide,

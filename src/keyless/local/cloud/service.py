@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from keyless.local.cloud.call import Call, Target, Wire
 from keyless.local.cloud.errors import AwsError
-from keyless.local.cloud.wire.http import HttpResponse
+from keyless.local.cloud.wire.http import HttpRequest, HttpResponse
 from keyless.local.cloud.wire.models import Model, load
 
 Answer = Wire | HttpResponse | None
@@ -83,6 +83,8 @@ class Service:
     body_limit_bytes: int = 1 << 20
     denied_code: str = ""
     invalid: Callable[[str], AwsError] = validation_error
+    #: brings requests that are proven into the one form that the model knows (S3's buckets in hosts)
+    addressed: Callable[[HttpRequest], HttpRequest] | None = None
     #: called in place of the usual text for a refusal
     denied: Callable[[Call, Target], AwsError] | None = None
     table: MappingProxyType[str, Operation] = field(init=False)

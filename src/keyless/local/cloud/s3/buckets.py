@@ -18,11 +18,25 @@ from keyless.local.cloud.s3.tags import MOST_ON_BUCKETS, checked_tags
 
 OLDEST_REGION = "us-east-1"
 _MOST_LISTED = 10_000
+#: answered in every region
+_ANYWHERE = {"GetBucketLocation"}
 
 
 def no_such_bucket(name: str) -> AwsError:
     """The bucket is not there."""
     return AwsError("NoSuchBucket", "The specified bucket does not exist", status=404, fields={"BucketName": name})
+
+
+def _elsewhere(bucket: Bucket) -> AwsError:
+    """The request was signed for another region: there is one endpoint here, and the signature names the region."""
+    return AwsError(
+        "PermanentRedirect",
+        "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future"
+        " requests to this endpoint.",
+        status=301,
+        fields={"Endpoint": f"{bucket.name}.s3.{bucket.region}.amazonaws.com", "Bucket": bucket.name},
+        headers={"x-amz-bucket-region": bucket.region},
+    )
 
 
 class Buckets:
@@ -40,6 +54,8 @@ class Buckets:
             raise no_such_bucket(name)
         if (expected := call.params.get("ExpectedBucketOwner")) and expected != call.account:
             raise AwsError("AccessDenied", "Access Denied", status=403)
+        if found.region != call.region and call.caller.kind != "Anonymous" and call.operation not in _ANYWHERE:
+            raise _elsewhere(found)
         return found
 
     def set(self, call: Call, name: str, value: object) -> None:

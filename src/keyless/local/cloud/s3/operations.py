@@ -11,6 +11,7 @@ from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.s3 import configurations as kept
 from keyless.local.cloud.s3.access import Access
+from keyless.local.cloud.s3.addressing import path_style
 from keyless.local.cloud.s3.attributes import Attributes
 from keyless.local.cloud.s3.buckets import Buckets
 from keyless.local.cloud.s3.configurations import Configurations, Kept
@@ -68,6 +69,7 @@ class S3:
             body_limit_bytes=BODY_LIMIT_BYTES,
             signing_names=("s3", "s3express"),
             invalid=_invalid,
+            addressed=path_style,
         )
 
     def _on_buckets(self) -> tuple[Operation, ...]:

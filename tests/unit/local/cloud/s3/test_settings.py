@@ -111,6 +111,14 @@ def test_the_oldest_region_makes_buckets_anywhere_and_names_none_of_its_own(worl
     assert refused[0] == "InvalidLocationConstraint"
 
 
+def test_a_bucket_answers_in_its_region_alone_and_boto3_follows_as_on_aws(world: World, bucket: Any) -> None:
+    elsewhere = world.aws("s3", region="eu-west-1")
+    elsewhere.put_object(Bucket=BUCKET, Key="k", Body=b"x")  # botocore asks again, signed for the bucket's region
+    assert [line["code"] for line in world.audit()[-2:]] == ["PermanentRedirect", "Success"]
+    assert elsewhere.get_bucket_location(Bucket=BUCKET)["LocationConstraint"] == "us-west-2"
+    assert elsewhere.head_bucket(Bucket=BUCKET)["BucketRegion"] == "us-west-2"
+
+
 def test_buckets_are_listed_in_pages_by_prefix_and_region(world: World, bucket: Any) -> None:
     for name in ("b-one", "b-three", "b-two"):
         bucket.create_bucket(Bucket=name, CreateBucketConfiguration=HERE)
