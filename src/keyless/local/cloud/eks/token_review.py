@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from keyless.local.cloud.authenticate import Authenticator
+from keyless.local.cloud import signatures
+from keyless.local.cloud.authenticate import Authenticator, must_be_signed
 from keyless.local.cloud.call import Caller
 from keyless.local.cloud.eks.access_entries import AccessEntries
 from keyless.local.cloud.eks.access_model import AccessEntry
@@ -72,8 +73,11 @@ class TokenReviews:
         now = self._now()
         try:
             request = read_untrusted(token, self._cluster_name, now)
-            caller = self._authenticator.authenticate(request, "query", scopes=("sts",), now=now).caller
-            entry = self._entry(caller)
+            proven = self._authenticator.authenticate(
+                request, signatures.read_untrusted(request), protocol="query", scopes=("sts",), now=now
+            )
+            must_be_signed(proven.caller, "query")
+            caller, entry = proven.caller, self._entry(proven.caller)
         except (Unfit, AwsError) as error:
             why = error.message if isinstance(error, AwsError) else str(error)
             _LOG.info("a Kubernetes token was refused: %s", why)
