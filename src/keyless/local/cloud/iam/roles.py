@@ -60,8 +60,7 @@ class Roles:
         """The role that a call names, for authorisation."""
         name = call.params["RoleName"]
         found = self._directory.role(name)
-        own = targets.resource_keys(found.tags, found.boundary) if found else {}
-        keys = {**own, **targets.requested(call)}
+        keys = {**targets.holder_keys(call, found), **targets.requested(call)}
         return Target(found.arn if found else targets.arn(call, f"role/{name}"), keys=keys, label=f"role {name}")
 
     def shape(self, role: Role, *, whole: bool = True) -> dict[str, Any]:

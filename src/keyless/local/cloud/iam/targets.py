@@ -9,9 +9,16 @@ from collections.abc import Mapping
 
 from keyless.local.cloud.authorise import resource_tag_keys, tag_keys
 from keyless.local.cloud.call import Call
+from keyless.local.cloud.iam.model import Role, User
 from keyless.policy import ContextValue
 
 Keys = dict[str, ContextValue]
+#: the calls that see the boundary their user or role has (those that set one see the new one, as ``requested`` says)
+_BOUNDED = frozenset(
+    [f"{verb}{kind}Policy" for verb in ("Attach", "Delete", "Detach", "Put") for kind in ("Role", "User")]
+    + ["DeleteRolePermissionsBoundary", "DeleteUserPermissionsBoundary", "DeleteRole", "GetRole"]
+    + ["UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"]
+)
 
 
 def arn(call: Call, resource: str) -> str:
@@ -34,9 +41,19 @@ def requested(call: Call) -> Keys:
     return keys
 
 
-def resource_keys(tags: Mapping[str, str], boundary: str = "") -> Keys:
-    """The keys of an object that is there: its tags under both of their names, and the boundary it has."""
-    keys = resource_tag_keys(dict(tags)) | {f"iam:ResourceTag/{key}": value for key, value in tags.items()}
-    if boundary:
-        keys["iam:PermissionsBoundary"] = boundary
-    return keys
+def resource_keys(tags: Mapping[str, str]) -> Keys:
+    """The keys of an object that is there: its tags."""
+    return resource_tag_keys(dict(tags))
+
+
+def entity_keys(tags: Mapping[str, str]) -> Keys:
+    """The keys of a user or role that is there: its tags under both of their names."""
+    return resource_keys(tags) | {f"iam:ResourceTag/{key}": value for key, value in tags.items()}
+
+
+def holder_keys(call: Call, holder: Role | User | None) -> Keys:
+    """The keys of the user or role that a call names, with its boundary where the call is one that may ask for it."""
+    if holder is None:
+        return {}
+    bounded = holder.boundary and call.operation in _BOUNDED
+    return entity_keys(holder.tags) | ({"iam:PermissionsBoundary": holder.boundary} if bounded else {})

@@ -57,8 +57,7 @@ class Users:
         """The user that a call names, for authorisation."""
         name = _name(call)
         found = self._directory.user(name)
-        own = targets.resource_keys(found.tags, found.boundary) if found else {}
-        keys = {**own, **targets.requested(call)}
+        keys = {**targets.holder_keys(call, found), **targets.requested(call)}
         return Target(found.arn if found else targets.arn(call, f"user/{name}"), keys=keys, label=f"user {name}")
 
     def _new_user(self, call: Call) -> Target:

@@ -116,6 +116,9 @@ class Targets:
         key = self._keyring.existing(call, str(named)) if named else None
         if key is not None and key.spec != "SYMMETRIC_DEFAULT":
             return key
+        if call.params.get(blob) is None:  # optional in the model for the sake of dry runs, which are not here
+            null = f"Value null at '{blob[0].lower()}{blob[1:]}' failed to satisfy constraint: Member must not be null"
+            raise AwsError("ValidationException", f"1 validation error detected: {null}")
         read = ciphertexts.read_untrusted(bytes(call.params[blob]))
         if read is None:
             raise AwsError("InvalidCiphertextException", "")

@@ -16,7 +16,7 @@ from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.iam import checks
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.model import Role
-from keyless.local.cloud.iam.targets import resource_keys
+from keyless.local.cloud.iam.targets import entity_keys
 from keyless.local.cloud.sts.minting import DEFAULT_SECONDS, Minter, Wanted, session_policies
 from keyless.local.cloud.sts.web_identity import role_arn_of
 from keyless.policy import ContextValue, Request, access_denied
@@ -39,7 +39,7 @@ class AssumeRole:
             call.notes["refused"] = f"no role {arn} is in effect"
             raise _not_authorised(call, "sts:AssumeRole", arn)
         wanted = self._wanted(call)
-        keys = _keys(call, wanted) | resource_keys(role.tags)
+        keys = _keys(call, wanted) | entity_keys(role.tags)
         self._ask(call, role, "sts:AssumeRole", keys)
         if wanted.tags:
             self._ask(call, role, "sts:TagSession", keys)

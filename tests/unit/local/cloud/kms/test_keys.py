@@ -278,3 +278,9 @@ def test_a_services_own_key_is_made_when_first_described_and_is_not_its_users_to
 def test_a_key_that_cannot_be_is_not_made(kms, asked, code):
     assert refusal(kms.create_key, **asked)[0] == code
     assert kms.list_keys()["Keys"] == []
+
+
+def test_a_ciphertext_is_asked_for(world: World) -> None:
+    kms = world.aws("kms")
+    null = "Value null at 'ciphertextBlob' failed to satisfy constraint: Member must not be null"
+    assert refusal(kms.decrypt) == ("ValidationException", f"1 validation error detected: {null}", 400)
