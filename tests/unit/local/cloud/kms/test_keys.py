@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from unit.local.cloud.support import ACCOUNT, a_role, allow, document, refusal
+from unit.local.cloud.support import ACCOUNT, World, a_role, allow, document, refusal
 
 ARN = f"arn:aws:kms:us-west-2:{ACCOUNT}"
 DAY_SECONDS = 86400
