@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 DEFAULT_QUOTA = 2048
 LARGEST_QUOTA = 8192
@@ -64,24 +64,58 @@ def pack(
     """
     wanted = sorted(set(subjects))
     fixed = {subject: place for subject, place in (placed or {}).items() if subject in set(wanted)}
-    shards: list[list[str]] = [[] for _ in range(max(fixed.values(), default=-1) + 1)]
+    filling = _Filling(provider_arn, quota, [_Shelf() for _ in range(max(fixed.values(), default=-1) + 1)])
     for subject, place in sorted(fixed.items()):
-        shards[place].append(subject)
+        filling.shelves[place].put(subject)
     for subject in wanted:
         if subject not in fixed:
-            room = next((shard for shard in shards if _fits([*shard, subject], provider_arn, quota)), None)
-            if room is None:
-                shards.append([subject])
-            else:
-                room.append(subject)
-    for shard in shards:
-        if shard and not _fits(shard, provider_arn, quota):
-            raise ValueError(f"{len(shard)} subjects starting with {shard[0]!r} do not fit {quota} characters")
-    return tuple(_shard(shard, provider_arn) for shard in shards)
+            filling.add(subject)
+    for shelf in filling.shelves:
+        if shelf.subjects and not filling.fits(shelf.subjects):
+            found = f"{len(shelf.subjects)} subjects starting with {shelf.subjects[0]!r}"
+            raise ValueError(f"{found} do not fit {quota} characters")
+    return tuple(_shard(shelf.subjects, provider_arn) for shelf in filling.shelves)
 
 
-def _fits(subjects: Sequence[str], provider_arn: str, quota: int) -> bool:
-    return size(web_identity_trust(provider_arn, subjects=subjects)) <= quota
+@dataclass(slots=True)
+class _Shelf:
+    """A shard that is being filled; ``listed``: what its subjects cost in a list."""
+
+    subjects: list[str] = field(default_factory=list)
+    listed: int = 0
+
+    def put(self, subject: str) -> None:
+        self.subjects.append(subject)
+        self.listed += _listed(subject)
+
+
+@dataclass(slots=True)
+class _Filling:
+    """Shards so far. A document is written to be measured only where the sum of its parts leaves room."""
+
+    provider_arn: str
+    quota: int
+    shelves: list[_Shelf]
+
+    def add(self, subject: str) -> None:
+        """Put a subject into the first shard with room, or into a new one."""
+        least = size(web_identity_trust(self.provider_arn, subjects=[""])) + _listed(subject) - _listed("")
+        for shelf in self.shelves:
+            if least + shelf.listed <= self.quota and self.fits([*shelf.subjects, subject]):
+                break
+        else:
+            shelf = _Shelf()
+            self.shelves.append(shelf)
+        shelf.put(subject)
+
+    def fits(self, subjects: Sequence[str]) -> bool:
+        """Whether one trust policy holds them."""
+        return size(web_identity_trust(self.provider_arn, subjects=subjects)) <= self.quota
+
+
+def _listed(subject: str) -> int:
+    """Characters of a subject and its comma."""
+    return size(json.dumps(subject)) + 1
 
 
 def _shard(subjects: Sequence[str], provider_arn: str) -> Shard:

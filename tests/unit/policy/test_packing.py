@@ -75,6 +75,14 @@ def test_what_cannot_fit_is_said() -> None:
         pack(subjects(60), EKS, placed=dict.fromkeys(subjects(60), 0))
 
 
+@pytest.mark.timeout(10)
+def test_thousands_of_subjects_are_packed_in_time() -> None:
+    names = subjects(3000)
+    shards = pack(names, EKS)
+    assert sorted(name for shard in shards for name in shard.subjects) == sorted(names)
+    assert len(shards) == -(-len(names) // len(shards[0].subjects))
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.sets(st.integers(0, 200), max_size=40), st.sampled_from([1000, 2048]))
 def test_every_subject_is_placed_once_within_the_quota(numbers: set[int], quota: int) -> None:
