@@ -1,23 +1,16 @@
-"""Parameters and their versions, as documents; the reading of ``name:selector``.
-
-https://docs.aws.amazon.com/systems-manager/latest/userguide/systems-manager-parameter-store.html
-"""
+"""The parameters of the account: kept as documents by name, found by name or ARN, gone when their time is over."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections.abc import Iterator
 
+from keyless.local.cloud.call import Call
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.ssm.model import Parameter, parameter_of
+from keyless.local.cloud.ssm.names import resource, spellings
 
 KIND = "ssm-parameter"
-MAX_VERSIONS = 100
-STANDARD_BYTES, ADVANCED_BYTES = 4096, 8192
-_NAME = re.compile(r"[A-Za-z0-9_.\-/]{1,2048}")
-
-Parameter = dict[str, Any]
-"""name, tags, versions [{number, type, value, keyId, description, tier, modified, user, labels}]"""
 
 
 class Parameters:
@@ -26,65 +19,40 @@ class Parameters:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, name: str) -> Parameter | None:
-        found: Parameter | None = self._database.get(KIND, plain(name))
+    def find(self, call: Call, name: str) -> Parameter | None:
+        """The parameter that a name or an ARN means."""
+        for spelling in spellings(name):
+            document = self._database.get(KIND, spelling)
+            if document is None:
+                continue
+            parameter = parameter_of(document, call.arn(resource(spelling)))
+            if not _is_over(parameter, call.now):
+                return parameter
+        return None
+
+    def existing(self, call: Call, name: str) -> Parameter:
+        """As ``find``; raises ParameterNotFound, which AWS sends without a text."""
+        if (found := self.find(call, name)) is None:
+            raise AwsError("ParameterNotFound", "")
         return found
 
-    def all(self) -> list[Parameter]:
-        return self._database.all(KIND)
+    def all(self, call: Call) -> Iterator[Parameter]:
+        """Every parameter by name; those whose time is over are forgotten on the way."""
+        for document in self._database.all(KIND):
+            parameter = parameter_of(document, call.arn(resource(document["name"])))
+            if _is_over(parameter, call.now):
+                self.forget(parameter)
+            else:
+                yield parameter
 
     def keep(self, parameter: Parameter) -> None:
-        self._database.put(KIND, parameter["name"], parameter)
+        """Write a parameter."""
+        self._database.put(KIND, parameter.name, parameter)
 
     def forget(self, parameter: Parameter) -> None:
-        self._database.remove(KIND, parameter["name"])
+        """Remove a parameter and its history."""
+        self._database.remove(KIND, parameter.name)
 
 
-def plain(name: str) -> str:
-    """The name behind an ARN; a name that begins with ``/`` keeps it."""
-    if not name.startswith("arn:"):
-        return name
-    tail = name.split(":parameter", 1)[-1]
-    return tail if tail.count("/") > 1 else tail.removeprefix("/")
-
-
-def selected(text: str) -> tuple[str, str]:
-    """Split ``name:selector``; the selector is a version number, a label, or empty."""
-    if text.startswith("arn:"):
-        head, colon, tail = text.rpartition(":")
-        return (head, tail) if colon and "/" not in tail and not tail.startswith("parameter") else (text, "")
-    name, _, selector = text.partition(":")
-    return name, selector
-
-
-def version_meant(parameter: Parameter, selector: str) -> dict[str, Any]:
-    """The version that a selector means; raises ParameterVersionNotFound."""
-    versions: list[dict[str, Any]] = parameter["versions"]
-    if not selector:
-        return versions[-1]
-    for version in versions:
-        if selector in {str(version["number"]), *version["labels"]}:
-            return version
-    text = (
-        f"Systems Manager could not find version {selector} of {parameter['name']}. Verify the version and try again."
-    )
-    raise AwsError("ParameterVersionNotFound", text)
-
-
-def valid_name(name: str) -> str:
-    """The name, or ValidationException with AWS's words."""
-    hierarchical = name.startswith("/") or "/" not in name
-    if not _NAME.fullmatch(name) or not hierarchical or name.endswith("/"):
-        raise AwsError(
-            "ValidationException",
-            'Parameter name must be a fully qualified name: it may hold letters, numbers and ".-_", and "/" between '
-            f'the parts of a path that begins with "/"; found {name!r}',
-        )
-    if name.lstrip("/").lower().startswith(("aws", "ssm")):
-        raise AwsError("AccessDeniedException", f"No access to reserved parameter name: {name}.", status=400)
-    return name
-
-
-def arn_resource(name: str) -> str:
-    """What follows the account in a parameter's ARN: exactly one slash, whether the name begins with one or not."""
-    return f"parameter/{name.removeprefix('/')}"
+def _is_over(parameter: Parameter, now: float) -> bool:
+    return parameter.expires is not None and parameter.expires <= now
