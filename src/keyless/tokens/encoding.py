@@ -49,7 +49,10 @@ def object_untrusted(data: bytes | str) -> dict[str, object]:
     try:
         value = json.loads(data, parse_constant=_refuse)
         # A lone surrogate ("\\ud800") is no text: it could not be written to a log, an answer or a policy context.
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        # It comes escaped or in bytes beyond ASCII; tokens rarely have either, and looking costs as much as reading.
+        escaped = "\\" in data if isinstance(data, str) else b"\\" in data
+        if escaped or not data.isascii():
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
     if not isinstance(value, dict):

@@ -234,3 +234,12 @@ def test_a_path_is_encoded_twice_except_for_s3() -> None:
     assert canonical_request(request, signature, "h").splitlines()[1] == "/tags/arn%253Aaws"
     signature = Signature("A", "20150830", "r", "s3", ("host",), "v", DATE, "", False, 0)
     assert canonical_request(request, signature, "h").splitlines()[1] == "/tags/arn%3Aaws"
+
+
+@pytest.mark.parametrize(
+    "date", ["20260231T000000Z", "20260921T246000Z", "2026-09-21T14:13:20Z", "20260921T141320", "２0260921T141320Z", ""]
+)
+def test_a_date_that_is_none_makes_a_signature_incomplete(date: str) -> None:
+    scope = f"Credential=AKIA/{date[:8]}/us-west-2/sts/aws4_request, SignedHeaders=host, Signature=00"
+    headers = (("host", "h"), ("x-amz-date", date), ("authorization", f"AWS4-HMAC-SHA256 {scope}"))
+    assert read_untrusted(HttpRequest("GET", "/", "", headers)) is SignatureFault.INCOMPLETE

@@ -23,6 +23,7 @@ from keyless.local.cloud.iam.model import (
     PolicyVersion,
     Role,
     User,
+    provider_resource,
 )
 
 STEPS = (
@@ -225,13 +226,14 @@ class Directory:
         """The managed policy as decisions see it now."""
         return AWS_MANAGED.get(arn) or _policy(self._effective("iam-policy", arn))
 
-    def effective_providers(self) -> list[OidcProvider]:
-        """The identity providers as decisions see them now (also those whose deletion has not taken effect)."""
-        rows = self.database.connection.execute(
-            "SELECT DISTINCT key FROM cloud_effective WHERE key >= 'iam-provider/' AND key < 'iam-provider0'"
-        ).fetchall()
-        bodies = (self.facts.read(row[0], self.now()) for row in rows)
-        return [provider for found in bodies if found and (provider := _provider(found[1]))]
+    def effective_provider(self, url: str) -> OidcProvider | None:
+        """The identity provider at exactly ``url`` as decisions see it now, also while its deletion takes effect."""
+        try:
+            arn = f"arn:aws:iam::{self.account}:{provider_resource(url)}"
+        except ValueError:
+            return None
+        found = _provider(self._effective("iam-provider", arn))
+        return found if found and found.url == url else None
 
     def _effective(self, kind: Kind, key: str) -> Any | None:
         found = self.facts.read(f"{kind}/{key}", self.now())

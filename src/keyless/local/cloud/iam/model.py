@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +124,9 @@ class OidcProvider:
     def key_prefix(self) -> str:
         """What its condition keys begin with: host and path."""
         return self.arn.partition(":oidc-provider/")[2]
+
+
+def provider_resource(url: str) -> str:
+    """The ARN's last part for the identity provider at ``url``; raises ``ValueError`` where that is no URL."""
+    parts = urlsplit(url)
+    return f"oidc-provider/{parts.hostname}{parts.path}"

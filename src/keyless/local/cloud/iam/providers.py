@@ -16,7 +16,7 @@ from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.iam import checks, targets
 from keyless.local.cloud.iam.directory import Directory
-from keyless.local.cloud.iam.model import OidcProvider
+from keyless.local.cloud.iam.model import OidcProvider, provider_resource
 from keyless.local.cloud.iam.tagging import Tagging
 from keyless.local.cloud.service import Operation, anything
 
@@ -129,8 +129,7 @@ def _url(url: str) -> str:
 
 
 def _arn(call: Call, url: str) -> str:
-    parts = urlsplit(url)
-    return targets.arn(call, f"oidc-provider/{parts.hostname}{parts.path}")
+    return targets.arn(call, provider_resource(url))
 
 
 def _client_ids(given: tuple[str, ...] | list[str]) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ from keyless.local.cloud.wire.http import HttpRequest
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SKEW_SECONDS = 900
 _LONGEST_PRESIGNED_SECONDS = 604800
-_SPACES = re.compile(r"\s+")
 _FORM = "%Y%m%dT%H%M%SZ"
+_FORM_READ = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 #: values of x-amz-content-sha256 that stand for a body whose hash is not signed, or is signed in pieces
 NOT_HASHES = frozenset(
     {
@@ -58,7 +58,7 @@ class Signature:
     @property
     def signed_at(self) -> float:
         """The time of signing, in epoch seconds."""
-        return datetime.strptime(self.timestamp, _FORM).replace(tzinfo=UTC).timestamp()
+        return datetime.fromisoformat(self.timestamp).timestamp()
 
 
 def read_untrusted(request: HttpRequest) -> Signature | SignatureFault:
@@ -119,11 +119,11 @@ def _signature(
     names = tuple(headers.lower().split(";"))
     if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts) or not value or "host" not in names:
         return SignatureFault.INCOMPLETE
-    try:
-        datetime.strptime(timestamp, _FORM).replace(tzinfo=UTC)
-    except ValueError:
+    if not _FORM_READ.fullmatch(timestamp) or not timestamp.startswith(parts[1]):
         return SignatureFault.INCOMPLETE
-    if not timestamp.startswith(parts[1]):
+    try:
+        datetime.fromisoformat(timestamp)  # for there is no 31 February
+    except ValueError:
         return SignatureFault.INCOMPLETE
     key, date, region, service, _ = parts
     return Signature(key, date, region, service, names, value, timestamp, token, expires_seconds > 0, expires_seconds)
@@ -144,20 +144,23 @@ def check(request: HttpRequest, signature: Signature, secret: str, now: float) -
 
 
 def _bad_time(signature: Signature, now: float) -> tuple[SignatureFault, str] | None:
-    signed_at = signature.signed_at
-    shown, clock = signature.timestamp, datetime.fromtimestamp(now, UTC).strftime(_FORM)
+    signed_at, shown = signature.signed_at, signature.timestamp
     if signed_at > now + _SKEW_SECONDS:
-        limit = datetime.fromtimestamp(now + _SKEW_SECONDS, UTC).strftime(_FORM)
-        text = f"Signature not yet current: {shown} is still later than {limit} ({clock} + 15 min.)"
+        limit = _written(now + _SKEW_SECONDS)
+        text = f"Signature not yet current: {shown} is still later than {limit} ({_written(now)} + 15 min.)"
         return SignatureFault.SKEWED, text
     # STS takes presigned requests for a quarter of an hour, whatever X-Amz-Expires says: kubectl's tokens rely on it.
     chosen = signature.presigned and signature.service != "sts"
     lifetime = signature.expires_seconds if chosen else _SKEW_SECONDS
     if signed_at + lifetime < now:
-        limit = datetime.fromtimestamp(now - lifetime, UTC).strftime(_FORM)
-        text = f"Signature expired: {shown} is now earlier than {limit} ({clock} - {lifetime // 60} min.)"
+        limit = _written(now - lifetime)
+        text = f"Signature expired: {shown} is now earlier than {limit} ({_written(now)} - {lifetime // 60} min.)"
         return (SignatureFault.EXPIRED_REQUEST if signature.presigned else SignatureFault.SKEWED), text
     return None
+
+
+def _written(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime(_FORM)
 
 
 #: added on the way by others, or proven otherwise: a session token is bound to the key that signs
@@ -184,7 +187,8 @@ def claimed_payload_hash(request: HttpRequest, signature: Signature) -> str:
 
 def canonical_request(request: HttpRequest, signature: Signature, payload_hash: str) -> str:
     """The canonical request's text."""
-    headers = "".join(f"{name}:{_trimmed(request, name)}\n" for name in signature.signed_headers)
+    trimmed = _trimmed(request)
+    headers = "".join([f"{name}:{trimmed.get(name, '')}\n" for name in signature.signed_headers])
     return "\n".join(
         (
             request.method,
@@ -197,9 +201,13 @@ def canonical_request(request: HttpRequest, signature: Signature, payload_hash: 
     )
 
 
-def _trimmed(request: HttpRequest, name: str) -> str:
-    values = [_SPACES.sub(" ", value.strip()) for header, value in request.headers if header == name]
-    return ",".join(values)
+def _trimmed(request: HttpRequest) -> dict[str, str]:
+    """All headers, with the white space in their values made one space; repeated ones joined with a comma."""
+    found: dict[str, str] = {}
+    for name, value in request.headers:
+        text = " ".join(value.split())
+        found[name] = f"{found[name]},{text}" if name in found else text
+    return found
 
 
 def _canonical_path(path: str, service: str) -> str:
@@ -216,6 +224,8 @@ def _canonical_path(path: str, service: str) -> str:
 
 
 def _canonical_query(query: str, *, presigned: bool) -> str:
+    if not query:
+        return ""
     pairs = []
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
@@ -230,7 +240,7 @@ def sign(signature: Signature, secret: str, canonical: str) -> str:
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     text = f"{_ALGORITHM}\n{signature.timestamp}\n{signature.scope}\n{digest}"
     key = signing_key(secret, signature.date, signature.region, signature.service)
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 @lru_cache(maxsize=256)

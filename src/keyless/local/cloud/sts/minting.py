@@ -99,8 +99,9 @@ class Minter:
         return RoleSession(session, self._sessions.mint(session), arn, percent)
 
     def _check_seconds(self, role: Role, wanted: Wanted) -> None:
-        written = self._directory.role(role.name)
-        longest = (written or role).max_session_seconds
+        longest = DEFAULT_SECONDS  # which every role allows
+        if wanted.seconds > longest:
+            longest = (self._directory.role(role.name) or role).max_session_seconds
         if wanted.chained and wanted.seconds > CHAINED_SECONDS:
             raise AwsError(
                 "ValidationError",

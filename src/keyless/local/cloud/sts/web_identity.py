@@ -61,11 +61,9 @@ class WebIdentity:
 
     def _provider(self, role_arn: Arn, seen: Unverified) -> OidcProvider | TokenRefusal:
         """The provider whose whole URL is the issuer, in the role's account."""
-        if role_arn.account == self._directory.account:
-            for provider in self._directory.effective_providers():
-                if provider.url == seen.issuer:
-                    return provider
-        return provider_not_found(seen.issuer)
+        ours = role_arn.account == self._directory.account
+        provider = self._directory.effective_provider(seen.issuer) if ours else None
+        return provider or provider_not_found(seen.issuer)
 
     def _trusted(
         self, call: Call, role_arn: Arn, provider: OidcProvider, claims: VerifiedClaims

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from urllib.parse import parse_qsl, unquote, unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 _MOST_FIELDS = 5000
 
@@ -42,20 +42,28 @@ class HttpRequest:
     @cached_property
     def arguments(self) -> tuple[tuple[str, str], ...]:
         """The query's pairs, decoded, in order."""
-        return tuple(
-            (unquote_plus(name), unquote_plus(value))
-            for name, _, value in (pair.partition("=") for pair in self.query.split("&") if pair)
-        )
+        return _pairs(self.query)
 
     @cached_property
     def form(self) -> tuple[tuple[str, str], ...]:
         """The pairs of a form: of the body, or of the query where there is none; raises ``ValueError``."""
         text = self.body.decode("utf-8") if self.body else self.query
-        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        if text.count("&") >= _MOST_FIELDS:
+            raise ValueError(f"more than {_MOST_FIELDS} fields")
+        return _pairs(text)
 
     def argument(self, name: str) -> str | None:
         """The first value of the query argument ``name``."""
         return next((value for key, value in self.arguments if key == name), None)
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    for pair in text.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            found.append((unquote_plus(name), unquote_plus(value)))
+    return tuple(found)
 
 
 _OF_THE_HEAD = ("header_map", "arguments")
