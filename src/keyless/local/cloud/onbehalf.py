@@ -23,6 +23,9 @@ from keyless.local.cloud.service import Operation, Service
 from keyless.local.cloud.wire.http import HttpRequest
 from keyless.local.cloud.wire.validate import sentence, violations
 
+#: S3 wants a checksum with some requests: parameters come here without a body
+_EMPTY_BODY = ("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==")
+
 
 @dataclass(slots=True)
 class Errand:
@@ -105,7 +108,7 @@ class OnBehalf:
             caller=errand.caller,
             account=self._account,
             region=errand.region,
-            request=HttpRequest("POST", "/", "", (("user-agent", errand.via),), source_ip=errand.via),
+            request=HttpRequest("POST", "/", "", (("user-agent", errand.via), _EMPTY_BODY), source_ip=errand.via),
             request_id=str(uuid4()),
             now=self._now(),
             decide=self._authoriser.decide,
