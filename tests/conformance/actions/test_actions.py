@@ -91,11 +91,11 @@ class Asked:
         self.broken: list[str] = []
         told = gateway.line_of
 
-        def line_of(call: Any, **more: Any) -> dict[str, Any]:
+        def line_of(call: Any, *further: Any, **more: Any) -> dict[str, Any]:
             self.requests += [decision.request for decision in call.decisions]
             if more["status"] == 500:
                 self.broken.append(f"{call.operation} ended in {more['code']}")
-            return told(call, **more)
+            return told(call, *further, **more)
 
         monkeypatch.setattr(gateway, "line_of", line_of)
 
