@@ -190,7 +190,7 @@ def test_who_is_not_the_node_needs_its_permission(space: World) -> None:
     token = reviewed(space, pods_pod_token(space))
     call = space.aws("eks-auth", key).assume_role_for_pod_identity
     code, message, status = refusal(call, clusterName="keyless", token=token)
-    assert (code, status) == ("AccessDeniedException", 403)
+    assert (code, status) == ("AccessDeniedException", 400)
     assert "eks-auth:AssumeRoleForPodIdentity" in message
 
 

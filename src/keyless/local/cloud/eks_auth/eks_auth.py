@@ -26,7 +26,7 @@ from keyless.local.cloud.iam.model import Role
 from keyless.local.cloud.service import Operation, Service
 from keyless.local.cloud.sts import Minter, RoleSession
 from keyless.local.cloud.sts.minting import Wanted
-from keyless.policy import ContextValue, Principal, Request
+from keyless.policy import ContextValue, Principal, Request, access_denied
 
 _SECONDS = 21600  # the agent renews after three hours at the latest
 _CHAINED_SECONDS = 3600
@@ -63,6 +63,7 @@ class EksAuth:
             operations=(Operation("AssumeRoleForPodIdentity", self._assume, self._target),),
             # The parameters hold a token: AWS's usual text would quote it.
             invalid=lambda _: AwsError("InvalidParameterException", "A parameter is missing or malformed", status=400),
+            denied=_denied,
         )
 
     def _target(self, call: Call) -> Target:
@@ -98,6 +99,7 @@ class EksAuth:
             tags=tags,
             transitive_tags=tuple(tags),
             policies=(association.policy,) if association.policy and not association.target_role_arn else (),
+            by_service=True,
         )
         role = self._effective(association.role_arn)
         self._ask(call, role, Principal("Service", service=SERVICE), self._keys(call, wanted), tagged=bool(tags))
@@ -179,6 +181,11 @@ def session_name(cluster: str, pod: str, unique: str) -> str:
     kept_cluster = cluster[: max(room - len(pod), room // 2)] if len(cluster) + len(pod) > room else cluster
     kept_pod = pod[: room - len(kept_cluster)]
     return _NOT_IN_NAMES.sub("-", f"eks-{kept_cluster}-{kept_pod}-{unique}")
+
+
+def _denied(call: Call, target: Target) -> AwsError:
+    """Who is not the node, nor allowed to be; the status is the model's (identity.md E3), unlike elsewhere."""
+    return AwsError("AccessDeniedException", access_denied(call.decisions[-1], resource=target.label or None))
 
 
 def _unauthorised() -> AwsError:
