@@ -1,6 +1,6 @@
 """One operator on one key: quantifiers, IfExists, missing and multi-valued keys (identity.md rules 8–11).
 
-key absent          positive false · negated true · IfExists true · ForAllValues true · ForAnyValue false
+key absent          positive false · negated true · IfExists true · ForAllValues true · ForAnyValue always false
 key multi-valued    without a quantifier always false, for Allow and for Deny, even with one value and IfExists
 """
 
@@ -14,6 +14,8 @@ from keyless.policy.globs import Match, Parts, has_variables, literal, read, res
 from keyless.policy.model import ConditionTrace
 from keyless.policy.operators import Operator
 
+# Elsewhere (numbers, dates, Bool, addresses, binary values, Null) ``${…}`` is text, says AWS's page on variables.
+_WITH_VARIABLES = ("String", "Arn")
 Check = Callable[[Context], bool]
 Meets = Callable[[str, Context], bool]
 
@@ -31,7 +33,8 @@ class Condition:
 
     @classmethod
     def of(cls, operator: Operator, key: str, expected: tuple[str, ...], *, variables: bool) -> Condition:
-        """Compile ``expected`` once."""
+        """Compile ``expected`` once; ``variables``: the document's version knows them."""
+        variables = variables and operator.base.startswith(_WITH_VARIABLES)
         parts = _parts(operator, expected, variables=variables)
         return cls(operator, key, expected, variables, key.lower(), _check(operator, key.lower(), parts))
 
@@ -106,7 +109,7 @@ def _of_one(how: Operator, key: str, meets: Meets) -> Check:
 
 def _of_a_set(how: Operator, key: str, meets: Meets) -> Check:
     every = all if how.quantifier == "ForAllValues" else any
-    absent = how.if_exists or how.quantifier == "ForAllValues"
+    absent = how.quantifier == "ForAllValues"  # IfExists is asked of each value, and there is none
 
     def check(context: Context) -> bool:
         value = context[key]

@@ -14,6 +14,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 _NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?\Z", re.ASCII)
 _PREFIX = re.compile(r"\+?\d{1,6}\Z", re.ASCII)
 _TRUTHS = {"true": True, "false": False}
+# By their length: a year, and a year and a month.
+_REST_OF_A_DATE = {4: "-01-01", 7: "-01"}
 _EPOCH = re.compile(r"[+-]?\d{1,15}(\.\d{1,9})?\Z", re.ASCII)
 
 
@@ -23,11 +25,11 @@ def number(text: str) -> Decimal | None:
 
 
 def moment(text: str) -> float | None:
-    """ISO 8601 (a date alone is its midnight, UTC where no offset is given) or epoch seconds."""
+    """ISO 8601 (a year, month or date alone is its first moment, UTC where no offset is given) or epoch seconds."""
     if _EPOCH.match(text) and not (len(text) == 4 or len(text) == 8):
         return float(text)
     try:
-        read = datetime.fromisoformat(f"{text}-01-01" if len(text) == 4 else text)
+        read = datetime.fromisoformat(f"{text}{_REST_OF_A_DATE.get(len(text), '')}")
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return float(text) if _EPOCH.match(text) else None
