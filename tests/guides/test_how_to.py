@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from guides.page import HOW_TO, blocks
@@ -18,3 +20,16 @@ def test_the_page_on_trying_a_policy_holds(reader: Reader) -> None:
     assert "refused, as it should be" in told
     denied = reader.said("keyless audit --denied")
     assert 'StringLike s3:prefix: expected "team-a/*", found ""' in denied
+
+
+def test_the_page_on_a_bad_day_holds(reader: Reader) -> None:
+    reader.follow(blocks("rehearse-a-bad-day.md", HOW_TO))
+    keys = reader.said("aws s3api list-objects-v2 --bucket bad-day --query 'Contents[].Key' --output text").split()
+    assert keys == ["once", "throttled"]
+    record = [json.loads(line) for line in reader.said("keyless audit --output json").splitlines()]
+    puts = [call for call in record if call["operation"] == "PutObject"]
+    assert [call["status"] for call in puts[:3]] == [503, 503, 200]
+    # Refused before anybody looked at what was asked for.
+    (refused,) = [call for call in record if call["code"] == "RequestTimeTooSkewed"]
+    assert refused["notes"]["faults"] == ["clock:s3:*"]
+    assert "no faults are set" in reader.said("keyless faults list")
