@@ -1,6 +1,7 @@
 """AWS's own AccessDenied sentences (identity.md Q5), for the caller who was refused.
 
-They name the kind of policy and nothing of its content; the content is for :mod:`keyless.policy.explain`.
+They name the kind of policy, a managed one that denies by its ARN, and nothing of its content; the content is for
+:mod:`keyless.policy.explain`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,14 @@ def access_denied(decision: Decision, *, resource: str | None = None) -> str:
     place = request.resource if resource is None else resource
     start = f"User: {caller} is not authorized to perform: {request.action} on resource: {place}"
     if decision.outcome is Outcome.EXPLICIT_DENY and layer:
-        return f"{start} with an explicit deny in {_ARTICLES.get(layer, 'a')} {layer.value}"
+        return f"{start} with an explicit deny in {_ARTICLES.get(layer, 'a')} {layer.value}{_named(decision)}"
     if layer in (None, Layer.TRUST):
         # STS does not say that the trust policy is what lacks the Allow.
         return start
     return f"{start} because no {layer.value} allows the {request.action} action"
+
+
+def _named(decision: Decision) -> str:
+    """The ARN of the managed policy that denies; inline policies have none, and are not named."""
+    name = decision.match.source.name if decision.match else ""
+    return f": {name}" if name.startswith("arn:") else ""

@@ -38,6 +38,8 @@ ASKED_LATER = {
     ("kms", "RevokeGrant"): "the grant must be there",
     ("s3", "UploadPartCopy"): "the upload must be there",
 }
+#: actions that AWS documents elsewhere
+NEWER = {"iam:GetRequestAuthorizationDetails": "a preview: the reference of IAM Toolbox names the permission"}
 #: (action, resource) beyond the reference
 RESOURCES = {
     ("iam:ListGroups", "group/"): "AWS's own refusals name the path",
@@ -56,6 +58,7 @@ KEYS = {
     ),
     (r"kms:.*", r"kms:(RequestAlias|GranteePrincipal)"): "KMS sets what the request names",
     (r"secretsmanager:TagResource", r"secretsmanager:Name"): "CreateSecret with tags is one request",
+    (r"ssm:AddTagsToResource", r"ssm:Overwrite"): "PutParameter with tags is one request",
 }
 
 
@@ -138,6 +141,8 @@ def test_an_operation_asks_under_the_names_of_the_reference(
 
 def _faults(request: Request) -> list[str]:
     service, _, name = request.action.partition(":")
+    if request.action in NEWER:
+        return []
     if not DATA.actions.action_exists(service, name):
         return [f"{request.action} is no action of AWS"]
     action = DATA.actions.get_action_details(service, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keyless.policy import Policies, Principal, Request, Unreadable, access_denied, evaluate, explain
+from keyless.policy import Named, Policies, Principal, Request, Unreadable, access_denied, evaluate, explain
 from unit.policy.asking import (
     ACCOUNT,
     ANYONE,
@@ -141,3 +141,10 @@ def test_callers_without_a_name() -> None:
 def test_the_words_hold_no_policy_content() -> None:
     secret = statement(resource=f"{BUCKET}/hidden", Condition={"StringEquals": {"aws:PrincipalTag/x": "hidden"}})
     assert "hidden" not in access_denied(ask([secret]))
+
+
+def test_a_managed_policy_that_denies_is_named() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/limit"
+    policy = Named(arn, named(statement("Deny")).document)
+    text = access_denied(ask(Policies(identity=(policy,))))
+    assert text == f"{START} with an explicit deny in an identity-based policy: {arn}"

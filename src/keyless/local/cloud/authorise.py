@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from keyless.local.cloud.call import Call, Caller, Target
+from keyless.local.cloud.denials import Denials
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.model import Group, Role, User
 from keyless.local.cloud.sessions import Session
@@ -52,6 +53,7 @@ class Authoriser:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
+        self.denials = Denials()
 
     def decide(self, call: Call, target: Target) -> Decision:
         """Decide one question of ``call``."""
@@ -64,13 +66,17 @@ class Authoriser:
         )
         policy = target.policy
         resource = source(policy.name, policy.text, "resource") if policy else None
-        return evaluate(request, self._policies(call.caller, resource))
+        return self._remembered(call, evaluate(request, self._policies(call.caller, resource)))
 
     def decide_trust(self, call: Call, role: Role, request: Request) -> Decision:
         """Decide whether ``role``'s trust policy (and, for AssumeRole, the caller's policies) allow ``request``."""
-        return evaluate(
-            request, self._policies(call.caller, source(f"trust policy of {role.name}", role.trust, "trust"))
-        )
+        trust = source(f"trust policy of {role.name}", role.trust, "trust")
+        return self._remembered(call, evaluate(request, self._policies(call.caller, trust)))
+
+    def _remembered(self, call: Call, decision: Decision) -> Decision:
+        if not decision.allowed:
+            self.denials.keep(call.request_id, decision)
+        return decision
 
     def keys(self, call: Call) -> dict[str, ContextValue]:
         """The global condition keys of ``call``."""

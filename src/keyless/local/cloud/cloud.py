@@ -19,6 +19,7 @@ from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.iam import Iam
 from keyless.local.cloud.iam.model import User
 from keyless.local.cloud.iam.users import new_access_key
+from keyless.local.cloud.iam_toolbox import Toolbox
 from keyless.local.cloud.imds import Imds
 from keyless.local.cloud.kms import Kms
 from keyless.local.cloud.onbehalf import OnBehalf
@@ -115,6 +116,7 @@ class Cloud:
         return (
             sts.service(),
             Iam(self.directory).service(),
+            Toolbox(authoriser.denials).service(),
             eks.service(),
             eks_auth.service(),
             self.cloudformation.service(),

@@ -71,7 +71,10 @@ class Gateway:
         self._authoriser = authoriser
         self._audit = Audit(database)
         self.faults = Faults(database, realm.now)
-        self._by_scope = {scope: service for service in services for scope in service.scopes}
+        self._by_path = [service for service in services if service.path_prefix]
+        self._by_scope = {
+            scope: service for service in services if not service.path_prefix for scope in service.scopes
+        }
         self._by_target = {service.target_prefix: service for service in services if service.target_prefix}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,6 +122,9 @@ class Gateway:
     def _service_of_head(self, head: HttpRequest, signature: Signature | SignatureFault) -> Service | None:
         """The service that the signature or the headers name; None where the body must tell."""
         if isinstance(signature, Signature):
+            for service in self._by_path:
+                if signature.service in service.scopes and head.path.startswith(service.path_prefix):
+                    return service
             if signature.service in self._by_scope:
                 return self._by_scope[signature.service]
             raise AwsError("InvalidAction", f"The service {signature.service} is not part of this cloud", status=400)

@@ -82,6 +82,10 @@ class Service:
     target_prefix: str = ""
     body_limit_bytes: int = 1 << 20
     denied_code: str = ""
+    #: whether refusals end in an authorization id, as AWS's newest do
+    explains_refusals: bool = False
+    #: where two services sign alike: what this one's paths begin with
+    path_prefix: str = ""
     invalid: Callable[[str], AwsError] = validation_error
     #: brings requests that are proven into the one form that the model knows (S3's buckets in hosts)
     addressed: Callable[[HttpRequest], HttpRequest] | None = None

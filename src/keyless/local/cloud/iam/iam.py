@@ -31,6 +31,7 @@ class Iam:
         simulator = Simulator(directory, find_role=roles.find, find_user=users.find, find_group=groups.find)
         return Service(
             "iam",
+            explains_refusals=True,
             operations=(
                 *roles.operations(),
                 *of_roles.operations(),
