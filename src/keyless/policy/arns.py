@@ -36,11 +36,13 @@ class ArnPattern:
     text: str
     variables: bool = field(repr=False)
     match: Match | None = field(repr=False, compare=False)
-    bound: Callable[[str, Lookup], bool] = field(repr=False, compare=False)
+    bound: Callable[[str, Lookup], bool] | None = field(repr=False, compare=False)
 
     def matches(self, arn: str, lookup: Lookup) -> bool:
         """Whether ``arn`` fits, with variables taken from the request."""
-        return self.match(arn) if self.match else self.bound(arn, lookup)
+        if self.match:
+            return self.match(arn)
+        return self.bound is not None and self.bound(arn, lookup)
 
     @property
     def segments(self) -> tuple[Parts, ...]:
@@ -64,12 +66,12 @@ def account_of(arn: str) -> str:
 def compile_arn(text: str, *, variables: bool) -> ArnPattern | None:
     """Compile a Resource; ``None`` when it is neither an ARN pattern nor ``*``."""
     if text == "*":
-        return ArnPattern(text, variables, anything, _never)
+        return ArnPattern(text, variables, anything, None)
     segments = _six(_heads_and_last(text, variables=variables))
     if segments is None:
         return None
     if not has_variables(segments[-1]):
-        return ArnPattern(text, variables, _whole(segments), _never)
+        return ArnPattern(text, variables, _whole(segments), None)
 
     def bound(arn: str, lookup: Lookup) -> bool:
         last = resolve(segments[-1], lookup)
@@ -79,10 +81,6 @@ def compile_arn(text: str, *, variables: bool) -> ArnPattern | None:
 
 
 def _nothing(_: str) -> bool:
-    return False
-
-
-def _never(_: str, __: Lookup) -> bool:
     return False
 
 

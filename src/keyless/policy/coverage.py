@@ -7,7 +7,8 @@ part of the other policy.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from keyless.policy.arns import ArnPattern
@@ -39,31 +40,27 @@ def _of(document: Document, *, deny: bool) -> list[Statement]:
 
 def _all_covered(narrow: Sequence[Statement], wide: Sequence[Statement]) -> bool:
     most = _MOST_ATOMS // max(len(narrow), 1)
-    return all(
-        _is_covered(statement, wide) or all(_is_covered(atom, wide) for atom in _atoms(statement, most))
-        for statement in narrow
-    )
+    return all(_is_covered(statement, wide) or _is_covered_in_parts(statement, wide, most) for statement in narrow)
 
 
 def _is_covered(narrow: Statement, wide: Sequence[Statement]) -> bool:
     return any(_covers(statement, narrow) for statement in wide)
 
 
-def _atoms(statement: Statement, most: int) -> Iterator[Statement]:
-    """The statement as a union of smaller ones; itself where cutting would be wrong or too much."""
-    actions = _each_action(statement.actions)
-    resources = _each_resource(statement.resources)
-    principals = _each_principal(statement.principals)
-    conditions = [_each_value(condition) for condition in statement.conditions]
-    count = len(actions) * len(resources) * len(principals)
-    for values in conditions:
-        count *= len(values)
+def _is_covered_in_parts(narrow: Statement, wide: Sequence[Statement], most: int) -> bool:
+    """The statement as a union of smaller ones, each of them covered; not tried where they are too many."""
+    actions = _each_action(narrow.actions)
+    resources = _each_resource(narrow.resources)
+    principals = _each_principal(narrow.principals)
+    conditions = [_each_value(condition) for condition in narrow.conditions]
+    count = len(actions) * len(resources) * len(principals) * math.prod(len(values) for values in conditions)
     if count > most:
-        yield statement
-        return
-    for action, resource, principal in itertools.product(actions, resources, principals):
-        for chosen in itertools.product(*conditions):
-            yield replace(statement, actions=action, resources=resource, principals=principal, conditions=chosen)
+        return False
+    return all(
+        _is_covered(replace(narrow, actions=a, resources=r, principals=p, conditions=chosen), wide)
+        for a, r, p in itertools.product(actions, resources, principals)
+        for chosen in itertools.product(*conditions)
+    )
 
 
 def _each_action(actions: Actions) -> list[Actions]:

@@ -64,7 +64,8 @@ def pack(
     """
     wanted = sorted(set(subjects))
     fixed = {subject: place for subject, place in (placed or {}).items() if subject in set(wanted)}
-    filling = _Filling(provider_arn, quota, [_Shelf() for _ in range(max(fixed.values(), default=-1) + 1)])
+    empty = size(web_identity_trust(provider_arn, subjects=[""])) - _listed("")
+    filling = _Filling(provider_arn, quota, empty, [_Shelf() for _ in range(max(fixed.values(), default=-1) + 1)])
     for subject, place in sorted(fixed.items()):
         filling.shelves[place].put(subject)
     for subject in wanted:
@@ -91,17 +92,21 @@ class _Shelf:
 
 @dataclass(slots=True)
 class _Filling:
-    """Shards so far. A document is written to be measured only where the sum of its parts leaves room."""
+    """Shards so far. A document is written to be measured only where the sum of its parts leaves room.
+
+    ``empty``: the characters of a document beside its subjects.
+    """
 
     provider_arn: str
     quota: int
+    empty: int
     shelves: list[_Shelf]
 
     def add(self, subject: str) -> None:
         """Put a subject into the first shard with room, or into a new one."""
-        least = size(web_identity_trust(self.provider_arn, subjects=[""])) + _listed(subject) - _listed("")
+        room = self.quota - self.empty - _listed(subject)
         for shelf in self.shelves:
-            if least + shelf.listed <= self.quota and self.fits([*shelf.subjects, subject]):
+            if shelf.listed <= room and self.fits([*shelf.subjects, subject]):
                 break
         else:
             shelf = _Shelf()

@@ -185,4 +185,16 @@ def test_in_version_2008_a_star_in_braces_is_a_pattern() -> None:
 def test_too_many_combinations_are_not_taken_apart() -> None:
     keys = {f"aws:RequestTag/{i}": [f"v{j}" for j in range(12)] for i in range(5)}
     huge = document(statement(Condition={"StringEquals": keys}))
+    by_parts = [
+        statement(Condition={"StringEquals": {**keys, "aws:RequestTag/0": half}})
+        for half in (keys["aws:RequestTag/0"][:6], keys["aws:RequestTag/0"][6:])
+    ]
     assert admits_all(huge, huge)
+    assert admits_all(huge, document(*by_parts))
+    assert not admits_all(document(*by_parts), huge)  # true, but only atom by atom, and there are too many
+    few = {name: values[:2] for name, values in keys.items()}
+    whole = document(statement(Condition={"StringEquals": few}))
+    halves = [
+        statement(Condition={"StringEquals": {**few, "aws:RequestTag/0": value}}) for value in few["aws:RequestTag/0"]
+    ]
+    assert admits_all(document(*halves), whole)

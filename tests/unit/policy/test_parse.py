@@ -205,6 +205,9 @@ def test_a_condition_without_values_meets_nothing() -> None:
 
 def test_a_resource_policy_needs_a_resource() -> None:
     assert of({**BUCKET_POLICY, "Resource": []}, "resource") == "Missing required field Resource"
+    for short in ("arn:aws:s3", "bucket"):
+        text = f'Resource {short} must be in ARN format or "*".'
+        assert of({**BUCKET_POLICY, "Resource": short}, "resource") == text
 
 
 @pytest.mark.parametrize(
