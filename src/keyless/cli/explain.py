@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -107,23 +108,31 @@ def _show(answer: Answer, *, as_json: bool) -> None:
 
 
 def _find(folder: Path, event: str) -> dict[str, Any]:
-    """The line of the record with that event id, or with the request id that AWS's error showed its caller."""
+    """The line of the record with that event id, or the request id or authorization id that the caller was shown."""
     from keyless.local.cloud.audit import read_audit
     from keyless.local.state.database import open_for_reading
 
     connection = open_for_reading(folder)
     if connection is None:
         raise Permanent(f"no local Space was ever started in {folder}: start one with `keyless up --detach`")
-    number = 0
+    number, wanted = 0, _identifiers(event)
     while page := list(read_audit(connection, after=number, limit=PAGE_LINES)):
         number = page[-1].number
-        candidates = (json.loads(line.text) for line in page if event in line.text)
-        found = next((one for one in candidates if event in (one["eventId"], one["requestId"])), None)
+        candidates = (json.loads(line.text) for line in page if any(one in line.text for one in wanted))
+        found = next((one for one in candidates if wanted & {one["eventId"], one["requestId"]}), None)
         if found is not None:
             return dict(found)
     raise Permanent(
         f"no call {event} in the record: `keyless audit --denied --output json` lists eventId and requestId"
     )
+
+
+def _identifiers(event: str) -> set[str]:
+    """What the id may stand for: an authorization id is a request's id without its dashes."""
+    try:
+        return {event, str(UUID(hex=event))}
+    except ValueError:
+        return {event}
 
 
 def _explain_event(line: dict[str, Any], *, as_json: bool) -> None:

@@ -32,11 +32,15 @@ DENIED = {
 }
 
 
+REQUEST = "b3b1f0de-5b0c-4f6e-9d53-0d6f2f3f9a11"  # its authorization id has no dashes
+
+
 @pytest.fixture
 def record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE cloud_audit (number INTEGER PRIMARY KEY, denied INTEGER, line TEXT)")
     lines: list[dict[str, Any]] = [DENIED, {**DENIED, "eventId": "event-2", "requestId": "r2", "code": "Success"}]
+    lines.append({**DENIED, "eventId": "event-4", "requestId": REQUEST})
     lines.append({**DENIED, "eventId": "event-3", "requestId": "r3", "decision": None, "notes": {"x": "event-1"}})
     for line in lines:
         connection.execute("INSERT INTO cloud_audit (denied, line) VALUES (1, ?)", (json.dumps(line),))
@@ -72,8 +76,8 @@ def test_what_is_no_question_is_wrong_use(words: list[str], named: str, capsys: 
     assert named in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
-@pytest.mark.parametrize("name", ["event-1", "request-1"])
-def test_a_denied_call_is_found_by_either_id_and_explained(
+@pytest.mark.parametrize("name", ["event-1", "request-1", REQUEST, REQUEST.replace("-", "")])
+def test_a_denied_call_is_found_by_any_of_its_ids_and_explained(
     record: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert dispatch(["explain", "--event", name, "--state", str(record)]) == exits.DID_NOT_HOLD
