@@ -120,7 +120,7 @@ class Cloud:
             eks.service(),
             eks_auth.service(),
             self.cloudformation.service(),
-            S3(database).service(),
+            S3(database, kms.for_services).service(),
             SecretsManager(database, kms.for_services).service(),
             ParameterStore(database, kms.for_services).service(),
             kms.service(),

@@ -15,11 +15,10 @@ from keyless.local.cloud.s3.buckets import Buckets, no_such_bucket
 from keyless.local.cloud.s3.checksums import ALGORITHMS, DEFAULT, FULL_OBJECT, algorithm_of, computed
 from keyless.local.cloud.s3.conditions import moment, source_must_be_wanted
 from keyless.local.cloud.s3.describing import COPIED, must_be_at_hand
-from keyless.local.cloud.s3.objects import Objects, checked_key, shown_encryption
+from keyless.local.cloud.s3.objects import Objects, checked_key, shown_encryption, shown_id
 from keyless.local.cloud.s3.storage import Bucket, Storage, Stored, etag_of
 from keyless.local.cloud.s3.tags import header_tags
 from keyless.local.cloud.s3.targets import Targets
-from keyless.local.cloud.s3.versions import Versions
 
 _TO_ITSELF = (
     "This copy request is illegal because it is trying to copy an object to itself without changing the object's"
@@ -46,14 +45,11 @@ class Source:
 class Copying:
     """Copies within and between buckets."""
 
-    def __init__(
-        self, storage: Storage, buckets: Buckets, objects: Objects, *, targets: Targets, versions: Versions
-    ) -> None:
+    def __init__(self, storage: Storage, buckets: Buckets, objects: Objects, *, targets: Targets) -> None:
         self._storage = storage
         self._buckets = buckets
         self._objects = objects
         self.targets = targets
-        self._versions = versions
 
     def copy(self, call: Call) -> dict[str, Any]:
         bucket, key = self._buckets.existing(call), checked_key(call)
@@ -66,20 +62,22 @@ class Copying:
         if itself and not replaced and not any(call.params.get(name) for name in _CHANGES):
             raise AwsError("InvalidRequest", _TO_ITSELF, status=400)
         self._objects.must_hold(call, bucket.name, key)
-        body = self.body(source)
-        kept = self._objects.facts(call, bucket)
+        body = self.body(call, source)
+        facts = self._objects.facts(call, bucket, key)
+        kept = facts.described
         if not replaced:
             kept = {name: value for name, value in kept.items() if name not in COPIED}
             kept |= {name: value for name, value in stored.described.items() if name in COPIED}
         algorithm = algorithm_of(call.params) or _algorithm_of(stored)
         sums = {f"Checksum{algorithm}": computed(algorithm, body), "ChecksumType": FULL_OBJECT}
-        made = Stored(key, call.now, etag_of(body), len(body), kept | sums, tags=self._tags(call, source, key))
-        version = self._versions.put(bucket, made, body)
+        tags, sealed = self._tags(call, source, key), facts.envelope.seal(body)
+        made = Stored(key, call.now, etag_of(sealed), len(body), kept | sums, tags=tags)
+        version = self._objects.keep(bucket, made, sealed)
         return {
             "CopyObjectResult": {"ETag": made.etag, "LastModified": moment(call.now), **sums},
             **shown_encryption(kept),
             **source.shown_version,
-            **({"VersionId": version} if version else {}),
+            **shown_id(version),
         }
 
     def _tags(self, call: Call, source: Source, key: str) -> dict[str, str]:
@@ -115,9 +113,9 @@ class Copying:
         must_be_at_hand(stored)
         return Source(bucket, stored, version)
 
-    def body(self, source: Source) -> bytes:
+    def body(self, call: Call, source: Source) -> bytes:
         """The bytes of the source."""
-        return self._versions.body(source.bucket.name, source.stored)
+        return self._objects.body(call, source.bucket.name, source.stored)
 
 
 def _algorithm_of(stored: Stored) -> str:

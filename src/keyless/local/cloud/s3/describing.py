@@ -15,6 +15,7 @@ from typing import Any
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.s3.checksums import MEMBERS as CHECKSUMS
 from keyless.local.cloud.s3.conditions import moment
+from keyless.local.cloud.s3.envelopes import DATA_KEY
 from keyless.local.cloud.s3.storage import Stored
 
 _SAID = (
@@ -48,7 +49,8 @@ def described(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown(stored: Stored, *, checksums: bool) -> dict[str, Any]:
     """The members of GetObject's and HeadObject's answers."""
-    result = {name: value for name, value in stored.described.items() if checksums or name not in _SUMS}
+    hidden = _INNER if checksums else _INNER | _SUMS
+    result = {name: value for name, value in stored.described.items() if name not in hidden}
     if _UNTIL in result:
         result[_UNTIL] = datetime.fromtimestamp(result[_UNTIL], UTC)
     if "Metadata" in result:
@@ -65,6 +67,7 @@ def shown(stored: Stored, *, checksums: bool) -> dict[str, Any]:
 
 
 _SUMS = frozenset({*CHECKSUMS, "ChecksumType"})
+_INNER = frozenset({PARTS, DATA_KEY})
 
 
 def _header_text(value: str) -> str:

@@ -1,7 +1,7 @@
 """Server-side encryption as headers tell it: which one an object has, and what may not be asked for. Pure.
 
-Nothing is encrypted: the state folder is what guards content (see aws-differences). Buckets made since April 2026
-refuse keys that customers bring along (SSE-C), as these do.
+Which key a name means, and the encryption itself, are :mod:`envelopes`'. With S3's own keys nothing is encrypted: the
+state folder is what guards content. Buckets made since April 2026 refuse keys that customers bring along (SSE-C).
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html
 """
 
@@ -27,8 +27,8 @@ _KEY_WITHOUT_KMS = (
 )
 
 
-def encrypted(params: Mapping[str, Any], rules: list[dict[str, Any]], key_arn: str) -> dict[str, Any]:
-    """The members that tell how an object is encrypted; ``key_arn`` (``…:key/``) begins the ARN of a bare key id."""
+def encrypted(params: Mapping[str, Any], rules: list[dict[str, Any]]) -> dict[str, Any]:
+    """The members that tell how an object is encrypted; a key is named as the request or the bucket names it."""
     if params.get("SSECustomerAlgorithm") or params.get("SSECustomerKey"):
         text = "Server side encryption with customer provided keys (SSE-C) is blocked for this bucket."
         raise AwsError("AccessDenied", text, status=403)
@@ -40,15 +40,8 @@ def encrypted(params: Mapping[str, Any], rules: list[dict[str, Any]], key_arn: s
     algorithm = asked or default["SSEAlgorithm"]
     found: dict[str, Any] = {"ServerSideEncryption": algorithm}
     if algorithm in _KMS:
-        key = key or ("" if asked else default.get("KMSMasterKeyID", "")) or "alias/aws/s3"
-        found["SSEKMSKeyId"] = _arn(key, key_arn)
+        found["SSEKMSKeyId"] = key or ("" if asked else default.get("KMSMasterKeyID", "")) or "alias/aws/s3"
         enabled = params.get("BucketKeyEnabled")
         if rule.get("BucketKeyEnabled") if enabled is None else enabled:
             found["BucketKeyEnabled"] = True
     return found
-
-
-def _arn(key: str, key_arn: str) -> str:
-    if key.startswith("arn:"):
-        return key
-    return key_arn.removesuffix("key/") + key if key.startswith("alias/") else key_arn + key

@@ -28,13 +28,12 @@ from keyless.local.cloud.s3.checksums import (
 from keyless.local.cloud.s3.conditions import moment
 from keyless.local.cloud.s3.copying import Copying
 from keyless.local.cloud.s3.describing import PARTS
-from keyless.local.cloud.s3.objects import Objects, checked_key, shown_encryption
+from keyless.local.cloud.s3.objects import Objects, checked_key, shown_encryption, shown_id
 from keyless.local.cloud.s3.parts import checked_number, chosen, page
 from keyless.local.cloud.s3.ranges import copied_range
-from keyless.local.cloud.s3.storage import Storage, Stored, etag_of
+from keyless.local.cloud.s3.storage import Stored, etag_of
 from keyless.local.cloud.s3.tags import header_tags
 from keyless.local.cloud.s3.uploads import Part, Upload, Uploads
-from keyless.local.cloud.s3.versions import Versions
 
 #: where an upload keeps what the object's parts and tags will be; none of it is shown
 _TAGS, _ALGORITHM, _ASKED = "Tags", "ChecksumAlgorithm", "ChecksumAsked"
@@ -45,18 +44,15 @@ _LARGEST_BYTES = 900 * 2**20
 class Multipart:
     """Uploads under way."""
 
-    def __init__(
-        self, storage: Storage, buckets: Buckets, objects: Objects, *, copying: Copying, versions: Versions
-    ) -> None:
-        self._uploads = Uploads(storage)
+    def __init__(self, uploads: Uploads, buckets: Buckets, objects: Objects, *, copying: Copying) -> None:
+        self._uploads = uploads
         self._buckets = buckets
         self._objects = objects
         self._copying = copying
-        self._versions = versions
 
     def create(self, call: Call) -> dict[str, Any]:
         bucket, key = self._buckets.existing(call), checked_key(call)
-        kept = self._objects.facts(call, bucket)
+        kept = self._objects.facts(call, bucket, key).described
         asked = algorithm_of(call.params)
         wanted = str(call.params.get("ChecksumType") or "")
         if wanted and not asked:
@@ -79,8 +75,7 @@ class Multipart:
             wanted = upload.described[_ALGORITHM].lower()
             text = f"Checksum Type mismatch occurred, expected checksum Type: {wanted}, actual checksum Type: "
             raise AwsError("InvalidRequest", text + algorithm.lower(), status=400)
-        part = Part(number, call.now, etag_of(body), len(body), sums)
-        self._uploads.put_part(upload.id, part, body)
+        part = self._put(call, upload, number, body, sums)
         return {"ETag": part.etag, **sums, **shown_encryption(upload.described)}
 
     def copy_part(self, call: Call) -> dict[str, Any]:
@@ -89,33 +84,32 @@ class Multipart:
         number = checked_number(int(call.params["PartNumber"]))
         source = self._copying.source(call)
         start, end = copied_range(str(call.params.get("CopySourceRange") or ""), source.stored.size)
-        body = self._copying.body(source)[start:end]
+        body = self._copying.body(call, source)[start:end]
         algorithm = upload.described[_ALGORITHM]
         sums = {f"Checksum{algorithm}": computed(algorithm, body)}
-        part = Part(number, call.now, etag_of(body), len(body), sums)
-        self._uploads.put_part(upload.id, part, body)
+        part = self._put(call, upload, number, body, sums)
         copied = {"ETag": part.etag, "LastModified": moment(call.now), **(sums if upload.described[_ASKED] else {})}
         return {"CopyPartResult": copied, **shown_encryption(upload.described), **source.shown_version}
+
+    def _put(self, call: Call, upload: Upload, number: int, body: bytes, sums: dict[str, str]) -> Part:
+        kept = self._objects.envelope(call, upload).seal(body)
+        part = Part(number, call.now, etag_of(kept), len(body), sums)
+        self._uploads.put_part(upload.id, part, kept)
+        return part
 
     def complete(self, call: Call) -> dict[str, Any]:
         upload, bucket = self._existing(call), self._buckets.existing(call)
         named = (call.params.get("MultipartUpload") or {}).get("Parts") or []
         parts = chosen(named, self._uploads.parts(upload.id), upload.id)
         self._objects.must_hold(call, upload.bucket, upload.key)
-        size = sum(part.size for part in parts)
-        if size > _LARGEST_BYTES:
-            fields = {"ProposedSize": str(size), "MaxSizeAllowed": str(_LARGEST_BYTES)}
-            text = "Your proposed upload exceeds the maximum allowed size"
-            raise AwsError("EntityTooLarge", text, status=400, fields=fields)
-        if (told := call.params.get("MpuObjectSize")) is not None and int(told) != size:
-            text = "The provided 'x-amz-mp-object-size' header does not match what was computed."
-            raise AwsError("InvalidRequest", text, status=400)
-        body = self._uploads.joined(upload.id, [part.number for part in parts])
+        size = _size(parts, call.params.get("MpuObjectSize"))
+        envelope = self._objects.envelope(call, upload)
+        body = b"".join(map(envelope.open, self._uploads.bodies(upload.id, [part.number for part in parts])))
         sums = _sums(upload, parts, body, call)
         kept = {name: value for name, value in upload.described.items() if name not in {_TAGS, _ALGORITHM, _ASKED}}
         kept |= sums | {PARTS: [_kept(part, asked=upload.described[_ASKED]) for part in parts]}
         stored = Stored(upload.key, call.now, _etag(parts), size, kept, tags=upload.described[_TAGS])
-        version = self._versions.put(bucket, stored, body)
+        version = self._objects.keep(bucket, stored, envelope.seal(body))
         self._uploads.remove(upload.id)
         return {
             "Location": f"http://{bucket.name}.s3.amazonaws.com/{upload.key}",
@@ -124,7 +118,7 @@ class Multipart:
             "ETag": stored.etag,
             **sums,
             **shown_encryption(kept),
-            **({"VersionId": version} if version else {}),
+            **shown_id(version),
         }
 
     def abort(self, call: Call) -> None:
@@ -161,6 +155,19 @@ class Multipart:
         # An upload that an older version of this cloud began knows nothing of checksums.
         old = {_TAGS: {}, _ALGORITHM: DEFAULT, _ASKED: False, "ChecksumType": type_of_upload(DEFAULT, "")}
         return Upload(found.id, found.bucket, found.key, found.started, old | found.described)
+
+
+def _size(parts: Sequence[Part], told: int | None) -> int:
+    """How large the object is; raises where that is too large, or not what the client counted."""
+    size = sum(part.size for part in parts)
+    if size > _LARGEST_BYTES:
+        fields = {"ProposedSize": str(size), "MaxSizeAllowed": str(_LARGEST_BYTES)}
+        text = "Your proposed upload exceeds the maximum allowed size"
+        raise AwsError("EntityTooLarge", text, status=400, fields=fields)
+    if told is not None and told != size:
+        text = "The provided 'x-amz-mp-object-size' header does not match what was computed."
+        raise AwsError("InvalidRequest", text, status=400)
+    return size
 
 
 def _etag(parts: Sequence[Part]) -> str:

@@ -17,6 +17,7 @@ from keyless.local.cloud.s3.checksums import FULL_OBJECT, checked
 from keyless.local.cloud.s3.conditions import may_be_written, moment, must_be_wanted, must_match, no_such_key
 from keyless.local.cloud.s3.describing import PARTS, described, must_be_at_hand, overrides, shown
 from keyless.local.cloud.s3.encryption import SSE, encrypted
+from keyless.local.cloud.s3.envelopes import Envelope, Envelopes, Facts
 from keyless.local.cloud.s3.locks import locked_as, must_be_deletable
 from keyless.local.cloud.s3.parts import part_range
 from keyless.local.cloud.s3.ranges import wanted_range
@@ -24,6 +25,7 @@ from keyless.local.cloud.s3.settings import ENCRYPTION, setting
 from keyless.local.cloud.s3.storage import Bucket, Storage, Stored, etag_of
 from keyless.local.cloud.s3.tags import header_tags
 from keyless.local.cloud.s3.targets import Targets
+from keyless.local.cloud.s3.uploads import Upload
 from keyless.local.cloud.s3.versions import NULL, Removed, Versions
 
 _LONGEST_KEY_BYTES = 1024
@@ -46,36 +48,51 @@ class Read:
 class Objects:
     """The objects of all buckets."""
 
-    def __init__(self, storage: Storage, buckets: Buckets, targets: Targets, versions: Versions) -> None:
+    def __init__(
+        self, storage: Storage, buckets: Buckets, targets: Targets, *, versions: Versions, envelopes: Envelopes
+    ) -> None:
         self._versions = versions
         self._storage = storage
         self._buckets = buckets
         self._targets = targets
+        self._envelopes = envelopes
 
     # Writing
 
     def put(self, call: Call) -> dict[str, Any]:
         bucket, key = self._buckets.existing(call), checked_key(call)
         body = _bytes(call.params.get("Body"))
-        kept = self.facts(call, bucket)
         sums = checked(call.params, body) | {"ChecksumType": FULL_OBJECT}
         self.must_hold(call, bucket.name, key)
-        stored = Stored(
-            key, call.now, etag_of(body), len(body), kept | sums, tags=header_tags(call.params.get("Tagging"))
-        )
-        version = self._versions.put(bucket, stored, body)
-        return {"ETag": stored.etag, **sums, **shown_encryption(kept), **({"VersionId": version} if version else {})}
+        facts = self.facts(call, bucket, key)
+        kept = facts.envelope.seal(body)
+        tags = header_tags(call.params.get("Tagging"))
+        stored = Stored(key, call.now, etag_of(kept), len(body), facts.described | sums, tags=tags)
+        version = self.keep(bucket, stored, kept)
+        return {"ETag": stored.etag, **sums, **shown_encryption(facts.described), **shown_id(version)}
 
-    def facts(self, call: Call, bucket: Bucket) -> dict[str, Any]:
+    def facts(self, call: Call, bucket: Bucket, key: str) -> Facts:
         """What a new object of ``bucket`` is kept with: the request's words, the bucket's encryption and lock."""
         must_allow_acl(call, bucket)
-        key_arn = call.arn("key/", service="kms", region=bucket.region)
-        rules = (setting(bucket, ENCRYPTION) or {})["Rules"]
-        return {
+        kept = {
             **described(call.params),
-            **encrypted(call.params, rules, key_arn),
+            **encrypted(call.params, (setting(bucket, ENCRYPTION) or {})["Rules"]),
             **locked_as(call.params, bucket, call.now),
         }
+        return self._envelopes.new(call, bucket.name, key, kept)
+
+    def body(self, call: Call, bucket: str, stored: Stored) -> bytes:
+        """The bytes of an object that was found; asks for its key."""
+        envelope = self._envelopes.of(call, bucket, stored.key, stored.described)
+        return envelope.open(self._versions.body(bucket, stored))
+
+    def envelope(self, call: Call, upload: Upload) -> Envelope:
+        """The envelope of an object that is being uploaded; asks for its key."""
+        return self._envelopes.of(call, upload.bucket, upload.key, upload.described)
+
+    def keep(self, bucket: Bucket, stored: Stored, body: bytes) -> str:
+        """Make ``stored`` the newest version, its body sealed before; returns its id, where there are versions."""
+        return self._versions.put(bucket, stored, body)
 
     def must_hold(self, call: Call, bucket: str, key: str) -> None:
         """Refuse a conditional write whose condition does not hold."""
@@ -87,13 +104,16 @@ class Objects:
     def head(self, call: Call) -> tuple[int, dict[str, Any]]:
         """The status (200 or 206) and the result."""
         read = self._read(call)
+        if call.params.get("ChecksumMode") == "ENABLED":
+            # A checksum tells of the content: it takes the key.
+            self._envelopes.of(call, call.params["Bucket"], read.stored.key, read.stored.described)
         return read.status, read.result
 
     def get(self, call: Call) -> tuple[int, dict[str, Any]]:
         """The status (200 or 206) and the result."""
         read = self._read(call)
         must_be_at_hand(read.stored)
-        body = self._versions.body(call.params["Bucket"], read.stored)
+        body = self.body(call, call.params["Bucket"], read.stored)
         return read.status, read.result | {"Body": body if read.status == 200 else body[read.start : read.end]}
 
     def _read(self, call: Call) -> Read:
@@ -214,6 +234,11 @@ def checked_version(version: str) -> None:
     if version != NULL and len(version) != _VERSION_CHARACTERS:
         fields = {"ArgumentName": "versionId", "ArgumentValue": version}
         raise AwsError("InvalidArgument", "Invalid version id specified", status=400, fields=fields)
+
+
+def shown_id(version: str) -> dict[str, str]:
+    """The answer's member for the version that a write made, where the bucket has ever had versions."""
+    return {"VersionId": version} if version else {}
 
 
 def shown_encryption(kept: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.kms import KeysForServices
 from keyless.local.cloud.s3 import configurations as kept
 from keyless.local.cloud.s3.access import Access
 from keyless.local.cloud.s3.addressing import path_style
@@ -16,6 +17,7 @@ from keyless.local.cloud.s3.attributes import Attributes
 from keyless.local.cloud.s3.buckets import Buckets
 from keyless.local.cloud.s3.configurations import Configurations, Kept
 from keyless.local.cloud.s3.copying import Copying
+from keyless.local.cloud.s3.envelopes import Envelopes
 from keyless.local.cloud.s3.integrity import verify_document
 from keyless.local.cloud.s3.listings import Listings
 from keyless.local.cloud.s3.locking import Locking
@@ -25,6 +27,7 @@ from keyless.local.cloud.s3.policies import BucketPolicies
 from keyless.local.cloud.s3.storage import Storage
 from keyless.local.cloud.s3.tagging import Tagging
 from keyless.local.cloud.s3.targets import Targets
+from keyless.local.cloud.s3.uploads import Uploads
 from keyless.local.cloud.s3.versioning import Versioning
 from keyless.local.cloud.s3.versions import Versions
 from keyless.local.cloud.service import INSIDE, Operation, Service
@@ -38,15 +41,17 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 class S3:
-    """The service on one database."""
+    """The service on one database; ``keys`` are what objects are sealed under (SSE-KMS)."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: KeysForServices) -> None:
         storage = Storage(database)
         self._storage = storage
         self._buckets = Buckets(storage)
         self._targets = Targets(storage)
         self._versions = Versions(storage)
-        self._objects = Objects(storage, self._buckets, self._targets, self._versions)
+        self._objects = Objects(
+            storage, self._buckets, self._targets, versions=self._versions, envelopes=Envelopes(keys)
+        )
         self._service = self._made()
 
     def service(self) -> Service:
@@ -107,8 +112,8 @@ class S3:
         )
 
     def _on_uploads(self) -> tuple[Operation, ...]:
-        copying = Copying(self._storage, self._buckets, self._objects, targets=self._targets, versions=self._versions)
-        uploads = Multipart(self._storage, self._buckets, self._objects, copying=copying, versions=self._versions)
+        copying = Copying(self._storage, self._buckets, self._objects, targets=self._targets)
+        uploads = Multipart(Uploads(self._storage), self._buckets, self._objects, copying=copying)
         on, write = self._targets.on_object, self._targets.on_write
         return (
             Operation("CopyObject", copying.copy, INSIDE),

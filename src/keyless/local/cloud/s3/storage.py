@@ -48,6 +48,8 @@ STEPS = (
     ALTER TABLE s3_bucket ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
     ALTER TABLE s3_part ADD COLUMN described TEXT NOT NULL DEFAULT '{}';
     """,
+    # What is sealed is longer than it was.
+    "ALTER TABLE s3_part ADD COLUMN size INTEGER;",
 )
 
 

@@ -5,7 +5,7 @@ A part's body is read only when the parts become an object: listings of parts co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,24 +64,25 @@ class Uploads:
 
     def put_part(self, upload_id: str, part: Part, body: bytes) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO s3_part (upload, number, modified, etag, body, described)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (upload_id, part.number, part.modified, part.etag, body, text_of(part.checksums)),
+            "INSERT OR REPLACE INTO s3_part (upload, number, modified, etag, body, described, size)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (upload_id, part.number, part.modified, part.etag, body, text_of(part.checksums), part.size),
         )
 
     def parts(self, upload_id: str) -> list[Part]:
         """The parts that have arrived, by number."""
         rows = self._connection.execute(
-            "SELECT number, modified, etag, length(body), described FROM s3_part WHERE upload = ? ORDER BY number",
+            "SELECT number, modified, etag, coalesce(size, length(body)), described FROM s3_part"
+            " WHERE upload = ? ORDER BY number",
             (upload_id,),
         )
         return [Part(number, modified, etag, size, orjson.loads(found)) for number, modified, etag, size, found in rows]
 
-    def joined(self, upload_id: str, numbers: Sequence[int]) -> bytes:
-        """The bodies of these parts, one after the other."""
+    def bodies(self, upload_id: str, numbers: Sequence[int]) -> Iterator[bytes]:
+        """The bodies of these parts as they were kept, one after the other."""
         query = "SELECT body FROM s3_part WHERE upload = ? AND number = ?"
-        found = (self._connection.execute(query, (upload_id, number)).fetchone() for number in numbers)
-        return b"".join(row[0] for row in found)
+        for number in numbers:
+            yield self._connection.execute(query, (upload_id, number)).fetchone()[0]
 
 
 def _upload(row: tuple[Any, ...]) -> Upload:

@@ -18,26 +18,6 @@ def test_every_object_is_encrypted_and_says_so(bucket: Any) -> None:
     assert bucket.head_object(Bucket=BUCKET, Key="k")["ServerSideEncryption"] == "AES256"
 
 
-def test_a_key_that_is_asked_for_is_shown_by_its_arn(bucket: Any) -> None:
-    asked = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY.rpartition("/")[2], "BucketKeyEnabled": True}
-    made = bucket.put_object(Bucket=BUCKET, Key="k", Body=b"", **asked)
-    head = bucket.head_object(Bucket=BUCKET, Key="k")
-    for found in (made, head):
-        assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", KEY)
-        assert found["BucketKeyEnabled"] is True
-
-
-def test_a_bucket_s_default_encryption_is_that_of_its_objects(bucket: Any) -> None:
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}}
-    bucket.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
-    assert bucket.put_object(Bucket=BUCKET, Key="k", Body=b"")["SSEKMSKeyId"] == KEY
-    upload = bucket.create_multipart_upload(Bucket=BUCKET, Key="k")
-    assert upload["SSEKMSKeyId"] == KEY
-    bucket.delete_bucket_encryption(Bucket=BUCKET)
-    rules = bucket.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
-    assert rules[0]["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-
-
 @pytest.mark.parametrize(
     ("asked", "code", "status"),
     [
