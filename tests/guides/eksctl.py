@@ -15,8 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
-import pytest
-from botocore.exceptions import ClientError
 
 
 def associate_iam_oidc_provider(environ: dict[str, str], cluster: str) -> str:
@@ -40,14 +38,16 @@ def associate_iam_oidc_provider(environ: dict[str, str], cluster: str) -> str:
     assert eks.describe_cluster_versions()["clusterVersions"][0]["clusterVersion"]
     issuer = urlsplit(described["identity"]["oidc"]["issuer"])
     arn = f"arn:aws:iam::{account}:oidc-provider/{issuer.hostname}{issuer.path}"
-    if arn in {p["Arn"] for p in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]}:
-        return "already associated"
-    with pytest.raises(ClientError, match="NoSuchEntity"):
+    try:
         iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    except iam.exceptions.NoSuchEntityException:
+        pass
+    else:
+        return "already associated"
     made = iam.create_open_id_connect_provider(
         Url=issuer.geturl(),
         ClientIDList=["sts.amazonaws.com"],
-        ThumbprintList=[_thumbprint(issuer.hostname or "", issuer.port or 443, environ["SSL_CERT_FILE"])],
+        ThumbprintList=[thumbprint(issuer.hostname or "", issuer.port or 443, environ["SSL_CERT_FILE"])],
         Tags=[{"Key": "alpha.eksctl.io/cluster-name", "Value": cluster}],
     )
     assert made["OpenIDConnectProviderArn"] == arn
@@ -55,7 +55,8 @@ def associate_iam_oidc_provider(environ: dict[str, str], cluster: str) -> str:
     return "associated"
 
 
-def _thumbprint(host: str, port: int, bundle: str) -> str:
+def thumbprint(host: str, port: int, bundle: str) -> str:
+    """SHA-1 of the last certificate that the issuer shows."""
     context = ssl.create_default_context(cafile=bundle)
     with socket.create_connection((host, port)) as plain, context.wrap_socket(plain, server_hostname=host) as secure:
         # Python 3.11 shows the verified chain only through the inner object; its last member is the root.
