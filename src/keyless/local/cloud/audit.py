@@ -1,10 +1,12 @@
 """The record of calls: one versioned JSON line for each, with the decision that let it pass or not.
 
-Never in it: secret values, tokens, request or response bodies, messages of errors (they may quote a parameter).
+Never in it: secret values, tokens, request or response bodies (see ``recorded.py`` for what is shown of parameters).
 
-Line, version 1: ``v, time, eventId, requestId, service, action, operation, region, caller{type, arn, accountId,
-principalId, accessKeyId, session, sourceIdentity, provider}, sourceIp, userAgent, resources[], status, code,
-decision{outcome, layer, statement, trace[]}, notes{}``.
+Line, version 2: ``v, time, eventId, requestId, service, action, operation, region, caller{type, arn, accountId,
+principalId, accessKeyId, session, issuedAt, role{arn, name}, sourceIdentity, provider}, sourceIp, userAgent,
+resources[], status, code, decision{outcome, layer, statement, trace[]}, notes{}``, and where there is any: ``message``,
+``parameters{}``, ``answer{}``, ``via[]``. Version 1 had none of these four, and no ``issuedAt`` and ``role``.
+``cloudtrail.py`` writes a line as CloudTrail does.
 """
 
 from __future__ import annotations
@@ -20,13 +22,16 @@ import orjson
 
 from keyless.local.cloud.call import Call, Caller
 from keyless.local.cloud.database import Database
+from keyless.local.cloud.recorded import recorded
+from keyless.local.cloud.wire.http import HttpRequest
+from keyless.local.cloud.wire.models import Model
 from keyless.policy import Decision, explain
 
-VERSION = 1
+VERSION = 2
 _KEPT_LINES = 100_000
 _PRUNE_EVERY = 1_000
 _DENIALS = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-_LONGEST_AGENT = 256
+_LONGEST_AGENT, _LONGEST_MESSAGE = 256, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,10 @@ def last_number(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(number), 0) FROM cloud_audit").fetchone()[0])
 
 
-def line_of(call: Call, *, code: str, status: int) -> dict[str, Any]:
-    """The line of an authenticated call."""
+def line_of(call: Call, model: Model, *, code: str, status: int, message: str = "") -> dict[str, Any]:
+    """The line of an authenticated call; ``message`` is what AWS's error says."""
     decision = _telling(call.decisions)
-    return {
+    line: dict[str, Any] = {
         "v": VERSION,
         "time": _time(call.now),
         "eventId": str(uuid4()),
@@ -90,11 +95,15 @@ def line_of(call: Call, *, code: str, status: int) -> dict[str, Any]:
         "code": code,
         "decision": _decision_fields(decision),
         "notes": call.notes,
+        **recorded(model, call, message),
     }
+    if call.via:
+        line["via"] = call.via
+    return line
 
 
 def refused_line(
-    *, service: str, request_id: str, now: float, source_ip: str, code: str, status: int
+    *, service: str, request_id: str, now: float, request: HttpRequest, code: str, status: int, message: str
 ) -> dict[str, Any]:
     """The line of a request that never became a call: bad signature, unknown operation, malformed body."""
     return {
@@ -107,13 +116,14 @@ def refused_line(
         "operation": "",
         "region": "",
         "caller": {"type": "Unauthenticated"},
-        "sourceIp": source_ip,
-        "userAgent": "",
+        "sourceIp": request.source_ip,
+        "userAgent": request.header("user-agent")[:_LONGEST_AGENT],
         "resources": [],
         "status": status,
         "code": code,
         "decision": None,
         "notes": {},
+        "message": message[:_LONGEST_MESSAGE],
     }
 
 
@@ -133,6 +143,9 @@ def caller_fields(caller: Caller) -> dict[str, Any]:
         }
     if session := caller.session:
         fields["session"] = session.name
+        fields["issuedAt"] = _time(session.issued_at)
+        if caller.kind == "Role":
+            fields["role"] = {"arn": session.principal_arn, "name": session.principal_name}
         if session.source_identity:
             fields["sourceIdentity"] = session.source_identity
         if session.federated_provider:

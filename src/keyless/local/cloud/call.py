@@ -84,6 +84,8 @@ class Call:
     denial: Callable[[Decision, Target], Exception] | None = None
     #: the services that make this call for the caller, first to last; empty when it came itself
     via: tuple[str, ...] = ()
+    #: what the operation answered, for the audit line; empty until it did, and for bodies that are no structure
+    answer: Wire = field(default_factory=dict)
 
     def allows(self, target: Target) -> bool:
         """Decide without raising."""

@@ -29,7 +29,7 @@ KINDS = {
     "propagation": "IAM's decisions lag --seconds more behind its writes",
 }
 #: what ``service`` may be, beside ``*``: botocore's names
-SERVICES = ("sts", "iam", "eks", "eks-auth", "s3", "secretsmanager", "ssm", "kms", "cloudformation")
+SERVICES = ("sts", "iam", "eks", "eks-auth", "s3", "secretsmanager", "ssm", "kms", "cloudformation", "iam-toolbox")
 _TIMED = {"latency", "clock", "propagation"}
 #: a state of the service, not something that happens to a call: no action, no count, no chance
 _STANDING = {"clock", "propagation"}

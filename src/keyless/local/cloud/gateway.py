@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -191,7 +191,7 @@ class Gateway:
         except AwsError as error:
             return self._failed(service, call, error)
         except ConnectionLost:
-            self._audit.write(line_of(call, code="ConnectionLost", status=0))
+            self._audit.write(line_of(call, service.model, code="ConnectionLost", status=0))
             raise
         except Exception as error:  # noqa: BLE001 - whatever breaks inside, the peer gets AWS's word for it and we log it
             return self._failed(service, call, _internal(model.protocol, error, f"{call.service} {call.operation}"))
@@ -234,17 +234,19 @@ class Gateway:
                 service.model, operation.name, result or {}, request_id=call.request_id, root=operation.root
             )
         )
+        if isinstance(result, Mapping):
+            call.answer = result
         if ahead.loses_answer(operation.name):
-            self._audit.write(line_of(call, code="ConnectionLost", status=0))
+            self._audit.write(line_of(call, service.model, code="ConnectionLost", status=0))
             return None
-        self._audit.write(line_of(call, code="Success", status=answer.status))
+        self._audit.write(line_of(call, service.model, code="Success", status=answer.status))
         return answer
 
     # Refusals ----------------------------------------------------------------------------------------------------
 
     def _failed(self, service: Service, call: Call, error: AwsError) -> HttpResponse:
         status = error.status or service.model.status_of(error.code)
-        self._audit.write(line_of(call, code=error.code, status=status))
+        self._audit.write(line_of(call, service.model, code=error.code, status=status, message=error.message))
         return write_error(
             service.model.protocol,
             error,
@@ -262,9 +264,10 @@ class Gateway:
             service=service.name if service else "",
             request_id=request_id,
             now=self._realm.now() + ahead.clock_offset,
-            source_ip=head.source_ip,
+            request=head,
             code=error.code,
             status=status,
+            message=error.message,
         )
         if ahead.met:
             line["notes"]["faults"] = ahead.met

@@ -69,7 +69,7 @@ class OnBehalf:
             self._note(errand, found, call, error)
             raise
         assert not isinstance(answer, Awaitable)
-        return self._answered(errand, call, answer)
+        return self._answered(errand, found, call, answer)
 
     async def call(self, errand: Errand, service: str, operation: str, params: Mapping[str, Any]) -> Wire:
         """Run any operation."""
@@ -85,7 +85,7 @@ class OnBehalf:
         except AwsError as error:
             self._note(errand, found, call, error)
             raise
-        return self._answered(errand, call, answer)
+        return self._answered(errand, found, call, answer)
 
     def settle(self, errand: Errand) -> None:
         """Write the audit's lines: apart from the work's transaction, so that a refusal outlives what it undid."""
@@ -119,8 +119,9 @@ class OnBehalf:
 
     def _note(self, errand: Errand, service: Service, call: Call, error: AwsError) -> None:
         status = error.status or service.model.status_of(error.code)
-        errand.lines.append(line_of(call, code=error.code, status=status))
+        errand.lines.append(line_of(call, service.model, code=error.code, status=status, message=error.message))
 
-    def _answered(self, errand: Errand, call: Call, answer: Any) -> Wire:
-        errand.lines.append(line_of(call, code="Success", status=200))
-        return answer if isinstance(answer, Mapping) else {}
+    def _answered(self, errand: Errand, service: Service, call: Call, answer: Any) -> Wire:
+        call.answer = answer if isinstance(answer, Mapping) else {}
+        errand.lines.append(line_of(call, service.model, code="Success", status=200))
+        return call.answer
