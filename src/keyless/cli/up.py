@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,13 @@ def up(
     image_map: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YAML or JSON: image name to command, for images of yours.")
     ] = None,
+    revoke: Annotated[
+        bool,
+        typer.Option(
+            "--revoke-tokens-of-deleted-pods",
+            help="STS refuses the tokens of a pod that is gone; AWS takes them until they expire.",
+        ),
+    ] = False,
 ) -> None:
     """Start the local Space and wait until it is ready."""
     from keyless.local.boot.running import read_running
@@ -46,11 +54,20 @@ def up(
         print(f"keyless: {word} (process {running.pid}, since {running.started_at}, state {folder}); nothing changed")
         return
     if detach:
-        raise typer.Exit(_detached(folder, propagation_delay, image_map))
-    raise typer.Exit(_foreground(folder, propagation_delay, image_map))
+        raise typer.Exit(_detached(folder, Chosen(propagation_delay, image_map, revoke)))
+    raise typer.Exit(_foreground(folder, Chosen(propagation_delay, image_map, revoke)))
 
 
-def _foreground(folder: Path, propagation_delay: float, image_map: Path | None) -> int:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the command line chose of the Space itself."""
+
+    propagation_delay: float
+    image_map: Path | None
+    revoke: bool
+
+
+def _foreground(folder: Path, chosen: Chosen) -> int:
     import uvloop
 
     from keyless.cli.logs import configure
@@ -59,9 +76,10 @@ def _foreground(folder: Path, propagation_delay: float, image_map: Path | None) 
 
     options = Options(
         state=folder,
-        images=_images(image_map),
+        images=_images(chosen.image_map),
         preload=_preload(),
-        propagation_delay_seconds=propagation_delay,
+        propagation_delay_seconds=chosen.propagation_delay,
+        revoke_tokens_of_deleted_pods=chosen.revoke,
         environ=dict(os.environ),
     )
     prepare(folder)
@@ -109,12 +127,13 @@ async def _serve(space: object, tell: Callable[..., None], log_path: str) -> int
         await space.stop()
 
 
-def _detached(folder: Path, propagation_delay: float, image_map: Path | None) -> int:
+def _detached(folder: Path, chosen: Chosen) -> int:
     """Start the same command in a session of its own; what it tells until it is ready comes through a pipe."""
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "keyless", "up", "--state", str(folder)]
-    command += ["--propagation-delay", str(propagation_delay)]
-    command += ["--image-map", str(image_map.absolute())] if image_map else []
+    command += ["--propagation-delay", str(chosen.propagation_delay)]
+    command += ["--image-map", str(chosen.image_map.absolute())] if chosen.image_map else []
+    command += ["--revoke-tokens-of-deleted-pods"] if chosen.revoke else []
     prepare(folder)
     (folder / "logs").mkdir(mode=0o700, exist_ok=True)
     with open(folder / "logs" / "up.out", "ab") as output:

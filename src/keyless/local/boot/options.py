@@ -28,6 +28,7 @@ class Options:
     images: Mapping[str, Image]
     preload: tuple[str, ...] = ()
     propagation_delay_seconds: float = 1.0
+    revoke_tokens_of_deleted_pods: bool = False
     region: str = REGION
     account: str = ACCOUNT
     environ: Mapping[str, str] = field(default_factory=dict)

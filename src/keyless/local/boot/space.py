@@ -136,6 +136,7 @@ class LocalSpace:
                 cluster_name=CLUSTER_NAME,
                 agent_port=state.require_free("agent"),
                 propagation_delay_seconds=self._options.propagation_delay_seconds,
+                revoke_tokens_of_deleted_pods=self._options.revoke_tokens_of_deleted_pods,
                 root_key=root_key_in(state.folder("kms")),
                 migrate=state.migrate,
             )

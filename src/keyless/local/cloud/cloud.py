@@ -31,6 +31,7 @@ from keyless.local.cloud.ssm import ParameterStore
 from keyless.local.cloud.sts import IssuerKeys, Sts
 from keyless.local.cloud.sts.fetching import HttpsFetcher
 from keyless.local.cloud.sts.issuers import Fetch
+from keyless.local.cloud.sts.revocation import Revocation
 
 ADMIN = "keyless-admin"
 
@@ -51,6 +52,8 @@ class CloudSettings:
     #: where the pod identity agent listens on loopback
     agent_port: int = 80
     propagation_delay_seconds: float = 1.0
+    #: refuse at STS what AWS takes: good tokens of pods that are gone
+    revoke_tokens_of_deleted_pods: bool = False
     now: Callable[[], float] = time.time
     #: wraps the material of KMS's keys; without it (tests) one is kept in the database
     root_key: bytes = b""
@@ -78,7 +81,8 @@ class Cloud:
         )
         sessions, authoriser = Sessions(self.database), Authoriser(self.directory)
         authenticator = Authenticator(self.directory, sessions)
-        sts = Sts(self.directory, authoriser, sessions, IssuerKeys(fetch or self._fetcher, settings.now))
+        issuers = IssuerKeys(fetch or self._fetcher, settings.now)
+        sts = Sts(self.directory, authoriser, sessions, issuers, revocation=_revocation(settings))
         self.imds_app = Imds(self.database, self.directory, sts.minter, region=settings.region, now=settings.now)
         on_behalf = OnBehalf(
             lambda: self.app.services, self.database, authoriser, account=settings.account, now=settings.now
@@ -161,6 +165,12 @@ class Cloud:
         """Close connections; stacks in the making wait for the next start."""
         await self.cloudformation.engine.aclose()
         await self._fetcher.aclose()
+
+
+def _revocation(settings: CloudSettings) -> Revocation | None:
+    if not settings.revoke_tokens_of_deleted_pods:
+        return None
+    return Revocation(settings.kubernetes, cluster_facts(settings).issuer)
 
 
 def cluster_facts(settings: CloudSettings) -> ClusterFacts:

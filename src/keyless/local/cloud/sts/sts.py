@@ -13,6 +13,7 @@ from keyless.local.cloud.sessions import Session, Sessions, new_id
 from keyless.local.cloud.sts.assume_role import AssumeRole
 from keyless.local.cloud.sts.issuers import IssuerKeys
 from keyless.local.cloud.sts.minting import Minter
+from keyless.local.cloud.sts.revocation import Revocation
 from keyless.local.cloud.sts.web_identity import WebIdentity
 
 _SESSION_SECONDS = 43200
@@ -22,11 +23,19 @@ _KEY_PREFIXES = ("AKIA", "ASIA", "AIDA", "AROA")
 class Sts:
     """STS of one account."""
 
-    def __init__(self, directory: Directory, authoriser: Authoriser, sessions: Sessions, issuers: IssuerKeys) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        authoriser: Authoriser,
+        sessions: Sessions,
+        issuers: IssuerKeys,
+        *,
+        revocation: Revocation | None = None,
+    ) -> None:
         self._directory = directory
         self._sessions = sessions
         self.minter = Minter(directory, sessions)
-        self._web_identity = WebIdentity(directory, authoriser, self.minter, issuers)
+        self._web_identity = WebIdentity(directory, authoriser, self.minter, issuers, revocation=revocation)
         self._assume_role = AssumeRole(directory, authoriser, self.minter)
 
     def service(self) -> Service:

@@ -18,6 +18,7 @@ from keyless.local.cloud.iam.model import OidcProvider, Role
 from keyless.local.cloud.sts.claims import AwsClaims, aws_claims
 from keyless.local.cloud.sts.issuers import IssuerKeys
 from keyless.local.cloud.sts.minting import DEFAULT_SECONDS, Minter, Wanted, session_policies
+from keyless.local.cloud.sts.revocation import Revocation
 from keyless.policy import ContextValue, Principal, Request
 from keyless.tokens import (
     KeySet,
@@ -36,11 +37,20 @@ _AMAZON, _FACEBOOK = "www.amazon.com", "graph.facebook.com"
 class WebIdentity:
     """Exchanges a token of a trusted issuer for a session of a role."""
 
-    def __init__(self, directory: Directory, authoriser: Authoriser, minter: Minter, issuers: IssuerKeys) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        authoriser: Authoriser,
+        minter: Minter,
+        issuers: IssuerKeys,
+        *,
+        revocation: Revocation | None = None,
+    ) -> None:
         self._directory = directory
         self._authoriser = authoriser
         self._minter = minter
         self._issuers = issuers
+        self._revocation = revocation
 
     async def assume(self, call: Call) -> dict[str, Any]:
         """The operation."""
@@ -56,6 +66,8 @@ class WebIdentity:
         verdict = verify_web_identity(seen, keys, client_ids=provider.client_ids, now=int(call.now))
         claims: VerifiedClaims = _or_raise(call, verdict)
         call.notes |= {"proven": True, "subject": claims.subject, "audience": claims.audience}
+        if self._revocation:
+            _or_raise(call, await self._revocation.judge(params["WebIdentityToken"], claims))
         role, extra = self._trusted(call, role_arn, provider, claims)
         return self._answer(call, role, provider, claims=claims, extra=extra)
 
