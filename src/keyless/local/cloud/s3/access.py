@@ -33,9 +33,9 @@ class Access:
         must_take_acl(call, self._buckets.existing(call))
 
     def put_object_acl(self, call: Call) -> dict[str, Any]:
-        stored = self._objects.readable(call)
-        must_take_acl(call, self._buckets.existing(call))
-        return self._objects.shown_version(call, stored)
+        found = self._objects.readable(call)
+        must_take_acl(call, found.bucket)
+        return found.shown_version
 
     def public_access(self, call: Call) -> dict[str, Any]:
         found = setting(self._buckets.existing(call), PUBLIC_ACCESS)

@@ -27,7 +27,8 @@ class Attributes:
         wanted = set(call.params.get("ObjectAttributes") or ())
         if not wanted or not wanted <= _KNOWN:
             raise AwsError("InvalidArgument", "Invalid attribute name specified.", status=400)
-        stored = self._objects.readable(call)
+        found = self._objects.readable(call)
+        stored = found.stored
         everything = {
             "ETag": stored.etag.strip('"'),
             "Checksum": sums(stored) or None,
@@ -35,8 +36,8 @@ class Attributes:
             "ObjectSize": stored.size,
             "StorageClass": storage_class(stored),
         }
-        found = {name: value for name, value in everything.items() if name in wanted}
-        return {"LastModified": moment(stored.modified), **self._objects.shown_version(call, stored), **found}
+        told = {name: value for name, value in everything.items() if name in wanted}
+        return {"LastModified": moment(stored.modified), **found.shown_version, **told}
 
 
 def _parts(parts: list[dict[str, Any]] | None, call: Call) -> dict[str, Any] | None:

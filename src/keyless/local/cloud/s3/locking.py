@@ -95,7 +95,7 @@ class Locking:
     def _lockable(self, call: Call) -> Stored:
         if setting(self._buckets.existing(call), LOCK) is None:
             raise AwsError("InvalidRequest", "Bucket is missing Object Lock Configuration", status=400)
-        return self._objects.readable(call)
+        return self._objects.readable(call).stored
 
 
 def _nothing_locked() -> AwsError:

@@ -1,4 +1,4 @@
-"""Operations on one object: put, get, head, delete; and deleting many.
+"""Objects: put them, find them and their bodies. Reading and deleting are modules of their own.
 
 Conditional requests: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html
 """
@@ -14,35 +14,34 @@ from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.s3.acls import must_allow_acl
 from keyless.local.cloud.s3.buckets import Buckets
 from keyless.local.cloud.s3.checksums import FULL_OBJECT, checked
-from keyless.local.cloud.s3.conditions import may_be_written, moment, must_be_wanted, must_match, no_such_key
-from keyless.local.cloud.s3.describing import PARTS, described, must_be_at_hand, overrides, shown
+from keyless.local.cloud.s3.conditions import may_be_written, moment, no_such_key
+from keyless.local.cloud.s3.describing import described
 from keyless.local.cloud.s3.encryption import SSE, encrypted
 from keyless.local.cloud.s3.envelopes import Envelope, Envelopes, Facts
-from keyless.local.cloud.s3.locks import locked_as, must_be_deletable
-from keyless.local.cloud.s3.parts import part_range
-from keyless.local.cloud.s3.ranges import wanted_range
+from keyless.local.cloud.s3.locks import locked_as
 from keyless.local.cloud.s3.settings import ENCRYPTION, setting
 from keyless.local.cloud.s3.storage import Bucket, Storage, Stored, etag_of
 from keyless.local.cloud.s3.tags import header_tags
 from keyless.local.cloud.s3.targets import Targets
 from keyless.local.cloud.s3.uploads import Upload
-from keyless.local.cloud.s3.versions import NULL, Removed, Versions
+from keyless.local.cloud.s3.versions import NULL, Versions
 
 _LONGEST_KEY_BYTES = 1024
-_MOST_DELETED = 1000
 _VERSION_CHARACTERS = 32
 _NOT_ALLOWED = "The specified method is not allowed against this resource."
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What a read answers: the status (200 or 206), the members, and which bytes of the body."""
+class Found:
+    """An object that was found, in its bucket."""
 
-    status: int
-    result: dict[str, Any]
+    bucket: Bucket
     stored: Stored
-    start: int
-    end: int
+
+    @property
+    def shown_version(self) -> dict[str, Any]:
+        """The answer's member for the version, where the bucket has ever had versions."""
+        return {"VersionId": self.stored.version} if self.bucket.versioning else {}
 
 
 class Objects:
@@ -86,6 +85,10 @@ class Objects:
         envelope = self._envelopes.of(call, bucket, stored.key, stored.described)
         return envelope.open(self._versions.body(bucket, stored))
 
+    def must_open(self, call: Call, found: Found) -> None:
+        """Ask for the key of an object whose body is not read."""
+        self._envelopes.of(call, found.bucket.name, found.stored.key, found.stored.described)
+
     def envelope(self, call: Call, upload: Upload) -> Envelope:
         """The envelope of an object that is being uploaded; asks for its key."""
         return self._envelopes.of(call, upload.bucket, upload.key, upload.described)
@@ -99,49 +102,9 @@ class Objects:
         if call.params.get("IfNoneMatch") or call.params.get("IfMatch"):
             may_be_written(call.params, key, self._storage.object(bucket, key))
 
-    # Reading
+    # Finding
 
-    def head(self, call: Call) -> tuple[int, dict[str, Any]]:
-        """The status (200 or 206) and the result."""
-        read = self._read(call)
-        if call.params.get("ChecksumMode") == "ENABLED":
-            # A checksum tells of the content: it takes the key.
-            self._envelopes.of(call, call.params["Bucket"], read.stored.key, read.stored.described)
-        return read.status, read.result
-
-    def get(self, call: Call) -> tuple[int, dict[str, Any]]:
-        """The status (200 or 206) and the result."""
-        read = self._read(call)
-        must_be_at_hand(read.stored)
-        body = self.body(call, call.params["Bucket"], read.stored)
-        return read.status, read.result | {"Body": body if read.status == 200 else body[read.start : read.end]}
-
-    def _read(self, call: Call) -> Read:
-        stored, params = self.readable(call), call.params
-        must_be_wanted(params, stored)
-        more = overrides(params, anonymous=call.caller.kind == "Anonymous")
-        result = shown(stored, checksums=params.get("ChecksumMode") == "ENABLED")
-        result |= self.shown_version(call, stored) | more
-        parts = stored.described.get(PARTS, ())
-        if number := params.get("PartNumber"):
-            if params.get("Range"):
-                text = "Cannot specify both Range header and partNumber query parameter"
-                raise AwsError("InvalidRequest", text, status=400)
-            span: tuple[int, int] | None = part_range(parts, int(number), stored.size)
-            if parts:
-                result["PartsCount"] = len(parts)
-        else:
-            span = wanted_range(params.get("Range") or "", stored.size)
-        if span is None:
-            return Read(200, result, stored, 0, stored.size)
-        start, end = span
-        if end - start < stored.size:
-            # A checksum is of the whole object; beside a part of it clients would take it for the part's.
-            result = {k: v for k, v in result.items() if not k.startswith("Checksum")}
-        result |= {"ContentLength": end - start, "ContentRange": f"bytes {start}-{end - 1}/{stored.size}"}
-        return Read(206, result, stored, start, end)
-
-    def readable(self, call: Call) -> Stored:
+    def readable(self, call: Call) -> Found:
         """The object, or the version of it, that the parameters name; raises S3's error where it is not there."""
         bucket, key = self._buckets.existing(call), checked_key(call)
         found = self.found(bucket, key, call.params.get("VersionId") or "")
@@ -149,7 +112,7 @@ class Objects:
             # Who may not list must not learn that a key is free: AWS answers AccessDenied then.
             call.authorise(self._targets.bucket(call, "ListBucket"))
             raise self.gone(bucket, key)
-        return found
+        return Found(bucket, found)
 
     def found(self, bucket: Bucket, key: str, version: str) -> Stored | None:
         """The object, or one version of it; raises where the version cannot be read."""
@@ -176,47 +139,6 @@ class Objects:
         if bucket.versioning and (marker := self._versions.newest_marker(bucket.name, key)):
             error.headers.update(_marked(marker))
         return error
-
-    def shown_version(self, call: Call, stored: Stored) -> dict[str, Any]:
-        """The version's id, where the bucket has ever had versions."""
-        return {"VersionId": stored.version} if self._buckets.existing(call).versioning else {}
-
-    # Deleting
-
-    def delete(self, call: Call) -> dict[str, Any]:
-        bucket, key = self._buckets.existing(call), checked_key(call)
-        return _told(self._remove(call, bucket, key, call.params.get("VersionId") or "", call.params.get("IfMatch")))
-
-    def _remove(self, call: Call, bucket: Bucket, key: str, version: str, etag: str | None) -> Removed:
-        current = self._storage.object(bucket.name, key) if etag or not bucket.versioning else None
-        if etag:
-            must_match(etag, key, current)
-        if not version:
-            return self._versions.delete(bucket, key, call.now)
-        checked_version(version)
-        if found := self._versions.find(bucket.name, key, version):
-            must_be_deletable(found[0], call, self._targets)
-        return self._versions.delete_version(bucket.name, key, version)
-
-    def delete_many(self, call: Call) -> dict[str, Any]:
-        bucket, asked = self._buckets.existing(call), call.params["Delete"]
-        if not 0 < len(asked["Objects"]) <= _MOST_DELETED:
-            text = "The XML you provided was not well-formed or did not validate against our published schema"
-            raise AwsError("MalformedXML", text, status=400)
-        deleted, errors = [], []
-        for item in asked["Objects"]:
-            key, version = item["Key"], item.get("VersionId") or ""
-            named = {"Key": key, **({"VersionId": version} if version else {})}
-            try:
-                action = "DeleteObjectVersion" if version else "DeleteObject"
-                call.authorise(self._targets.object(call, action, bucket.name, key))
-                removed = self._remove(call, bucket, key, version, item.get("ETag"))
-            except AwsError as error:
-                errors.append(named | {"Code": error.code, "Message": error.message})
-                continue
-            deleted.append({"Key": key, **_told_of_many(removed, version)})
-        # The batch itself is nobody's to refuse: a caller without a right gets an error for each key.
-        return {"Deleted": [] if asked.get("Quiet") else deleted, "Errors": errors}
 
 
 def checked_key(call: Call) -> str:
@@ -248,16 +170,6 @@ def shown_encryption(kept: dict[str, Any]) -> dict[str, Any]:
 
 def _marked(version: str) -> dict[str, str]:
     return {"x-amz-delete-marker": "true", "x-amz-version-id": version}
-
-
-def _told(removed: Removed) -> dict[str, Any]:
-    found: dict[str, Any] = {"VersionId": removed.version} if removed.version else {}
-    return found | ({"DeleteMarker": True} if removed.marker else {})
-
-
-def _told_of_many(removed: Removed, named: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"VersionId": named} if named else {}
-    return found | ({"DeleteMarker": True, "DeleteMarkerVersionId": removed.version} if removed.marker else {})
 
 
 def _bytes(body: Any) -> bytes:

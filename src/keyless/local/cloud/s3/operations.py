@@ -17,6 +17,7 @@ from keyless.local.cloud.s3.attributes import Attributes
 from keyless.local.cloud.s3.buckets import Buckets
 from keyless.local.cloud.s3.configurations import Configurations, Kept
 from keyless.local.cloud.s3.copying import Copying
+from keyless.local.cloud.s3.deleting import Deleting
 from keyless.local.cloud.s3.envelopes import Envelopes
 from keyless.local.cloud.s3.integrity import verify_document
 from keyless.local.cloud.s3.listings import Listings
@@ -24,6 +25,7 @@ from keyless.local.cloud.s3.locking import Locking
 from keyless.local.cloud.s3.multipart import Multipart
 from keyless.local.cloud.s3.objects import Objects
 from keyless.local.cloud.s3.policies import BucketPolicies
+from keyless.local.cloud.s3.reading import Reading
 from keyless.local.cloud.s3.storage import Storage
 from keyless.local.cloud.s3.tagging import Tagging
 from keyless.local.cloud.s3.targets import Targets
@@ -96,13 +98,14 @@ class S3:
         on, objects, listings = self._targets.on_object, self._objects, Listings(self._storage, self._buckets)
         listing = self._targets.on_bucket("ListBucket")
         uploads = self._targets.on_bucket("ListBucketMultipartUploads")
-        attributes = Attributes(objects)
+        attributes, reading = Attributes(objects), Reading(objects)
+        deleting = Deleting(self._storage, self._buckets, self._targets, self._versions)
         return (
             Operation("PutObject", objects.put, self._targets.on_write, unsigned=True),
-            Operation("GetObject", self._read("GetObject", objects.get), on("GetObject"), unsigned=True),
-            Operation("HeadObject", self._read("HeadObject", objects.head), on("GetObject"), unsigned=True),
-            Operation("DeleteObject", objects.delete, self._targets.on_delete, unsigned=True),
-            Operation("DeleteObjects", objects.delete_many, INSIDE, root="DeleteResult"),
+            Operation("GetObject", self._read("GetObject", reading.get), on("GetObject"), unsigned=True),
+            Operation("HeadObject", self._read("HeadObject", reading.head), on("GetObject"), unsigned=True),
+            Operation("DeleteObject", deleting.delete, self._targets.on_delete, unsigned=True),
+            Operation("DeleteObjects", deleting.delete_many, INSIDE, root="DeleteResult"),
             Operation("ListObjectsV2", listings.objects_v2, listing, unsigned=True, root="ListBucketResult"),
             Operation("ListObjects", listings.objects_v1, listing, unsigned=True, root="ListBucketResult"),
             Operation("ListMultipartUploads", listings.uploads, uploads, root="ListMultipartUploadsResult"),

@@ -28,8 +28,8 @@ class Tagging:
         self._versions = versions
 
     def get_object(self, call: Call) -> dict[str, Any]:
-        stored = self._objects.readable(call)
-        return {"TagSet": _set(stored.tags), **self._objects.shown_version(call, stored)}
+        found = self._objects.readable(call)
+        return {"TagSet": _set(found.stored.tags), **found.shown_version}
 
     def put_object(self, call: Call) -> dict[str, Any]:
         return self._write(call, checked_tags(_pairs(call), MOST_ON_OBJECTS))
@@ -53,9 +53,9 @@ class Tagging:
         self._storage.set_bucket_tags(self._buckets.existing(call).name, {})
 
     def _write(self, call: Call, tags: dict[str, str]) -> dict[str, Any]:
-        stored = self._objects.readable(call)
-        self._versions.set_tags(call.params["Bucket"], stored, tags)
-        return self._objects.shown_version(call, stored)
+        found = self._objects.readable(call)
+        self._versions.set_tags(call.params["Bucket"], found.stored, tags)
+        return found.shown_version
 
 
 def _pairs(call: Call) -> Sequence[tuple[str, str]]:
