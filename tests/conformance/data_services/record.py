@@ -18,7 +18,7 @@ from tests.bench.peers import moto_server
 from conformance.data_services.recording import Suite, record
 
 #: a suite is the ``SUITE`` of module ``<name>_suite``
-SUITES = ("s3",)
+SUITES = ("s3", "secretsmanager", "ssm", "kms")
 
 
 def suite_of(name: str) -> Suite:

@@ -50,6 +50,11 @@ def value_in(params: Mapping[str, Any]) -> Plain | None:
     return found
 
 
+def key_named(key_id: str | None) -> str:
+    """The key as the secret keeps it: the service's own is not named, as DescribeSecret leaves it out."""
+    return "" if not key_id or key_id.endswith(OWN_KEY) else key_id
+
+
 def shown(value: Plain) -> dict[str, Any]:
     """A value as GetSecretValue answers it."""
     return {"SecretString": value} if isinstance(value, str) else {"SecretBinary": value}

@@ -23,7 +23,7 @@ from keyless.local.cloud.secretsmanager.model import (
 )
 from keyless.local.cloud.secretsmanager.reading import time
 from keyless.local.cloud.secretsmanager.secrets import Secrets, arn_suffix, not_found, usable
-from keyless.local.cloud.secretsmanager.values import Plain, Values, value_in
+from keyless.local.cloud.secretsmanager.values import Plain, Values, key_named, value_in
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]+")
 _DAY_SECONDS = 86400
@@ -55,7 +55,7 @@ class Writing:
             created=call.now,
             changed=call.now,
             description=params.get("Description") or "",
-            key_id=params.get("KmsKeyId") or "",
+            key_id=key_named(params.get("KmsKeyId")),
             tags=_tags(params.get("Tags"), {}),
         )
         return self._written(call, secret, version_id, value_in(params), (CURRENT,))
@@ -74,8 +74,8 @@ class Writing:
         changed = replace(secret, changed=call.now)
         if params.get("Description") is not None:
             changed = replace(changed, description=params["Description"])
-        if params.get("KmsKeyId") is not None and params["KmsKeyId"] != secret.key_id:
-            changed = self._sealed_anew(call, secret, replace(changed, key_id=params["KmsKeyId"]))
+        if params.get("KmsKeyId") is not None and key_named(params["KmsKeyId"]) != secret.key_id:
+            changed = self._sealed_anew(call, secret, replace(changed, key_id=key_named(params["KmsKeyId"])))
         return self._written(call, changed, _version_id(call), value_in(params), (CURRENT,))
 
     def update_stage(self, call: Call) -> dict[str, Any]:

@@ -283,6 +283,12 @@ def test_a_new_key_seals_the_staged_versions_anew(world, secrets, key):
     assert refusal(secrets.get_secret_value, SecretId="s", VersionId=first)[0] == "DecryptionFailure"
 
 
+def test_the_services_own_key_is_not_named_in_a_description(secrets, key):
+    secrets.create_secret(Name="s", SecretString="1", KmsKeyId=key["KeyId"])
+    secrets.update_secret(SecretId="s", KmsKeyId="alias/aws/secretsmanager")
+    assert "KmsKeyId" not in secrets.describe_secret(SecretId="s")
+
+
 def test_a_version_under_an_older_key_is_told_so(world, secrets, key):
     first = secrets.create_secret(Name="s", SecretString="1", KmsKeyId=key["KeyId"])["VersionId"]
     for value in "23":
