@@ -49,6 +49,7 @@ class Secrets:
 
     def __init__(self, database: Database, values: Values) -> None:
         self._database = database
+        self.connection = database.connection
         self._bring_forward(values)
 
     def find(self, secret_id: str, now: float) -> Secret | None:

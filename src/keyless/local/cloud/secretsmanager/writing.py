@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.iam import principals
 from keyless.local.cloud.secretsmanager import policies
 from keyless.local.cloud.secretsmanager.model import (
     CURRENT,
@@ -155,7 +156,16 @@ class Writing:
                 "to the secret."
             )
             raise AwsError("PublicPolicyException", why)
-        return self._changed(call, lambda secret: replace(secret, policy=text))
+        kept = self._kept(call, text)
+        return self._changed(call, lambda secret: replace(secret, policy=kept))
+
+    def _kept(self, call: Call, policy: str) -> str:
+        """The policy as it is stored: users and roles of the account by unique id, who must be there."""
+        try:
+            return principals.stored(self._secrets.connection, policy, account=call.account)
+        except principals.UnknownPrincipal:
+            why = "This resource policy contains an unsupported principal."
+            raise AwsError("MalformedPolicyDocumentException", why) from None
 
     def validate_policy(self, call: Call) -> dict[str, Any]:
         if call.params.get("SecretId"):

@@ -159,3 +159,21 @@ def test_a_key_policy_keeps_ids_and_shows_names(world: World, iam: Any) -> None:
     said = "Policy contains a statement with one or more invalid principals."
     answer = refusal(kms.put_key_policy, KeyId=key_id, PolicyName="default", Policy=nobody)
     assert answer == ("MalformedPolicyDocumentException", said, 400)
+
+
+def test_a_secret_s_policy_keeps_ids_and_shows_names(world: World, iam: Any) -> None:
+    key, secrets = a_user(world, iam), world.aws("secretsmanager")
+    secrets.create_secret(Name="token", SecretString="x")
+    statement = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    text = document({**statement, "Principal": {"AWS": ANA}})
+    secrets.put_resource_policy(SecretId="token", ResourcePolicy=text)
+    assert orjson.loads(secrets.get_resource_policy(SecretId="token")["ResourcePolicy"]) == orjson.loads(text)
+    assert world.aws("secretsmanager", key).get_secret_value(SecretId="token")["SecretString"] == "x"
+    without_ana(iam, key)
+    assert "AIDA" in secrets.get_resource_policy(SecretId="token")["ResourcePolicy"]
+    again = world.aws("secretsmanager", a_user(world, iam))
+    assert refusal(again.get_secret_value, SecretId="token")[0] == "AccessDeniedException"
+    nobody = document({**statement, "Principal": {"AWS": ANA.replace("ana", "ben")}})
+    said = "This resource policy contains an unsupported principal."
+    answer = refusal(secrets.put_resource_policy, SecretId="token", ResourcePolicy=nobody)
+    assert answer == ("MalformedPolicyDocumentException", said, 400)
