@@ -25,6 +25,14 @@ STEPS = (
     CREATE INDEX cloud_effective_key ON cloud_effective (key, number);
     CREATE TABLE cloud_audit (number INTEGER PRIMARY KEY AUTOINCREMENT, denied INTEGER NOT NULL, line TEXT NOT NULL);
     """,
+    # The oldest lines are pruned, never the newest: numbers do not come again without AUTOINCREMENT, which would write
+    # a page of its own for each call.
+    """
+    ALTER TABLE cloud_audit RENAME TO cloud_audit_before;
+    CREATE TABLE cloud_audit (number INTEGER PRIMARY KEY, denied INTEGER NOT NULL, line TEXT NOT NULL);
+    INSERT INTO cloud_audit SELECT number, denied, line FROM cloud_audit_before;
+    DROP TABLE cloud_audit_before;
+    """,
 )
 
 

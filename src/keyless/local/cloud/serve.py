@@ -12,6 +12,44 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: how long a peer may take to send the head of its first request
 HEAD_SECONDS = 30.0
+#: what is sent at once even where more may follow, so that a long answer is not held whole
+_MOST_HELD_BYTES = 1 << 17
+
+
+class Joined(asyncio.Transport):
+    """A transport that sends what is written in one turn of the loop together.
+
+    uvicorn writes an answer's head and body apart; two packets wake a client twice, and the second waits for it.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        # Everything but writing is the transport's own.
+        for name in ("get_extra_info", "is_closing", "pause_reading", "resume_reading", "set_protocol", "abort"):
+            setattr(self, name, getattr(transport, name))
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send ``data`` with what else is written before the loop's next turn."""
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(bytes(data))
+        self._held_bytes += len(data)
+        if self._held_bytes > _MOST_HELD_BYTES:
+            self._send()
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        held, self._held, self._held_bytes = self._held, [], 0
+        if held and not self._transport.is_closing():
+            self._transport.writelines(held)
 
 
 class _Protocol(HttpToolsProtocol):
@@ -20,7 +58,7 @@ class _Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the base class
-        super().connection_made(transport)
+        super().connection_made(Joined(transport, self.loop))
         self._head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
