@@ -54,7 +54,9 @@ class PrincipalSet:
         if principal.kind == "Root":
             return Grant.DIRECT if in_account else Grant.NONE
         unique_id = principal.unique_id.partition(":")[0]
-        if principal.arn in self.aws or (principal.kind == "User" and unique_id in self.aws):
+        if principal.arn in self.aws and principal.arn != principal.role_arn:
+            return Grant.DIRECT
+        if principal.kind == "User" and unique_id in self.aws:
             return Grant.DIRECT
         if principal.role_arn in self.aws or unique_id in self.aws:
             return Grant.ROLE

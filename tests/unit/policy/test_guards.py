@@ -192,6 +192,14 @@ class TestRoot:
         assert outcome(bucket({"AWS": OTHER.account})) is Outcome.IMPLICIT_DENY
 
 
+def test_a_role_told_as_its_own_session_is_still_the_role() -> None:
+    """Who asks on a role's behalf before there is a session (a simulator) gets what the role's sessions get."""
+    role = Principal("AssumedRole", ACCOUNT, ROLE, role_arn=ROLE)
+    silent = named(statement(action="ec2:*"), kind="boundary")
+    assert ask(Policies(resource=bucket({"AWS": ROLE})), principal=role).allowed
+    assert not ask(Policies(resource=bucket({"AWS": ROLE}), boundary=silent), principal=role).allowed
+
+
 def test_a_canonical_user_is_an_account() -> None:
     canonical = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"
     policies = Policies(resource=bucket({"CanonicalUser": canonical}))
