@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from keyless.local.cloud.authorise import resource_tag_keys, tag_keys
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.eks.cluster import ClusterFacts, ClusterOperations
+from keyless.local.cloud.eks.paging import page
 from keyless.local.cloud.eks.projection import Projection
 from keyless.local.cloud.eks.tags import checked
 from keyless.local.cloud.eks.trust import trusts_pods
@@ -23,8 +25,8 @@ from keyless.local.cloud.service import Operation
 
 KIND = "eks-association"
 _TOKENS = "eks-association-token"
+_OF = "eks-association-of"
 _MOST = 5000
-_PAGE = 100
 _LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
@@ -45,6 +47,18 @@ class Association:
     target_role_arn: str = ""
     external_id: str = ""
     policy: str = ""
+    #: the addon that made it, where one did
+    owner_arn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfAddon:
+    """An association that an addon asks for."""
+
+    owner_arn: str
+    namespace: str
+    service_account: str
+    role_arn: str
 
 
 class Associations:
@@ -63,6 +77,10 @@ class Associations:
         self._cluster = cluster
         self._projection = projection
         self._directory = directory
+        if database.count(_OF) != database.count(KIND):
+            with database.transaction():  # a state from before this index
+                for one in self._all():
+                    self._save(one)
 
     def operations(self) -> tuple[Operation, ...]:
         """The table of this part."""
@@ -76,10 +94,27 @@ class Associations:
 
     def of(self, namespace: str, service_account: str) -> Association | None:
         """The association of a service account: there is at most one."""
-        for one in self._all():
-            if (one.namespace, one.service_account) == (namespace, service_account):
-                return one
-        return None
+        found = self._database.get(_OF, f"{namespace}/{service_account}")
+        return self._get(found) if found else None
+
+    def owned_by(self, addon_arn: str) -> list[Association]:
+        """The associations that an addon made."""
+        return [one for one in self._all() if one.owner_arn == addon_arn]
+
+    def replace_owned(self, addon_arn: str, wanted: Sequence[OfAddon], now: float) -> None:
+        """Bring an addon's associations to what it wants, all or none; raises as the operations do."""
+        owned = {(one.namespace, one.service_account): one for one in self.owned_by(addon_arn)}
+        kept = {(one.namespace, one.service_account) for one in wanted}
+        with self._database.transaction():
+            for place, unwanted in owned.items():
+                if place not in kept:
+                    self._remove(unwanted)
+            for one in wanted:
+                found = owned.get((one.namespace, one.service_account))
+                if found:
+                    self._save(self._checked(replace(found, role_arn=one.role_arn, modified_at=now)))
+                else:
+                    self._add(self._checked(self._of_addon(one, now)))
 
     def tags_of(self, arn: str) -> dict[str, str] | None:
         """The tags of an association."""
@@ -118,24 +153,40 @@ class Associations:
         if token and (first := self._database.get(_TOKENS, token)) and (found := self._get(first)):
             return {"association": self._shape(found)}
         association = self._checked(self._new(call))
-        if found := self.of(association.namespace, association.service_account):
-            raise AwsError("ResourceInUseException", f"Association already exists: {found.id}", status=409)
-        if self._database.count(KIND) >= _MOST:
-            text = f"The maximum number of pod identity associations ({_MOST}) has been reached"
-            raise AwsError("ResourceLimitExceededException", text, status=400)
         with self._database.transaction():
-            self._save(association)
+            self._add(association)
             if token:
                 self._database.put(_TOKENS, token, association.id)
         await self._projection.settle()
         return {"association": self._shape(association)}
 
-    def _new(self, call: Call) -> Association:
-        params, facts = call.params, self._facts
+    def _add(self, new: Association) -> None:
+        """One association for each service account, and so many in a cluster."""
+        if found := self.of(new.namespace, new.service_account):
+            raise AwsError("ResourceInUseException", f"Association already exists: {found.id}", status=409)
+        if self._database.count(KIND) >= _MOST:
+            text = f"The maximum number of pod identity associations ({_MOST}) has been reached"
+            raise AwsError("ResourceLimitExceededException", text, status=400)
+        self._save(new)
+
+    def _named(self) -> tuple[str, str]:
+        """A new id, and the ARN that goes with it."""
+        facts = self._facts
         new_id = "a-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(17))
+        return new_id, f"arn:aws:eks:{facts.region}:{facts.account}:podidentityassociation/{facts.name}/{new_id}"
+
+    def _of_addon(self, one: OfAddon, now: float) -> Association:
+        new_id, arn = self._named()
+        return Association(
+            new_id, arn, one.namespace, one.service_account, one.role_arn, now, now, owner_arn=one.owner_arn
+        )
+
+    def _new(self, call: Call) -> Association:
+        params = call.params
+        new_id, arn = self._named()
         return Association(
             id=new_id,
-            arn=f"arn:aws:eks:{facts.region}:{facts.account}:podidentityassociation/{facts.name}/{new_id}",
+            arn=arn,
             namespace=params["namespace"],
             service_account=params["serviceAccount"],
             role_arn=params["roleArn"],
@@ -181,12 +232,7 @@ class Associations:
             if params.get("namespace", one.namespace) == one.namespace
             and params.get("serviceAccount", one.service_account) == one.service_account
         ]
-        start = _offset(params.get("nextToken"))
-        end = start + params.get("maxResults", _PAGE)
-        answer: dict[str, Any] = {"associations": [_summary(self._shape(one)) for one in found[start:end]]}
-        if end < len(found):
-            answer["nextToken"] = str(end)
-        return answer
+        return page("associations", [_summary(self._shape(one)) for one in found], params)
 
     def _describe(self, call: Call) -> dict[str, Any]:
         return {"association": self._shape(self._find(call))}
@@ -212,7 +258,7 @@ class Associations:
     async def _delete(self, call: Call) -> dict[str, Any]:
         found = self._find(call)
         with self._database.transaction():
-            self._database.remove(KIND, found.id)
+            self._remove(found)
         await self._projection.settle()
         return {"association": self._shape(found)}
 
@@ -220,6 +266,11 @@ class Associations:
 
     def _save(self, association: Association) -> None:
         self._database.put(KIND, association.id, association)
+        self._database.put(_OF, f"{association.namespace}/{association.service_account}", association.id)
+
+    def _remove(self, association: Association) -> None:
+        self._database.remove(KIND, association.id)
+        self._database.remove(_OF, f"{association.namespace}/{association.service_account}")
 
     def _get(self, association_id: str) -> Association | None:
         found = self._database.get(KIND, association_id)
@@ -250,21 +301,29 @@ class Associations:
             "modifiedAt": one.modified_at,
             "disableSessionTags": one.disable_session_tags,
         }
-        optional = {"targetRoleArn": one.target_role_arn, "externalId": one.external_id, "policy": one.policy}
+        optional = {
+            "targetRoleArn": one.target_role_arn,
+            "externalId": one.external_id,
+            "policy": one.policy,
+            "ownerArn": one.owner_arn,
+        }
         return fields | {name: value for name, value in optional.items() if value}
 
 
 def _summary(shape: dict[str, Any]) -> dict[str, Any]:
-    names = ("clusterName", "namespace", "serviceAccount", "associationArn", "associationId")
-    return {name: shape[name] for name in names}
+    names = ("clusterName", "namespace", "serviceAccount", "associationArn", "associationId", "ownerArn")
+    return {name: shape[name] for name in names if name in shape}
 
 
 def _passed(call: Call) -> list[Target]:
+    arn = call.params.get("roleArn")
+    return passed(arn) if arn else []
+
+
+def passed(arn: str) -> list[Target]:
     """Handing a role to EKS needs iam:PassRole and iam:GetRole on it."""
-    if not (arn := call.params.get("roleArn")):
-        return []
-    passed = {"iam:PassedToService": "pods.eks.amazonaws.com"}
-    return [Target(arn, action="iam:PassRole", keys=passed), Target(arn, action="iam:GetRole")]
+    handing = {"iam:PassedToService": "pods.eks.amazonaws.com"}
+    return [Target(arn, action="iam:PassRole", keys=handing), Target(arn, action="iam:GetRole")]
 
 
 def _invalid(text: str) -> AwsError:
@@ -300,11 +359,3 @@ def _session_policy(text: str) -> None:
         checks.document(text, "session")
     except AwsError as error:
         raise _invalid(f"The policy provided is invalid: {error.message}") from None
-
-
-def _offset(token: str | None) -> int:
-    if not token:
-        return 0
-    if not token.isdecimal():
-        raise _invalid("The nextToken parameter is invalid")
-    return int(token)

@@ -22,8 +22,9 @@ class Eks:
     ) -> None:
         self._facts = facts
         self._cluster = ClusterOperations(database, facts, now)
-        self._addons = Addons(database, facts, self._cluster, projection, now)
         self.associations = Associations(database, facts, self._cluster, projection, directory)
+        self._addons = Addons(database, facts, self._cluster, self.associations, projection)
+        self._addons.make_first(now)
         self.entries = AccessEntries(database, facts, self._cluster, projection, directory)
         self._policies = AccessPolicies(self.entries, facts.name, projection)
 
