@@ -10,8 +10,8 @@ import re
 
 from keyless.local.cloud.errors import AwsError
 
-_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*")
-_COPIED = re.compile(r"bytes=(\d+)-(\d+)")
+_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)\s*")
+_COPIED = re.compile(r"bytes=([0-9]+)-([0-9]+)")
 
 
 def wanted_range(text: str, size: int) -> tuple[int, int] | None:
