@@ -6,11 +6,12 @@ raises them to on request (a rehearsal must not need a support case).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keyless.local.cloud.authorise import compiled
-from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.errors import AwsError, validation
 from keyless.local.cloud.iam import principals
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.shared_issuers import unscoped
@@ -33,6 +34,14 @@ GROUPS = 500
 POLICIES = 10_000
 PROFILES = 1_000
 
+_NAME_PATTERN = r"[\w+=,.@-]+"
+_PATHS = ("path", "newPath")
+_OF_A_PATTERN = re.compile(
+    r"1 validation error detected: Value '.*' at '(?P<name>\w+)' failed to satisfy constraint: "
+    r"Member must satisfy regular expression pattern: (?P<pattern>.*)",
+    re.DOTALL,
+)
+
 
 def missing(message: str) -> AwsError:
     """NoSuchEntity."""
@@ -52,6 +61,18 @@ def in_use(message: str) -> AwsError:
 def beyond(message: str) -> AwsError:
     """LimitExceeded."""
     return AwsError("LimitExceeded", message, status=409)
+
+
+def invalid(text: str) -> AwsError:
+    """What a violation of the model is called: names and paths of the wrong characters have words of their own."""
+    found = _OF_A_PATTERN.fullmatch(text)
+    if found and found["name"] in _PATHS:
+        said = "It must begin and end with / and contain only alphanumeric characters and/or / characters."
+        return validation(f"The specified value for {found['name']} is invalid. {said}")
+    if found and found["pattern"] == _NAME_PATTERN:
+        said = "It must contain only alphanumeric characters and/or the following: +=,.@_-"
+        return validation(f"The specified value for {found['name']} is invalid. {said}")
+    return validation(text)
 
 
 def document(text: str, kind: Kind) -> str:

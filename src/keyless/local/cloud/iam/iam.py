@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keyless.local.cloud.iam.account import Account
+from keyless.local.cloud.iam.checks import invalid
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.groups import Groups
 from keyless.local.cloud.iam.holders import HolderPolicies
@@ -32,6 +33,7 @@ class Iam:
         return Service(
             "iam",
             explains_refusals=True,
+            invalid=invalid,
             operations=(
                 *roles.operations(),
                 *of_roles.operations(),

@@ -70,13 +70,41 @@ def test_a_role_goes_last(iam: Any) -> None:
     assert refusal(iam.get_role, RoleName="billing")[0] == "NoSuchEntity"
 
 
-@pytest.mark.parametrize("name", ["", "a b", "x" * 65])
+@pytest.mark.parametrize("name", ["", "x" * 65])
 def test_a_bad_name_violates_a_constraint(iam: Any, name: str) -> None:
     code, message, status = refusal(iam.create_role, RoleName=name, AssumeRolePolicyDocument=pods_trust())
     assert (code, status) == ("ValidationError", 400)
     many = "2 validation errors" if name == "" else "1 validation error"
     assert message.startswith(f"{many} detected: Value")
     assert "at 'roleName' failed to satisfy constraint: Member must" in message
+
+
+@pytest.mark.parametrize("name", ["a b", "röle", "a/b", "a\nb"])
+def test_a_name_of_the_wrong_characters_is_told_the_right_ones(iam: Any, name: str) -> None:
+    text = "It must contain only alphanumeric characters and/or the following: +=,.@_-"
+    answer = refusal(iam.create_role, RoleName=name, AssumeRolePolicyDocument=pods_trust())
+    assert answer == ("ValidationError", f"The specified value for roleName is invalid. {text}", 400)
+
+
+@pytest.mark.parametrize("path", ["a", "/a", "a/", "/a b/", "//ä/"])
+def test_a_path_begins_and_ends_with_a_slash(iam: Any, path: str) -> None:
+    text = "It must begin and end with / and contain only alphanumeric characters and/or / characters."
+    answer = refusal(iam.create_role, RoleName="a", Path=path, AssumeRolePolicyDocument=pods_trust())
+    assert answer == ("ValidationError", f"The specified value for path is invalid. {text}", 400)
+
+
+@pytest.mark.parametrize("key", ["aws:team", "AWS:team"])
+def test_tag_keys_of_aws_are_aws_s(iam: Any, key: str) -> None:
+    tags = [{"Key": key, "Value": "x"}]
+    assert refusal(iam.create_role, RoleName="a", AssumeRolePolicyDocument=pods_trust(), Tags=tags)[0] == "InvalidInput"
+
+
+def test_tags_are_found_without_regard_to_case(iam: Any) -> None:
+    make_role(iam, Tags=[{"Key": "Team", "Value": "blue"}])
+    iam.tag_role(RoleName="billing", Tags=[{"Key": "team", "Value": "red"}])
+    assert iam.list_role_tags(RoleName="billing")["Tags"] == [{"Key": "team", "Value": "red"}]
+    iam.untag_role(RoleName="billing", TagKeys=["TEAM"])
+    assert iam.list_role_tags(RoleName="billing")["Tags"] == []
 
 
 def test_every_violation_is_told_at_once(iam: Any) -> None:
