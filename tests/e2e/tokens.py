@@ -31,7 +31,8 @@ def key_of(space: LocalSpace, cluster: str) -> SigningKey:
     connection = open_for_reading(space.folder)
     assert connection is not None
     with closing(connection):
-        (pem,) = connection.execute("SELECT pem FROM cluster_keys WHERE cluster = ?", (cluster,)).fetchone()
+        query = "SELECT pem FROM cluster_signing_keys WHERE cluster = ? AND state = 'Signing'"
+        (pem,) = connection.execute(query, (cluster,)).fetchone()
     return SigningKey.from_pem(bytes(pem))
 
 

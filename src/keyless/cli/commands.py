@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": Command("keyless.cli.demo", "show both guides end to end on a fresh local Space"),
     "audit": Command("keyless.cli.audit", "show the local cloud's record of calls"),
     "faults": Command("keyless.cli.faults", "make the local cloud slow, throttled, broken or late, on request"),
+    "keys": Command("keyless.cli.keys", "show and rotate the keys that sign service account tokens"),
     "billing": Command("keyless.cli.billing", "export a report of an account's usage"),
 }
 

@@ -24,11 +24,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RingKey:
-    """A key in the JWKS; ``since`` is when it entered its state (epoch seconds)."""
+    """A key in the JWKS; ``since`` is when it entered its state (epoch seconds).
+
+    ``tokens_until``: when the last token that it signed expires; None where nobody kept count.
+    """
 
     kid: str
     state: State
     since: int
+    tokens_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Ring:
 class Schedule:
     """``rotate_after``: how long a key signs. ``cache_seconds``: how long a verifier may keep an old JWKS.
 
-    ``token_seconds``: the longest life of a token.
+    ``token_seconds``: the longest life of a token, for keys whose last token is not known.
     """
 
     rotate_after: int
@@ -73,18 +77,31 @@ class Step:
 
 def next_steps(ring: Ring, schedule: Schedule, *, now: int) -> tuple[Step, ...]:
     """What is due now, in order; empty when nothing is."""
-    steps = [Step(Act.REMOVE, key.kid) for key in ring.keys if _is_spent(key, schedule, now)]
+    steps = [
+        Step(Act.REMOVE, key.kid)
+        for key in ring.keys
+        if key.state is State.RETIRING and now >= next_change(key, schedule)
+    ]
     signing = ring.signing
     waiting = next((key for key in ring.keys if key.state is State.PUBLISHED), None)
     if waiting is None:
         # The successor is published one cache life before it is needed; the first key of an issuer at once.
-        if signing is None or now >= signing.since + schedule.rotate_after - schedule.cache_seconds:
+        if signing is None or now >= next_change(signing, schedule):
             steps.append(Step(Act.PUBLISH))
     elif signing is None:
         steps.append(Step(Act.SIGN, waiting.kid))  # nobody trusts this issuer yet: nothing to wait for
-    elif now >= max(waiting.since + schedule.cache_seconds, signing.since + schedule.rotate_after):
-        steps.append(Step(Act.SIGN, waiting.kid))
+    elif now >= next_change(waiting, schedule):
+        steps.append(Step(Act.SIGN, waiting.kid))  # whoever published it early, to rotate now, waits for caches alone
     return tuple(steps)
+
+
+def next_change(key: RingKey, schedule: Schedule) -> int:
+    """When something is due for ``key``: it signs, its successor is published, or it leaves."""
+    if key.state is State.PUBLISHED:
+        return key.since + schedule.cache_seconds
+    if key.state is State.SIGNING:
+        return key.since + schedule.rotate_after - schedule.cache_seconds
+    return key.since + schedule.token_seconds if key.tokens_until is None else key.tokens_until
 
 
 def apply(ring: Ring, step: Step, *, now: int) -> Ring:
@@ -110,10 +127,6 @@ def emergency(ring: Ring, *, lost: str) -> tuple[Ring, tuple[Step, ...]]:
         return rest, ()
     waiting = next((key for key in rest.keys if key.state is State.PUBLISHED), None)
     return rest, ((Step(Act.SIGN, waiting.kid),) if waiting else (Step(Act.PUBLISH),))
-
-
-def _is_spent(key: RingKey, schedule: Schedule, now: int) -> bool:
-    return key.state is State.RETIRING and now >= key.since + schedule.token_seconds
 
 
 def _turn(key: RingKey, successor: str, now: int) -> RingKey:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from keyless.local.cluster import bootstrap, issuers, store, tenants
+from keyless.local.cluster import bootstrap, keyring, store, tenants
 from keyless.local.cluster.admission import Admission
 from keyless.local.cluster.admission.caller import HttpsCaller, WebhookCaller
 from keyless.local.cluster.api import Api, new_uid, timestamp
@@ -34,7 +34,10 @@ from keyless.local.cluster.token_webhook import TokenWebhook, is_for_webhook
 from keyless.local.cluster.users import SYSTEM, User
 
 _log = logging.getLogger(__name__)
-STEPS = (";\n".join((*store.MIGRATIONS, *issuers.MIGRATIONS, *tenants.MIGRATIONS)),)
+STEPS = (
+    ";\n".join((*store.MIGRATIONS, *keyring.FIRST_MIGRATIONS, *tenants.MIGRATIONS)),
+    ";\n".join(keyring.MIGRATIONS),
+)
 """The versions of the cluster's part of the state: later ones are added at the end."""
 
 
@@ -46,7 +49,7 @@ class Cluster:
         if settings.migrate is not None:
             settings.migrate("cluster", STEPS)
         self.store = Store(settings.database)
-        self.issuers = Issuers(settings.database, settings.server_url)
+        self.issuers = Issuers(settings.database, settings.server_url, lambda: settings.now().timestamp())
         self._tenants = Tenants(settings.database)
         self._authenticator = Authenticator(settings, self.store, self.issuers)
         caller = webhooks or HttpsCaller()

@@ -1,17 +1,18 @@
-"""The token issuer of each cluster: its own URL, its own RSA key, made when first needed and kept in SQLite.
+"""The token issuer of each cluster: its own URL and its own keys, made when first needed.
 
-A tenant's tokens can never pass for the host's: another issuer, another key. Tokens follow Kubernetes' bound service
-account tokens; see ``keyless.tokens``.
+A tenant's tokens can never pass for the host's: another issuer, other keys. Tokens follow Kubernetes' bound service
+account tokens, see ``keyless.tokens``; keys change by themselves, see :mod:`keyring`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 
+from keyless.local.cluster.keyring import Keyring, Keys
 from keyless.tokens import (
     KeySet,
-    SigningKey,
     TokenRefusal,
     VerifiedServiceAccount,
     discovery,
@@ -21,23 +22,24 @@ from keyless.tokens import (
     verify_service_account,
 )
 
-MIGRATIONS = ("CREATE TABLE IF NOT EXISTS cluster_keys (cluster TEXT PRIMARY KEY, pem BLOB NOT NULL)",)
 API_AUDIENCE = "https://kubernetes.default.svc"
 """The audience of tokens that are for the API itself, as on EKS."""
-_KEY_BITS = 2048
 _CACHE_SIZE = 2048
+#: how long keys serve before it is asked again what is due; steps are hours apart
+_SETTLED_SECONDS = 60
 
 
 class Issuers:
     """Signs, publishes and verifies for all clusters."""
 
-    def __init__(self, database: sqlite3.Connection, server_url: str) -> None:
-        self._database = database
+    def __init__(self, database: sqlite3.Connection, server_url: str, now: Callable[[], float] = time.time) -> None:
+        self._keyring = Keyring(database)
         self._server_url = server_url.rstrip("/")
-        self._keys: dict[str, tuple[SigningKey, KeySet]] = {}
+        self._now = now
+        self._keys: dict[str, tuple[Keys, KeySet]] = {}
+        self._settled_at: dict[str, int] = {}
+        self._version = self._keyring.version()
         self._proven: dict[tuple[str, str], VerifiedServiceAccount] = {}
-        for statement in MIGRATIONS:
-            database.execute(statement)
 
     def url(self, cluster: str) -> str:
         """The issuer: ``https://127.0.0.1:PORT/clusters/<name>``."""
@@ -52,22 +54,25 @@ class Issuers:
         return discovery(self.url(cluster))
 
     def jwks(self, cluster: str) -> dict[str, object]:
-        """The public keys."""
-        return jwks([self._of(cluster)[0]])
+        """The public keys, those that wait for their turn and those that retire too."""
+        return jwks(self._of(cluster)[0].all)
 
     def sign(self, cluster: str, claims: dict[str, object]) -> str:
         """A signed token."""
-        return issue(self._of(cluster)[0], claims)
+        key = self._of(cluster)[0].signing
+        if isinstance(expiry := claims.get("exp"), int):
+            self._keyring.signed(cluster, key.kid, expiry)
+        return issue(key, claims)
 
     def verify(
         self, cluster: str, token: str, *, audiences: Collection[str], now: int
     ) -> VerifiedServiceAccount | TokenRefusal:
         """Check signature, issuer, audience and times. The caller looks the uids up."""
+        keys = self._of(cluster)[1]
         ours = set(audiences) == set(self.api_audiences(cluster))
         known = self._proven.get((cluster, token)) if ours else None
         if known and known.expires_at > now:
             return known
-        keys = self._of(cluster)[1]
         found = verify_service_account(token, keys, issuer=self.url(cluster), audiences=audiences, now=now)
         if ours and isinstance(found, VerifiedServiceAccount):
             if len(self._proven) >= _CACHE_SIZE:
@@ -76,32 +81,21 @@ class Issuers:
         return found
 
     def forget(self, cluster: str) -> None:
-        """Drop the key of a cluster that is gone: its tokens are void, even if the name comes back."""
-        self._database.execute("DELETE FROM cluster_keys WHERE cluster = ?", (cluster,))
+        """Drop the keys of a cluster that is gone: its tokens are void, even if the name comes back."""
+        self._keyring.forget(cluster)
         self._keys.pop(cluster, None)
         self._proven = {place: found for place, found in self._proven.items() if place[0] != cluster}
 
-    def _of(self, cluster: str) -> tuple[SigningKey, KeySet]:
-        if cluster not in self._keys:
-            key = SigningKey.from_pem(self._pem(cluster))
-            self._keys[cluster] = key, key_set([key])
-        return self._keys[cluster]
-
-    def _pem(self, cluster: str) -> bytes:
-        row = self._database.execute("SELECT pem FROM cluster_keys WHERE cluster = ?", (cluster,)).fetchone()
-        if row:
-            return bytes(row[0])
-        pem = new_pem()
-        self._database.execute("INSERT INTO cluster_keys VALUES (?, ?)", (cluster, pem))
-        return pem
-
-
-def new_pem() -> bytes:
-    """A new RSA private key."""
-    from cryptography.hazmat.primitives import serialization  # loaded late: only the first start needs it
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    def _of(self, cluster: str) -> tuple[Keys, KeySet]:
+        """The keys as they are now: another process (``keyless keys``) may have turned them, or their time has come."""
+        now = int(self._now())
+        if (version := self._keyring.version()) != self._version:
+            self._version = version
+            self._keys.clear()
+            self._proven.clear()
+        held = self._keys.get(cluster)
+        if held is None or not 0 <= now - self._settled_at[cluster] < _SETTLED_SECONDS:
+            keys = self._keyring.settled(cluster, now)
+            held = self._keys[cluster] = keys, key_set(keys.all)
+            self._settled_at[cluster] = now
+        return held

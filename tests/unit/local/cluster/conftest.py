@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from keyless.local.cluster import Cluster, ClusterSettings, issuers
-from keyless.local.cluster.issuers import new_pem
+from keyless.local.cluster import Cluster, ClusterSettings, keyring
+from keyless.local.cluster.keyring import new_pem
 from unit.local.cluster.support import Clock, Kubectl, ScriptedWebhooks
 
 
@@ -24,7 +24,7 @@ def keys() -> dict[str, bytes]:
 @pytest.fixture
 def database(keys: dict[str, bytes]) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    for statement in issuers.MIGRATIONS:
+    for statement in keyring.FIRST_MIGRATIONS:
         connection.execute(statement)
     connection.executemany("INSERT INTO cluster_keys VALUES (?, ?)", keys.items())
     yield connection
