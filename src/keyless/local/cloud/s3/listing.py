@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -16,6 +16,8 @@ class _Keyed(Protocol):
 
 
 K = TypeVar("K", bound=_Keyed)
+#: sorts behind what else a key can go on with (but itself)
+_LAST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,20 @@ class Page(Generic[K]):
     last: str
 
 
-def page(found: Iterable[K], *, prefix: str, delimiter: str, after: str, limit: int) -> Page[K]:
-    """Fold keys into common prefixes and cut after ``limit`` of both together."""
+def page(walk: Callable[[str], Iterator[K]], *, prefix: str, delimiter: str, after: str, limit: int) -> Page[K]:
+    """Fold keys into common prefixes and cut after ``limit`` of both together.
+
+    ``walk`` gives what has the prefix and comes after a key, in order: what is folded away is jumped over, not read.
+    """
     objects: list[K] = []
     prefixes: list[str] = []
     last = ""
-    for one in found:
+    found = walk(after)
+    while (one := next(found, None)) is not None:
         folded = common_prefix(one.key, prefix, delimiter)
         if folded and (folded == last or (after and after.startswith(folded))):
+            if one.key < (behind := folded + _LAST):
+                found = walk(behind)
             continue
         if len(objects) + len(prefixes) >= limit:
             return Page(tuple(objects), tuple(prefixes), limit > 0, last)

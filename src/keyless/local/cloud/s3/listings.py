@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -55,8 +56,8 @@ class Listings:
     def _page(self, call: Call, after: str, *, owners: bool) -> tuple[Page[Stored], dict[str, Any]]:
         params, bucket = call.params, self._buckets.existing(call)
         prefix, delimiter, limit = params.get("Prefix") or "", params.get("Delimiter") or "", limit_of(params)
-        walked = self._storage.walk(bucket.name, prefix, after)
-        found = page(walked, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+        walk = partial(self._storage.walk, bucket.name, prefix)
+        found = page(walk, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
         coded = coder(params.get("EncodingType"))
         own = {"Owner": owner(call.account)} if owners else {}
         result: dict[str, Any] = {
@@ -76,7 +77,8 @@ class Listings:
         wanted = params.get("MaxUploads")
         limit = MOST_KEYS if wanted is None else min(int(wanted), MOST_KEYS)
         behind = _behind(self._uploads.of_bucket(bucket, prefix), key, upload_id)
-        found = page(behind, prefix=prefix, delimiter=delimiter, after=key, limit=limit)
+        walk = partial(_walked, behind, key)
+        found = page(walk, prefix=prefix, delimiter=delimiter, after=key, limit=limit)
         coded = coder(params.get("EncodingType"))
         result: dict[str, Any] = {
             "Bucket": bucket,
@@ -156,6 +158,11 @@ def _behind(uploads: list[Upload], key: str, upload_id: str) -> list[Upload]:
     ids = [one.id for one in same]
     left = same[ids.index(upload_id) + 1 :] if upload_id in ids else []
     return left + [one for one in uploads if one.key > key]
+
+
+def _walked(behind: list[Upload], marker: str, after: str) -> Iterator[Upload]:
+    """All that is behind the marker, which several uploads may share; from there on, by key."""
+    return (one for one in behind if after == marker or one.key > after)
 
 
 def _token(token: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,9 +28,12 @@ def all_pages(keys: set[str], prefix: str, delimiter: str, limit: int) -> list[s
     ordered = sorted(keys, key=str.encode)
     seen: list[str] = []
     after = ""
+
+    def walk(start: str) -> Iterator[Stored]:
+        return (Stored(key, 0.0, "", 0) for key in ordered if key > start and key.startswith(prefix))
+
     while True:
-        behind = (Stored(key, 0.0, "", 0) for key in ordered if key > after and key.startswith(prefix))
-        found = page(behind, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+        found = page(walk, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
         listed = [one.key for one in found.objects] + list(found.prefixes)
         assert len(listed) <= limit
         seen += sorted(listed, key=str.encode)
@@ -185,3 +188,16 @@ VersionsMachine.TestCase.settings = settings(
     max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestVersions = VersionsMachine.TestCase
+
+
+def test_what_is_folded_away_is_not_read() -> None:
+    read: list[str] = []
+
+    def walk(start: str) -> Iterator[Stored]:
+        for key in (f"{folder}/{number:04}" for folder in "abc" for number in range(1000)):
+            if key > start:
+                read.append(key)
+                yield Stored(key, 0.0, "", 0)
+
+    assert page(walk, prefix="", delimiter="/", after="", limit=1000).prefixes == ("a/", "b/", "c/")
+    assert len(read) < 10
