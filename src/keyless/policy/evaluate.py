@@ -105,6 +105,14 @@ class Decision:
     @property
     def trace(self) -> tuple[StatementTrace, ...]:
         """Every statement of every readable document, in the order of evaluation; computed when asked."""
+        return self._traced(whole=True)
+
+    @property
+    def trace_of_action(self) -> tuple[StatementTrace, ...]:
+        """The part of the trace that is about the request's action: many documents cost little more than few."""
+        return self._traced(whole=False)
+
+    def _traced(self, *, whole: bool) -> tuple[StatementTrace, ...]:
         facts = _facts(self.request, self.policies)
         return tuple(
             statement.trace(facts, layer=layer, document=source.name)
@@ -112,6 +120,7 @@ class Decision:
             for source in sources
             if isinstance(source, Named)
             for statement in source.document.statements
+            if whole or statement.actions.match(facts.action)
         )
 
 

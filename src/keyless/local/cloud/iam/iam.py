@@ -16,6 +16,9 @@ from keyless.local.cloud.iam.simulation import Simulator
 from keyless.local.cloud.iam.users import Users
 from keyless.local.cloud.service import Service
 
+# A simulation is told whole policies, and many of them.
+_BODY_LIMIT_BYTES = 8 << 20
+
 
 class Iam:
     """IAM of one account."""
@@ -34,6 +37,7 @@ class Iam:
             "iam",
             explains_refusals=True,
             invalid=invalid,
+            body_limit_bytes=_BODY_LIMIT_BYTES,
             operations=(
                 *roles.operations(),
                 *of_roles.operations(),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from keyless.local.cloud.authorise import compiled
 from keyless.local.cloud.call import Call
@@ -39,6 +41,7 @@ _STRICTEST = ("explicitDeny", "implicitDeny", "allowed")
 # The types that AWS's answers carry; the model's enumeration has others.
 _TYPES = {Layer.IDENTITY: "IAM Policy", Layer.RESOURCE: "Resource Policy"}
 _SHOWN = {**_TYPES, Layer.BOUNDARY: "IAM Policy"}
+_OF_TRUST = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
 _OF_THE_CALLER = ("aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:username")
 Fields = dict[str, Any]
 
@@ -76,6 +79,14 @@ class Texts:
         return variables_of(self.texts[trace.document], trace.index)
 
 
+@lru_cache(maxsize=16)
+def _trusting(account: str) -> Named:
+    """The trust policy that a simulation takes for granted, since none can be told: whoever of the account may."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:*"}
+    text = orjson.dumps({"Version": "2012-10-17", "Statement": [statement]}).decode()
+    return Named("trust policy", compiled(text, "trust"))
+
+
 @lru_cache(maxsize=256)
 def _positions(text: str) -> list[tuple[Position, Position]]:
     return statement_positions(text)
@@ -95,7 +106,10 @@ class Simulation:
     def decide(self, action: str, resource: str) -> Decision:
         """One action on one resource; an action that knows no resources is asked on "*", whatever was named."""
         asked = resource if takes_resources(action) else "*"
-        return evaluate(Request(action, asked, self.caller, self.context, self.owner_of(resource)), self.policies)
+        policies = self.policies
+        if policies.resource is None and action.lower().startswith(_OF_TRUST):
+            policies = replace(policies, resource=_trusting(self.caller.account))
+        return evaluate(Request(action, asked, self.caller, self.context, self.owner_of(resource)), policies)
 
     def owner_of(self, resource: str) -> str:
         """Whose the resource is: as its ARN says, else as was told, else the caller's. An ARN alone makes no question
@@ -151,7 +165,7 @@ def _result(simulation: Simulation, action: str, resources: list[str]) -> Fields
 
 def _on_resource(simulation: Simulation, action: str, resource: str) -> Fields:
     decision = simulation.decide(action, resource)
-    trace = decision.trace
+    trace = decision.trace_of_action
     fields: Fields = {
         "EvalResourceName": resource,
         "EvalResourceDecision": _DECISIONS[decision.outcome],
@@ -197,7 +211,7 @@ def _missing(simulation: Simulation, trace: tuple[StatementTrace, ...]) -> list[
     """Keys that statements about this request ask for, in conditions or variables, and that nobody told."""
     found: dict[str, str] = {}
     for one in trace:
-        if not (one.action and one.principal and one.layer in _SHOWN):
+        if not (one.principal and one.layer in _SHOWN):
             continue
         variables = simulation.texts.variables(one)
         # A resource with a variable that nobody told matches nothing, so it cannot tell whether it is meant.

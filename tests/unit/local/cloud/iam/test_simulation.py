@@ -256,6 +256,36 @@ def test_many_documents_and_actions_are_one_question_each(iam: Any) -> None:
     assert [one["MatchedStatements"][0]["SourcePolicyId"] for one in allowed] == ["PolicyInputList.8"]
 
 
+def test_trust_is_taken_for_granted(iam: Any) -> None:
+    asked = {"action": "sts:AssumeRole", "ResourceArns": [ROLE]}
+    assert custom(iam, allow("sts:AssumeRole", ROLE), **asked)["EvalDecision"] == "allowed"
+    assert custom(iam, allow("sts:AssumeRole", f"{ROLE}s"), **asked)["EvalDecision"] == "implicitDeny"
+    assert custom(iam, allow("sts:*"), deny("sts:AssumeRole"), **asked)["EvalDecision"] == "explicitDeny"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "held"),
+    [
+        ("string", [""], "implicitDeny"),
+        ("string", ["a,b&c=d %é/+"], "allowed"),
+        ("stringList", [], "implicitDeny"),
+        ("stringList", ["x", "a,b&c=d %é/+"], "allowed"),
+    ],
+)
+def test_values_of_context_keys_come_as_they_are(iam: Any, kind: str, values: list[str], held: str) -> None:
+    operator = "ForAnyValue:StringEquals" if kind == "stringList" else "StringEquals"
+    statement = allow("s3:PutObject", Condition={operator: {"aws:RequestTag/x": "a,b&c=d %é/+"}})
+    entry = {"ContextKeyName": "aws:RequestTag/x", "ContextKeyValues": values, "ContextKeyType": kind}
+    result = custom(iam, statement, ContextEntries=[entry])
+    assert (result["EvalDecision"], result["MissingContextValues"]) == (held, [])
+
+
+def test_a_megabyte_of_policies_is_simulated(iam: Any) -> None:
+    long = [document(allow(f"s3:Get{number}", f"arn:aws:s3:::{'b' * 6000}{number}/*")) for number in range(200)]
+    result = iam.simulate_custom_policy(PolicyInputList=long, ActionNames=["s3:Get7"])["EvaluationResults"][0]
+    assert result["EvalDecision"] == "implicitDeny"
+
+
 @pytest.mark.parametrize(
     ("source", "code"),
     [
