@@ -15,7 +15,7 @@ from unit.local.cloud.support import ACCOUNT, a_role, allow, document
 
 PLANTED = "correct-horse-battery-staple"
 TOKEN = "t" * 32
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/reader"
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 
 
 class AnyPart(str):
@@ -145,11 +145,11 @@ def all_of_kms(call, key):
     call("kms", "VerifyMac", **coded, Mac=call("kms", "GenerateMac", **coded)["Mac"])
     call("kms", "VerifyMac", **coded, Mac=plain)
     call("kms", "GetPublicKey", KeyId=signer)
-    grant = {"KeyId": key, "GranteePrincipal": ROLE, "Operations": ["DescribeKey"]}
+    grant = {"KeyId": key, "GranteePrincipal": ROOT, "Operations": ["DescribeKey"]}
     call("kms", "RevokeGrant", KeyId=key, GrantId=call("kms", "CreateGrant", **grant)["GrantId"])
     call("kms", "RetireGrant", GrantToken=call("kms", "CreateGrant", **grant)["GrantToken"])
     call("kms", "ListGrants", KeyId=key)
-    call("kms", "ListRetirableGrants", RetiringPrincipal=ROLE)
+    call("kms", "ListRetirableGrants", RetiringPrincipal=ROOT)
     alias = {"AliasName": "alias/mine", "TargetKeyId": key}
     for operation in ("CreateAlias", "UpdateAlias"):
         call("kms", operation, **alias)

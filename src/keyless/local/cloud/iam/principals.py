@@ -31,26 +31,33 @@ class UnknownPrincipal(Exception):
 def stored(connection: Connection, text: str, *, account: str) -> str:
     """The valid policy ``text`` as it is kept; raises :class:`UnknownPrincipal`."""
 
-    def kept(entry: str) -> str:
-        if _ACCOUNT.fullmatch(entry):
-            return f"arn:aws:iam::{entry}:root"
-        if _UNIQUE_ID.fullmatch(entry):
-            if not _arn_of(connection, entry):
-                raise UnknownPrincipal(entry)
-            return entry
-        named = _NAMED.fullmatch(entry)
-        if named is None or named["account"] != account:
-            return entry
-        return _id_of(connection, entry)
-
-    return _mapped(text, kept)
+    return _mapped(text, lambda entry: stored_entry(connection, entry, account=account))
 
 
 def shown(connection: Connection, text: str) -> str:
     """A kept policy as it is read: ids of users and roles that are there are their ARNs again."""
     if not _UNIQUE_ID.search(text):
         return text
-    return _mapped(text, lambda entry: _arn_of(connection, entry) or entry)
+    return _mapped(text, lambda entry: shown_entry(connection, entry))
+
+
+def stored_entry(connection: Connection, entry: str, *, account: str) -> str:
+    """One principal as it is kept; raises :class:`UnknownPrincipal`."""
+    if _ACCOUNT.fullmatch(entry):
+        return f"arn:aws:iam::{entry}:root"
+    if _UNIQUE_ID.fullmatch(entry):
+        if not _arn_of(connection, entry):
+            raise UnknownPrincipal(entry)
+        return entry
+    named = _NAMED.fullmatch(entry)
+    if named is None or named["account"] != account:
+        return entry
+    return _id_of(connection, entry)
+
+
+def shown_entry(connection: Connection, entry: str) -> str:
+    """One kept principal as it is read."""
+    return _arn_of(connection, entry) or entry
 
 
 def _arn_of(connection: Connection, unique_id: str) -> str:

@@ -18,6 +18,7 @@ import orjson
 
 from keyless.local.cloud.call import Call, ResourcePolicy, Target
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.iam.principals import UnknownPrincipal, shown_entry, stored_entry
 from keyless.local.cloud.kms import specs
 from keyless.local.cloud.kms.keyring import Keyring
 from keyless.local.cloud.kms.model import Grant, Key
@@ -61,7 +62,7 @@ class GrantOperations:
 
     def create(self, call: Call) -> dict[str, Any]:
         key = usable(self._key(call))
-        wanted = _checked(key, call.params)
+        wanted = self._kept(call, _checked(key, call.params))
         grants = self._keyring.grants(key.id)
         # A name makes the request idempotent: the same again is the same grant.
         same = next((g for g in grants if g.name and _shape(g) == _shape(wanted)), None)
@@ -76,17 +77,17 @@ class GrantOperations:
         found = [
             grant
             for grant in self._keyring.grants(key.id)
-            if (not wanted or grant.id == wanted) and (not grantee or grant.grantee == grantee)
+            if (not wanted or grant.id == wanted) and (not grantee or self._named(grant.grantee) == grantee)
         ]
-        return self._listed(call, [_shown(call, key, grant) for grant in found])
+        return self._listed(call, [self._shown(call, key, grant) for grant in found])
 
     def list_retirable(self, call: Call) -> dict[str, Any]:
         who = call.params.get("RetiringPrincipal")
         found = [
-            _shown(call, key, grant)
+            self._shown(call, key, grant)
             for key in self._keyring.all(call.now)
             for grant in self._keyring.grants(key.id)
-            if grant.retiring == who
+            if self._named(grant.retiring) == who
         ]
         return self._listed(call, found)
 
@@ -115,6 +116,25 @@ class GrantOperations:
             text = "You must specify either a grant token, or a combination of the key ARN and the grant ID."
             raise AwsError("ValidationException", text, status=400)
         return key, _grant(self._keyring.grants(key.id), grant_id)
+
+    def _kept(self, call: Call, grant: Grant) -> Grant:
+        """Users and roles by unique id, who must be there: one made again under the same name is somebody else."""
+        try:
+            who = [
+                stored_entry(self._keyring.connection, named, account=call.account)
+                for named in (grant.grantee, grant.retiring)
+            ]
+        except UnknownPrincipal as error:
+            text = f"ARN does not refer to a valid principal: {error.entry}"
+            raise AwsError("InvalidArnException", text) from None
+        return replace(grant, grantee=who[0], retiring=who[1])
+
+    def _named(self, kept: str) -> str:
+        return shown_entry(self._keyring.connection, kept)
+
+    def _shown(self, call: Call, key: Key, grant: Grant) -> dict[str, Any]:
+        named = replace(grant, grantee=self._named(grant.grantee), retiring=self._named(grant.retiring))
+        return _shown(call, key, named)
 
     def _remove(self, key: Key, grant: Grant) -> None:
         kept = [other for other in self._keyring.grants(key.id) if other.id != grant.id]

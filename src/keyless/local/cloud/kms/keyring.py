@@ -175,6 +175,13 @@ class Keyring:
         """Every alias by name, those of keys that are gone included."""
         return [Alias(**document) for document in self._database.all(ALIAS)]
 
+    def names_of(self, key_id: str) -> tuple[str, ...]:
+        """The names of a key's aliases."""
+        rows = self._database.connection.execute(
+            "SELECT key FROM cloud_document WHERE kind = ? AND json_extract(body, '$.key') = ?", (ALIAS, key_id)
+        )
+        return tuple(name for (name,) in rows)
+
     def keep_alias(self, alias: Alias) -> None:
         """Write an alias."""
         self._database.put(ALIAS, alias.name, alias)
@@ -222,9 +229,8 @@ class Keyring:
     def _forget(self, key_id: str) -> None:
         self._database.remove(KIND, key_id)
         self._database.remove(GRANTS, key_id)
-        for alias in self.aliases():
-            if alias.key == key_id:
-                self.forget_alias(alias.name)
+        for name in self.names_of(key_id):
+            self.forget_alias(name)
 
     def _bring_forward(self) -> None:
         old = [document for document in self._database.all(KIND) if "material" in document]

@@ -156,8 +156,8 @@ class Targets:
         keys: dict[str, ContextValue] = {f"kms:EncryptionContext:{k}": v for k, v in context.items()}
         if context:
             keys["kms:EncryptionContextKeys"] = tuple(context)
-        if aliases := tuple(alias.name for alias in self._keyring.aliases() if alias.key == key.id):
-            keys["kms:ResourceAliases"] = aliases
+        if names := self._keyring.names_of(key.id):
+            keys["kms:ResourceAliases"] = names
         if (alias := named[named.find("alias/") :]).startswith("alias/"):
             keys["kms:RequestAlias"] = alias
         if call.via:

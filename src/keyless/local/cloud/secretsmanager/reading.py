@@ -9,7 +9,6 @@ from typing import Any
 
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.errors import AwsError
-from keyless.local.cloud.iam import principals
 from keyless.local.cloud.secretsmanager.filters import filtered, ordered
 from keyless.local.cloud.secretsmanager.model import Secret, version_meant
 from keyless.local.cloud.secretsmanager.passwords import random_password
@@ -84,8 +83,7 @@ class Reading:
 
     def get_policy(self, call: Call) -> dict[str, Any]:
         secret = usable(self._found(call))
-        shown_policy = principals.shown(self._secrets.connection, secret.policy)
-        policy = {"ResourcePolicy": shown_policy} if shown_policy else {}
+        policy = {"ResourcePolicy": self._secrets.shown_policy(secret)} if secret.policy else {}
         return {"ARN": secret.arn, "Name": secret.name, **policy}
 
     def get_random_password(self, call: Call) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.errors import AwsError
+from keyless.local.cloud.iam.principals import UnknownPrincipal, shown, stored
 from keyless.local.cloud.kms import Place
 from keyless.local.cloud.secretsmanager.model import Secret, Version, secret_of
 from keyless.local.cloud.secretsmanager.values import Plain, Values
@@ -49,7 +50,6 @@ class Secrets:
 
     def __init__(self, database: Database, values: Values) -> None:
         self._database = database
-        self.connection = database.connection
         self._bring_forward(values)
 
     def find(self, secret_id: str, now: float) -> Secret | None:
@@ -80,6 +80,18 @@ class Secrets:
     def forget(self, secret: Secret) -> None:
         """Remove a secret for good."""
         self._database.remove(KIND, secret.name)
+
+    def kept_policy(self, text: str, account: str) -> str:
+        """A valid resource policy as it is kept: users and roles by unique id, who must be there."""
+        try:
+            return stored(self._database.connection, text, account=account)
+        except UnknownPrincipal:
+            text = "This resource policy contains an unsupported principal."
+            raise AwsError("MalformedPolicyDocumentException", text) from None
+
+    def shown_policy(self, secret: Secret) -> str:
+        """A secret's resource policy as it is read."""
+        return shown(self._database.connection, secret.policy)
 
     def _live(self, name: str, now: float) -> Secret | None:
         document = self._database.get(KIND, name)

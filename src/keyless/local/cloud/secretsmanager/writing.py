@@ -10,7 +10,6 @@ from uuid import uuid4
 
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
-from keyless.local.cloud.iam import principals
 from keyless.local.cloud.secretsmanager import policies
 from keyless.local.cloud.secretsmanager.model import (
     CURRENT,
@@ -156,21 +155,15 @@ class Writing:
                 "to the secret."
             )
             raise AwsError("PublicPolicyException", why)
-        kept = self._kept(call, text)
+        kept = self._secrets.kept_policy(text, call.account)
         return self._changed(call, lambda secret: replace(secret, policy=kept))
-
-    def _kept(self, call: Call, policy: str) -> str:
-        """The policy as it is stored: users and roles of the account by unique id, who must be there."""
-        try:
-            return principals.stored(self._secrets.connection, policy, account=call.account)
-        except principals.UnknownPrincipal:
-            why = "This resource policy contains an unsupported principal."
-            raise AwsError("MalformedPolicyDocumentException", why) from None
 
     def validate_policy(self, call: Call) -> dict[str, Any]:
         if call.params.get("SecretId"):
             self._existing(call)
-        if not policies.is_public(policies.checked(str(call.params["ResourcePolicy"]))):
+        text = policies.checked(str(call.params["ResourcePolicy"]))
+        self._secrets.kept_policy(text, call.account)
+        if not policies.is_public(text):
             return {"PolicyValidationPassed": True, "ValidationErrors": []}
         error = {
             "CheckName": "PUBLIC_POLICY",

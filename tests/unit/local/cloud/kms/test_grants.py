@@ -96,7 +96,7 @@ def test_a_grantee_retires_where_the_grant_says_so(kms, key, reader):
 
 
 def test_a_grantee_hands_on_no_more_than_it_has(kms, key, reader):
-    other = f"arn:aws:iam::{ACCOUNT}:user/other"
+    other = f"arn:aws:iam::{ACCOUNT}:user/keyless-admin"
     kms.create_grant(
         KeyId=key,
         GranteePrincipal=ROLE,
@@ -110,6 +110,7 @@ def test_a_grantee_hands_on_no_more_than_it_has(kms, key, reader):
     assert denied(reader.create_grant, **asked, Operations=["Decrypt"])
 
 
+@pytest.mark.usefixtures("reader")
 def test_a_named_grant_is_made_once(kms, key):
     asked = {"KeyId": key, "GranteePrincipal": ROLE, "Operations": ["Encrypt"]}
     named = [kms.create_grant(**asked, Name="one")["GrantId"] for _ in range(2)]
@@ -117,6 +118,7 @@ def test_a_named_grant_is_made_once(kms, key):
     assert (len(set(named)), len(set(plain))) == (1, 2)
 
 
+@pytest.mark.usefixtures("reader")
 def test_grants_are_listed_by_key_by_grantee_and_by_who_may_retire_them(kms, key):
     kms.create_grant(KeyId=key, GranteePrincipal=ROLE, Operations=["Encrypt"], RetiringPrincipal=ROLE, Name="n")
     kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:root", Operations=["Decrypt"])
@@ -128,9 +130,11 @@ def test_grants_are_listed_by_key_by_grantee_and_by_who_may_retire_them(kms, key
     assert page["Truncated"]
 
 
+@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
+        ({"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:role/nobody"}, "InvalidArnException"),
         ({"GranteePrincipal": "reader"}, "InvalidArnException"),
         ({"Operations": ["Sign"]}, "ValidationException"),
         ({"RetiringPrincipal": "arn:aws:s3:::bucket"}, "InvalidArnException"),
@@ -142,6 +146,7 @@ def test_a_grant_that_cannot_be_is_not_made(kms, key, asked, code):
     assert kms.list_grants(KeyId=key)["Grants"] == []
 
 
+@pytest.mark.usefixtures("reader")
 def test_a_token_that_was_never_given_is_refused(kms, key):
     for token in ("nonsense", "e30=", "bnVsbA=="):
         asked = {"KeyId": key, "Plaintext": b"x", "GrantTokens": [token]}
@@ -156,3 +161,15 @@ def test_grants_can_be_granted_by_operation(world, kms, key):
     asked = {"KeyId": key, "GranteePrincipal": ROLE}
     assert user.create_grant(**asked, Operations=["Encrypt"])["GrantId"]
     assert denied(user.create_grant, **asked, Operations=["Encrypt", "Decrypt"])
+
+
+def test_a_role_that_is_made_again_has_no_part_in_its_namesakes_grants(world, kms, key, reader):
+    kms.create_grant(KeyId=key, GranteePrincipal=ROLE, Operations=["Encrypt"])
+    assert reader.encrypt(KeyId=key, Plaintext=b"x")["KeyId"]
+    iam = world.aws("iam")
+    iam.delete_role_policy(RoleName="reader", PolicyName="p")
+    iam.delete_role(RoleName="reader")
+    namesake = world.aws("kms", a_role(world, allow("s3:ListAllMyBuckets")))
+    assert denied(namesake.encrypt, KeyId=key, Plaintext=b"x")
+    [grant] = kms.list_grants(KeyId=key)["Grants"]
+    assert grant["GranteePrincipal"].startswith("AROA")

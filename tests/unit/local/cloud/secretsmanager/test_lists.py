@@ -205,6 +205,20 @@ def test_a_resource_policy_lets_a_role_in_and_keeps_one_out(world, secrets):
     assert refusal(secrets.put_resource_policy, **malformed)[0] == "MalformedPolicyDocumentException"
 
 
+def test_a_resource_policy_names_principals_that_are_there_and_shows_them_by_name(world, secrets):
+    a_role(world, allow("s3:ListAllMyBuckets"))
+    secrets.create_secret(Name="s", SecretString="1")
+    known, unknown = (
+        document(EVERYBODY | {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/{name}"}})
+        for name in ("reader", "nobody")
+    )
+    secrets.put_resource_policy(SecretId="s", ResourcePolicy=known)
+    assert json.loads(secrets.get_resource_policy(SecretId="s")["ResourcePolicy"]) == json.loads(known)
+    refused = ("MalformedPolicyDocumentException", "This resource policy contains an unsupported principal.", 400)
+    assert refusal(secrets.put_resource_policy, SecretId="s", ResourcePolicy=unknown) == refused
+    assert refusal(secrets.validate_resource_policy, ResourcePolicy=unknown) == refused
+
+
 def test_tags_at_creation_need_their_own_permission_and_decide_afterwards(world, secrets):
     creator = world.aws("secretsmanager", a_role(world, allow("secretsmanager:CreateSecret")))
     tags = [{"Key": "team", "Value": "red"}]
