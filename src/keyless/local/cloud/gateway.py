@@ -72,9 +72,7 @@ class Gateway:
         self._audit = Audit(database)
         self.faults = Faults(database, realm.now)
         self._by_path = [service for service in services if service.path_prefix]
-        self._by_scope = {
-            scope: service for service in services if not service.path_prefix for scope in service.scopes
-        }
+        self._by_scope = {scope: service for service in services if not service.path_prefix for scope in service.scopes}
         self._by_target = {service.target_prefix: service for service in services if service.target_prefix}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,7 +125,8 @@ class Gateway:
                     return service
             if signature.service in self._by_scope:
                 return self._by_scope[signature.service]
-            raise AwsError("InvalidAction", f"The service {signature.service} is not part of this cloud", status=400)
+            served = ", ".join(sorted(service.name for service in self.services))
+            raise _unknown(_protocol_of(head), f"{signature.service} is not part of this cloud, which serves {served}")
         if prefix := head.header("x-amz-target").rpartition(".")[0]:
             if prefix in self._by_target:
                 return self._by_target[prefix]
@@ -258,7 +257,7 @@ class Gateway:
     def _refused(
         self, service: Service | None, head: HttpRequest, error: AwsError, *, request_id: str, ahead: Ahead
     ) -> HttpResponse:
-        protocol = service.model.protocol if service else "query"
+        protocol = service.model.protocol if service else _protocol_of(head)
         status = error.status or (service.model.status_of(error.code) if service else 400)
         line = refused_line(
             service=service.name if service else "",
@@ -272,13 +271,27 @@ class Gateway:
         if ahead.met:
             line["notes"]["faults"] = ahead.met
         self._audit.write(line)
-        return write_error(protocol, error, status=status, request_id=request_id, head=head.method == "HEAD")
+        answer = write_error(protocol, error, status=status, request_id=request_id, head=head.method == "HEAD")
+        # Where the protocol is a guess, this is what clients of the others look for.
+        answer.headers.setdefault("x-amzn-errortype", error.code)
+        return answer
 
 
 def _not_here(service: Service, meant: Meant) -> AwsError:
     """AWS knows the operation and this cloud does not: say so, in the form AWS uses for one it does not know."""
-    text = f"{meant.operation} is not part of this cloud's {service.name}"
-    protocol = service.model.protocol
+    return _unknown(service.model.protocol, f"{meant.operation} is not part of this cloud's {service.name}")
+
+
+def _protocol_of(head: HttpRequest) -> str:
+    """The protocol that a request to an unknown service looks like. XML, the last, no client chokes on."""
+    if head.header("x-amz-target"):
+        return "json"
+    if head.header("content-type").startswith(_FORM) or head.argument("Action"):
+        return "query"
+    return "rest-json" if head.header("content-type").startswith("application/json") else "rest-xml"
+
+
+def _unknown(protocol: str, text: str) -> AwsError:
     if protocol == "query":
         return AwsError("InvalidAction", text, status=400)
     if protocol == "rest-xml":

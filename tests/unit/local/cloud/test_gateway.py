@@ -59,8 +59,8 @@ def test_a_service_that_is_not_here_is_named(world: World) -> None:
     )
     headers = {"authorization": authorization, "x-amz-date": "20260921T141320Z"}
     status, _, body = world.loop.run(ask(world.cloud.app, "POST", "/", headers=headers))
-    assert status == 400
-    assert b"The service sqs is not part of this cloud" in body
+    assert status == 501
+    assert b"sqs is not part of this cloud" in body
 
 
 @pytest.mark.parametrize(
