@@ -9,9 +9,11 @@
     explain(decision)                                           # lines for a person
     access_denied(decision)                                     # AWS's own sentence for the caller
 
-Documents are compiled by ``parse``; keep them. ``resource`` of :class:`Policies` is the trust policy for
-``sts:AssumeRole*``; parse it as kind "trust". AssumeRoleWithWebIdentity: principal of kind "WebIdentity" with
-``federated`` the provider's ARN and ``account`` the provider's account, context ``{host/path}:aud|sub|…``.
+Documents are compiled by ``parse``; keep them: they remember their statements by action. The trace is made when it is
+asked for. ``resource`` of :class:`Policies` is the trust policy for ``sts:AssumeRole*``; parse it as kind "trust".
+AssumeRoleWithWebIdentity: principal of kind "WebIdentity" with ``federated`` the provider's ARN and ``account`` the
+provider's account, context ``{host/path}:aud|sub|…``. Levels of an organisation are tuples of tuples (``scps``,
+``rcps``); a resource of another account is told by its ARN or by ``Request.resource_account``.
 
 Trust: ``admitted(trust)`` lists who a trust policy lets in by web identity; ``admits_all(a, b)`` proves that ``a``
 admits everything that ``b`` admits; ``pack(subjects, …)`` shards subjects over trust policies under a quota;

@@ -45,6 +45,7 @@ def assume(principal: Principal, policies: Policies, action: str = "sts:AssumeRo
 def test_nothing_is_allowed_by_default() -> None:
     decision = ask(Policies())
     assert (decision.outcome, decision.layer, decision.decided_by) == (Outcome.IMPLICIT_DENY, Layer.IDENTITY, None)
+    assert decision.decided_label is None
     assert not decision.allowed
 
 
@@ -64,6 +65,7 @@ def test_a_deny_anywhere_wins() -> None:
         assert (decision.outcome, decision.layer) == (Outcome.EXPLICIT_DENY, layer)
         assert decision.decided_by is not None
         assert decision.decided_by.effect == "Deny"
+        assert decision.decided_label == decision.decided_by.label
 
 
 def test_every_level_of_organisation_policies_must_allow() -> None:
