@@ -12,11 +12,10 @@ from keyless.local.cloud.kms import asymmetric, ciphertexts, specs
 from keyless.local.cloud.kms.grants import check_tokens
 from keyless.local.cloud.kms.keyring import Keyring
 from keyless.local.cloud.kms.model import SYMMETRIC, Key
-from keyless.local.cloud.kms.states import symmetric, usable
+from keyless.local.cloud.kms.states import finish_dry_run, symmetric, usable
 from keyless.local.cloud.kms.targets import Targets
 
 _AES_128_BYTES, _AES_256_BYTES = 16, 32
-_DRY_RUN = "The request would have succeeded, but the DryRun option is set."
 
 
 class EncryptionOperations:
@@ -139,12 +138,6 @@ class EncryptionOperations:
             "KeyMaterialId": key.materials[-1].id,
         }
         return answer, private
-
-
-def finish_dry_run(call: Call) -> None:
-    """A dry run that got this far ends with the one error that means success."""
-    if call.params.get("DryRun"):
-        raise AwsError("DryRunOperationException", _DRY_RUN, status=412)
 
 
 def _data_key_bytes(call: Call) -> int:

@@ -24,7 +24,7 @@ from keyless.local.cloud.kms.keyring import Keyring
 from keyless.local.cloud.kms.model import Grant, Key
 from keyless.local.cloud.kms.paging import page
 from keyless.local.cloud.kms.policies import with_statements
-from keyless.local.cloud.kms.states import not_pending, usable
+from keyless.local.cloud.kms.states import finish_dry_run, not_pending, usable
 from keyless.local.cloud.kms.targets import Targets, principal
 
 _PRINCIPAL = re.compile(
@@ -63,6 +63,8 @@ class GrantOperations:
     def create(self, call: Call) -> dict[str, Any]:
         key = usable(self._key(call))
         wanted = self._kept(call, _checked(key, call.params))
+        check_tokens(call.params)
+        finish_dry_run(call)
         grants = self._keyring.grants(key.id)
         # A name makes the request idempotent: the same again is the same grant.
         same = next((g for g in grants if g.name and _shape(g) == _shape(wanted)), None)
@@ -93,12 +95,15 @@ class GrantOperations:
 
     def revoke(self, call: Call) -> None:
         key = not_pending(self._key(call))
-        grant_id = str(call.params["GrantId"])
-        self._remove(key, _grant(self._keyring.grants(key.id), grant_id))
+        grant = _grant(self._keyring.grants(key.id), str(call.params["GrantId"]))
+        finish_dry_run(call)
+        self._remove(key, grant)
 
     def retire(self, call: Call) -> None:
         key, grant = self._meant(call)
-        self._remove(not_pending(key), grant)
+        not_pending(key)
+        finish_dry_run(call)
+        self._remove(key, grant)
 
     # Shared steps
 

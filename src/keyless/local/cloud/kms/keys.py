@@ -81,7 +81,7 @@ class KeyOperations:
             )
             raise AwsError("ValidationException", text, status=400)
         at = call.now + days * DAY_SECONDS
-        key = self._changed(call, lambda key: replace(key, deletion=at, deletion_days=days, enabled=False))
+        key = self._changed(call, lambda key: replace(key, deletion=at, enabled=False))
         return {
             "KeyId": key.arn,
             "DeletionDate": _time(at),

@@ -47,7 +47,6 @@ class Key:
     usage: str = "ENCRYPT_DECRYPT"
     enabled: bool = True
     deletion: float | None = None
-    deletion_days: int = 30
     rotation: Rotation | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 

@@ -8,11 +8,10 @@ from typing import Any
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.kms import asymmetric, specs
-from keyless.local.cloud.kms.encryption import finish_dry_run
 from keyless.local.cloud.kms.grants import check_tokens
 from keyless.local.cloud.kms.keyring import Keyring
 from keyless.local.cloud.kms.model import Key
-from keyless.local.cloud.kms.states import usable
+from keyless.local.cloud.kms.states import finish_dry_run, usable
 
 
 class SigningOperations:

@@ -1,10 +1,11 @@
-"""Which operations a key's state and usage allow, and AWS's words where they do not.
+"""Which operations a key's state and usage allow, and AWS's words where they do not; and the end of a dry run.
 
 https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
 """
 
 from __future__ import annotations
 
+from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.kms.model import SYMMETRIC, Key
 
@@ -40,3 +41,10 @@ def rotatable(key: Key) -> Key:
     if key.spec != SYMMETRIC:
         raise AwsError("UnsupportedOperationException", "")
     return key
+
+
+def finish_dry_run(call: Call) -> None:
+    """A dry run that got this far ends with the one error that means success; nothing is written."""
+    if call.params.get("DryRun"):
+        text = "The request would have succeeded, but the DryRun option is set."
+        raise AwsError("DryRunOperationException", text, status=412)

@@ -61,8 +61,8 @@ class Targets:
         """The key that ``KeyId`` means."""
         return self.of(call, self._keyring.existing(call, str(call.params["KeyId"])), named=str(call.params["KeyId"]))
 
-    def new_key(self, call: Call) -> Target:
-        """CreateKey: no resource yet, but what it will be."""
+    def new_key(self, call: Call) -> list[Target]:
+        """CreateKey: no resource yet, but what it will be. Tags need their own permission."""
         params = call.params
         keys = {
             "kms:CallerAccount": call.caller.account,
@@ -73,7 +73,8 @@ class Targets:
             "kms:BypassPolicyLockoutSafetyCheck": _bool(params.get("BypassPolicyLockoutSafetyCheck")),
             **_request_tags(params),
         }
-        return Target("*", keys=keys)
+        actions = ("", "kms:TagResource") if params.get("Tags") else ("",)
+        return [Target("*", action, keys=keys) for action in actions]
 
     def ciphertext(self, call: Call) -> Target:
         """The key that a ciphertext was made under; an asymmetric one must be named."""

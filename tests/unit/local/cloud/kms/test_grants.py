@@ -173,3 +173,17 @@ def test_a_role_that_is_made_again_has_no_part_in_its_namesakes_grants(world, km
     assert denied(namesake.encrypt, KeyId=key, Plaintext=b"x")
     [grant] = kms.list_grants(KeyId=key)["Grants"]
     assert grant["GranteePrincipal"].startswith("AROA")
+
+
+def test_a_dry_run_grants_and_revokes_nothing(kms, key, reader):
+    asked = {"KeyId": key, "GranteePrincipal": ROLE, "Operations": ["Encrypt"]}
+    dry = refusal(kms.create_grant, **asked, DryRun=True)
+    assert dry[0] == "DryRunOperationException"
+    assert kms.list_grants(KeyId=key)["Grants"] == []
+    grant = kms.create_grant(**asked)
+    for call, named in (
+        (kms.revoke_grant, {"KeyId": key, "GrantId": grant["GrantId"]}),
+        (kms.retire_grant, {"GrantToken": grant["GrantToken"]}),
+    ):
+        assert refusal(call, **named, DryRun=True)[0] == "DryRunOperationException"
+    assert len(kms.list_grants(KeyId=key)["Grants"]) == 1

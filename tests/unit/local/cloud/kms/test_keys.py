@@ -218,6 +218,13 @@ def test_tags_are_set_replaced_removed_and_listed(kms, key):
     assert refusal(kms.tag_resource, **reserved)[0] == "TagException"
 
 
+def test_a_key_with_tags_needs_the_right_to_tag(world):
+    user = world.aws("kms", a_role(world, allow("kms:CreateKey")))
+    assert user.create_key()["KeyMetadata"]["KeyId"]
+    _, text, _ = refusal(user.create_key, Tags=[{"TagKey": "a", "TagValue": "1"}])
+    assert "kms:TagResource" in text
+
+
 def test_aliases_move_between_keys_of_one_kind(kms, key):
     other = kms.create_key()["KeyMetadata"]["KeyId"]
     signer = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
