@@ -64,6 +64,7 @@ class Envelopes:
         named = described.get("SSEKMSKeyId")
         if named is None:
             return Facts(dict(described), Envelope())
+        _must_be_signed(call)
         try:
             arn = self._keys.arn_of(call, named)
             plain, wrapped = self._keys.data_key(call, arn, _context(bucket, key, described))
@@ -75,11 +76,19 @@ class Envelopes:
         """The envelope of an object, or an upload, that is there."""
         if DATA_KEY not in described:
             return Envelope()
+        _must_be_signed(call)
         try:
             wrapped = b64decode(described[DATA_KEY])
             return Envelope(self._keys.open(call, wrapped, _context(bucket, key, described)))
         except AwsError as error:
             raise _worded(error) from None
+
+
+def _must_be_signed(call: Call) -> None:
+    """KMS knows nobody who is nobody: not even S3's own key is for the public."""
+    if call.caller.kind == "Anonymous":
+        text = "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4."
+        raise AwsError("InvalidArgument", text, status=400)
 
 
 def _context(bucket: str, key: str, described: Mapping[str, Any]) -> dict[str, str]:

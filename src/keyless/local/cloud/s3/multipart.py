@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
@@ -28,7 +29,7 @@ from keyless.local.cloud.s3.checksums import (
 from keyless.local.cloud.s3.conditions import moment
 from keyless.local.cloud.s3.copying import Copying
 from keyless.local.cloud.s3.describing import PARTS
-from keyless.local.cloud.s3.objects import Objects, checked_key, shown_encryption, shown_id
+from keyless.local.cloud.s3.objects import Objects, body_of, checked_key, shown_encryption, shown_id
 from keyless.local.cloud.s3.parts import checked_number, chosen, page
 from keyless.local.cloud.s3.ranges import copied_range
 from keyless.local.cloud.s3.storage import Stored, etag_of
@@ -67,7 +68,7 @@ class Multipart:
         return answer | (sums if asked else {})
 
     def upload_part(self, call: Call) -> dict[str, Any]:
-        upload, body = self._existing(call), call.params.get("Body") or b""
+        upload, body = self._existing(call), body_of(call)
         number = checked_number(int(call.params["PartNumber"]))
         sums = checked(call.params, body, default=upload.described[_ALGORITHM])
         algorithm = next(iter(sums)).removeprefix("Checksum")
@@ -112,7 +113,7 @@ class Multipart:
         version = self._objects.keep(bucket, stored, envelope.seal(body))
         self._uploads.remove(upload.id)
         return {
-            "Location": f"http://{bucket.name}.s3.amazonaws.com/{upload.key}",
+            "Location": f"http://{bucket.name}.s3.amazonaws.com/{quote(upload.key, safe='')}",
             "Bucket": bucket.name,
             "Key": upload.key,
             "ETag": stored.etag,

@@ -59,8 +59,7 @@ class Objects:
     # Writing
 
     def put(self, call: Call) -> dict[str, Any]:
-        bucket, key = self._buckets.existing(call), checked_key(call)
-        body = _bytes(call.params.get("Body"))
+        bucket, key, body = self._buckets.existing(call), checked_key(call), body_of(call)
         sums = checked(call.params, body) | {"ChecksumType": FULL_OBJECT}
         self.must_hold(call, bucket.name, key)
         facts = self.facts(call, bucket, key)
@@ -172,7 +171,11 @@ def _marked(version: str) -> dict[str, str]:
     return {"x-amz-delete-marker": "true", "x-amz-version-id": version}
 
 
-def _bytes(body: Any) -> bytes:
-    if body is None:
-        return b""
+def body_of(call: Call) -> bytes:
+    """The body that is to be stored; raises where the checksum that was to follow it did not come."""
+    announced = [name.strip().lower() for name in call.request.header("x-amz-trailer").split(",") if name.strip()]
+    if not all(map(call.request.header, announced)):
+        text = "The request contained trailing data that was not well-formed or did not conform to our published"
+        raise AwsError("MalformedTrailerError", f"{text} schema.", status=400)
+    body = call.params.get("Body") or b""
     return body if isinstance(body, bytes) else str(body).encode()

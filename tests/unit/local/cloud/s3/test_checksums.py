@@ -96,7 +96,8 @@ def test_a_checksum_in_the_trailer_of_chunks_is_verified(world: World, bucket: A
     good = b64encode(zlib.crc32(b"hello").to_bytes(4, "big")).decode()
 
     def put(trailer: str) -> int:
-        body = f"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:{trailer}\r\n\r\n".encode()
+        line = f"x-amz-checksum-crc32:{trailer}\r\n" if trailer else ""
+        body = f"5\r\nhello\r\n0\r\n{line}\r\n".encode()
         headers = {
             "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
             "x-amz-decoded-content-length": "5",
@@ -108,6 +109,8 @@ def test_a_checksum_in_the_trailer_of_chunks_is_verified(world: World, bucket: A
     assert put(good) == 200
     assert bucket.get_object(Bucket=BUCKET, Key="k")["Body"].read() == b"hello"
     assert put("AAAAAA==") == 400
+    assert put("") == 400
+    assert world.audit()[-1]["code"] == "MalformedTrailerError"
 
 
 def test_a_list_of_keys_to_delete_needs_a_checksum_that_fits() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore import UNSIGNED
 
 from unit.local.cloud.s3.conftest import BUCKET
-from unit.local.cloud.support import World, a_role, allow, refusal
+from unit.local.cloud.support import World, a_role, allow, document, refusal
 
 ON_OBJECTS = allow(["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"])
 KMS = {"ServerSideEncryption": "aws:kms"}
@@ -146,3 +147,15 @@ def test_a_bucket_s_default_key_is_that_of_its_objects(world: World, bucket: Any
     rules = bucket.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rules[0]["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert bucket.get_object(Bucket=BUCKET, Key="k")["Body"].read() == b""
+
+
+def test_what_is_sealed_is_not_for_the_public(world: World, bucket: Any) -> None:
+    bucket.put_object(Bucket=BUCKET, Key="k", Body=b"x", **KMS)
+    bucket.delete_public_access_block(Bucket=BUCKET)
+    everyone = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    bucket.put_bucket_policy(Bucket=BUCKET, Policy=document(everyone))
+    nobody = world.aws("s3", signature_version=UNSIGNED)
+    code, text, status = refusal(nobody.get_object, Bucket=BUCKET, Key="k")
+    assert (code, status) == ("InvalidArgument", 400)
+    assert "require AWS Signature Version 4" in text
+    assert refusal(nobody.put_object, Bucket=BUCKET, Key="k", Body=b"", **KMS)[0] == "InvalidArgument"
