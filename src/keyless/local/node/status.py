@@ -22,15 +22,23 @@ from keyless.local.node.model import (
     is_sidecar,
 )
 
+_OWN = ("PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready")
 
-def pod_status(facts: PodFacts, *, pod_ip: str, host_ip: str, started_at: datetime) -> KubeObject:
-    """The whole status; conditions that others wrote are kept."""
+
+def pod_status(
+    facts: PodFacts, *, pod_ip: str, host_ip: str, started_at: datetime, written: KubeObject | None = None
+) -> KubeObject:
+    """The whole status; conditions that others wrote are kept.
+
+    ``written``: the status that the node wrote last. The pod comes from a watch and may be older than that; times
+    taken from it would be written back, seen late again, and so on for ever.
+    """
     pod = facts.pod
     inits = [(c, facts.run(c)) for c in init_containers(pod)]
     mains = [(c, facts.run(c)) for c in containers(pod)]
     status: KubeObject = {
         "phase": phase(facts),
-        "conditions": _conditions(facts),
+        "conditions": _conditions(facts, _newest(facts.pod, written)),
         "hostIP": host_ip,
         "hostIPs": [{"ip": host_ip}],
         "podIP": pod_ip,
@@ -80,7 +88,15 @@ def _has_run(facts: PodFacts, container: Mapping[str, Any]) -> bool:
     return not isinstance(run.state, Waiting) or run.last is not None
 
 
-def _conditions(facts: PodFacts) -> list[KubeObject]:
+def _newest(pod: KubeObject, written: KubeObject | None) -> list[KubeObject]:
+    """The conditions as they are: the node's own as it wrote them, others as the pod has them."""
+    own = {c["type"]: c for c in (written or {}).get("conditions", ()) if c["type"] in _OWN}
+    found = (pod.get("status") or {}).get("conditions") or ()
+    kept = [own.pop(condition["type"], condition) for condition in found]
+    return [*kept, *own.values()]
+
+
+def _conditions(facts: PodFacts, found: Sequence[KubeObject]) -> list[KubeObject]:
     pod, now = facts.pod, facts.now
     is_over = phase(facts) in {"Succeeded", "Failed"}
     initialized = all(plan.has_passed(facts, init) for init in init_containers(pod))
@@ -88,7 +104,6 @@ def _conditions(facts: PodFacts) -> list[KubeObject]:
     not_ready = (
         ("PodCompleted", "") if is_over else ("ContainersNotReady", _unready("containers with unready", unready))
     )
-    found: Sequence[KubeObject] = (pod.get("status") or {}).get("conditions") or ()
     gates = [gate["conditionType"] for gate in pod["spec"].get("readinessGates") or ()]
     closed = [gate for gate in gates if (condition_of(found, gate) or {}).get("status") != "True"]
     has_started = any(run.attempts for run in facts.runs.values())

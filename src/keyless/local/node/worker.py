@@ -267,6 +267,7 @@ class PodWorker:
             pod_ip=self.pod_ip,
             host_ip=self._around.configuration.host_ip,
             started_at=self._started_at,
+            written=self._status,
         )
         metadata = self.pod["metadata"]
         if status != self._status:

@@ -171,6 +171,24 @@ def test_a_transition_time_moves_only_with_its_status() -> None:
     assert pod_status(later, pod_ip="i", host_ip="h", started_at=NOW)["conditions"] == status["conditions"]
 
 
+def test_a_pod_that_the_watch_shows_late_does_not_bring_old_transition_times_back() -> None:
+    ready, waiting = facts({"app": RUNNING}), facts({"app": ContainerRun(Waiting())})
+    first = pod_status(ready, pod_ip="i", host_ip="h", started_at=NOW)
+    gate = {"type": "example.com/ok", "status": "True"}
+    late = {**ready.pod, "status": {**first, "conditions": [gate, *first["conditions"]]}}
+
+    def status(runs: PodFacts, minutes: int, written: dict[str, Any] | None) -> dict[str, Any]:
+        seen = PodFacts(late, runs.runs, {}, NOW + timedelta(minutes=minutes))
+        return pod_status(seen, pod_ip="i", host_ip="h", started_at=NOW, written=written)
+
+    down = status(waiting, 1, None)
+    up = status(ready, 2, down)
+    times = {c["type"]: c.get("lastTransitionTime") for c in up["conditions"]}
+    assert (times["Ready"], times["Initialized"]) == ("2026-11-22T12:02:00Z", "2026-11-22T12:00:00Z")
+    assert status(ready, 3, up) == up
+    assert up["conditions"][0]["type"] == gate["type"]
+
+
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
