@@ -180,19 +180,24 @@ def _sums(upload: Upload, parts: Sequence[Part], body: bytes, call: Call) -> dic
     """The checksum of the object; raises where the client computed another one."""
     algorithm, kind = upload.described[_ALGORITHM], upload.described["ChecksumType"]
     member = f"Checksum{algorithm}"
-    missing = kind == COMPOSITE and any(not named.get(member) for named in call.params["MultipartUpload"]["Parts"])
-    if missing and upload.described[_ASKED]:
-        text = (
-            f"The upload was created using a {algorithm.lower()} checksum. The complete request must include the"
-            " checksum for each part. It was missing for part 1 in the request."
-        )
-        raise AwsError("InvalidRequest", text, status=400)
+    if kind == COMPOSITE and upload.described[_ASKED]:
+        for named in call.params["MultipartUpload"]["Parts"]:
+            if not named.get(member):
+                raise _without_sum(algorithm, int(named["PartNumber"]))
     found = of_parts(algorithm, kind, [part.checksums.get(member, "") for part in parts], body)
     for name in ALGORITHMS:
         if (claimed := call.params.get(f"Checksum{name}")) and (name != algorithm or claimed != found):
             text = f"The {name} you specified did not match the calculated checksum."
             raise AwsError("BadDigest", text, status=400)
     return {member: found, "ChecksumType": kind}
+
+
+def _without_sum(algorithm: str, number: int) -> AwsError:
+    text = (
+        f"The upload was created using a {algorithm.lower()} checksum. The complete request must include the checksum"
+        f" for each part. It was missing for part {number} in the request."
+    )
+    return AwsError("InvalidRequest", text, status=400)
 
 
 def _kept(part: Part, *, asked: bool) -> dict[str, Any]:

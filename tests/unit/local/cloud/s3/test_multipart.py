@@ -87,6 +87,17 @@ def test_a_part_with_another_checksum_than_the_upload_s_is_refused(bucket: Any) 
     assert text.startswith("Checksum Type mismatch occurred, expected checksum Type: sha256")
 
 
+def test_parts_with_checksums_are_named_with_them(bucket: Any) -> None:
+    made, parts = upload(bucket, (b"x",), ChecksumAlgorithm="SHA256")
+    bare = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in parts]
+    code, text, _ = refusal(complete, s3=bucket, made=made, parts=bare)
+    assert code == "InvalidRequest"
+    assert text.endswith("It was missing for part 2 in the request.")
+    wrong = [part | {"ChecksumSHA256": computed("SHA256", b"other")} for part in parts]
+    assert refusal(complete, s3=bucket, made=made, parts=wrong)[0] == "InvalidPart"
+    complete(bucket, made, parts)
+
+
 def test_a_part_is_read_by_its_place_among_the_parts(bucket: Any) -> None:
     complete(bucket, *upload(bucket))
     found = bucket.get_object(Bucket=BUCKET, Key="big", PartNumber=3)
