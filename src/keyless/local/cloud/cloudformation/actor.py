@@ -18,7 +18,7 @@ from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.sessions import Session
 from keyless.local.cloud.sts import Minter
 from keyless.local.cloud.sts.minting import Wanted
-from keyless.policy import Principal, Request
+from keyless.policy import ContextValue, Principal, Request
 
 SERVICE = "cloudformation.amazonaws.com"
 _SESSION = "AWSCloudFormation"
@@ -35,10 +35,10 @@ class Actors:
         self._authoriser = authoriser
         self._minter = minter
 
-    def of(self, call: Call, role_arn: str) -> dict[str, Any]:
+    def of(self, call: Call, role_arn: str, stack_id: str) -> dict[str, Any]:
         """What to keep for a stack that ``call`` asks for; raises when CloudFormation may not assume the role."""
         if role_arn:
-            return {"session": asdict(self._role_session(call, role_arn))}
+            return {"session": asdict(self._role_session(call, role_arn, stack_id))}
         if call.caller.session:
             return {"session": asdict(call.caller.session)}
         return {"user": call.caller.name, "id": call.caller.user_id}
@@ -52,16 +52,28 @@ class Actors:
             raise AwsError("AccessDenied", f"User {kept['user']} does not exist any more", status=403)
         return Caller("User", self._directory.account, user.arn, user.id, user.name, tags=user.tags)
 
-    def _role_session(self, call: Call, arn: str) -> Session:
+    def _role_session(self, call: Call, arn: str, stack_id: str) -> Session:
         role = self._directory.effective_role(arn.rpartition("/")[2])
         if role is not None and role.arn == arn:
-            keys = {**self._authoriser.keys(call), "sts:RoleSessionName": _SESSION}
-            request = Request("sts:AssumeRole", arn, Principal("Service", service=SERVICE), keys)
+            request = Request("sts:AssumeRole", arn, Principal("Service", service=SERVICE), self._keys(call, stack_id))
             decision = self._authoriser.decide_trust(call, role, request)
             call.decisions.append(decision)
             if decision.allowed:
                 return self._minter.mint(role, Wanted(_SESSION), now=call.now).session
         raise validation(f"Role {arn} is invalid or cannot be assumed")
+
+    def _keys(self, call: Call, stack_id: str) -> dict[str, ContextValue]:
+        """What a trust policy may ask of CloudFormation's own call; nothing of the caller is in it."""
+        current = self._authoriser.keys(call)
+        keys = {name: current[name] for name in ("aws:CurrentTime", "aws:EpochTime", "aws:SecureTransport")}
+        return {
+            **keys,
+            "aws:PrincipalIsAWSService": "true",
+            "aws:PrincipalServiceName": SERVICE,
+            "aws:SourceAccount": self._directory.account,
+            "aws:SourceArn": stack_id,
+            "sts:RoleSessionName": _SESSION,
+        }
 
 
 def _session(kept: Mapping[str, Any]) -> Session:

@@ -112,7 +112,7 @@ class ChangeSets:
             stack,
             status="CREATE_IN_PROGRESS",
             wish=change_set.wish,
-            actor=self._actors.of(call, change_set.wish.role_arn),
+            actor=self._actors.of(call, change_set.wish.role_arn, stack.id),
             description=parse(change_set.wish.template).description,
             on_failure="DO_NOTHING" if call.params.get("DisableRollback") else change_set.on_failure or "ROLLBACK",
             request_token=call.params.get("ClientRequestToken", ""),

@@ -59,7 +59,7 @@ class Changing:
             reason=_USER,
             created_at=call.now,
             wish=wish,
-            actor=self._actors.of(call, wish.role_arn),
+            actor=self._actors.of(call, wish.role_arn, stack_id),
             description=parse(wish.template).description,
             on_failure=_on_failure(call),
             protected=params.get("EnableTerminationProtection", False),
@@ -84,12 +84,12 @@ class Changing:
         if stack.status not in _UPDATABLE:
             raise validation(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
         begun = replace(
-            stack,
+            progress.settled(stack),
             status="UPDATE_IN_PROGRESS",
             reason=_USER,
             wish=wish,
             before=stack.wish,
-            actor=self._actors.of(call, wish.role_arn),
+            actor=self._actors.of(call, wish.role_arn, stack.id),
             description=parse(wish.template).description,
             updated_at=call.now,
             on_failure="DO_NOTHING" if keep_failed else "ROLLBACK",
@@ -117,7 +117,7 @@ class Changing:
             progress.retrying(stack),
             status="DELETE_IN_PROGRESS",
             reason=_USER,
-            actor=self._actors.of(call, role),
+            actor=self._actors.of(call, role, stack.id),
             retain=retained,
             request_token=call.params.get("ClientRequestToken", ""),
         )

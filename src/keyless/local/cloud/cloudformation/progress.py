@@ -152,7 +152,7 @@ def became(stack: Stack, step: Become, now: float) -> Stack:
     changed = replace(stack, status=step.status, reason=step.reason.strip())
     if step.status == "UPDATE_ROLLBACK_IN_PROGRESS":
         assert stack.before is not None
-        return _settled(replace(changed, wish=stack.before, before=stack.wish))
+        return settled(replace(changed, wish=stack.before, before=stack.wish))
     if step.status == "DELETE_COMPLETE":
         return replace(changed, deleted_at=now, outputs=(), before=None, retain=())
     if step.status in ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"):
@@ -160,7 +160,7 @@ def became(stack: Stack, step: Become, now: float) -> Stack:
     return changed
 
 
-def _settled(stack: Stack) -> Stack:
+def settled(stack: Stack) -> Stack:
     """Failures behind the stack: what was never made is dropped, what was not changed is as it was."""
     kept = {
         name: replace(one, status="UPDATE_COMPLETE", reason="") if one.status == "UPDATE_FAILED" else one

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from keyless.local.cloud.cloudformation.model import ChangeSet, Stack, change_set_of, stack_of
+from keyless.local.cloud.cloudformation.plan import IN_PROGRESS
 from keyless.local.cloud.database import Database
 
 _STEPS = (
@@ -50,11 +51,6 @@ class Store:
             (stack.id, stack.name, stack.status, orjson.dumps(stack).decode()),
         )
 
-    def forget(self, stack: Stack) -> None:
-        """Leave nothing of a stack that never had resources."""
-        self._connection.execute("DELETE FROM cloudformation_stack WHERE id = ?", (stack.id,))
-        self._connection.execute("DELETE FROM cloudformation_event WHERE stack = ?", (stack.id,))
-
     def stack(self, name_or_id: str) -> Stack | None:
         """The stack of that id, or the one that has the name now."""
         row = self._connection.execute(
@@ -70,8 +66,8 @@ class Store:
 
     def unfinished(self) -> list[str]:
         """The ids of the stacks with work left."""
-        rows = self._connection.execute("SELECT id FROM cloudformation_stack WHERE status LIKE '%_IN_PROGRESS'")
-        return [row[0] for row in rows if row]
+        rows = self._connection.execute("SELECT id, status FROM cloudformation_stack").fetchall()
+        return [stack_id for stack_id, status in rows if status in IN_PROGRESS]
 
     def add_event(self, stack_id: str, body: Mapping[str, Any]) -> None:
         """Append to a stack's history."""

@@ -21,7 +21,9 @@ from keyless.local.cloud.errors import AwsError, validation
 
 
 def target_of(wish: Wish, stack_id: str, notification_arns: tuple[str, ...] = ()) -> Target:
-    """What a stack with this wish aims at."""
+    """What a stack with this wish aims at; one in review wants nothing yet."""
+    if not wish.template:
+        return Target((), Scope({}))
     template = parse(wish.template)
     scope = scope_of(template, wish, stack_id, notification_arns)
     declared = {

@@ -98,3 +98,13 @@ def test_who_proposes_need_not_be_who_executes(world: World, cfn: Any) -> None:
     assert "cloudformation:ExecuteChangeSet on resource: arn:aws:cloudformation:" in refused[1]
     cfn.execute_change_set(StackName="roles", ChangeSetName="next")
     assert status(cfn) == "CREATE_COMPLETE"
+
+
+def test_a_stack_in_review_can_be_deleted_and_does_not_disturb_a_restart(world: World, cfn: Any) -> None:
+    propose(cfn, irsa(), ChangeSetType="CREATE")
+    world.restart()
+    world.loop.run(world.cloud.cloudformation.engine.resume())
+    again = world.aws("cloudformation")
+    assert status(again) == "REVIEW_IN_PROGRESS"
+    again.delete_stack(StackName="roles")
+    assert again.describe_stacks()["Stacks"] == []

@@ -510,3 +510,39 @@ def test_a_stack_s_name_must_be_one(cfn: Any, name: str) -> None:
     code, message, _ = refusal(cfn.create_stack, StackName=name, TemplateBody=irsa(), Capabilities=CAPABLE)
     assert code == "ValidationError"
     assert message.startswith(f"1 validation error detected: Value '{name}' at 'stackName' failed")
+
+
+def test_a_failed_update_that_was_kept_can_be_mended_by_the_next(world: World) -> None:
+    theirs = a_user(
+        world,
+        allow(["cloudformation:*", "iam:*"]),
+        {"Effect": "Deny", "Action": "iam:AttachRolePolicy", "Resource": "*"},
+    )
+    create(theirs, text({"Role1": POD_ROLE}))
+    broken = text({"Role1": POD_ROLE, "Role2": a_role(ManagedPolicyArns=[READ_ONLY])})
+    theirs.update_stack(StackName="roles", TemplateBody=broken, Capabilities=CAPABLE, DisableRollback=True)
+    assert stack(theirs)["StackStatus"] == "UPDATE_FAILED"
+    theirs.update_stack(
+        StackName="roles", TemplateBody=text({"Role1": POD_ROLE, "Role2": POD_ROLE}), Capabilities=CAPABLE
+    )
+    assert stack(theirs)["StackStatus"] == "UPDATE_COMPLETE"
+    assert {one["ResourceStatus"] for one in resources(theirs).values()} == {"CREATE_COMPLETE"}
+
+
+def test_a_service_role_may_be_limited_to_stacks_of_the_account(world: World, cfn: Any) -> None:
+    def trusting(account: str) -> str:
+        condition = {
+            "StringEquals": {"aws:SourceAccount": account},
+            "ArnLike": {"aws:SourceArn": f"arn:aws:cloudformation:*:{account}:stack/roles/*"},
+        }
+        service = {"Service": "cloudformation.amazonaws.com"}
+        return document({"Effect": "Allow", "Principal": service, "Action": "sts:AssumeRole", "Condition": condition})
+
+    iam = world.aws("iam")
+    role = iam.create_role(RoleName="deployer", AssumeRolePolicyDocument=trusting("999999999999"))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="deployer", PolicyName="p", PolicyDocument=document(allow("iam:*")))
+    with pytest.raises(ClientError, match="cannot be assumed"):
+        create(cfn, irsa(), RoleARN=role)
+    iam.update_assume_role_policy(RoleName="deployer", PolicyDocument=trusting(ACCOUNT))
+    create(cfn, irsa(), RoleARN=role)
+    assert stack(cfn)["StackStatus"] == "CREATE_COMPLETE"
