@@ -58,6 +58,10 @@ class Buckets:
             raise _elsewhere(found)
         return found
 
+    def is_there(self, name: str) -> bool:
+        """Whether there is a bucket of this name."""
+        return self._storage.bucket(name) is not None
+
     def set(self, call: Call, name: str, value: object) -> None:
         """Keep a setting of the bucket; None: the setting was deleted."""
         bucket = self.existing(call)

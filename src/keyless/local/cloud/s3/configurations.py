@@ -76,6 +76,15 @@ class Configurations:
         self._buckets.set(call, LIFECYCLE.parameter, _storable(given | size))
         return size
 
+    def put_logging(self, call: Call) -> None:
+        """No log is written, but where one would go must be there."""
+        given = call.params[LOGGING.parameter]
+        target = (given.get("LoggingEnabled") or {}).get("TargetBucket")
+        if target and not self._buckets.is_there(target):
+            text = "The target bucket for logging does not exist"
+            raise AwsError("InvalidTargetBucketForLogging", text, status=400, fields={"TargetBucket": target})
+        self._buckets.set(call, LOGGING.parameter, given)
+
     def delete(self, kept: Kept) -> Callable[[Call], None]:
         """The operation that removes ``kept``; an encryption that is removed is the default again."""
         value = {"Rules": DEFAULT_RULES} if kept.parameter == ENCRYPTION else None

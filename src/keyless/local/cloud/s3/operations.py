@@ -199,7 +199,7 @@ class S3:
             put("PutBucketEncryption", kept.DEFAULT_ENCRYPTION, f"Put{encryption}"),
             delete("DeleteBucketEncryption", kept.DEFAULT_ENCRYPTION, f"Put{encryption}"),
             get("GetBucketLogging", kept.LOGGING, "GetBucketLogging"),
-            put("PutBucketLogging", kept.LOGGING, "PutBucketLogging"),
+            Operation("PutBucketLogging", settings.put_logging, on("PutBucketLogging")),
             get("GetBucketNotificationConfiguration", kept.NOTIFICATIONS, "GetBucketNotification"),
             put("PutBucketNotificationConfiguration", kept.NOTIFICATIONS, "PutBucketNotification"),
             get("GetBucketRequestPayment", kept.PAYMENT, "GetBucketRequestPayment"),

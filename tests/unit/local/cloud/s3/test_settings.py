@@ -69,6 +69,18 @@ def test_a_notification_to_what_is_not_here_cannot_be_validated(bucket: Any) -> 
     assert found["EventBridgeConfiguration"] == {}
 
 
+def test_access_logs_go_to_a_bucket_that_is_there(bucket: Any) -> None:
+    def log_to(name: str) -> dict[str, Any]:
+        return {"LoggingEnabled": {"TargetBucket": name, "TargetPrefix": "logs/"}}
+
+    refused = refusal(bucket.put_bucket_logging, Bucket=BUCKET, BucketLoggingStatus=log_to("not-there"))
+    assert refused[::2] == ("InvalidTargetBucketForLogging", 400)
+    bucket.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus=log_to(BUCKET))
+    assert bucket.get_bucket_logging(Bucket=BUCKET)["LoggingEnabled"] == log_to(BUCKET)["LoggingEnabled"]
+    bucket.put_bucket_logging(Bucket=BUCKET, BucketLoggingStatus={})
+    assert "LoggingEnabled" not in bucket.get_bucket_logging(Bucket=BUCKET)
+
+
 def test_settings_outlive_a_restart_and_one_that_was_deleted_stays_so(world: World, bucket: Any) -> None:
     bucket.delete_public_access_block(Bucket=BUCKET)
     rules = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://example.com"]}]
