@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
+from keyless.local.cluster import Cluster, ClusterSettings
 from keyless.local.cluster.admission.caller import Unreachable
+from keyless.local.cluster.messages import Request
 from keyless.local.cluster.status import ApiError
 from keyless.local.cluster.token_webhook import TokenWebhook, is_for_webhook
+from keyless.local.cluster.users import ANONYMOUS, User
 
 TOKEN = "Bearer k8s-aws-v1.aHR0cHM6Ly9leGFtcGxl"
 
@@ -69,3 +74,42 @@ async def test_anything_but_a_plain_yes_is_unauthorized(answer: Any) -> None:
     with pytest.raises(ApiError) as refused:
         await TokenWebhook("http://127.0.0.1:1/authenticate", FakeAuthenticator(answer)).user(TOKEN)
     assert refused.value.code == 401
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    """A host and a tenant; the authenticator knows everybody as Jane."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    settings = ClusterSettings(
+        database=database,
+        server_url="https://127.0.0.1:6443",
+        admin_token="the-admin-token",
+        kubelet_token="the-kubelet-token",
+        ca_pem="",
+        now=lambda: datetime(2026, 11, 22, tzinfo=UTC),
+        token_review_url="http://127.0.0.1:1/authenticate",
+    )
+    made = Cluster(settings, webhooks=FakeAuthenticator(known(username="jane")))
+    made.ensure_cluster("tenant", owner="somebody")
+    yield made
+    await made.aclose()
+    database.close()
+
+
+async def who(cluster: Cluster, name: str, authorization: str) -> User:
+    request = Request(name, "GET", "/api/v1/pods", ANONYMOUS, {}, {})
+    return await cluster.authenticate(request, authorization)
+
+
+async def test_a_token_of_aws_opens_the_host_and_no_tenant(cluster: Cluster) -> None:
+    assert (await who(cluster, "keyless", TOKEN)).name == "jane"
+    with pytest.raises(ApiError) as refused:
+        await who(cluster, "tenant", TOKEN)
+    assert refused.value.code == 401
+
+
+async def test_other_tokens_are_judged_as_ever(cluster: Cluster) -> None:
+    assert (await who(cluster, "keyless", "Bearer the-admin-token")).is_master
+    assert await who(cluster, "keyless", "") == ANONYMOUS
+    with pytest.raises(ApiError):
+        await who(cluster, "keyless", "Bearer nothing")
