@@ -34,6 +34,7 @@ _ALWAYS_ALLOWED = "sts:getcalleridentity"
 _TRUST_PREFIXES = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext")
 # Callers with policies of their own. The others have no account that acts: only what they ask for speaks for them.
 _WITH_POLICIES = ("AssumedRole", "User", "FederatedUser", "Root")
+_FEDERATED_USER = ":federated-user/"
 _SERVICE_LINKED = ":role/aws-service-role/"
 # So that nobody is locked out of a bucket, its account's root user may do these whatever the bucket policy says.
 _ROOT_KEEPS = ("s3:getbucketpolicy", "s3:putbucketpolicy", "s3:deletebucketpolicy")
@@ -202,7 +203,7 @@ def _resource_must_agree(request: Request, policies: Policies) -> bool:
     """Role trust policies and KMS key policies are never optional (rule 2)."""
     action = request.action.lower()
     if action.startswith(_TRUST_PREFIXES):
-        return True
+        return _FEDERATED_USER not in request.resource  # tags of a federated user: it has no policy of its own
     return action.startswith("kms:") and policies.resource is not None
 
 

@@ -52,6 +52,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "sts": {
         "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
         "ExternalId": "sample",
+        "Name": "sample",
         "RoleArn": f"{IAM}:role/sample",
         "RoleSessionName": "sample",
         "SourceIdentity": "sample",

@@ -46,6 +46,7 @@ RESOURCES = {
     ("iam:ListInstanceProfiles", "instance-profile/"): "AWS's own refusals name the path",
     ("iam:ListRoles", "role/"): "AWS's own refusals name the path",
     ("iam:ListUsers", "user/"): "AWS's own refusals name the path",
+    ("sts:TagSession", "federated-user/sample"): "GetFederationToken tags a federated user",
     ("secretsmanager:ValidateResourcePolicy", "*"): "a policy can be tried without a secret",
 }
 #: (pattern of actions, pattern of keys) beyond the reference

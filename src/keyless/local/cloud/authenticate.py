@@ -63,8 +63,9 @@ class Authenticator:
             raise refuse(fault[0], protocol, fault[1])
         if caller.session and caller.session.expires_at <= now:
             raise refuse(SignatureFault.EXPIRED_TOKEN, protocol)
-        if caller.session and caller.session.kind == "user" and "iam" in scopes:
-            # GetSessionToken's credentials call IAM with multi-factor authentication only, and nobody has a device.
+        if caller.session and caller.session.kind != "role" and "iam" in scopes:
+            # GetSessionToken's credentials call IAM with multi-factor authentication only, and nobody has a device;
+            # GetFederationToken's never do.
             raise refuse(SignatureFault.UNKNOWN_KEY, protocol)
         return Authenticated(caller, decode_chunks_untrusted(request, signature, secret))
 
@@ -81,14 +82,22 @@ class Authenticator:
         caller = Caller("User", self._directory.account, user.arn, user.id, user.name, key.id, tags=user.tags)
         return caller, key.secret
 
+    def _own_session(self, session: Session, protocol: str) -> Caller:
+        """Who a session of a user's own keys speaks for: the user itself, or somebody it answers for."""
+        account, user = self._directory.account, self._directory.user(session.principal_name)
+        if user is None or user.id != session.principal_id:
+            raise refuse(SignatureFault.UNKNOWN_KEY, protocol)
+        key_id = session.access_key_id
+        if session.kind == "user":
+            return Caller("User", account, user.arn, user.id, user.name, key_id, session, tags=user.tags)
+        arn, user_id = federated_user_arn(account, session.name), f"{account}:{session.name}"
+        return Caller("FederatedUser", account, arn, user_id, user.name, key_id, session, tags=session.tags)
+
     def session_caller(self, session: Session, protocol: str = "query") -> Caller:
         """The caller that a session speaks for."""
         account = self._directory.account
-        if session.kind == "user":
-            user = self._directory.user(session.principal_name)
-            if user is None or user.id != session.principal_id:
-                raise refuse(SignatureFault.UNKNOWN_KEY, protocol)
-            return Caller("User", account, user.arn, user.id, user.name, session.access_key_id, session, tags=user.tags)
+        if session.kind != "role":
+            return self._own_session(session, protocol)
         role = self._directory.role(session.principal_name)
         tags = {**(role.tags if role and role.id == session.principal_id else {}), **session.tags}
         return Caller(
@@ -101,6 +110,11 @@ class Authenticator:
             session,
             tags=tags,
         )
+
+
+def federated_user_arn(account: str, name: str) -> str:
+    """The ARN of whom GetFederationToken's credentials speak for."""
+    return f"arn:aws:sts::{account}:federated-user/{name}"
 
 
 def assumed_role_arn(account: str, role: str, session: str) -> str:

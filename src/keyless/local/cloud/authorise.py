@@ -30,7 +30,7 @@ from keyless.policy import (
 )
 from keyless.policy.model import Source
 
-#: stands for a managed policy that is attached but not, or no longer, in effect
+#: stands for a managed policy that is attached but not, or no longer, in effect, and for a session's that is not there
 _ALLOWS_NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"none:NotInEffect","Resource":"*"}]}'
 
 
@@ -109,13 +109,16 @@ class Authoriser:
     def _holder(self, caller: Caller) -> Role | User | None:
         """Whose policies count. A namesake that was made later has another id, and lends nothing."""
         found: Role | User | None = None
-        if caller.kind == "User":
+        if caller.kind in ("User", "FederatedUser"):
             found = self._directory.effective_user(caller.name)
         elif caller.kind == "Role":
             found = self._directory.effective_role(caller.name)
-        return found if found and caller.user_id.partition(":")[0] == found.id else None
+        unique_id = caller.session.principal_id if caller.session else caller.user_id
+        return found if found and unique_id == found.id else None
 
     def _session(self, session: Session) -> tuple[Source, ...]:
+        if session.kind == "federated" and not session.policies and not session.policy_arns:
+            return (source("session policy", _ALLOWS_NOTHING, "session"),)
         inline = (source("session policy", text, "session") for text in session.policies)
         return (*inline, *(self.managed(arn, "session") for arn in session.policy_arns))
 
@@ -163,6 +166,9 @@ def principal_of(caller: Caller) -> Principal:
         assert caller.session is not None
         role_arn = caller.session.principal_arn
         return Principal("AssumedRole", caller.account, caller.arn, role_arn, caller.user_id)
+    if caller.kind == "FederatedUser":
+        assert caller.session is not None
+        return Principal("FederatedUser", caller.account, caller.arn, caller.session.principal_arn, caller.user_id)
     return Principal(caller.kind, caller.account, caller.arn, unique_id=caller.user_id)
 
 

@@ -21,11 +21,11 @@ Wire = Mapping[str, Any]
 class Caller:
     """Who signed the request, proven; or nobody (``Anonymous``)."""
 
-    kind: Literal["User", "Role", "Root", "Anonymous"]
+    kind: Literal["User", "FederatedUser", "Role", "Root", "Anonymous"]
     account: str = ""
     arn: str = ""
     user_id: str = ""
-    name: str = ""  # of the user or the role
+    name: str = ""  # of the user (a federated one: the user who answers for it) or the role
     access_key_id: str = ""
     session: Session | None = None
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -88,6 +88,8 @@ def _identity(line: Mapping[str, Any]) -> dict[str, Any]:
         return _session(caller) | _invoked_by(line)
     if caller["type"] == "User":
         return _user(caller) | _invoked_by(line)
+    if caller["type"] == "FederatedUser":
+        return {"type": "FederatedUser", **_ids(caller)}
     if caller["type"] == "Root":
         return {"type": "Root", **_ids(caller)}
     if line["operation"] == "AssumeRoleWithWebIdentity" and notes.get("subject"):

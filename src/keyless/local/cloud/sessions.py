@@ -36,7 +36,7 @@ class Session:
     """Who temporary credentials speak for, and within which bounds. Holds no secret."""
 
     access_key_id: str
-    kind: str  # "role" or "user" (GetSessionToken)
+    kind: str  # "role", "user" (GetSessionToken) or "federated" (GetFederationToken)
     name: str
     principal_name: str
     principal_arn: str

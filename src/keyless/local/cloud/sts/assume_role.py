@@ -33,6 +33,8 @@ class AssumeRole:
     def assume(self, call: Call) -> dict[str, Any]:
         """The operation."""
         params = call.params
+        if call.caller.kind == "FederatedUser":
+            raise AwsError("AccessDenied", "Cannot call AssumeRole with federation credentials", status=403)
         arn = str(role_arn_of(params["RoleArn"]))
         role = self._directory.effective_role(arn.rpartition("/")[2])
         if role is None or role.arn != arn:

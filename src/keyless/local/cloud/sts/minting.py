@@ -76,7 +76,7 @@ class Minter:
     def mint(self, role: Role, wanted: Wanted, *, now: float) -> RoleSession:
         """Check what is left to check (steps 12 and 13 of identity.md §1.12) and mint."""
         self._check_seconds(role, wanted)
-        self._check_policies(wanted)
+        self.check_policies(wanted)
         percent = packed_percent(wanted.policies, wanted.policy_arns, wanted.tags, subject=wanted.subject)
         if not wanted.by_service:
             check_packed(percent, what="session tags" if wanted.tags else "session policies")
@@ -118,7 +118,8 @@ class Minter:
                 status=400,
             )
 
-    def _check_policies(self, wanted: Wanted) -> None:
+    def check_policies(self, wanted: Wanted) -> None:
+        """Raise unless the session policies are policies, are there, and fit."""
         for text in wanted.policies:
             checks.document(text, "session")
         for arn in wanted.policy_arns:

@@ -179,3 +179,55 @@ def test_a_key_tells_its_account(world: World) -> None:
     key = world.cloud.admin_credentials().access_key_id
     assert world.aws("sts").get_access_key_info(AccessKeyId=key)["Account"] == ACCOUNT
     assert refusal(world.aws("sts").get_access_key_info, AccessKeyId="X" * 20)[0] == "ValidationError"
+
+
+# GetFederationToken ---------------------------------------------------------------------------------------------------
+
+
+def test_a_federated_user_may_what_both_its_user_and_its_session_may(world: World) -> None:
+    only = document(allow("s3:ListAllMyBuckets"))
+    found = world.aws("sts").get_federation_token(Name="ben", Policy=only, Tags=[{"Key": "team", "Value": "blue"}])
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/ben"
+    assert found["FederatedUser"] == {"FederatedUserId": f"{ACCOUNT}:ben", "Arn": arn}
+    assert found["PackedPolicySize"] > 0
+    keys = found["Credentials"]
+    who = world.aws("sts", keys).get_caller_identity()
+    assert (who["Arn"], who["UserId"]) == (arn, f"{ACCOUNT}:ben")
+    assert world.aws("s3", keys).list_buckets()["Buckets"] == []
+    answer = refusal(world.aws("secretsmanager", keys).list_secrets)
+    assert answer[0] == "AccessDeniedException"
+    assert f"User: {arn} is not authorized" in answer[1]
+    assert "because no session policy allows" in answer[1]
+    assert world.audit()[-1]["caller"]["type"] == "FederatedUser"
+
+
+def test_a_federated_user_without_a_policy_has_what_resources_grant_it(world: World) -> None:
+    s3, keys = world.aws("s3"), world.aws("sts").get_federation_token(Name="ben")["Credentials"]
+    own = world.aws("s3", keys)
+    s3.create_bucket(Bucket="usage", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    assert refusal(own.list_objects_v2, Bucket="usage")[0] == "AccessDenied"
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/ben"
+    statement = allow("s3:ListBucket", "arn:aws:s3:::usage", Principal={"AWS": arn})
+    s3.put_bucket_policy(Bucket="usage", Policy=document(statement))
+    assert own.list_objects_v2(Bucket="usage")["KeyCount"] == 0
+
+
+def test_federation_credentials_get_no_others(chain: World) -> None:
+    keys = chain.aws("sts").get_federation_token(Name="ben", Policy=document(allow("*")))["Credentials"]
+    assert refused(chain, FIRST, keys)[0] == "AccessDenied"
+    answer = refusal(chain.aws("sts", keys).get_federation_token, Name="eve")
+    assert answer == ("AccessDenied", "Cannot call GetFederationToken with session credentials", 403)
+    assert refusal(chain.aws("iam", keys).list_roles)[0] == "InvalidClientTokenId"
+
+
+def test_federating_needs_a_permission_on_the_name(world: World) -> None:
+    iam = world.aws("iam")
+    iam.create_user(UserName="ana")
+    keys = iam.create_access_key(UserName="ana")["AccessKey"]
+    sts = world.aws("sts", keys)
+    may = allow("sts:GetFederationToken", f"arn:aws:sts::{ACCOUNT}:federated-user/b*")
+    iam.put_user_policy(UserName="ana", PolicyName="p", PolicyDocument=document(may))
+    assert sts.get_federation_token(Name="ben")["Credentials"]
+    assert refusal(sts.get_federation_token, Name="eve")[0] == "AccessDenied"
+    tagged = refusal(sts.get_federation_token, Name="ben", Tags=[{"Key": "a", "Value": "b"}])
+    assert "sts:TagSession" in tagged[1]
