@@ -33,3 +33,14 @@ def test_the_page_on_a_bad_day_holds(reader: Reader) -> None:
     (refused,) = [call for call in record if call["code"] == "RequestTimeTooSkewed"]
     assert refused["notes"]["faults"] == ["clock:s3:*"]
     assert "no faults are set" in reader.said("keyless faults list")
+
+
+def test_the_page_on_kubectl_with_iam_holds(reader: Reader) -> None:
+    reader.follow(blocks("let-a-team-use-kubectl.md", HOW_TO))
+    told = "\n".join(reader.transcript)
+    assert "user/keyless-admin" in told
+    assert "payments:" in told
+    assert "no secrets, as it should be" in told
+    assert "refused, as it should be" in told
+    assert "spaces-operator" in told.partition("team.kubeconfig get pods")[2]
+    assert reader.said("kubectl get rolebindings -A -o name | grep eks: || true").strip() == ""
