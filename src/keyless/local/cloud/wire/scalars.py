@@ -27,9 +27,9 @@ def from_text(shape: Shape, text: str) -> Any:
         if kind == "boolean":
             return {"true": True, "false": False}[text.lower()]
         if kind in _NUMBERS:
-            if not _WRITTEN.fullmatch(text):
+            if not _WRITTEN.fullmatch(text) or not in_range(kind, number := _NUMBERS[kind](text)):
                 raise ValueError(kind)
-            return _NUMBERS[kind](text)
+            return number
         if kind == "timestamp":
             return timestamp_from_text(text)
         if kind == "blob":
@@ -37,6 +37,12 @@ def from_text(shape: Shape, text: str) -> Any:
     except (ValueError, KeyError, OverflowError, binascii.Error):
         raise AwsError("MalformedInput", f"A value of type {kind} was expected") from None
     return text
+
+
+def in_range(kind: str, number: float) -> bool:
+    """Whether a number fits its kind: 32 bits for an ``integer``, 64 for a ``long``."""
+    bits = {"integer": 31, "long": 63}.get(kind)
+    return bits is None or -(1 << bits) <= number < 1 << bits
 
 
 def timestamp_from_text(text: str) -> datetime:

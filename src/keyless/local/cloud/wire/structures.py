@@ -15,6 +15,7 @@ from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.wire.scalars import (
     SPECIAL_FLOATS,
     from_text,
+    in_range,
     special_float,
     timestamp_from_text,
     timestamp_to_wire,
@@ -79,7 +80,7 @@ def _scalar_from_json(shape: Shape, value: Any) -> Any:
     except (ValueError, TypeError, OverflowError, OSError, binascii.Error):
         raise _malformed(shape.name) from None
     wanted = {"integer": int, "long": int, "boolean": bool, "float": float, "double": float}.get(kind, str)
-    if type(value) is not wanted:
+    if type(value) is not wanted or (isinstance(value, int) and not in_range(kind, value)):
         raise _malformed(shape.name)
     return value
 
