@@ -72,6 +72,6 @@ class RootKey:
         mark = sha256(b"keyless kms root key" + self._key).hexdigest()
         if database.remembered("kms-root-mark", lambda: mark) != mark:
             raise Permanent(
-                f"KMS's root key: expected the one that this state was written with, found another; put its {_FILE} "
-                "back beside state.db, or choose another folder with --state"
+                "KMS's root key: expected the one that this state was written with, found another; put kms/"
+                f"{_FILE} back into the state folder, or choose another folder with --state"
             )
