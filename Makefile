@@ -43,7 +43,7 @@ format: setup ## rewrite the sources in the house format
 unit: setup ## the fast tests alone
 	$(RUN)/pytest -q tests/unit
 
-tools: setup ## fetch the real clients the guides use (kubectl, helm, aws) into .tools
+tools: setup ## fetch the real clients (kubectl, helm, aws, SDKs) into .tools
 	$(RUN)/python -m tests.tools
 
 e2e: setup tools ## end-to-end tests on the local Space
