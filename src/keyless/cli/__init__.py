@@ -1,7 +1,7 @@
 """The command line: the only place that knows every name.
 
-``main`` answers ``keyless``, ``--help`` and ``--version`` from a table and starts components (``keyless run``) without
-loading typer; every other command loads its own module and nothing else.
+``main`` answers ``keyless``, ``--help`` and ``--version`` from a table and starts components (``keyless run``) and
+the background's Space without loading typer; every other command loads its own module and nothing else.
 """
 
 import os
@@ -33,6 +33,10 @@ def dispatch(arguments: list[str]) -> int:
 
         print(f"keyless {version('keyless')}")
         return 0
+    if arguments[0] == "up" and "KEYLESS_UP_READY_FD" in os.environ:
+        from keyless.cli.foreground import main as foreground
+
+        return foreground(arguments[1:])
     if arguments[0] == "run":
         from keyless.cli.run import main as run
 

@@ -7,7 +7,15 @@ import sys
 from typing import Any, TextIO
 
 import orjson
-import structlog
+
+# structlog loads rich, if there is one, for a console that nobody looks at: 4 MB in each of our processes.
+_WITHOUT_RICH = "rich" not in sys.modules
+if _WITHOUT_RICH:
+    sys.modules["rich"] = None  # type: ignore[assignment]  # which means: there is none
+import structlog  # noqa: E402 - see above
+
+if _WITHOUT_RICH:
+    del sys.modules["rich"]
 
 QUIET = ("httpx", "httpcore", "botocore", "urllib3", "uvicorn.access", "asyncio")
 

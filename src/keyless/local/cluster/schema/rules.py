@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from cel_expr_python.cel import Env, Expression, NewEnv, Type
-from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
+from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from keyless.local.cluster.faults import FieldError, invalid, required, shown
 from keyless.local.cluster.schema.cel_library import kubernetes_functions
@@ -49,6 +49,7 @@ SYMBOLS = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__sla
 STRINGS = re.compile(r"""[rRbB]*('''(?:.|\n)*?'''|\"\"\"(?:.|\n)*?\"\"\"|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""")
 OLD = re.compile(r"\boldSelf\b")
 CHAIN = re.compile(r"(?<![\w.])self((?:\s*\.\s*[A-Za-z_]\w*(?!\s*\())+)")
+RARE = re.compile(r"\b(math|base64)\b")
 OPTIONAL = "cel.bind(oldSelf, hasOld ? optional.of(rawOld) : optional.none(), {})"
 
 
@@ -68,16 +69,19 @@ class Rule:
 
 
 @cache
-def _environment() -> Env:
+def _environment(*, rare: bool) -> Env:
+    """What rules may call; ``rare``: also mathematics and base64, 5 MB of library that hardly a rule asks for."""
     variables = {"self": Type.DYN, "oldSelf": Type.DYN, "hasOld": Type.BOOL, "rawOld": Type.DYN}
     extensions = [
         ext_strings.ExtStrings(),
-        ext_math.ExtMath(),
         ext_optional.ExtOptional(),
-        ext_encoders.ExtEncoders(),
         ext_bindings.ExtBindings(),
         kubernetes_functions(),
     ]
+    if rare:
+        from cel_expr_python.ext import ext_encoders, ext_math
+
+        extensions += [ext_math.ExtMath(), ext_encoders.ExtEncoders()]
     return NewEnv(variables=variables, extensions=extensions)
 
 
@@ -121,7 +125,7 @@ def compile_rule(raw: Mapping[str, Any], schema: Mapping[str, Any], path: str) -
 
 def _compile(text: str, path: str, *, optional: bool, expected: str) -> Expression | FieldError:
     try:
-        compiled = _environment().compile(OPTIONAL.format(text) if optional else text)
+        compiled = _environment(rare=bool(RARE.search(text))).compile(OPTIONAL.format(text) if optional else text)
     except RuntimeError as error:
         cause = str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
         return invalid(path, text, f"compilation failed: {cause}")
