@@ -132,11 +132,6 @@ class Directory:
         query = "SELECT 1 FROM cloud_document WHERE kind = ? AND lower(key) = ?"
         return connection.execute(query, (kind, name.lower())).fetchone() is not None
 
-    def arn_of(self, unique_id: str) -> str:
-        """The ARN of the user or role that has an id now; empty when there is none (any more)."""
-        row = self.database.connection.execute("SELECT arn FROM iam_unique_id WHERE id = ?", (unique_id,)).fetchone()
-        return row[0] if row else ""
-
     def uses(self, used: str, how: How) -> list[tuple[str, str]]:
         """(kind, name) of all that use a policy (by ARN), a group or a role (by name), such as ("iam-role", "a")."""
         query = "SELECT kind, name FROM iam_use WHERE used = ? AND how = ? ORDER BY kind, name"
