@@ -11,6 +11,7 @@ from keyless.local.cluster.authentication import Authenticator
 from keyless.local.cluster.authorization import Asked
 from keyless.local.cluster.authorization.attributes import refusal
 from keyless.local.cluster.bodies import decode, decode_yaml
+from keyless.local.cluster.builtin import normalize
 from keyless.local.cluster.catalogue import Served
 from keyless.local.cluster.discovery import discover
 from keyless.local.cluster.messages import Reply, Request, json_reply
@@ -22,6 +23,7 @@ from keyless.local.cluster.status import bad_request, forbidden, method_not_allo
 GIT_VERSION = "v1.32.9-eks-113cf36"
 PUBLIC = frozenset({"/.well-known/openid-configuration", "/openid/v1/jwks", "/keys"})
 _HEALTH = frozenset({"/healthz", "/readyz", "/livez", "/healthz/ping", "/readyz/ping", "/livez/ping"})
+_VERSIONS = {"token": ("authentication.k8s.io", "v1"), "binding": ("", "v1"), "eviction": ("policy", "v1")}
 _MAX_AGE = {"Cache-Control": "public, max-age=3600"}
 
 
@@ -140,6 +142,7 @@ async def _subresource(api: Api, request: Request, target: Target) -> Reply:
         return await subresources.scale(api, request, target, body)
     if not isinstance(body, dict):
         raise bad_request(f"the body is no {part.kind}")
+    body = normalize(*_VERSIONS[part.name], part.kind, body)
     if part.name == "token":
         return token_requests.create_token(api, request, target, body)
     if part.name == "binding":
@@ -158,6 +161,7 @@ async def _review(api: Api, authenticator: Authenticator, request: Request, targ
     if not isinstance(body, dict):
         raise bad_request(f"the body is no {target.served.kind}")
     kind = target.served.kind
+    body = normalize(target.served.group, target.served.version, kind, body)
     if kind == "TokenReview":
         return token_requests.review_token(api, authenticator, request.cluster, body)
     if kind == "SelfSubjectReview":

@@ -155,3 +155,23 @@ async def test_the_issuer_publishes_its_discovery_document_and_keys_to_everybody
     keys = await kubectl.ok("GET", "/keys", user=User("nobody"))
     assert keys == await kubectl.ok("GET", "/openid/v1/jwks", user=User("nobody"))
     assert len(keys["keys"][0]["kid"]) == 40
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": 1}),
+        ("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": 7}}),
+        ("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "a", "audiences": "b"}}),
+        ("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": []}),
+        ("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": {"user": "u", "resourceAttributes": "x"}}),
+        ("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {"spec": {"namespace": {}}}),
+        ("/api/v1/namespaces/default/serviceaccounts/default/token", {"spec": "x"}),
+        ("/api/v1/namespaces/default/serviceaccounts/default/token", {"spec": {"audiences": [1]}}),
+        ("/api/v1/namespaces/default/serviceaccounts/default/token", {"spec": {"boundObjectRef": "pod"}}),
+    ],
+)
+async def test_a_body_of_the_wrong_types_is_a_bad_request(kubectl: Kubectl, path: str, body: dict[str, object]) -> None:
+    answer = await kubectl("POST", path, body)
+    assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
+    assert "json: cannot unmarshal" in answer.body["message"]
