@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from keyless.local.cloud.call import Call
-from keyless.local.cloud.cloudformation import parameters, progress, proposals
+from keyless.local.cloud.cloudformation import documents, parameters, progress, proposals
 from keyless.local.cloud.cloudformation.actor import Actors
 from keyless.local.cloud.cloudformation.engine import Engine
 from keyless.local.cloud.cloudformation.finding import Finding, checked_name, tags_asked
@@ -131,6 +131,10 @@ class Changing:
 
     def wish(self, call: Call, stack: Stack | None, stack_id: str) -> Wish:
         """What a call asks a stack to be; raises for everything that can be known before anything is made."""
+        with documents.well_shaped():
+            return self._wish(call, stack, stack_id)
+
+    def _wish(self, call: Call, stack: Stack | None, stack_id: str) -> Wish:
         params = call.params
         text = template_text(call, stack)
         template = parse(text)
@@ -151,6 +155,7 @@ class Changing:
         target_of(wish, stack_id)
         if stack:
             proposals.same_types(stack, wish)
+            proposals.changes(stack, wish)
         return wish
 
 

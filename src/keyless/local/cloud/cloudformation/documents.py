@@ -6,6 +6,8 @@ Spec: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-fo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -14,6 +16,8 @@ from keyless.local.cloud.errors import AwsError, validation
 
 LONGEST = 51_200
 _DEEPEST = 100
+#: what reading a value raises that has another shape than the template's anatomy says
+MISSHAPEN = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
 #: short tags whose long form has no ``Fn::``
 _PLAIN = {"Ref": "Ref", "Condition": "Condition"}
 
@@ -27,6 +31,15 @@ def read_untrusted(text: str) -> dict[str, Any]:
         raise validation("Template format error: unsupported structure.")
     _check_depth(found)
     return found
+
+
+@contextmanager
+def well_shaped() -> Iterator[None]:
+    """Where a template's values are taken apart: one of a shape that was not foreseen is the author's fault."""
+    try:
+        yield
+    except MISSHAPEN as error:
+        raise validation("Template format error: unsupported structure.") from error
 
 
 def _too_long() -> AwsError:

@@ -5,11 +5,13 @@ A flow whose calls write in one transaction commits together with the record of 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from keyless.local.cloud.call import Wire
 from keyless.local.cloud.cloudformation.actor import SERVICE, Actors
+from keyless.local.cloud.cloudformation.documents import MISSHAPEN
 from keyless.local.cloud.cloudformation.kinds import Flow, Made, Request
 from keyless.local.cloud.cloudformation.model import Stack
 from keyless.local.cloud.database import Database
@@ -32,6 +34,8 @@ _HANDLER_CODES = {
     "ResourceNotFoundException": "NotFound",
     "ValidationError": "InvalidRequest",
 }
+_MISSHAPEN = 'Resource handler returned message: "Model validation failed" (HandlerErrorCode: InvalidRequest)'
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,10 @@ class Flows:
                 write(await self._awaited(errand, flow))
         except _Refusal as refusal:
             write(Refused(str(refusal)))
+        except MISSHAPEN as error:
+            # A property of another shape than its API takes; the text of the error could quote a value.
+            _LOG.warning("a call for stack %s could not be made: %s", stack.name, type(error).__name__)
+            write(Refused(_MISSHAPEN))
         finally:
             self._on_behalf.settle(errand)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from keyless.local.cloud.cloudformation.documents import MISSHAPEN
 from keyless.local.cloud.cloudformation.intrinsics import Scope, resolve
 from keyless.local.cloud.cloudformation.kinds import KINDS, violations
 from keyless.local.cloud.cloudformation.kinds.kind import with_tags
@@ -119,9 +120,11 @@ def _towards(stack: Stack, declared: Declared, scope: Scope) -> Step | None:
     kind, found = KINDS[declared.type], stack.resources.get(declared.logical_id)
     try:
         resolved = resolve(dict(declared.properties), replace(scope, resources=stack.resources))
+        properties = with_tags(kind, resolved, stack.wish.tags)
     except AwsError as error:
         return Fail(declared, error.message)
-    properties = with_tags(kind, resolved, stack.wish.tags)
+    except MISSHAPEN:
+        return Fail(declared, "Properties validation failed: unsupported structure")
     if faults := violations(kind, properties):
         text = f"Properties validation failed for resource {declared.logical_id} with message:\n{faults}"
         return Fail(declared, text)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keyless.local.cloud.cloudformation import parameters
+from keyless.local.cloud.cloudformation.documents import MISSHAPEN
 from keyless.local.cloud.cloudformation.intrinsics import (
     NO_VALUE,
     Scope,
@@ -17,7 +18,7 @@ from keyless.local.cloud.cloudformation.intrinsics import (
 from keyless.local.cloud.cloudformation.model import Declared, Resource, Stack, Wish
 from keyless.local.cloud.cloudformation.plan import Target
 from keyless.local.cloud.cloudformation.template import Template, depends_on, in_order, parse
-from keyless.local.cloud.errors import AwsError, validation
+from keyless.local.cloud.errors import AwsError
 
 
 def target_of(wish: Wish, stack_id: str, notification_arns: tuple[str, ...] = ()) -> Target:
@@ -84,10 +85,8 @@ def _output(body: Mapping[str, Any], scope: Scope, resources: Mapping[str, Resou
     whole = Scope(scope.parameters, scope.mappings, scope.conditions, resources)
     try:
         value = resolve(without_conditions(body.get("Value"), scope.conditions), whole)
-    except AwsError:
+    except (AwsError, *MISSHAPEN):
         return None
-    if value is NO_VALUE or value is None:
+    if value is NO_VALUE or value is None or isinstance(value, dict | list):
         return None
-    if isinstance(value, dict | list):
-        raise validation("Template format error: The Value field of every Outputs member must evaluate to a String.")
     return ("true" if value else "false") if isinstance(value, bool) else str(value)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from keyless.local.cloud.cloudformation import documents
-from keyless.local.cloud.cloudformation.intrinsics import PSEUDO, conditions_in, references
+from keyless.local.cloud.cloudformation.intrinsics import PSEUDO, conditions_in, references, single
 from keyless.local.cloud.cloudformation.kinds import KINDS
 from keyless.local.cloud.errors import AwsError, validation
 
@@ -74,6 +74,11 @@ class Template:
 def parse(text: str) -> Template:
     """The template of ``text``; raises ValidationError, with every type named that is not here."""
     found = documents.read_untrusted(text)
+    with documents.well_shaped():
+        return _parsed(found)
+
+
+def _parsed(found: Mapping[str, Any]) -> Template:
     if unknown := sorted(set(found) - _SECTIONS):
         raise validation(f"Invalid template property or properties [{', '.join(unknown)}]")
     for section in _NOT_HERE:
@@ -118,6 +123,8 @@ def _check(template: Template) -> None:
         raise validation(f"Template format error: Unrecognized resource types: [{', '.join(unrecognized)}]")
     for name, one in template.resources.items():
         _check_resource(name, one)
+    for body in template.outputs.values():
+        _check_output(body)
     _check_references(template)
     _check_cycles(template)
 
@@ -141,6 +148,14 @@ def _check_resource(name: str, one: Mapping[str, Any]) -> None:
     policy = one.get("DeletionPolicy", "Delete")
     if policy not in ("Delete", "Retain", "RetainExceptOnCreate"):
         raise validation(f"Template error: DeletionPolicy {policy} is not supported for {one['Type']}")
+
+
+def _check_output(body: Mapping[str, Any]) -> None:
+    if "Value" not in body:
+        raise validation("Template format error: Every Outputs member must contain a Value object")
+    value = body["Value"]
+    if isinstance(value, list) or (isinstance(value, dict) and single(value) is None):
+        raise validation("Template format error: The Value field of every Outputs member must evaluate to a String.")
 
 
 def _check_references(template: Template) -> None:

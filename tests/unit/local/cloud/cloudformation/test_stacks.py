@@ -546,3 +546,32 @@ def test_a_service_role_may_be_limited_to_stacks_of_the_account(world: World, cf
     iam.update_assume_role_policy(RoleName="deployer", PolicyDocument=trusting(ACCOUNT))
     create(cfn, irsa(), RoleARN=role)
     assert stack(cfn)["StackStatus"] == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"ManagedPolicyArns": 5},
+        {"Policies": ["x"]},
+        {"Tags": {"team": "blue"}},
+        {"Tags": [{"Key": "team"}]},
+        {"MaxSessionDuration": "long"},
+        {"RoleName": ["a"]},
+        {"Description": {"a": "b"}},
+    ],
+)
+def test_a_property_of_another_shape_fails_its_resource_and_nothing_stays(
+    world: World, cfn: Any, properties: dict[str, Any]
+) -> None:
+    template = text({"Role1": a_role(**properties)})
+    cfn.create_stack(StackName="roles", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
+    assert stack(cfn)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert reason(cfn, "CREATE_FAILED")
+    assert role_names(world) == set()
+
+
+def test_an_output_that_is_no_text_is_left_away(cfn: Any) -> None:
+    outputs = {"Names": {"Value": {"Ref": "Names"}}, "Name": {"Value": {"Ref": "Role1"}}}
+    parameters = {"Names": {"Type": "CommaDelimitedList", "Default": "a,b"}}
+    create(cfn, text({"Role1": POD_ROLE}, outputs, Parameters=parameters))
+    assert [one["OutputKey"] for one in stack(cfn)["Outputs"]] == ["Name"]

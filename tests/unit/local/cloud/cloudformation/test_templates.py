@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,6 +162,14 @@ def test_what_is_needed_comes_first_by_reference_and_by_depends_on() -> None:
             "Template format error: Unresolved condition dependency Nope in the Resources block of the template",
         ),
         (
+            text({"A": POD_ROLE}, {"X": {}}),
+            "Template format error: Every Outputs member must contain a Value object",
+        ),
+        (
+            text({"A": POD_ROLE}, {"X": {"Value": ["a"]}}),
+            "Template format error: The Value field of every Outputs member must evaluate to a String.",
+        ),
+        (
             text({"A": {**POD_ROLE, "DeletionPolicy": "Snapshot"}}),
             "Template error: DeletionPolicy Snapshot is not supported for AWS::IAM::Role",
         ),
@@ -183,6 +192,34 @@ def test_deep_nesting_ends_in_a_refusal() -> None:
 @given(st.text(max_size=300))
 def test_no_text_breaks_the_reading_of_templates(template: str) -> None:
     refused(parse, template)
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "Role1", "AWS::IAM::Role", "Ref"])
+NAMES = st.sampled_from(
+    ["Type", "Properties", "DependsOn", "Condition", "Ref", "Fn::Sub", "Fn::If", "Fn::GetAtt", "Role1"]
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
+)
+
+
+@given(VALUES, VALUES, VALUES)
+def test_no_shape_of_its_sections_breaks_the_reading_of_templates(resource: Any, condition: Any, output: Any) -> None:
+    body = {
+        "Resources": {"Role1": resource, "Role2": POD_ROLE},
+        "Conditions": {"C": condition},
+        "Outputs": {"O": output},
+    }
+    assert outcome(orjson.dumps(body).decode()) in {"read", "ValidationError"}
+
+
+def outcome(template: str) -> str:
+    """Whether the template could be read, or the code of the refusal."""
+    try:
+        target_of(Wish(template), STACK)
+    except AwsError as error:
+        return error.code
+    return "read"
 
 
 PARAMETERS = {
