@@ -51,9 +51,18 @@ def explain(
         _explain_event(_find(state_folder(state), event), as_json=as_json)
         return
     question = question_of((service_account, action, resource), context or [])
+    warn_of_unlisted(question.action)
     use_local_space(state)
     answer = asyncio.run(_ask(question, cluster_name or os.environ.get(CLUSTER_VARIABLE, "")))
     _show(answer, as_json=as_json)
+
+
+def warn_of_unlisted(action: str) -> None:
+    """A misspelt action is denied everywhere, and for no reason that a policy could show."""
+    from keyless.local.cloud.iam.known_actions import unlisted
+
+    if warning := unlisted(action):
+        typer.echo(f"keyless: {warning}", err=True)
 
 
 def question_of(words: tuple[str, str, str], context: list[str]) -> Question:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keyless.cli import dispatch, exits
-from keyless.cli.explain import context_of, question_of
+from keyless.cli.explain import context_of, question_of, warn_of_unlisted
 
 KEY = "arn:aws:s3:::usage/a"
 DENIED = {
@@ -96,3 +96,10 @@ def test_a_call_that_passed_and_one_that_no_policy_saw(record: Path, capsys: pyt
 def test_an_unknown_call_names_the_way_to_the_known_ones(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatch(["explain", "--event", "ghost", "--state", str(record)]) == exits.WRONG_USE
     assert "keyless audit --denied" in capsys.readouterr().err
+
+
+def test_a_misspelt_action_is_warned_of_and_a_right_one_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    warn_of_unlisted("s3:PutObjcet")
+    assert "the nearest is s3:PutObject" in capsys.readouterr().err
+    warn_of_unlisted("s3:PutObject")
+    assert capsys.readouterr().err == ""
