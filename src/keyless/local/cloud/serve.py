@@ -8,12 +8,9 @@ from types import TracebackType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: how long a peer may take to send the head of a request, and how long that may be: 8 KiB is S3's limit, and forms
-#: with a policy may come as a query
-HEAD_SECONDS = 30.0
-HEAD_BYTES = 1 << 16
+from keyless.local.heads import BoundedHeads
+
 #: what is sent at once even where more may follow, so that a long answer is not held whole
 _MOST_HELD_BYTES = 1 << 17
 
@@ -54,58 +51,15 @@ class Joined(asyncio.Transport):
             self._transport.writelines(held)
 
 
-class _Protocol(HttpToolsProtocol):
-    """Bounds the head of a request in time and size, and lets the application end the connection it is asked on.
-
-    llhttp takes heads of any length, and holds them; a peer that sends one slowly would be waited for.
-    """
-
-    _head_timer: asyncio.TimerHandle | None = None
-    _head_bytes = 0
-    _listed_bytes = 0
+class _Protocol(BoundedHeads):
+    """Sends what is written together, and lets the application end the connection it is asked on."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the base class
         super().connection_made(Joined(transport, self.loop))
-        self._head_begins()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._head_ends()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        had_begun = self._head_timer is not None  # else what comes may be the end of a body
-        super().data_received(data)
-        if had_begun and self._head_timer is not None and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self.send_400_response(f"The head of the request is larger than {HEAD_BYTES} bytes")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {"keyless.abort": {"call": self.transport.abort}}
-        self._head_begins()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # Many that arrive at once never wait for `data_received` to count them.
-        self._listed_bytes += len(name) + len(value)
-        if self._listed_bytes > HEAD_BYTES:
-            raise ValueError("the head is too large")  # llhttp's callbacks end a message so: 400
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        self._head_ends()
-        super().on_headers_complete()
-
-    def _head_begins(self) -> None:
-        self._listed_bytes = 0
-        if self._head_timer is None:
-            self._head_bytes = 0
-            self._head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.transport.abort)
-
-    def _head_ends(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
 
 
 class Serving:

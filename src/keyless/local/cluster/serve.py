@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import uvicorn
 
 from keyless.local.cluster.cluster import Cluster
+from keyless.local.heads import BoundedHeads
 
 _GRACEFUL_SECONDS = 2
-_HEADER_LIMIT_BYTES = 1024 * 1024
 _BACKLOG = 2048
 
 
@@ -32,6 +32,12 @@ class Serving:
     async def wait(self) -> None:
         """Until the server ends."""
         await asyncio.shield(self._task)
+
+
+class _Protocol(BoundedHeads):
+    """Heads as large as kube-apiserver takes them: Go's limit."""
+
+    most_head_bytes = 1 << 20
 
 
 class _Server(uvicorn.Server):
@@ -65,7 +71,7 @@ async def serve(
         raise
     config = uvicorn.Config(
         cluster.app,
-        http="httptools",
+        http=_Protocol,
         loop="none",
         lifespan="off",
         ws="none",
@@ -77,7 +83,6 @@ async def serve(
         ssl_keyfile=keyfile,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
-        h11_max_incomplete_event_size=_HEADER_LIMIT_BYTES,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="kubernetes api")

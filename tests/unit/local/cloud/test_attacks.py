@@ -276,7 +276,7 @@ async def test_a_peer_that_stops_in_the_middle_of_its_body_is_given_up() -> None
 
 
 async def test_a_peer_that_never_asks_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("keyless.local.cloud.serve"), "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(import_module("keyless.local.heads"), "HEAD_SECONDS", 0.05)
     world = World()
     try:
         async with serve(world.cloud.app) as serving:

@@ -14,7 +14,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from keyless.local.cloud.serve import HEAD_BYTES, serve
+from keyless.local.cloud.serve import serve
+from keyless.local.heads import BoundedHeads
 from unit.local.cloud.support import World, ask
 
 HOST = "http://127.0.0.1:4566"
@@ -69,18 +70,18 @@ async def test_a_head_of_any_size_ends_at_the_limit(port: int, head: list[bytes]
 
 
 async def test_a_head_below_the_limit_is_read(port: int) -> None:
-    assert status(await sent(port, START, b"x-a: ", b"a" * (HEAD_BYTES - 2000), b"\r\n\r\n")) == "403"
+    assert status(await sent(port, START, b"x-a: ", b"a" * (BoundedHeads.most_head_bytes - 2000), b"\r\n\r\n")) == "403"
 
 
 async def test_a_body_larger_than_a_head_may_be_is_read(port: int) -> None:
-    body = b'"' + b"a" * 4 * HEAD_BYTES + b'"'
+    body = b'"' + b"a" * 4 * BoundedHeads.most_head_bytes + b'"'
     head = START.replace(b"GET", b"POST") + b"x-amz-target: secretsmanager.ListSecrets\r\ncontent-length: "
     answer = await sent(port, head + str(len(body)).encode() + b"\r\n\r\n", body)
     assert b"MissingAuthenticationToken" in answer  # judged, hence read
 
 
 async def test_a_second_request_that_never_ends_is_given_up_too(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("keyless.local.cloud.serve"), "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(import_module("keyless.local.heads"), "HEAD_SECONDS", 0.05)
     began = time.perf_counter()
     first = b"GET /latest HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
     answer = await sent(port, first, b"GET / HT")
