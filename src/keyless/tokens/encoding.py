@@ -11,7 +11,8 @@ import json
 import re
 from collections.abc import Mapping
 
-# The strict alphabet: neither padding nor white space nor the standard alphabet's "+/", so a token has one spelling.
+# The strict alphabet: neither padding nor white space nor the standard alphabet's "+/". The bits that a last character
+# has to spare are not looked at, as in Go and Java: they change no byte that is signed.
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*\Z")
 
 

@@ -48,6 +48,20 @@ def test_a_late_rotation_still_waits_for_the_caches() -> None:
     assert states(settle(ring, 5100)) == {"key-0": "Retiring", "key-5000": "Signing"}
 
 
+def test_a_successor_that_was_published_early_signs_as_soon_as_caches_may_hold_it() -> None:
+    ring = apply(settle(Ring(), 0), Step(Act.PUBLISH, "early"), now=200)
+    assert states(settle(ring, 299)) == {"key-0": "Signing", "early": "Published"}
+    assert states(settle(ring, 300)) == {"key-0": "Retiring", "early": "Signing"}
+
+
+def test_a_key_whose_tokens_were_counted_goes_with_the_last_of_them() -> None:
+    ring = Ring((RingKey("a", State.RETIRING, 0, tokens_until=7), RingKey("b", State.SIGNING, 0)))
+    assert "a" in states(settle(ring, 6))
+    assert "a" not in states(settle(ring, 7))
+    unused = Ring((RingKey("a", State.RETIRING, 0, tokens_until=0), RingKey("b", State.SIGNING, 0)))
+    assert "a" not in states(settle(unused, 0))
+
+
 def test_a_lost_signing_key_goes_at_once_and_the_waiting_one_signs() -> None:
     ring = settle(settle(Ring(), 0), 900)
     rest, steps = emergency(ring, lost="key-0")
