@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import cli, policy, report, s3, sigv4, sts, up
+from tests.bench import cli, policy, report, roles, s3, sigv4, sts, up
 from tests.bench.row import Row
 
 BENCHES: dict[str, Callable[[], Iterator[Row]]] = {
@@ -15,6 +15,7 @@ BENCHES: dict[str, Callable[[], Iterator[Row]]] = {
     "cli": cli.bench,
     "sts": sts.bench,
     "s3": s3.bench,
+    "roles": roles.bench,
     "up": up.bench,
 }
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ class Place:
             endpoint_url=self.url,
             aws_access_key_id=self.key,
             aws_secret_access_key=self.secret,
+            aws_session_token=self.token if self.key.startswith("ASIA") else None,
             config=Config(s3={"addressing_style": "path"}),
         )
 
@@ -59,9 +60,11 @@ def _sha256(body: bytes) -> str:
 
 
 @contextmanager
-def our_cloud() -> Iterator[Place]:
-    """Our cloud in a process of its own."""
+def our_cloud(fill: Callable[[Path], None] | None = None) -> Iterator[Place]:
+    """Our cloud in a process of its own; ``fill`` writes into its state folder before it starts."""
     with tempfile.TemporaryDirectory(prefix="keyless-bench-") as folder:
+        if fill:
+            fill(Path(folder) / "state")
         command = [sys.executable, "-m", "tests.bench.cloud_server", str(Path(folder) / "state")]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdin
