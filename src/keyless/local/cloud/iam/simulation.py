@@ -74,7 +74,11 @@ class Simulator:
             resource=texts.add("ResourcePolicy", resource, "resource") if resource else None,
             boundary=limit,
             scps=tuple(
-                texts.all(f"OrderedOrganizationPolicyInputList.{number}", level.get("ServiceControlPolicyInputList", ()), "scp")
+                texts.all(
+                    f"OrderedOrganizationPolicyInputList.{number}",
+                    level.get("ServiceControlPolicyInputList", ()),
+                    "scp",
+                )
                 for number, level in enumerate(levels, 1)
             ),
         )
