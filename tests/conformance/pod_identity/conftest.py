@@ -7,7 +7,7 @@ import pytest
 from conformance.pod_identity.stage import Stage
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def the_stage() -> Iterator[Stage]:
     made = Stage()
     yield made

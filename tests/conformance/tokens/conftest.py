@@ -7,9 +7,9 @@ import pytest
 from conformance.tokens.stage import Stage
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def the_stage() -> Iterator[Stage]:
-    """One cloud for all cases: making one takes longer than hundreds of them."""
+    """One cloud for all cases of a file: two at once would share the clock that botocore signs by."""
     made = Stage()
     yield made
     made.close()
