@@ -83,8 +83,8 @@ def _json(body: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        # Lone surrogates and numbers beyond 64 bits are JSON that AWS reads and orjson refuses. Half a character becomes
-        # a question mark, as where Java writes one: nothing later could store it or show it.
+        # Lone surrogates and numbers beyond 64 bits are JSON that AWS reads and orjson refuses. Half a character
+        # becomes a question mark, as where Java writes one: nothing later could store it or show it.
         return json.loads(json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         raise AwsError("SerializationException", "The body is not valid JSON", status=400) from None
