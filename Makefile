@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 RUN := .venv/bin
+# The fast tests share nothing but the machine; a file's tests stay together, for what the file sets up once.
+PARALLEL := --numprocesses=auto --dist=loadfile
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
@@ -34,14 +36,14 @@ check: setup ## format, lint, types, imports, fast tests
 	$(RUN)/ruff check src tests
 	$(RUN)/mypy
 	$(RUN)/lint-imports
-	$(RUN)/pytest -q tests/unit
+	$(RUN)/pytest -q $(PARALLEL) tests/unit
 
 format: setup ## rewrite the sources in the house format
 	$(RUN)/ruff check --fix src tests
 	$(RUN)/ruff format src tests
 
 unit: setup ## the fast tests alone
-	$(RUN)/pytest -q tests/unit
+	$(RUN)/pytest -q $(PARALLEL) tests/unit
 
 tools: setup ## fetch the real clients (kubectl, helm, aws, SDKs) into .tools
 	$(RUN)/python -m tests.tools

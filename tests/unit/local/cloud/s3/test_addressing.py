@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.awsrequest import AWSRequest
 
 from keyless.local.cloud.s3.addressing import path_style
 from keyless.local.cloud.wire.http import HttpRequest
@@ -45,6 +46,6 @@ def test_what_is_signed_for_a_bucket_s_host_is_served(world: World) -> None:
     assert answer == b"by host"
 
 
-def _on_a_named_host(request, **_):  # type: ignore[no-untyped-def]
+def _on_a_named_host(request: AWSRequest, **_: object) -> None:
     """botocore keeps addresses in the path: the bucket is moved before the signature."""
     request.url = request.url.replace(f"http://127.0.0.1:4566/{BUCKET}/", f"http://{BUCKET}.s3.localhost:4566/")
