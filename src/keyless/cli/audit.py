@@ -98,7 +98,8 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _told(line: dict[str, Any], form: str) -> str:
     if form == "text":
-        return describe(line)
+        # The id is what `keyless explain --event` asks for: only who was refused will.
+        return describe(line) + ("" if line["code"] == "Success" else f"\n    event {line['eventId']}")
     if form == "json":
         return json.dumps(line, separators=(",", ":"))
     from keyless.local.cloud.cloudtrail import record

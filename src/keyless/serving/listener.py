@@ -75,6 +75,7 @@ async def serve(app: Any, sock: socket.socket, *, tls: Tls | None = None) -> Non
         log_config=None,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # callers come straight: none may choose the address they are seen to have
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -106,6 +106,10 @@ def test_cloudtrail_s_form_is_one_event_a_line(folder: str) -> None:
     assert event["errorCode"] == "AccessDenied"
 
 
+def test_a_refusal_ends_in_the_id_that_explain_asks_for(folder: str) -> None:
+    assert [text.strip() for text in run(folder) if "event" in text] == ["event e3"]
+
+
 def test_an_unknown_form_is_wrong_use(folder: str) -> None:
     assert CliRunner().invoke(app, ["-o", "yaml", "--state", folder]).exit_code == 2
 

@@ -77,6 +77,7 @@ async def serve(
         ws="none",
         access_log=False,
         log_config=None,
+        proxy_headers=False,  # callers come straight: none may choose the address they are seen to have
         server_header=False,
         date_header=True,
         ssl_certfile=certfile,
