@@ -22,7 +22,7 @@ from keyless.local.cloud.service import Operation, anything
 
 _LONGEST = 255
 _THUMBPRINT = re.compile(r"[0-9a-fA-F]{40}")
-_NO_THUMBPRINT = "0" * 40  # AWS fetches one when the caller names none; nothing here is decided by it
+_NO_THUMBPRINT = "0" * 40  # AWS fetches one when the caller names none; this one fits no certificate
 
 
 class Providers:
