@@ -38,9 +38,11 @@ class Admission:
 
     def admits(self, subject: str, audience: str) -> bool:
         """Whether the set holds a token's subject and audience (``azp`` where it has one); ``further`` is not asked."""
-        return _lists(self.subjects, subject, patterns=self.subjects_are_patterns) and _lists(
-            self.audiences, audience, patterns=self.audiences_are_patterns
-        )
+        return _lists(self.subjects, subject, patterns=self.subjects_are_patterns) and self.has_audience(audience)
+
+    def has_audience(self, audience: str) -> bool:
+        """Whether the set holds a token's audience, whatever its subject."""
+        return _lists(self.audiences, audience, patterns=self.audiences_are_patterns)
 
 
 def _lists(wanted: Sequence[str], value: str, *, patterns: bool) -> bool:

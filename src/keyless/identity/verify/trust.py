@@ -107,7 +107,7 @@ def _token_miss(facts: Facts, role: Role, cluster: Cluster, decision: Decision) 
         others = ", ".join(way.provider for way in ways) or "none by web identity"
         return _Miss(Reason.TRUST_NAMES_ANOTHER_PROVIDER, f"admitted: {others}; not {cluster.provider_arn}")
     audience = audience_of(facts)
-    if all(way.audiences and audience not in way.audiences for way in ours):
+    if not any(way.has_audience(audience) for way in ours):
         found = f"{_explained(decision)}: the tokens are for {audience}"
         return _Miss(Reason.TRUST_NAMES_ANOTHER_AUDIENCE, found)
     subjects = [subject for way in ours for subject in way.subjects]

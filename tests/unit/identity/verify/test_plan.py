@@ -269,6 +269,13 @@ class TestTrust:
         assert link.mend.startswith("aws iam update-assume-role-policy --role-name billing --policy-document '{")
         assert SUBJECT in link.mend
 
+    def test_an_audience_by_pattern_is_not_blamed_for_a_wrong_subject(self) -> None:
+        wrong = web("system:serviceaccount:default:vector")
+        condition = {"StringEquals": {f"{HOST}:sub": "system:serviceaccount:default:vector"}}
+        condition["StringLike"] = {f"{HOST}:aud": "sts.*"}
+        link = broken(with_trust(irsa(), {**wrong, "Condition": condition}))
+        assert link.reason is Reason.TRUST_NAMES_ANOTHER_NAMESPACE
+
     def test_the_mended_trust_keeps_the_other_control_planes(self) -> None:
         others = [
             f"system:serviceaccount:{OTHER}:vector",
