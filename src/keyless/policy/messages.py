@@ -9,6 +9,8 @@ from __future__ import annotations
 from keyless.policy.evaluate import Decision
 from keyless.policy.model import Layer, Outcome
 
+# Where a call has no resource, these two end the sentence; the others say "on resource: *".
+_SILENT_WITHOUT_RESOURCE = ("s3:", "secretsmanager:")
 _ARTICLES = {Layer.IDENTITY: "an", Layer.TRUST: "the"}
 
 
@@ -23,7 +25,9 @@ def access_denied(decision: Decision, *, resource: str | None = None) -> str:
     if not caller:
         return "Access Denied"
     place = request.resource if resource is None else resource
-    start = f"User: {caller} is not authorized to perform: {request.action} on resource: {place}"
+    silent = place == "*" and request.action.startswith(_SILENT_WITHOUT_RESOURCE)
+    on = "" if silent else f" on resource: {place}"
+    start = f"User: {caller} is not authorized to perform: {request.action}{on}"
     if decision.outcome is Outcome.EXPLICIT_DENY and layer:
         return f"{start} with an explicit deny in {_ARTICLES.get(layer, 'a')} {layer.value}{_named(decision)}"
     if layer in (None, Layer.TRUST):

@@ -122,6 +122,15 @@ def test_a_service_words_its_resource() -> None:
     assert f'on resource: "{OBJECT}" because' in text
 
 
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [("s3:ListAllMyBuckets", ""), ("secretsmanager:ListSecrets", ""), ("kms:ListKeys", " on resource: *")],
+)
+def test_two_services_say_nothing_of_a_resource_where_there_is_none(action: str, said: str) -> None:
+    text = access_denied(evaluate(Request(action, "*", SESSION), Policies()))
+    assert text.endswith(f"perform: {action}{said} because no identity-based policy allows the {action} action")
+
+
 def test_a_trust_policy_is_not_named_unless_it_denies() -> None:
     trust = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     denied = evaluate(Request("sts:AssumeRole", ROLE, SESSION), Policies(resource=named(trust, kind="trust")))
