@@ -40,7 +40,8 @@ def write(rows: Sequence[Row], *, load_before: float) -> None:
         "Written by `make bench`; each ratio is of one run on one machine, with the peer started next to ours.\n\n"
         f"- {machine()}\n"
         f"- {datetime.now(UTC):%Y-%m-%d}; load before the run {load_before:.1f}: above 0.5, others took a share\n"
-        "- decisions, signatures: processor time, median of 7 × 2,000 calls; HTTP: four clients, connections kept\n"
+        "- decisions, signatures: processor time, the best 400 calls in two seconds, ours and the peer's; HTTP: four"
+        " clients, connections kept\n"
         "- moto checks no token, no trust condition and no signature here; ours checks all of them and writes an audit"
         " line for each call\n\n"
         f"{table(rows)}\n",
