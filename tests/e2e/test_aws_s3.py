@@ -96,6 +96,8 @@ def test_a_folder_is_kept_in_step_both_ways(aws: Aws, tmp_path: Path) -> None:
         path = here / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
+        # S3 tells whole seconds: what was written in the very second of its upload would look newer than its copy.
+        os.utime(path, (time.time() - 60, time.time() - 60))
     aws("s3", "sync", str(here), f"s3://{BUCKET}/tree", "--no-progress")
     assert aws("s3", "sync", str(here), f"s3://{BUCKET}/tree", "--no-progress") == ""
     (here / "plain.txt").unlink()
