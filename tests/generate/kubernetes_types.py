@@ -6,7 +6,8 @@
 
 Writes ``src/keyless/local/cluster/builtin/types.json.gz``. Only types that can be reached from a served kind are kept.
 For each field: its JSON name, protobuf number, type, whether Go holds a pointer, ``omitempty`` or an inlined struct
-(these decide which zero values appear in JSON), and the markers for strategic merge and server-side apply.
+(these decide which zero values appear in JSON), the markers for strategic merge and server-side apply, and
+``+optional`` where ``omitempty`` does not say the same.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ EMPTY = re.compile(r"^type (\w+) struct ?\{\}", re.MULTILINE)
 ALIAS = re.compile(r"^(?:type |\t)(\w+) (\[\]|map\[\w+\])?([\w.]+)$", re.MULTILINE)
 FIELD = re.compile(r"^\t(?:(\w+)\s+)?([\w.*\[\]]+)\s+`(.*)`")
 MARKER = re.compile(r"\+(listType|listMapKey|mapType|structType|default)=(\S+)")
+
+OPTIONAL = ("optional", "true")
 
 
 @dataclass
@@ -142,6 +145,8 @@ class Types:
         for line in body.splitlines():
             if line.strip().startswith("//"):
                 markers += MARKER.findall(line)
+                if re.search(r"\+optional\b", line):
+                    markers.append(OPTIONAL)
                 continue
             match = FIELD.match(line)
             if match and match[2].endswith("TypeMeta"):
@@ -172,6 +177,7 @@ class Types:
             "pk": tags.get("patchMergeKey"),
             "lt": words.get("listType") or words.get("mapType") or words.get("structType"),
             "lk": keys,
+            "q": "optional" in words and "omitempty" not in options,
             "d": json.loads(words["default"]) if re.match(r'["\d]', words.get("default", "")) else None,
         }
         made.update({key: value for key, value in extra.items() if value})

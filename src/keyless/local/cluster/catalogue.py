@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from keyless.local.cluster.apply import Shape, schema_shape
 from keyless.local.cluster.builtin import KINDS, Subresource
 from keyless.local.cluster.schema import Structural
@@ -29,6 +31,8 @@ class Custom:
     definition: str
     schema: Structural
     shape: Shape
+    openapi: Mapping[str, Any]
+    """The version's schema as its author wrote it."""
     columns: tuple[Mapping[str, Any], ...]
     scale: Mapping[str, str] | None
     selectable: tuple[str, ...] = ()
@@ -112,8 +116,12 @@ def catalogue_of(definitions: list[Mapping[str, Any]]) -> Catalogue:
         f"{r.api_version} {r.plural} {r.kind} {r.namespaced} {r.short_names} {r.categories} {r.subresources}"
         for r in served
     )
+    digest = hashlib.sha512(text.encode())
+    for one in served:
+        if one.custom is not None:
+            digest.update(orjson.dumps(one.custom.openapi))
     index = {(r.group, r.version, r.plural): r for r in served}
-    return Catalogue(tuple(served), hashlib.sha512(text.encode()).hexdigest().upper(), index)
+    return Catalogue(tuple(served), digest.hexdigest().upper(), index)
 
 
 def served_by(definition: Mapping[str, Any]) -> list[Served]:
@@ -170,6 +178,7 @@ def _custom(definition: Mapping[str, Any], version: Mapping[str, Any]) -> Custom
         definition["metadata"]["name"],
         Structural.compile(version["schema"]["openAPIV3Schema"]),
         schema_shape(version["schema"]["openAPIV3Schema"]),
+        version["schema"]["openAPIV3Schema"],
         tuple(version.get("additionalPrinterColumns", ())),
         (version.get("subresources") or {}).get("scale"),
         tuple(field["jsonPath"] for field in version.get("selectableFields") or ()),

@@ -16,7 +16,7 @@ from keyless.local.cluster.catalogue import Served
 from keyless.local.cluster.discovery import discover
 from keyless.local.cluster.messages import Reply, Request, json_reply
 from keyless.local.cluster.objects import Target
-from keyless.local.cluster.openapi import openapi_v3
+from keyless.local.cluster.openapi import openapi_v2, openapi_v3
 from keyless.local.cluster.routing import Route, route
 from keyless.local.cluster.status import bad_request, forbidden, method_not_allowed, no_such_path
 
@@ -63,6 +63,9 @@ def _issuer(api: Api, request: Request) -> Reply:
     return Reply(200, answer.body, headers=_MAX_AGE)
 
 
+_PATHS = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+
+
 def _document(api: Api, request: Request) -> Reply:
     path = request.path.rstrip("/") or "/"
     if request.method not in {"GET", "HEAD"}:
@@ -74,10 +77,12 @@ def _document(api: Api, request: Request) -> Reply:
     catalogue = api.catalogues.of(request.cluster)
     if path == "/openapi/v3" or path.startswith("/openapi/v3/"):
         return openapi_v3(request, catalogue)
+    if path == "/openapi/v2":
+        return openapi_v2(request, catalogue)
     if path in {"/api", "/apis"} or path.startswith(("/api/", "/apis/")):
         return discover(request, catalogue, api.settings.server_url.removeprefix("https://"))
     if path == "/":
-        return json_reply(200, {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+        return json_reply(200, {"paths": _PATHS})
     raise no_such_path()
 
 

@@ -33,6 +33,8 @@ class Field:
     list_type: str
     list_keys: tuple[str, ...]
     default: str | int | None
+    optional: bool
+    """May be left out by a writer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +104,5 @@ def _field(raw: Mapping[str, Any]) -> Field:
         list_type=raw.get("lt", ""),
         list_keys=tuple(raw.get("lk", ())),
         default=raw.get("d"),
+        optional=bool(raw.get("o") or raw.get("q")),
     )
