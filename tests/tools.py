@@ -226,6 +226,15 @@ SDKS: tuple[tuple[Sdk, Callable[[Path], None]], ...] = (
 )
 
 
+def link_clients(folder: Path = FOLDER.parent / ".venv" / "bin") -> None:
+    """Put the guides' kubectl, helm and aws beside ``keyless``: one folder on the PATH has all four."""
+    found = ((kubernetes_clients(), "kubectl"), (kubernetes_clients(), "helm"), (aws_cli(), "aws"))
+    for source, name in found:
+        if source is not None and folder.exists():
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(source / name)
+
+
 def main() -> int:
     """Fetch everything, several at a time; 1 only where CI lacks npm or Go."""
     absent = [tool for tool in ("npm", "go") if shutil.which(tool) is None]
@@ -237,6 +246,7 @@ def main() -> int:
         fetch_botocore_suites()
         for one in begun:
             one.result()
+    link_clients()
     for tool in absent:
         print(f"keyless: {tool} is not on the PATH: the clients that it fetches are left out, and their tests skipped")
     return 1 if absent and os.environ.get("CI") else 0

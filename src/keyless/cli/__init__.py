@@ -23,6 +23,7 @@ def main() -> NoReturn:
 
 def dispatch(arguments: list[str]) -> int:
     """Run one command line; the exit code is one of :mod:`keyless.cli.exits`."""
+    arguments = _state_last(arguments)
     if not arguments or arguments[0] in {"--help", "-h", "help"}:
         from keyless.cli.overview import overview
 
@@ -44,3 +45,12 @@ def dispatch(arguments: list[str]) -> int:
     from keyless.cli.app import main as command
 
     return command(arguments)
+
+
+def _state_last(arguments: list[str]) -> list[str]:
+    """Let ``--state DIR`` stand before the command, too: the overview shows it beside ``--version``."""
+    if len(arguments) > 2 and arguments[0] == "--state":
+        return [*arguments[2:], *arguments[:2]]
+    if len(arguments) > 1 and arguments[0].startswith("--state="):
+        return [*arguments[1:], arguments[0]]
+    return arguments

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from keyless.api import Permanent
+from keyless.cli.naming import with_state
 from keyless.cli.options import StateOption, state_folder
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -113,7 +114,9 @@ def _lines(folder: Path, wanted: Wanted, *, follow: bool) -> Iterator[dict[str, 
 
     connection = open_for_reading(folder)
     if connection is None:
-        raise Permanent(f"no local Space was ever started in {folder}: start one with `keyless up --detach`")
+        raise Permanent(
+            f"no local Space was ever started in {folder}: start one with `{with_state('up --detach', folder)}`"
+        )
     number = 0
     while True:
         page = list(read_audit(connection, after=number, denied=wanted.denied, limit=PAGE_LINES))

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from keyless.api import Permanent
+from keyless.cli.naming import with_state
 from keyless.cli.options import StateOption, state_folder
+
+if TYPE_CHECKING:
+    from keyless.kube import KubeObject
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -28,13 +34,48 @@ def env(
     folder = state_folder(state)
     running = read_running(folder)
     if running is None or not running.ready:
-        raise Permanent(f"no local Space is ready in {folder}: start one with `keyless up --detach`")
+        raise Permanent(f"no local Space is ready in {folder}: start one with `{with_state('up --detach', folder)}`")
     if control_plane is not None:
         path = asyncio.run(_control_plane_kubeconfig(folder, control_plane, group))
         print(shell({"KUBECONFIG": str(path)}))
         return
     access = Access(**json.loads((folder / "access.json").read_text(encoding="utf-8")))
-    print(shell(exports(access)))
+    namespace, remark = asyncio.run(_host_namespace(folder, access.host_namespace))
+    if remark:
+        print(f"keyless: {remark}", file=sys.stderr)
+    print(shell(exports(replace(access, host_namespace=namespace))))
+
+
+async def _host_namespace(folder: Path, first: str) -> tuple[str, str]:
+    """Return the host namespace for the guides' variables, and a remark where it is not the first control plane's.
+
+    The first one may be gone: a reader's next command would then speak of a namespace that is not there.
+    """
+    from keyless.api import KeylessError
+    from keyless.kube import connect
+    from keyless.kube.resources import CONTROLPLANES
+
+    try:
+        async with connect({"KUBECONFIG": str(folder / "kubeconfig")}) as kube:
+            found = (await kube.list(CONTROLPLANES)).items
+    except KeylessError as error:
+        return first, f"the control planes could not be asked ({error}); YOUR_NAMESPACE may be out of date"
+    return living_namespace(first, found)
+
+
+def living_namespace(first: str, control_planes: list[KubeObject]) -> tuple[str, str]:
+    """Return the host namespace of the first control plane, or of the oldest that lives and a remark that says so."""
+    living = {
+        namespace: obj["metadata"]
+        for obj in sorted(control_planes, key=lambda one: str(one["metadata"].get("creationTimestamp")))
+        if (namespace := (obj.get("status") or {}).get("hostNamespace")) and "deletionTimestamp" not in obj["metadata"]
+    }
+    if first in living:
+        return first, ""
+    if not living:
+        return "", "there is no control plane: YOUR_NAMESPACE and YOUR_CONTROL_PLANE_NAMESPACE are unset"
+    namespace, metadata = next(iter(living.items()))
+    return namespace, f"YOUR_NAMESPACE is that of control plane {metadata['namespace']}/{metadata['name']}"
 
 
 async def _control_plane_kubeconfig(folder: Path, name: str, group: str) -> Path:

@@ -14,6 +14,7 @@ import typer
 
 from keyless.api import Permanent
 from keyless.cli import exits
+from keyless.cli.naming import with_state
 from keyless.cli.options import OutputOption, StateOption, require_output, state_folder, use_local_space
 from keyless.cli.verify import CLUSTER_VARIABLE, ClusterOption
 
@@ -123,7 +124,9 @@ def _find(folder: Path, event: str) -> dict[str, Any]:
 
     connection = open_for_reading(folder)
     if connection is None:
-        raise Permanent(f"no local Space was ever started in {folder}: start one with `keyless up --detach`")
+        raise Permanent(
+            f"no local Space was ever started in {folder}: start one with `{with_state('up --detach', folder)}`"
+        )
     number, wanted = 0, _identifiers(event)
     while page := list(read_audit(connection, after=number, limit=PAGE_LINES)):
         number = page[-1].number

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keyless.api import Permanent
+from keyless.cli.naming import with_state
 from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def _opened(folder: Path) -> Iterator[Faults]:
     from keyless.local.state.database import connect, migrate
 
     if not (folder / "state.db").exists():
-        raise Permanent(f"no local Space was ever started in {folder}: start one with `keyless up --detach`")
+        raise Permanent(
+            f"no local Space was ever started in {folder}: start one with `{with_state('up --detach', folder)}`"
+        )
     connection = connect(folder)
     try:
         yield Faults(Database(connection, lambda part, steps: migrate(connection, part, steps)))

@@ -51,8 +51,10 @@ def main(arguments: Sequence[str]) -> int:
         return exits.report(error)
 
 
-def foreground(folder: Path, chosen: Chosen) -> int:
-    """Run the Space in ``folder`` until it is told to stop; returns the exit code."""
+def foreground(folder: Path, chosen: Chosen, hint: str = "") -> int:
+    """Run the Space in ``folder`` until it is told to stop; returns the exit code. ``hint`` is said when it is ready:
+    only the command that a person typed knows how it was called.
+    """
     import uvloop
 
     from keyless.cli.logs import configure
@@ -74,13 +76,13 @@ def foreground(folder: Path, chosen: Chosen) -> int:
         tell = _teller()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             try:
-                return runner.run(_serve(LocalSpace(options, tell), tell, log_file.name))
+                return runner.run(_serve(LocalSpace(options, tell), tell, log_file.name, hint))
             except KeylessError as error:
                 tell(f"failed: {error} (log: {log_file.name})", final=True)
                 return exits.code_for(error)
 
 
-async def _serve(space: object, tell: Callable[..., None], log_path: str) -> int:
+async def _serve(space: object, tell: Callable[..., None], log_path: str, hint: str) -> int:
     from keyless.local.boot.space import LocalSpace
 
     assert isinstance(space, LocalSpace)
@@ -97,7 +99,9 @@ async def _serve(space: object, tell: Callable[..., None], log_path: str) -> int
             await asyncio.gather(starting, return_exceptions=True)
             return 130
         running = starting.result()
-        tell(f'ready: run  eval "$(keyless env)"  (log: {log_path})', final=True)
+        tell(f"ready (log: {log_path})", final=not hint)
+        if hint:
+            tell(hint, final=True)
         for name, url in running.endpoints.items():
             tell(f"  {name} {url}")
         broken = asyncio.ensure_future(space.wait())

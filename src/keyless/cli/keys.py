@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keyless.api import Permanent
+from keyless.cli.naming import with_state
 from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def _opened(folder: Path) -> Iterator[Keyring]:
     from keyless.local.state.database import connect
 
     if not (folder / "state.db").exists():
-        raise Permanent(f"no local Space was ever started in {folder}: start one with `keyless up --detach`")
+        raise Permanent(
+            f"no local Space was ever started in {folder}: start one with `{with_state('up --detach', folder)}`"
+        )
     connection = connect(folder)
     try:
         yield Keyring(connection)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from keyless.cli.naming import with_state
+
 StateOption = Annotated[
     Path | None,
     typer.Option("--state", metavar="DIR", help="The local Space's folder (default: KEYLESS_STATE, else user data)."),
@@ -47,7 +49,7 @@ def use_local_space(chosen: Path | None) -> None:
     if running is None or not running.ready:
         if chosen is None:
             return
-        raise Permanent(f"no local Space is ready in {folder}: start one with `keyless up --detach --state {folder}`")
+        raise Permanent(f"no local Space is ready in {folder}: start one with `{with_state('up --detach', folder)}`")
     access = Access(**json.loads((folder / "access.json").read_text(encoding="utf-8")))
     os.environ.update(exports(access))
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):

@@ -12,6 +12,7 @@ import typer
 
 from keyless.api import KeylessError
 from keyless.cli import exits
+from keyless.cli.naming import with_state
 from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -27,7 +28,8 @@ def status(state: StateOption = None, output: OutputOption = "text") -> None:
     running = read_running(folder)
     if running is None:
         shown: dict[str, Any] = {"running": False, "state": str(folder)}
-        print(json.dumps(shown) if as_json else f"no local Space runs in {folder}; start one with: keyless up")
+        start = with_state("up --detach", folder)
+        print(json.dumps(shown) if as_json else f"no local Space runs in {folder}; start one with: {start}")
         raise typer.Exit(exits.DID_NOT_HOLD)
     pods = asyncio.run(_pods(folder)) if running.ready else []
     if as_json:

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from keyless.api import Permanent
 from keyless.cli import exits
 from keyless.cli.foreground import READY_VARIABLE, Chosen, foreground
+from keyless.cli.naming import next_step, with_state
 from keyless.cli.options import StateOption, state_folder
 from keyless.local.state.lock import prepare
 
@@ -20,6 +22,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command()
 def up(
+    ctx: typer.Context,
     state: StateOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready and leave it running.")] = False,
     propagation_delay: Annotated[
@@ -43,10 +46,30 @@ def up(
     if folder.exists() and (running := read_running(folder)):
         word = "already running" if running.ready else "already starting"
         print(f"keyless: {word} (process {running.pid}, since {running.started_at}, state {folder}); nothing changed")
+        if given := _given(ctx):
+            raise Permanent(
+                f"a running Space takes no {', '.join(given)}: stop it first with `{with_state('down', folder)}`, "
+                "then start it with them"
+            )
+        print(f"keyless: {_hint(folder)}", file=sys.stderr)
         return
-    if detach:
-        raise typer.Exit(_detached(folder, Chosen(propagation_delay, image_map, revoke)))
-    raise typer.Exit(foreground(folder, Chosen(propagation_delay, image_map, revoke)))
+    chosen = Chosen(propagation_delay, image_map, revoke)
+    if not detach:
+        raise typer.Exit(foreground(folder, chosen, _hint(folder)))
+    code = _detached(folder, chosen)
+    if code == exits.HELD:
+        print(f"keyless: {_hint(folder)}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _hint(folder: Path) -> str:
+    return f"next, in this shell:  {next_step(folder)}"
+
+
+def _given(ctx: typer.Context) -> list[str]:
+    """The options, typed this time, that shape a Space when it starts."""
+    typed = {name for name in ctx.params if (source := ctx.get_parameter_source(name)) and source.name == "COMMANDLINE"}
+    return [option.opts[0] for option in ctx.command.params if option.name in typed - {"state", "detach"}]
 
 
 def _detached(folder: Path, chosen: Chosen) -> int:

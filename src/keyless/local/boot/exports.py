@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from keyless.local.boot.options import CLUSTER_NAME
 
+NAMESPACES = ("YOUR_CONTROL_PLANE_NAMESPACE", "YOUR_NAMESPACE")
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -64,7 +66,10 @@ def guide_variables(access: Access) -> dict[str, str]:
 
 def shell(variables: Mapping[str, str]) -> str:
     """Lines for ``eval``. A session token or a profile of the caller's own would win over the keys: away with them."""
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    # A namespace that is not there is unset: an empty one would make `kubectl -n ""` mean another.
+    absent = [name for name in NAMESPACES if variables.get(name) == ""]
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items() if name not in absent]
+    lines += [f"unset {' '.join(absent)}"] if absent else []
     if "AWS_ACCESS_KEY_ID" in variables:
         lines.insert(0, "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE")
     return "\n".join(lines)

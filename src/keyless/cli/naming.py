@@ -1,0 +1,36 @@
+"""How the person at the terminal calls us, so that a printed command runs as it stands."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+NAME = "keyless"
+
+
+def ourselves() -> str:
+    """Return the word that starts this very program: its name where the PATH finds it, else the way to it."""
+    script = Path(sys.argv[0] or NAME)
+    if script.name != NAME:
+        return f"{shlex.quote(sys.executable)} -m {NAME}"
+    found = shutil.which(NAME)
+    if found and Path(found).resolve() == script.resolve():
+        return NAME
+    return shlex.quote(str(script if os.sep in str(script) else script.absolute()))
+
+
+def with_state(command: str, folder: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """Return ``keyless COMMAND`` for the Space in ``folder``, naming it where the default is another one."""
+    from keyless.local.state.location import default_folder
+
+    named = "" if default_folder(environ) == folder else f" --state {shlex.quote(str(folder))}"
+    return f"{ourselves()} {command}{named}"
+
+
+def next_step(folder: Path) -> str:
+    """Return what to type when a Space is ready."""
+    return f'eval "$({with_state("env", folder)})"'
