@@ -14,12 +14,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from keyless.local.cluster.authorization.attributes import refusal
 from keyless.local.cluster.bodies import MAX_BODY_BYTES
 from keyless.local.cluster.dispatch import PUBLIC
+from keyless.local.cluster.impersonation import NobodyNamed, asked_for
 from keyless.local.cluster.messages import Reply, Request, json_reply
 from keyless.local.cluster.routing import cluster_of
-from keyless.local.cluster.status import ApiError, forbidden, no_such_path, too_large
-from keyless.local.cluster.users import ANONYMOUS, AUTHENTICATED, User, service_account_groups, split_service_account
+from keyless.local.cluster.status import ApiError, forbidden, internal, no_such_path, too_large
+from keyless.local.cluster.users import ANONYMOUS, User
 
 if TYPE_CHECKING:  # Cluster owns its App
     from keyless.local.cluster.cluster import Cluster
@@ -74,23 +76,21 @@ class App:
         if path in PUBLIC:
             return request
         user = await self._cluster.authenticate(request, headers.get("authorization", ""))
-        return replace(request, user=self._impersonated(request, user))
+        return replace(request, user=self._impersonated(scope, request, user))
 
-    def _impersonated(self, request: Request, user: User) -> User:
-        name = request.headers.get("impersonate-user", "")
-        if not name:
+    def _impersonated(self, scope: Scope, request: Request, user: User) -> User:
+        # Groups and extras are repeated headers: only the raw list has them all.
+        raw = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        try:
+            wanted = asked_for(raw)
+        except NobodyNamed as error:
+            raise internal(str(error)) from error
+        if wanted is None:
             return user
-        account = split_service_account(name)
-        resource, subject = ("serviceaccounts", account[1]) if account else ("users", name)
-        # Groups come as repeated headers; the last one is what the header map holds.
-        group = request.headers.get("impersonate-group", "")
-        wanted = [(resource, subject)] + ([("groups", group)] if group else [])
-        for kind, one in wanted:
-            if not self._cluster.allows(request.cluster, user, "impersonate", kind, one):
-                why = f'User "{user.name}" cannot impersonate resource "{kind}" in API group "" at the cluster scope'
-                raise forbidden("", kind, one, why)
-        groups = (group,) if group else service_account_groups(account[0]) if account else ()
-        return User(name, (*groups, *(() if AUTHENTICATED in groups else (AUTHENTICATED,))))
+        for question in wanted.questions():
+            if not self._cluster.allows(request.cluster, user, question):
+                raise forbidden(question.group, question.resource, question.name, refusal(user, question))
+        return wanted.user()
 
 
 def is_local(host: str, server_host: str) -> bool:

@@ -104,9 +104,9 @@ class Cluster:
             return await self._token_webhook.user(authorization)
         return self.identify(request, authorization)
 
-    def allows(self, cluster: str, user: User, verb: str, resource: str, name: str) -> bool:
-        """Whether the user may do something to a core resource of the cluster scope (used for impersonation)."""
-        return self._api.authorizer.decide(cluster, user, Asked(verb, resource=resource, name=name)).allowed
+    def allows(self, cluster: str, user: User, asked: Asked) -> bool:
+        """Whether the user may do something (used for impersonation)."""
+        return self._api.authorizer.decide(cluster, user, asked).allowed
 
     async def answer(self, request: Request) -> Reply:
         """Answer an authenticated request; every failure becomes a Status."""
