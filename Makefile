@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format unit e2e guides tools chart-record oracle reference
+.PHONY: help setup demo test check bench format unit e2e guides tools chart-record oracle reference image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ help: ## list the targets
 setup: .venv/.ready ## create .venv from the lock
 
 .venv/.ready: uv.lock pyproject.toml | $(UV)
-	$(UV) sync --frozen --quiet --python "$(PYTHON)"
+	$(UV) sync --frozen --quiet --extra local --python "$(PYTHON)"
 	@touch $@
 
 $(UV):
@@ -65,6 +65,9 @@ chart-record: setup tools ## render the chart and carry the release record as da
 
 oracle: setup ## ask moto anew what changed in the data services' suites, and record it
 	PYTHONPATH=tests $(RUN)/python -m conformance.data_services.record
+
+image: setup ## build the components' OCI image into dist/ (needs buildah and mmdebstrap)
+	$(RUN)/python -m packaging.image
 
 reference: setup ## write the generated parts of docs/reference
 	$(RUN)/python -m tests.generate.reference

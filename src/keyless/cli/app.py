@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from keyless.api import KeylessError
 from keyless.cli import exits
 from keyless.cli.commands import COMMANDS
+from keyless.cli.installed import left_out
 
 
 class LazyGroup(TyperGroup):
@@ -47,6 +48,10 @@ def main(arguments: list[str]) -> int:
         typer.main.get_command(app)(arguments, prog_name="keyless")
     except KeylessError as error:
         return exits.report(error)
+    except ModuleNotFoundError as error:
+        if (missing := left_out(error)) is None:
+            raise
+        return exits.report(missing)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else exits.HELD
     return exits.HELD

@@ -41,6 +41,10 @@ def use_local_space(chosen: Path | None) -> None:
     if chosen is None and os.environ.get("KUBECONFIG"):
         return
     from keyless.api import Permanent
+    from keyless.cli.installed import has_local
+
+    if chosen is None and not has_local():
+        return  # an installation for production: the standard environment is all there is
     from keyless.local.boot.exports import Access, exports
     from keyless.local.boot.running import read_running
 

@@ -21,6 +21,7 @@ from typing import Any
 from keyless.api import KeylessError, Permanent
 from keyless.api.settings import load
 from keyless.cli import exits
+from keyless.cli.installed import left_out
 
 COMPONENTS = {
     "operator": "keyless.space",
@@ -41,6 +42,10 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
             print(_help())
             return exits.HELD if arguments else exits.WRONG_USE
         return _run(arguments[0], arguments[1:], environ)
+    except ModuleNotFoundError as error:
+        if (missing := left_out(error)) is None:
+            raise
+        return exits.report(missing)
     except KeylessError as error:
         return exits.report(error)
 

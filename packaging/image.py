@@ -1,0 +1,125 @@
+"""Build the image of a Space's components with buildah: no daemon, no registry, the same bytes each time.
+
+    python -m packaging.image [--base IMAGE --build-base IMAGE] [--out dist]
+
+Without ``--base`` the bases are made from Debian's packages (mmdebstrap): one that builds, and one that holds Python,
+its libraries and certificates and nothing else, no shell either. Writes ``dist/keyless.tar``, an OCI archive, and
+prints its digest and sizes. Needs buildah; for bases of its own mmdebstrap and root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / ".tools" / "image"
+SUITE = "bookworm"
+# What Python's own modules and certificates need; their dependencies come along.
+RUN_PACKAGES = "base-files,netbase,tzdata,ca-certificates,python3-minimal,python3-distutils,libpython3-stdlib,python3"
+BUILD_PACKAGES = "ca-certificates,python3,python3-venv"
+CERTIFICATES = Path("/etc/ssl/certs")
+
+
+def buildah(*words: str) -> str:
+    """Run buildah with a storage of the project's own; returns what it said."""
+    storage = ["--storage-driver", "vfs", "--root", str(WORK / "storage"), "--runroot", str(WORK / "run")]
+    done = subprocess.run(["buildah", *storage, *words], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607
+    return done.stdout.strip()
+
+
+def moment() -> str:
+    """The time that every file of the image bears: that of the last commit."""
+    asked = ["git", "log", "-1", "--format=%ct"]
+    return subprocess.run(asked, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()  # noqa: S603
+
+
+def debian(name: str, variant: str, packages: str, epoch: str) -> str:
+    """Make a base from Debian's packages, once for each list of them; returns the image's name."""
+    digest = hashlib.sha256(f"{variant} {packages} {SUITE}".encode()).hexdigest()[:12]
+    image, archive = f"localhost/{name}:{digest}", WORK / f"{name}-{digest}.tar"
+    if not archive.exists():
+        WORK.mkdir(parents=True, exist_ok=True)
+        partial = archive.with_suffix(".partial.tar")
+        made = ["mmdebstrap", "--quiet", f"--variant={variant}", f"--include={packages}", SUITE, str(partial)]
+        subprocess.run(made, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": epoch})  # noqa: S603
+        partial.rename(archive)
+    containerfile = WORK / f"Containerfile.{name}"
+    containerfile.write_text(f"FROM scratch\nADD {archive.name} /\n")
+    buildah("bud", "--quiet", "--timestamp", epoch, "--tag", image, "--file", str(containerfile), str(WORK))
+    return image
+
+
+def build(base: str, build_base: str, epoch: str, version: str) -> str:
+    """Build the image; returns its name."""
+    image = f"localhost/keyless/keyless:{version}"
+    labels = [
+        f"--label=org.opencontainers.image.version={version}",
+        f"--label=org.opencontainers.image.base.name={base}",
+    ]
+    buildah(
+        "bud", "--quiet", "--isolation", "chroot", "--timestamp", epoch, "--target", "keyless", "--tag", image,
+        "--build-arg", f"BASE={base}", "--build-arg", f"BUILD_BASE={build_base}",
+        # The build asks PyPI: the machine's own certificates decide whom it believes.
+        "--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro",
+        *labels, "--file", "Containerfile", ".",
+    )  # fmt: skip
+    return image
+
+
+def packed(archive: Path) -> tuple[str, int]:
+    """Return the digest of the image's manifest and the bytes of its layers, as a registry would store them."""
+    with tarfile.open(archive) as tar:
+
+        def blob(digest: str) -> dict[str, object]:
+            member = tar.extractfile("blobs/" + digest.replace(":", "/"))
+            assert member is not None
+            found: dict[str, object] = json.load(member)
+            return found
+
+        member = tar.extractfile("index.json")
+        assert member is not None
+        digest = json.load(member)["manifests"][0]["digest"]
+        layers = blob(digest)["layers"]
+        assert isinstance(layers, list)
+        return digest, sum(layer["size"] for layer in layers)
+
+
+def main(arguments: list[str]) -> int:
+    """Build, write the archive, say what it is."""
+    parser = argparse.ArgumentParser(prog="make image", description=__doc__)
+    parser.add_argument("--base", default="", help="the image that runs; by default one is made from Debian's packages")
+    parser.add_argument("--build-base", default="", help="the image that builds, with the same Python")
+    parser.add_argument("--out", type=Path, default=ROOT / "dist")
+    asked = parser.parse_args(arguments)
+    if bool(asked.base) != bool(asked.build_base):
+        parser.error("give --base and --build-base together: both need the same Python")
+    missing = [tool for tool in ("buildah", *(() if asked.base else ("mmdebstrap",))) if shutil.which(tool) is None]
+    if missing:
+        print(f"keyless: {' and '.join(missing)} not found: install with `apt-get install {' '.join(missing)}`, or build "
+              "with `docker build --target keyless .`", file=sys.stderr)
+        return 2
+    epoch = moment()
+    base = asked.base or debian("keyless-base", "extract", RUN_PACKAGES, epoch)
+    build_base = asked.build_base or debian("keyless-build", "minbase", BUILD_PACKAGES, epoch)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    image = build(base, build_base, epoch, version)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    archive = asked.out / "keyless.tar"
+    archive.unlink(missing_ok=True)
+    buildah("push", "--quiet", image, f"oci-archive:{archive}:{image}")
+    digest, size = packed(archive)
+    print(f"{image}\n  digest {digest}\n  {size / 1e6:.1f} MB packed, in {archive}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""Make an installed tree small and the same each time: what runs stays, and compiled without a trace of the clock.
+
+    python3 packaging/trim.py /opt/keyless SBOM.json
+
+Run inside the build of the image, by the Python that will run it.
+"""
+
+from __future__ import annotations
+
+import compileall
+import json
+import py_compile
+import shutil
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+# The services that components call; the others are 26 of botocore's 31 MB.
+SERVICES = ("eks", "iam", "kms", "s3", "secretsmanager", "ssm", "sts")
+
+
+def trim(root: Path) -> None:
+    """Trim ``root/lib``: no local Space, no services that nobody calls, no tests."""
+    lib = root / "lib"
+    shutil.rmtree(lib / "keyless" / "local")
+    for service in (lib / "botocore" / "data").iterdir():
+        if service.is_dir() and service.name not in SERVICES:
+            shutil.rmtree(service)
+    for pattern in ("**/__pycache__", "**/tests", "**/test", "**/*.pyi", "*.dist-info/uv_cache.json", "bin"):
+        for found in list(lib.glob(pattern)):
+            if found.is_dir():
+                shutil.rmtree(found)
+            else:
+                found.unlink()
+    # A pyc with the source's time in it would differ from build to build, and be wrong where times are set to zero.
+    compiled = compileall.compile_dir(lib, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    if not compiled:
+        sys.exit("trim: some module does not compile")
+
+
+def settled(bill: dict[str, Any]) -> bytes:
+    """Return the bill of materials without the moment of its making, numbered by what it says."""
+    bill["metadata"].pop("timestamp", None)
+    bill.pop("serialNumber", None)
+    text = json.dumps(bill, indent=1, sort_keys=True)
+    bill["serialNumber"] = uuid.uuid5(uuid.NAMESPACE_URL, text).urn
+    return json.dumps(bill, indent=1, sort_keys=True).encode()
+
+
+if __name__ == "__main__":
+    trim(Path(sys.argv[1]))
+    Path(sys.argv[1], "sbom.cdx.json").write_bytes(settled(json.loads(Path(sys.argv[2]).read_text())))
