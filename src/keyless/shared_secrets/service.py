@@ -6,7 +6,6 @@ the pod's own unless a store says otherwise.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from keyless.shared_secrets.sync.cluster_controller import ClusterController
 from keyless.shared_secrets.sync.controller import SyncController, Tools
 from keyless.shared_secrets.sync.metrics import SyncMetrics
 from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned
+from keyless.tasks import Tasks
 
 # External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
 BACKOFF = Backoff(first_seconds=1.0, cap_seconds=300.0)
@@ -140,7 +140,7 @@ class Service:
             self._shared_secrets,
         )
         probes = Probes(self._not_ready, self.registry)
-        async with asyncio.TaskGroup() as tasks:
+        async with Tasks() as tasks:
             tasks.create_task(serve(probes, bind(self._settings.pod_ip, self._settings.port)))
             for informer in self.watching.all:
                 tasks.create_task(informer.run())

@@ -37,6 +37,7 @@ from keyless.space.definitions import apply_definitions
 from keyless.space.items import CONTROL_PLANE_LABEL, OURS
 from keyless.space.settings import Settings
 from keyless.space.values import Values, parse_values
+from keyless.tasks import Tasks
 
 _log = structlog.get_logger("keyless.operator")
 DEFINITIONS_RETRY_SECONDS = 5.0
@@ -50,7 +51,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         operator = Operator(settings, host, door_of(environ))
         planes = Gauge("keyless_control_planes", "Control planes in this Space.", registry=registry)
         planes.set_function(operator.count)
-        async with asyncio.TaskGroup() as group:
+        async with Tasks() as group:
             group.create_task(serve(Probes(operator.ready, registry), listener))
             group.create_task(operator.run())
 
@@ -96,7 +97,7 @@ class Operator:
         """Work until cancelled."""
         await self._apply_definitions()
         try:
-            async with asyncio.TaskGroup() as group:
+            async with Tasks() as group:
                 for informer in self._informers:
                     group.create_task(informer.run())
                 # Values that have not been seen yet are no reason to say that there are none.

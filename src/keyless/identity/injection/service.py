@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from keyless.identity.injection.settings import Settings
 from keyless.kube import Informer, Kube, connect
 from keyless.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
 from keyless.serving import Tls, bind, serve
+from keyless.tasks import Tasks
 
 CONFIG_MAP = "pod-identity-webhook"
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
 
 async def serve_webhook(settings: Settings, kube: Kube, account: Account | None = None) -> None:
     """Serve for the cluster behind ``kube`` until cancelled."""
-    async with asyncio.TaskGroup() as tasks:
+    async with Tasks() as tasks:
         accounts = Informer(kube, SERVICEACCOUNTS, metadata_only=True)
         directory = Directory(
             KubeServiceAccounts(kube, accounts),

@@ -14,6 +14,7 @@ from keyless.kube import Controller, Event, Informer, Kube, Name, NotFound, name
 from keyless.kube.resources import CRDS
 from keyless.space.control_planes.model import Kind, Served
 from keyless.space.control_planes.ports import Door
+from keyless.tasks import Tasks
 
 CATEGORY = "managed"
 
@@ -46,7 +47,7 @@ class ManagedKinds:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        async with asyncio.TaskGroup() as group:
+        async with Tasks() as group:
             group.create_task(self._informer.run())
             group.create_task(self._reader.run(workers=1))
             await self._informer.synced()
