@@ -64,6 +64,8 @@ class Reason(StrEnum):
     DELETING = "Deleting"
     RECONCILE_SUCCESS = "ReconcileSuccess"
     RECONCILE_ERROR = "ReconcileError"
+    NOT_SETTLED = "NotSettled"
+    API_UNREACHABLE = "ApiUnreachable"
 
     # billing
     BILLING_PERIOD_INCOMPLETE = "BillingPeriodIncomplete"

@@ -41,7 +41,7 @@ async def _play(world: World) -> None:
 
 def _establish(world: World) -> None:
     for each in world._objects(CRDS):
-        if "status" not in each:
+        if not (each.get("status") or {}).get("conditions"):
             world.host.put(CRDS, {**each, "status": ESTABLISHED})
 
 

@@ -6,6 +6,7 @@ One writer per condition: the components write their own (``BillingStored``, ``S
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from keyless.api import Reason, Refusal
@@ -45,12 +46,19 @@ def of_workloads(facts: Facts, intent: Intent) -> tuple[Finding, ...]:
     return tuple(said)
 
 
-def conditions(status: KubeObject, told: Iterable[Finding], *, generation: int, now: datetime) -> list[KubeObject]:
-    """Our conditions as they are written: the findings, and Synced where nothing speaks against it."""
+def conditions(
+    status: KubeObject, told: Iterable[Finding], *, generation: int, now: datetime, keeps: bool = False
+) -> list[KubeObject]:
+    """Our conditions as they are written: the findings, and Synced where nothing speaks against it.
+
+    With ``keeps`` those of which nothing is told now stay as they are.
+    """
     mine = [each for each in status.get("conditions") or () if each.get("type") in TYPES]
-    findings = {finding.type: finding for finding in told}
-    findings.setdefault("Synced", Finding("Synced", True, Reason.RECONCILE_SUCCESS))
-    written: list[KubeObject] = []
+    findings = _joined(told)
+    kept = [each for each in mine if keeps and each["type"] not in findings]
+    if not any(each["type"] == "Synced" for each in kept):
+        findings.setdefault("Synced", Finding("Synced", True, Reason.RECONCILE_SUCCESS))
+    written: list[KubeObject] = kept
     for finding in findings.values():
         old = condition_of(mine, finding.type)
         written += set_condition(
@@ -63,6 +71,19 @@ def conditions(status: KubeObject, told: Iterable[Finding], *, generation: int, 
             observed_generation=generation,
         )
     return sorted(written, key=lambda each: TYPES.index(each["type"]))
+
+
+def _joined(told: Iterable[Finding]) -> dict[str, Finding]:
+    """One finding for each type: what is wrong, all of it, under the first reason; else the last word."""
+    findings: dict[str, Finding] = {}
+    for finding in told:
+        known = findings.get(finding.type)
+        if known is None or known.status:
+            findings[finding.type] = finding
+        elif not finding.status and finding.message not in known.message:
+            message = f"{known.message}; {finding.message}" if known.message else finding.message
+            findings[finding.type] = replace(known, message=message)
+    return findings
 
 
 def message_of(told: Iterable[Finding]) -> str:
