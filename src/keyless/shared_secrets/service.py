@@ -14,7 +14,19 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from keyless.aws import Session, caller_identity
-from keyless.kube import Backoff, Controller, Event, Informer, Kube, KubeObject, Name, connect, connect_folder, name_of
+from keyless.kube import (
+    Backoff,
+    Controller,
+    Event,
+    Informer,
+    Kube,
+    KubeObject,
+    Name,
+    connect,
+    connect_folder,
+    keep_in_touch,
+    name_of,
+)
 from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
 from keyless.serving import Probes, bind, serve
 from keyless.shared_secrets.projection.condition import SharedSecretsRead
@@ -53,6 +65,7 @@ class Service:
 
     def __init__(self, settings: Settings, host: Kube, tenant: Kube, own: Session) -> None:
         self._settings = settings
+        self._kubes = (host, tenant)
         self.registry = CollectorRegistry()
         self.watching = watching = Watching(settings, host, tenant)
 
@@ -142,6 +155,8 @@ class Service:
         probes = Probes(self._not_ready, self.registry)
         async with Tasks() as tasks:
             tasks.create_task(serve(probes, bind(self._settings.pod_ip, self._settings.port)))
+            for kube in self._kubes:
+                tasks.create_task(keep_in_touch(kube))
             for informer in self.watching.all:
                 tasks.create_task(informer.run())
             # The identity is told without waiting for the control plane's API.
@@ -157,7 +172,10 @@ class Service:
 
     def _not_ready(self) -> str:
         waiting = [informer.res.plural for informer in self.watching.all if not informer.has_synced]
-        return f"waiting for {', '.join(waiting)}" if waiting else ""
+        if waiting:
+            return f"waiting for {', '.join(waiting)}"
+        troubles = [kube.contact.trouble for kube in self._kubes] + [each.trouble() for each in self.watching.all]
+        return "; ".join(trouble for trouble in troubles if trouble)
 
     def _sweep(self) -> None:
         """Look once at what was projected: its source may have gone while nobody was watching."""
