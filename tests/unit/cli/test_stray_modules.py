@@ -30,9 +30,10 @@ def _traces(folder: Path) -> list[str]:
     return [each.name for each in folder.iterdir() if each.name.startswith("ran-")]
 
 
-@pytest.mark.parametrize(
-    "command", [keyless(), list(own_image(sys.executable)[OURS].entrypoint)], ids=["demo", "image"]
-)
+COMMANDS = {"demo": keyless(), "image": list(own_image(sys.executable)[OURS].entrypoint)}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 def test_our_own_commands_take_nothing_from_the_folder_they_are_started_in(littered: Path, command: list[str]) -> None:
     done = subprocess.run([*command, "run", "agent", "--help"], capture_output=True, text=True, check=False)
     assert (done.returncode, _traces(littered)) == (0, [])
@@ -49,8 +50,9 @@ async def test_the_spawner_and_what_it_forks_take_nothing_either(littered: Path)
 def test_every_start_of_python_in_the_sources_is_safe() -> None:
     """Where ``sys.executable`` is followed by ``-m`` the safe path stands between them."""
     unsafe = []
-    for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    texts = {path: path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
+    for path, text in texts.items():
+        for node in ast.walk(ast.parse(text)) if '"-m"' in text else ():
             if isinstance(node, ast.List | ast.Tuple):
                 words = [ast.unparse(each) for each in node.elts]
                 if "'-m'" in words and "SAFE_PATH" not in words[: words.index("'-m'")]:

@@ -53,7 +53,9 @@ def test_workload_identity_means_that_no_pod_names_a_key() -> None:
 
 
 def test_a_secret_that_is_still_set_reaches_the_pod() -> None:
-    env = _env(components.vector(Values(billing=Billing(True, "aws", "usage")), PLACE, volume=False))
+    env = _env(
+        components.vector(Values(billing=Billing(True, "aws", "usage", secret="billing-storage")), PLACE, volume=False)
+    )
     assert env["AWS_ACCESS_KEY_ID"] == {"secretKeyRef": {"name": "billing-storage", "key": "AWS_ACCESS_KEY_ID"}}
 
 

@@ -57,6 +57,12 @@ def service_account_has_a_role(facts: Facts) -> Link:
 
 
 def _annotation(facts: Facts, expected: str) -> Link:
+    wanted = facts.space.values.get(f"{facts.subject.annotations}.{ANNOTATION.replace('.', chr(92) + '.')}", "")
+    if wanted and wanted != facts.annotation and _ROLE_ARN.match(facts.annotation):
+        found = f"{ANNOTATION}: {facts.annotation}, but the values say {wanted}"
+        name = f"kubectl annotate serviceaccount {facts.subject.service_account} -n {facts.namespace} --overwrite"
+        mend = f"{name} {ANNOTATION}={wanted}"
+        return Link("service account", State.BROKEN, expected, found, Reason.ROLE_DIFFERS, mend)
     if _ROLE_ARN.match(facts.annotation):
         return Link("service account", State.HELD, expected, f"{ANNOTATION}: {facts.annotation}")
     return Link(

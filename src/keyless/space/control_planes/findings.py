@@ -14,7 +14,7 @@ from keyless.kube import KubeObject, condition_of, set_condition
 from keyless.space.components import Component
 from keyless.space.control_planes.model import Facts, Finding
 from keyless.space.control_planes.workloads import Intent, promises_role
-from keyless.space.values import Values
+from keyless.space.values import ROLE_ANNOTATION, Values
 
 TYPES = (
     "Ready",
@@ -108,11 +108,30 @@ def _values(facts: Facts) -> list[Finding]:
 
 
 def _billing(values: Values) -> list[Finding]:
-    if not values.billing.enabled or not values.billing.missing:
+    if not values.billing.enabled:
         return []
+    if values.billing.faults:
+        message = f"{'; '.join(values.billing.faults)}: vector is not changed; correct them and run helm upgrade again"
+        return [Finding("BillingConfigured", False, Reason.BILLING_NOT_CONFIGURED, message)]
+    if not values.billing.missing:
+        return _static_keys(values)
     flags = " ".join(f"--set {name}=…" for name in values.billing.missing)
     message = f"billing is enabled without {' and '.join(values.billing.missing)}: vector is not started; add {flags}"
     return [Finding("BillingConfigured", False, Reason.BILLING_NOT_CONFIGURED, message)]
+
+
+def _static_keys(values: Values) -> list[Finding]:
+    """Keys that a forgotten flag left on are named: they win over the identity that the guides give."""
+    secret, role = values.billing.secret, values.vector.annotations.get(ROLE_ANNOTATION)
+    if not secret:
+        return []
+    message = (
+        f"vector takes static keys from Secret {secret} (billing.storage.secretRef.name); for workload identity "
+        '`helm upgrade spaces spaces-helm-chart --reuse-values --set "billing.storage.secretRef.name="`'
+    )
+    if role:
+        message = f"the keys win over role {role}, which its service account names: {message}"
+    return [Finding("BillingConfigured", not role, Reason.STATIC_KEYS_SET, message)]
 
 
 def _available(facts: Facts, wanted: tuple[Component, ...]) -> Finding:

@@ -57,7 +57,7 @@ def intent_of(facts: Facts, place: Place) -> Intent:
         volume = facts.default_storage_class or components.volume_key(place) in facts.host
     wanted = components.wanted(facts.values, place, volume=volume)
     held = set()
-    if facts.values.billing.enabled and facts.values.billing.missing:
+    if facts.values.billing.enabled and (facts.values.billing.missing or facts.values.billing.faults):
         held.add(VECTOR)
     if foreign_definitions(facts):
         held.add(EXTERNAL_SECRETS)
