@@ -141,7 +141,7 @@ def wait_of(told: object) -> float | None:
     Nothing at all would be a storm; for longer than the bound nobody waits without looking.
     """
     try:
-        seconds = float(told)  # type: ignore[arg-type]
+        seconds = float(told)  # type: ignore[arg-type]  # anything may have been told: TypeError is caught
     except (TypeError, ValueError):
         return None
     return min(seconds, LONGEST_WAIT_SECONDS) if seconds > 0 and math.isfinite(seconds) else None

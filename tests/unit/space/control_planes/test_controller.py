@@ -573,33 +573,3 @@ async def test_a_failure_that_nobody_foresaw_is_said_without_its_words(world: Wo
         await world.loop.reconcile(CTP1)
     told = await world.condition("Synced")
     assert told["message"] == "KeyError in the operator, which is a bug of ours; its log has more"
-
-
-@pytest.mark.parametrize(
-    ("billing", "status", "reason", "words"),
-    [
-        (Billing(True, "aws", ""), "False", "BillingNotConfigured", "enabled without billing.storage.aws.bucket"),
-        (Billing(True, "aws", "My_Bucket"), "False", "BillingNotConfigured", "found 'My_Bucket'"),
-        (Billing(True, "aws", "usage", "Oregon"), "False", "BillingNotConfigured", "found 'Oregon'"),
-        (Billing(True, "aws", "usage", secret="mine"), "True", "StaticKeysSet", "static keys from Secret mine"),
-    ],
-)
-async def test_where_usage_goes_is_judged_where_the_user_looks(
-    world: World, billing: Billing, status: str, reason: str, words: str
-) -> None:
-    world.values = Values(billing=billing)
-    world.create()
-    await world.settle()
-    told = await world.condition("BillingConfigured")
-    assert (told["status"], told["reason"]) == (status, reason)
-    assert words in told["message"]
-    assert await world.exists(DEPLOYMENTS, "vector", await world.host_namespace()) is (status == "True")
-
-
-async def test_keys_that_win_over_a_role_are_told_as_wrong(world: World) -> None:
-    world.values = replace(WITH_ROLE, billing=replace(BILLING, secret="billing-storage"))
-    world.create()
-    await world.settle()
-    told = await world.condition("BillingConfigured")
-    assert (told["status"], told["reason"]) == ("False", "StaticKeysSet")
-    assert f"the keys win over role {ROLE}" in told["message"]
