@@ -96,7 +96,9 @@ class Informer:
             since = loop.time()
             try:
                 await self._follow()
-            except Expired:
+            except Expired as error:
+                if not self._version:
+                    self._failed(error)  # nothing is newer than a new list: this server says so of everything
                 self._version = ""
             except KeylessError as error:
                 self._failed(error)
