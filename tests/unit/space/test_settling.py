@@ -275,6 +275,24 @@ async def test_an_admission_that_answers_otherwise_each_time_is_a_condition_and_
     assert (await world.condition("Ready"))["status"] == "True"
 
 
+async def test_steps_without_end_are_named_and_waited_for(world: World) -> None:
+    """Tokens that are past their half life when they are issued: the control plane's clock is hours behind."""
+    world.create()
+    await world.settle()
+    inside = world.inside(await world.host_namespace())
+    inside._server._now = lambda: world.clock - timedelta(hours=2)
+    world.clock += timedelta(hours=1)
+    waits = [await world.loop.reconcile(CTP1) for _ in range(3)]
+    assert waits == [5.0, 10.0, 20.0]
+    told = await world.condition("Synced")
+    assert (told["status"], told["reason"]) == ("False", "NotSettled")
+    assert "issue the token in Secret kubeconfig-vector" in told["message"]
+    assert (await world.condition("Ready"))["status"] == "True"
+    inside._server._now = lambda: world.clock
+    await world.settle()
+    assert (await world.condition("Synced"))["status"] == "True"
+
+
 def _wanted() -> Any:
     return components.external_secrets(Values(), PLACE).deployment
 

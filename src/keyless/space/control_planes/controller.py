@@ -117,7 +117,8 @@ class ControlPlanes:
     async def _give_up(self, name: Name, facts: Facts, planned: Plan) -> float:
         """Steps without end: say which, and leave the others their turn."""
         steps = ", ".join(sorted({_named(step) for step in planned.steps}))
-        message = f"the same steps are due again after {MAX_ROUNDS} rounds: {steps}; someone else undoes them"
+        why = "someone else undoes them, or the clocks of two API servers differ"
+        message = f"the same steps are due again after {MAX_ROUNDS} rounds: {steps}; {why}"
         await self._write_status(facts, _with(planned, Reason.NOT_SETTLED, message))
         times = self._endless[name] = self._endless.get(name, 0) + 1
         _log.warning("not settled", control_plane="/".join(name), steps=steps)
