@@ -85,6 +85,13 @@ func init() {
 		}
 		return decoded(asked.Strategy, string(asked.Value))
 	}
+	questions["tags"] = func(input json.RawMessage) (any, error) {
+		var asked struct{ Tags map[string]string }
+		if err := json.Unmarshal(input, &asked); err != nil {
+			return nil, err
+		}
+		return json.Marshal(asked.Tags)
+	}
 	questions["yaml.load"] = func(input json.RawMessage) (any, error) {
 		var asked struct{ Text []byte }
 		if err := json.Unmarshal(input, &asked); err != nil {
