@@ -104,7 +104,7 @@ TABLE: dict[type[BaseException], Next] = dict.fromkeys(_AGAIN, Next.TRY_AGAIN) |
 
 _VALUE = re.compile(r"value: .*?, (?=type: |valid )|Value \(.*?\)", re.DOTALL)
 # The Pod Identity agent reports its upstream's answer inside a plain text: "[request]: (Code): message, fault: client".
-_AGENT = re.compile(r"\[(?P<request>[^\]]*)\]: \((?P<code>\w+)\): (?P<message>.*?)(?:, fault: \w+)?$", re.DOTALL)
+_AGENT = re.compile(r"\[(?P<request>[^\]]*)\]: \((?P<code>\w+)\): (?P<message>.*?)(?:, fault: \w+)?\Z", re.DOTALL)
 _NO_KEY = "Couldn't retrieve verification key"
 _MESSAGE_LIMIT = 1000
 

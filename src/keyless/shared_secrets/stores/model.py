@@ -13,7 +13,7 @@ from typing import Any
 from keyless.api import Permanent, Reason
 
 SECRETS_MANAGER, PARAMETER_STORE = "SecretsManager", "ParameterStore"
-_REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 
 
 class StoreFault(Permanent):
@@ -133,7 +133,7 @@ def _aws(aws: Mapping[str, Any]) -> AwsProvider:
             Reason.INVALID_PROVIDER_CONFIG,
             f"provider.aws.service: expected {SECRETS_MANAGER} or {PARAMETER_STORE}, found {service!r}",
         )
-    if not _REGION.match(region):
+    if not _REGION.fullmatch(region):
         raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, f"provider.aws.region: expected a region, found {region!r}")
     return AwsProvider(
         service=service,
