@@ -28,6 +28,7 @@ PARTIAL = {
     "gotemplate/lexer.py: _TOKEN": "reads one token after another",
     "gotemplate/printing.py: _HAS_POINT": "looks at how a verb begins that another expression has read whole",
     "gotemplate/lexer.py: re": "looks at how a number begins that is read whole below",
+    "identity/verify/storage.py: _STORED_IN": "finds the bucket within the sentence of a condition",
     "identity/explain/untold.py: _OF_A_SERVICE": "tells a condition key by its prefix",
     "local/cloud/eks/access_entries.py: re": "looks for the template at the beginning of a name, as EKS does",
     "local/cloud/iam/positions.py: _SPACE": "goes past white space in a document that is read on",
