@@ -15,6 +15,7 @@ from keyless.policy.arns import ArnPattern
 from keyless.policy.conditions import Condition
 from keyless.policy.globs import Parts, Wild, covers, may_meet
 from keyless.policy.principals import PrincipalSet
+from keyless.policy.readers import truth
 from keyless.policy.statements import Actions, Document, Resources, Statement
 
 # Beyond this many combinations of a document's values nothing is cut further: the bound on time and memory.
@@ -164,7 +165,7 @@ def _implies(given: Condition, wanted: Condition) -> bool:
         return True
     is_there = not (own.negated or own.if_exists or own.quantifier or own.base == "Null")
     if asked.base == "Null":
-        return is_there and "false" in {value.lower() for value in wanted.expected}
+        return is_there and not all(truth(value) for value in wanted.expected)
     if own.base not in _STRINGS or asked.base not in _STRINGS:
         return False
     if own.negated:

@@ -77,7 +77,7 @@ def _statement(raw: object, index: int, kind: Kind, variables: bool) -> Statemen
         principals=_principals(raw, kind, deny),
         actions=_actions(raw, kind),
         resources=_resources(raw, grammar, variables),
-        conditions=_conditions(raw, grammar, variables),
+        conditions=_conditions(raw, grammar, variables, deny=deny),
     )
 
 
@@ -230,7 +230,7 @@ def _is_principal(key: str, entry: str) -> bool:
     return bool(entry) and not any(character in entry for character in "*? ")
 
 
-def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool) -> tuple[Condition, ...]:
+def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool, *, deny: bool) -> tuple[Condition, ...]:
     block = raw.get("Condition", {})
     if not isinstance(block, Mapping):
         raise MalformedPolicy(grammar.voice.syntax)
@@ -247,7 +247,7 @@ def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool) ->
             )
             if not isinstance(key, str) or not key.strip():
                 raise MalformedPolicy(grammar.voice.syntax)
-            conditions.append(Condition.of(known, key, values, variables=variables))
+            conditions.append(Condition.of(known, key, values, variables=variables, deny=deny))
     return tuple(conditions)
 
 
