@@ -1,4 +1,4 @@
-"""One decision on a compiled role of 10 statements: with and without conditions, ours and moto's; variables; then many roles."""
+"""One decision on a role of 10 statements: with and without conditions, ours and moto's; variables; many roles."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Parse and compile a policy document, refusing what AWS refuses, in AWS's words.
 
-Sizes and the allowed characters are the caller's: they depend on where a document is stored (identity.md Q2, Q3).
+Sizes and the allowed characters are the caller's: they depend on where a document is stored
+(docs/reference/facts/identity.md#quotas). What is refused only when it is written: :mod:`keyless.policy.storing`.
 """
 
 from __future__ import annotations
@@ -216,6 +217,7 @@ def _principal_set(value: object, kind: Kind, *, negated: bool) -> PrincipalSet:
         canonical=frozenset(names["CanonicalUser"]),
         negated=negated,
         trust=kind == "trust",
+        roots=frozenset(roots),
     )
 
 
