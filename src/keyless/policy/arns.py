@@ -1,4 +1,4 @@
-"""ARN patterns: six segments, each matched by itself (docs/reference/facts/identity.md#arns).
+"""ARN patterns: six segments, each matched by itself (facts/identity.md#arns).
 
 ``*`` and ``?`` span ``:`` and ``/`` inside the last segment, never the borders before it. In a Resource, variables
 count only there; in a condition anywhere. A bare ``*`` matches everything, also the "*" that stands for actions without

@@ -1,6 +1,6 @@
 """One operator on one key: quantifiers, IfExists, missing and multi-valued keys.
 
-Facts: docs/reference/facts/identity.md#conditions.
+Facts: facts/identity.md#conditions.
 
 key absent          positive false · negated true · IfExists true · ForAllValues true · ForAnyValue always false
 key multi-valued    without a quantifier always false, for Allow and for Deny, even with one value and IfExists

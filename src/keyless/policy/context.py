@@ -56,7 +56,7 @@ def _username(principal: Principal) -> str:
     return principal.arn.rpartition("/")[2] if principal.kind == "User" else ""
 
 
-# For callers by OIDC (docs/reference/facts/identity.md#claims): no aws:PrincipalArn, and the provider is the user id.
+# For callers by OIDC (facts/identity.md#claims): no aws:PrincipalArn, and the provider is the user id.
 _DERIVED: dict[str, Callable[[Request], str]] = {
     "aws:principalaccount": lambda request: request.principal.account,
     "aws:principalarn": lambda request: _arn(request.principal),

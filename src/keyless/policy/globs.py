@@ -4,7 +4,7 @@ A pattern is cut at its stars into runs. The first run is anchored at the start,
 searched leftmost: no backtracking, so a match costs at most pattern length × text length whatever the pattern. A run
 that holds ``?`` becomes a regular expression without repetition, which keeps that bound.
 
-Facts (docs/reference/facts/identity.md#texts, #variables): ``*`` spans everything, newline included; ``[`` is literal;
+Facts (facts/identity.md#texts, #variables): ``*`` spans everything, newline included; ``[`` is literal;
 ``?`` is one UTF-16 unit; ``${key}``, ``${key, 'default'}``, ``${*}``, ``${?}``, ``${$}``; what a variable brings in is
 literal. Variables are put in by :mod:`keyless.policy.variables`.
 """

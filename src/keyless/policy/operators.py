@@ -3,7 +3,7 @@
 Quantifiers, IfExists and missing keys are :mod:`keyless.policy.conditions`' business. A number, date or binary value
 that cannot be read, on either side, and a variable that does not resolve, match nothing: positive operators are then
 false and negated ones true. With addresses and ARNs it is the other way: an actual value that is none makes the
-negated operators false too (docs/reference/facts/identity.md#values).
+negated operators false too (facts/identity.md#values).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parse and compile a policy document, refusing what AWS refuses, in AWS's words.
 
 Sizes and the allowed characters are the caller's: they depend on where a document is stored
-(docs/reference/facts/identity.md#quotas). What is refused only when it is written: :mod:`keyless.policy.storing`.
+(facts/identity.md#quotas). What is refused only when it is written: :mod:`keyless.policy.storing`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Principal and NotPrincipal elements (docs/reference/facts/identity.md#principals).
+"""The Principal and NotPrincipal elements (facts/identity.md#principals).
 
 What a match is worth differs: an entry for the account only delegates to that account's own policies; one for a role
 (or "*") grants, limited by boundary and session policies; one for the very user or session grants whatever those say.

@@ -1,6 +1,6 @@
 """Texts as the values that condition operators compare; ``None`` for what cannot be read.
 
-Facts: docs/reference/facts/identity.md#values.
+Facts: facts/identity.md#values.
 """
 
 from __future__ import annotations

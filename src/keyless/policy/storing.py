@@ -1,7 +1,7 @@
 """What AWS refuses when a policy is written, beyond what makes a document no policy.
 
 :func:`keyless.policy.parse` reads what is stored somewhere already, and the engine has an answer for each value in it.
-Who keeps a new document asks here. Facts: docs/reference/facts/identity.md#storing.
+Who keeps a new document asks here. Facts: facts/identity.md#storing.
 """
 
 from __future__ import annotations

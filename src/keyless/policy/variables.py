@@ -1,6 +1,6 @@
 """Patterns with policy variables, compiled once: a request only brings the values.
 
-Facts: docs/reference/facts/identity.md#variables.
+Facts: facts/identity.md#variables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The condition matrix: the rules of docs/reference/facts/identity.md, every case as an Allow and as a Deny.
+"""The condition matrix: the rules of facts/identity.md, every case as an Allow and as a Deny.
 
 ``conditions.json``: per entry the rule and why, an operator, what the policy expects, and cases of (actual value, does
 it hold). ``null`` is an absent key, a list a multi-valued one; "error": an Allow does not apply, a Deny does.

@@ -1,4 +1,4 @@
-"""What AWS refuses when a document is written (docs/reference/facts/identity.md#storing), in every kind of policy."""
+"""What AWS refuses when a document is written (facts/identity.md#storing), in every kind of policy."""
 
 from __future__ import annotations
 

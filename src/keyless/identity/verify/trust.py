@@ -163,7 +163,7 @@ def decide_service(facts: Facts, role: Role, cluster: Cluster, action: str) -> D
 
 
 def session_tags(facts: Facts, cluster: Cluster) -> dict[str, str]:
-    """The session tags that EKS sets (identity.md E5), as far as they are known before there is a pod."""
+    """The session tags that EKS sets (facts/identity.md#eks-auth), as far as they are known before there is a pod."""
     if facts.association is None or not facts.association.tags:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""The calls of ``eksctl utils associate-iam-oidc-provider`` and friends, in eksctl's order (local.md §2.1).
+"""The calls of ``eksctl utils associate-iam-oidc-provider`` and friends, in its order (facts/kubernetes.md#eksctl).
 
 eksctl computes the provider's ARN and the condition keys without the issuer's port, and creates the provider with it.
 """

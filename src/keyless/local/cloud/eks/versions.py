@@ -1,7 +1,7 @@
 """The Kubernetes versions that EKS offers, with how long it supports each.
 
 The cluster here has one of them; tools compare the whole list with what they know, so all are listed.
-Facts: docs/reference/facts/kubernetes.md#versions-of-eks.
+Facts: facts/kubernetes.md#versions-of-eks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What IAM checks before it writes: documents, principals, tags, sizes.
 
-The quotas (docs/reference/facts/identity.md#quotas) stand in one table: AWS's defaults, but for the counts of an
+The quotas (facts/identity.md#quotas) stand in one table: AWS's defaults, but for the counts of an
 account, which are what AWS raises them to on request (a rehearsal must not need a support case).
 """
 

@@ -2,7 +2,7 @@
 
 AWS keeps a list of issuers whose tokens anybody can have: a trust policy that does not evaluate the claim which tells
 tenants apart is refused when it is written. Only writing is checked; what is already there goes on working.
-Facts: docs/reference/facts/identity.md#shared-issuers.
+Facts: facts/identity.md#shared-issuers.
 """
 
 from __future__ import annotations

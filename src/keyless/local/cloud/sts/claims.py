@@ -1,6 +1,6 @@
 """What AWS reads from a verified token beyond the standard claims: tags, source identity, allowed roles. Pure.
 
-Facts: docs/reference/facts/identity.md#claims. Of the texts that of a malformed source identity is ours, in AWS's
+Facts: facts/identity.md#claims. Of the texts that of a malformed source identity is ours, in AWS's
 manner.
 """
 

@@ -1,4 +1,4 @@
-"""AssumeRoleWithWebIdentity, in the order of identity.md §1.12 and with the texts of §1.7.
+"""AssumeRoleWithWebIdentity, in the order of facts/identity.md#token-checks.
 
 The reason for a refusal goes into the audit line; the caller learns what AWS would tell, which for everything that
 trust decides is one sentence.

@@ -1,4 +1,4 @@
-"""IAM: what it stores, what it refuses and in which words (identity.md §1.8)."""
+"""IAM: what it stores, what it refuses and in which words (facts/identity.md#quotas)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Issuers that everybody can have tokens of need a trust policy that says who is meant.
 
-Facts: docs/reference/facts/identity.md#shared-issuers.
+Facts: facts/identity.md#shared-issuers.
 """
 
 from __future__ import annotations
