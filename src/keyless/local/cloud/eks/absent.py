@@ -5,7 +5,7 @@ Tools list these of every cluster and expect an empty answer; making one is an o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class Absent:
     member: str
     resource: str
     words: str
-    named: Callable[[dict[str, Any]], str]
+    named: Callable[[Mapping[str, Any]], str]
 
 
 KINDS = (
