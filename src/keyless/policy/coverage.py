@@ -161,7 +161,7 @@ def _implies(given: Condition, wanted: Condition) -> bool:
     if given.lowered != wanted.lowered:
         return False
     own, asked = given.operator, wanted.operator
-    if own == asked and set(given.expected) == set(wanted.expected):
+    if own == asked and _same_values(given, wanted):
         return True
     is_there = not (own.negated or own.if_exists or own.quantifier or own.base == "Null")
     if asked.base == "Null":
@@ -176,6 +176,13 @@ def _implies(given: Condition, wanted: Condition) -> bool:
     if asked.negated:
         return comparable and not any(may_meet(out, value) for out in wanted.parts for value in given.parts)
     return comparable and _each_covered(given.parts, by=wanted.parts)
+
+
+def _same_values(a: Condition, b: Condition) -> bool:
+    """The order of ARNs counts: what fits before one that is none is met, what comes after it is not."""
+    if a.operator.base.startswith("Arn"):
+        return a.expected == b.expected
+    return set(a.expected) == set(b.expected)
 
 
 def _each_covered(parts: Sequence[Parts], *, by: Sequence[Parts]) -> bool:

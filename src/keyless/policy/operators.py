@@ -9,7 +9,7 @@ negated operators false too (facts/identity.md#values).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import eq, ge, gt, le, lt
 from typing import Any, Literal
 
@@ -39,8 +39,8 @@ class Operator:
     negated: bool
     wildcards: bool
     compile: Compile
-    bound: Callable[[Parts], Bound]
-    readable: Match | None = None
+    bound: Callable[[Parts], Bound] = field(repr=False, compare=False)
+    readable: Match | None = field(default=None, repr=False, compare=False)
 
 
 def operator(name: str) -> Operator | None:

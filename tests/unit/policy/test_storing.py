@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import Any
 
@@ -174,3 +175,19 @@ def test_a_federated_principal_is_a_provider_or_a_domain(entry: str) -> None:
 )
 def test_providers_and_domains_are_kept(entry: str) -> None:
     assert parse_to_store(made("trust", Principal={"Federated": entry}), "trust").statements
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 2**128 - 1) | st.integers(0xFFFF << 32, (0xFFFF << 32) + 2**32 - 1) | st.integers(0, 2**32),
+    st.integers(0, 128),
+)
+def test_an_ipv6_network_is_kept_exactly_where_it_has_no_host_bits(bits: int, prefix: int) -> None:
+    address = ipaddress.IPv6Address(bits)
+    host_bits = bits % (1 << (128 - prefix))
+    text = f"{address}/{prefix}"
+    document = made("identity", {"IpAddress": {"aws:SourceIp": text}})
+    if host_bits == 0 and bits >> 32 != 0xFFFF:
+        assert parse_to_store(document, "identity").statements
+    else:
+        assert fault(document, "identity") == "Syntax errors in policy."
