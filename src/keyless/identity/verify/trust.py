@@ -92,6 +92,8 @@ def decide_token(facts: Facts, role: Role, cluster: Cluster) -> Decision:
         f"{host}:aud": audience,
         f"{host}:oaud": (audience,),
         "aws:FederatedProvider": cluster.provider_arn,
+        # Kubernetes' tokens have no roles claim, and STS takes that as a no (facts/identity.md#claims).
+        "sts:RoleAuthorizedByIdp": "false",
     }
     request = Request(_WEB_IDENTITY, role.arn, principal, context)
     return evaluate(request, Policies(resource=Named(f"trust policy of {role.name}", role.trust)))
