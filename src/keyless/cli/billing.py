@@ -179,8 +179,13 @@ def _checked(account: str, bucket: str, provider: str, endpoint: str) -> tuple[s
     for flag, text in (("--account", account), ("--bucket", bucket)):
         if not text or not text.isprintable() or (flag == "--bucket" and "/" in text):
             raise typer.BadParameter(f"expected a name, found {text!r}", param_hint=flag)
-    parts = urlsplit(endpoint)
-    if endpoint and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
+    try:
+        parts = urlsplit(endpoint)
+        good = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
+        good = good and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if endpoint and not good:
         raise typer.BadParameter(
             f"expected a URL as https://s3.example.com, found {endpoint!r}", param_hint="--endpoint"
         )

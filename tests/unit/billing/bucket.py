@@ -132,6 +132,11 @@ def full_day(**changes: Any) -> MemoryBucket:
     return bucket
 
 
+class _Server(ThreadingHTTPServer):
+    # Many connect at once; a full queue would make them wait a second for their next try.
+    request_queue_size = 128
+
+
 @contextmanager
 def s3_over_http(bucket: MemoryBucket, *, page: int = 1000, region: str = "", failing: tuple[int, bytes] | None = None):
     """S3 as far as an export asks it; yields the URL and the list of requests. ``failing`` answers every request so."""
@@ -146,7 +151,7 @@ def s3_over_http(bucket: MemoryBucket, *, page: int = 1000, region: str = "", fa
             if not self._served():
                 return
             if "list-type=2" in parts.query:
-                return self._answer(200, _listing(bucket, dict(parse_qsl(parts.query)), page))
+                return self._answer(200, _listing(bucket, dict(parse_qsl(parts.query, keep_blank_values=True)), page))
             body = bucket.objects.get(unquote(parts.path).split("/", 2)[2])
             return self._answer(404, _error("NoSuchKey")) if body is None else self._answer(200, body)
 
@@ -181,7 +186,7 @@ def s3_over_http(bucket: MemoryBucket, *, page: int = 1000, region: str = "", fa
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -114,7 +114,7 @@ FAULTS = {
     "different bytes": (flip, "WrongBytes"),
     "a forgery of the same length": (forge, "Wrong"),
     "an object that no manifest names": (add, "NotInManifest"),
-    "a key that stands for a folder": (add_folder, "NotInManifest"),
+    "a key that stands for a folder": (add_folder, "EmptyObject"),
     "a manifest that is none": (spoil_manifest, "Malformed"),
     "two manifests that contradict each other": (contradict, "WrongBytes"),
 }
@@ -175,6 +175,16 @@ def test_an_unacknowledged_object_is_counted_or_left_out_as_it_was_waived():
     del bucket.objects[waiver_object(left_out).key]
     waive(bucket, object_key=key, counted=True)
     assert 999 in values(exported(bucket))
+
+
+def test_what_cannot_be_read_cannot_be_counted_whatever_a_waiver_says():
+    bucket = full_day()
+    key = "account=acme/date=2026-10-31/hour=12/extra"
+    bucket.objects[key] = b"not usage"
+    waive(bucket, object_key=key, counted=True)
+    assert f"{key}: Malformed" in exported(bucket).detail
+    waive(bucket, object_key=key)
+    assert values(exported(bucket)) == list(range(1, 25))
 
 
 def test_a_waived_gap_is_shown_by_every_later_report():

@@ -33,6 +33,8 @@ from keyless.aws import AWS_FAILURES, AwsTransient, Session, failure
 READERS = 64
 # The first try, then two more: what lasts longer, the person at the terminal decides about.
 _PAUSES = (0.0, 0.3, 1.5)
+# obstore trusts fewer certificates and proxies than botocore does: where it cannot go, it is not asked for ever.
+_RESCUES = 3
 # What obstore's paths carry unchanged: no empty segment, no "." or "..", no control character.
 _PLAIN = re.compile(r"(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+(?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)*")
 _FIELD = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message", "RequestId")}
@@ -59,7 +61,7 @@ class S3Bucket:
         self._sleep = sleep
         self._http: Any = None
         self._store: Any = None
-        self._fast = True
+        self._rescued = 0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], bucket: str, endpoint: str) -> S3Bucket:
@@ -81,13 +83,13 @@ class S3Bucket:
 
     def get(self, key: str) -> bytes:
         """An object's bytes; raises as :meth:`list` does."""
-        if self._fast and _PLAIN.fullmatch(key):
+        if self._rescued < _RESCUES and _PLAIN.fullmatch(key):
             try:
                 return bytes(obstore.get(self._opened(), key).bytes())
             except (BaseError, OSError, ValueError, *AWS_FAILURES):
                 # Its texts are no contract: the plain request below says what is wrong, or succeeds.
                 body = self._ask("GetObject", "GET", key)
-                self._fast = False
+                self._rescued += 1
                 return body
         return self._ask("GetObject", "GET", key)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keyless.billing.ledger.manifests import Committed
 
 NOT_IN_MANIFEST = "NotInManifest"
+EMPTY_OBJECT = "EmptyObject"
 OBJECT_MISSING = "ObjectMissing"
 WRONG_LENGTH = "WrongLength"
 WRONG_BYTES = "WrongBytes"
@@ -41,7 +42,11 @@ def listed_faults(listed: Mapping[str, int], named: Mapping[str, Committed]) -> 
     """What a listing (key to size) shows against the manifests, in the order of keys."""
     faults: list[Fault] = []
     for key in sorted(listed.keys() | named.keys()):
-        if key not in named:
+        if key not in named and not listed[key]:
+            faults.append(
+                Fault(key, EMPTY_OBJECT, "expected usage, found an object of no bytes that no manifest names")
+            )
+        elif key not in named:
             faults.append(
                 Fault(key, NOT_IN_MANIFEST, "expected an object that a manifest names, found one that none does")
             )
