@@ -151,9 +151,11 @@ def s3_over_http(bucket: MemoryBucket, *, page: int = 1000, region: str = "", fa
             if not self._served():
                 return
             if "list-type=2" in parts.query:
-                return self._answer(200, _listing(bucket, dict(parse_qsl(parts.query, keep_blank_values=True)), page))
-            body = bucket.objects.get(unquote(parts.path).split("/", 2)[2])
-            return self._answer(404, _error("NoSuchKey")) if body is None else self._answer(200, body)
+                self._answer(200, _listing(bucket, dict(parse_qsl(parts.query, keep_blank_values=True)), page))
+            elif (body := bucket.objects.get(unquote(parts.path).split("/", 2)[2])) is not None:
+                self._answer(200, body)
+            else:
+                self._answer(404, _error("NoSuchKey"))
 
         def do_PUT(self) -> None:
             requests.append(f"PUT {self.path}")
@@ -162,9 +164,10 @@ def s3_over_http(bucket: MemoryBucket, *, page: int = 1000, region: str = "", fa
             if not self._served():
                 return
             if key in bucket.objects and self.headers["If-None-Match"] == "*":
-                return self._answer(412, _error("PreconditionFailed"))
+                self._answer(412, _error("PreconditionFailed"))
+                return
             bucket.objects[key] = body
-            return self._answer(200, b"")
+            self._answer(200, b"")
 
         def _served(self) -> bool:
             if failing:

@@ -146,13 +146,13 @@ def test_a_waiver_covers_its_stretch_and_no_more():
 )
 def test_a_manifest_that_is_none_names_its_key(changes):
     body = json.dumps(manifest_document(NOON, NOON + HOUR, **changes)).encode()
-    with pytest.raises(Malformed, match="^m/key: "):
+    with pytest.raises(Malformed, match=r"^m/key: "):
         manifest_untrusted("m/key", body)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff", b"[" * 5000, b'"x"', b"{" + b" " * 9 * 2**20])
 def test_bytes_that_are_no_manifest_name_their_key(body):
-    with pytest.raises(Malformed, match="^m/key: "):
+    with pytest.raises(Malformed, match=r"^m/key: "):
         manifest_untrusted("m/key", body)
 
 

@@ -31,7 +31,8 @@ _HOUR_KEY = re.compile(r"hour=([01]\d|2[0-3])/", re.ASCII)
 class Request:
     """One export. ``force_incomplete`` writes the report although something is missing.
 
-    ``compat`` reads as the peer does. ``options`` are the flags that name the bucket, as a printed command repeats them.
+    ``compat`` reads as the peer does.
+    ``options`` are the flags that name the bucket, as a printed command repeats them.
     """
 
     account: str

@@ -20,7 +20,7 @@ from keyless.billing.export.plan import (
     too_early,
 )
 from keyless.billing.export.reading import Readers, readers
-from keyless.billing.ledger.aggregate import merge, rows_of, window_end
+from keyless.billing.ledger.aggregate import merge, window_end
 from keyless.billing.ledger.completeness import Missing, missing
 from keyless.billing.ledger.events import SMALL, STORED_LIMIT, Counts, TooLarge, counted_untrusted
 from keyless.billing.ledger.integrity import (
@@ -164,8 +164,8 @@ def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Reade
         except Malformed as error:
             return Fault(item.key, MALFORMED, str(error))
 
-    items = (item for day in pool.in_order(listed, days(request.period, now)) for item in day)
-    for result in pool.in_order(read, items):
+    items = [item for day in pool.in_order(listed, days(request.period, now)) for item in day]
+    for result in pool.in_order(read, items, expected=len(items)):
         if isinstance(result, Fault):
             found.faults.append(result)
         else:
@@ -243,7 +243,7 @@ def _read_usage(
                 return count(key, body)
 
     writer = UsageWriter(request.account)
-    results = zip(named, pool.in_order(read, named), strict=True)
+    results = zip(named, pool.in_order(read, named, expected=len(named)), strict=True)
     for hour, group in groupby(results, key=lambda result: found.hour[result[0]]):
         largest: Counts = {}
         for _, result in group:
@@ -251,5 +251,6 @@ def _read_usage(
                 found.faults.append(result)
             else:
                 merge(largest, result)
-        writer.add(rows_of(hour, window_end(hour, request.period[1]), largest))
+        counted_rows = [(key, value) for key, value in sorted(largest.items()) if value > 0]
+        writer.add_window(hour, window_end(hour, request.period[1]), counted_rows)
     return writer

@@ -16,8 +16,9 @@ import orjson
 
 from keyless.billing.ledger.aggregate import Row
 from keyless.billing.ledger.completeness import Missing
+from keyless.billing.ledger.events import Key
 from keyless.billing.ledger.integrity import Fault
-from keyless.billing.ledger.model import Gvk, stamp
+from keyless.billing.ledger.model import stamp
 from keyless.billing.ledger.waivers import Waiver
 
 REPORT_EVENT = "max_resource_count_per_gvk_per_mxp"
@@ -55,7 +56,7 @@ class UsageWriter:
         self._size = 0
         self._packer = zlib.compressobj(level=1)
         self._packed: list[bytes] = []
-        self._heads: dict[tuple[str, Gvk], str] = {}
+        self._heads: dict[Key, str] = {}
         self._put(b"[")
 
     @property
@@ -66,10 +67,17 @@ class UsageWriter:
     def add(self, rows: Iterable[Row]) -> None:
         """Append ``rows`` as they come."""
         for row in rows:
-            self._put(
-                f"{',' if self.rows else ''}\n{self._head(row)}{_times(row.start, row.end)}{row.value}}}".encode()
-            )
-            self.rows += 1
+            key = (row.mxp_id, row.gvk.group, row.gvk.version, row.gvk.kind)
+            self.add_window(row.start, row.end, [(key, row.value)])
+
+    def add_window(self, start: datetime, end: datetime, values: Iterable[tuple[Key, int]]) -> None:
+        """Append the rows of one window, in the order given."""
+        times, heads = _times(start, end), self._heads
+        lines = [f"{heads.get(key) or self._head(key)}{times}{value}}}" for key, value in values]
+        if lines:
+            before = ",\n" if self.rows else "\n"
+            self._put((before + ",\n".join(lines)).encode())
+            self.rows += len(lines)
 
     def chunks(self) -> Iterator[bytes]:
         """The finished ``usage.json``; nothing can be added after."""
@@ -86,17 +94,13 @@ class UsageWriter:
         if packed := self._packer.compress(data):
             self._packed.append(packed)
 
-    def _head(self, row: Row) -> str:
+    def _head(self, key: Key) -> str:
         """The line up to its times; the same for every hour, so it is made once."""
-        found = self._heads.get((row.mxp_id, row.gvk))
-        if found is None:
-            group, version, kind, mxp = (
-                _go(orjson.dumps(text).decode()) for text in (row.gvk.group, row.gvk.version, row.gvk.kind, row.mxp_id)
-            )
-            found = self._heads[row.mxp_id, row.gvk] = (
-                f'{{"name":"{REPORT_EVENT}","tags":{{"customresource_group":{group},"customresource_version":{version},'
-                f'"customresource_kind":{kind},"upbound_account":{self._account},"mxp_id":{mxp}}},'
-            )
+        mxp, group, version, kind = (_go(orjson.dumps(text).decode()) for text in key)
+        found = self._heads[key] = (
+            f'{{"name":"{REPORT_EVENT}","tags":{{"customresource_group":{group},"customresource_version":{version},'
+            f'"customresource_kind":{kind},"upbound_account":{self._account},"mxp_id":{mxp}}},'
+        )
         return found
 
 

@@ -24,6 +24,7 @@ from keyless.billing.ledger.events import (
     Counts,
     Key,
     TooLarge,
+    counted_untrusted,
     dense_untrusted,
     json_type,
     shown,
@@ -49,6 +50,17 @@ def counted_tolerantly_untrusted(key: str, body: bytes, *, limit: int = INFLATED
 
     ``limit`` is how many bytes of events are read at most; raises ``TooLarge`` beyond.
     """
+    try:
+        # What the strict reading takes means the same to both, and is read ten times as fast.
+        return counted_untrusted(key, body, limit=limit)
+    except TooLarge:
+        raise
+    except Malformed:
+        return counted_slowly_untrusted(key, body, limit)
+
+
+def counted_slowly_untrusted(key: str, body: bytes, limit: int = INFLATED_LIMIT) -> Counts:
+    """The same, event by event as the peer's decoder goes."""
     text = _text(key, _inflated(key, body, limit))
     largest: Counts = {}
     for at, event in enumerate(_elements(key, text), 1):
