@@ -81,6 +81,8 @@ REFUSED = {
     "more than a double counts": (packed(event(2**53 + 2)), "event 1: value: expected a whole number"),
     "a time that is none": (packed(event(timestamp="yesterday")), "event 1: timestamp: expected a time"),
     "an hour that is none": (packed(event(timestamp_end="2026-10-31T24:00:00Z")), "timestamp_end: expected a time"),
+    "a field also in another case": (PLAIN.replace('"value"', '"Value": 9.0, "value"'), "found it as 'Value'"),
+    "a number for the event's kind": (packed(event() | {"kind": 3}), "kind: expected a string"),
     "names in another case": (packed({k.upper(): v for k, v in event().items()}), "expected event name"),
 }
 

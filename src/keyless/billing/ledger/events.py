@@ -42,8 +42,11 @@ TAGS = (
 )
 # Quotation marks in an event with exactly the contract's fields: six names, five tags, nine strings.
 _QUOTES = 40
-_FIELDS, _TAGS = 6, 5
+_FIELDS = frozenset({"kind", "name", "tags", "timestamp", "timestamp_end", "value"})
+_TAGS = frozenset({*(tag for tag, _ in TAGS), "upbound_account"})
 _SHOWN = 60
+# Go's simple case folding maps these two to ASCII letters, which ``str.lower`` does not.
+_FOLD = str.maketrans({"ſ": "s", "\u212a": "k"})
 # RFC 3339 as Go reads it.
 TIME = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d([.,]\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)",
@@ -61,18 +64,26 @@ def counted_untrusted(key: str, body: bytes, *, limit: int = INFLATED_LIMIT) -> 
     ``limit`` is how many bytes of events are read at most; raises ``TooLarge`` beyond.
     """
     text = inflated_untrusted(key, body, limit=limit)
+    largest, plain = counted_text_untrusted(key, text)
+    if not plain:
+        _refuse_ambiguities(key, text)
+    return largest
+
+
+def counted_text_untrusted(key: str, text: bytes) -> tuple[Counts, bool]:
+    """What :func:`counted_untrusted` finds, and whether ``text`` has exactly the contract's fields, each once.
+
+    A field given twice is invisible after reading; where the quotation marks add up, there is none.
+    """
     events = events_of_untrusted(key, text)
     largest: Counts = {}
-    plain = b"\\" not in text
+    plain = b"\\" not in text and text.count(b'"') == _QUOTES * len(events)
     for at, event in enumerate(events, 1):
         found, value = _event(key, at, event)
-        plain = plain and len(event) == _FIELDS and len(event["tags"]) == _TAGS
+        plain = plain and _is_plain(event)
         if value > largest.get(found, -1):
             largest[found] = value
-    # A field given twice is invisible after reading. Where the quotation marks add up there is none; else look again.
-    if not plain or text.count(b'"') != _QUOTES * len(events):
-        _refuse_duplicates(key, text)
-    return largest
+    return largest, plain
 
 
 def inflated_untrusted(key: str, body: bytes, *, limit: int = INFLATED_LIMIT) -> bytes:
@@ -166,9 +177,34 @@ def _bad_tag(key: str, at: int, tags: Mapping[str, Any]) -> Malformed:
     raise AssertionError("called for a tag that is none")
 
 
-def _refuse_duplicates(key: str, text: bytes) -> None:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _is_plain(event: dict[str, Any]) -> bool:
+    tags = event["tags"]
+    return (
+        event.keys() == _FIELDS
+        and tags.keys() == _TAGS
+        and type(event["kind"]) is str
+        and type(tags["upbound_account"]) is str
+        and event["timestamp"] is not None
+        and event["timestamp_end"] is not None
+    )
+
+
+def folded(name: str) -> str:
+    """A field's name without regard to case, as Go compares it."""
+    return name.translate(_FOLD).lower()
+
+
+def _refuse_ambiguities(key: str, text: bytes) -> None:
+    """Refuse what the peer would read otherwise: a field given twice, or under a name in another case."""
+
+    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
+        for name, value in pairs:
+            known = folded(name)
+            if known in _FIELDS | _TAGS and known != name:
+                raise Malformed(f"{key}: expected the field {known}, found it as {shown(name)}")
+            if name in {"kind", "upbound_account"} and not (value is None or isinstance(value, str)):
+                raise Malformed(f"{key}: {name}: expected a string, found {json_type(value)}")
         if len(found) != len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
@@ -176,7 +212,7 @@ def _refuse_duplicates(key: str, text: bytes) -> None:
         return found
 
     try:
-        json.loads(text, object_pairs_hook=once)
+        json.loads(text, object_pairs_hook=checked)
     except RecursionError:
         # orjson reads a thousand levels, Python's own reader somewhat fewer.
         raise Malformed(f"{key}: expected events, found values nested too deeply") from None
