@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keyless.cli import exits
+from keyless.cli.naming import ourselves
 
 if TYPE_CHECKING:
     from keyless.billing.export.service import Export
@@ -24,7 +25,7 @@ ProviderOption = Annotated[
 EndpointOption = Annotated[
     str, typer.Option(envvar="UP_BILLING_ENDPOINT", metavar="URL", help="Another S3 endpoint; empty: AWS's.")
 ]
-ByOption = Annotated[str, typer.Option(envvar="USER", help="Who decides this.")]
+ByOption = Annotated[str, typer.Option(help="Who decides this; empty: the user of this shell.")]
 
 
 @app.callback()
@@ -74,7 +75,7 @@ def export(
     if endpoint:
         typer.echo(f"Endpoint: {endpoint}")
     storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
-    request = Request(account, period, force_incomplete, compat, options)
+    request = Request(account, period, force_incomplete, compat, options, ourselves())
     made = read(storage, request, now=datetime.now(UTC))
     if isinstance(made, Refusal):
         typer.echo(f"keyless: {made.detail}", err=True)
@@ -88,9 +89,9 @@ def export(
 def waive(
     account: AccountOption,
     bucket: BucketOption,
-    by: ByOption,
     why: Annotated[str, typer.Option(help="Why the usage cannot be had.")],
     assumed: Annotated[str, typer.Option(help="What is assumed in its place.")],
+    by: ByOption = "",
     control_plane: Annotated[str, typer.Option(metavar="ID", help="The control plane whose usage is missing.")] = "",
     from_: Annotated[str, typer.Option("--from", metavar="TIME", help="Where the gap begins.")] = "",
     to: Annotated[str, typer.Option(metavar="TIME", help="Where the gap ends.")] = "",
@@ -115,7 +116,7 @@ def waive(
     _checked(account, bucket, provider, endpoint)
     try:
         waiver = waiver_of(
-            {"account": account, "by": by, "why": why, "assumed": assumed},
+            {"account": account, "by": by or _user(), "why": why, "assumed": assumed},
             stretch=(control_plane, from_, to),
             key=object_,
             count=count,
@@ -147,8 +148,8 @@ def unwaive(
     waiver: Annotated[str, typer.Argument(metavar="ID", help="The waiver, as `keyless billing waivers` names it.")],
     account: AccountOption,
     bucket: BucketOption,
-    by: ByOption,
     why: Annotated[str, typer.Option(help="Why it no longer holds.")],
+    by: ByOption = "",
     provider: ProviderOption = "aws",
     endpoint: EndpointOption = "",
 ) -> None:
@@ -165,7 +166,7 @@ def unwaive(
     if waiver not in known:
         there = ", ".join(known) or "none"
         raise typer.BadParameter(f"expected a standing waiver of account {account} ({there}), found {waiver!r}")
-    record = withdrawal_object(account, Withdrawal(waiver, by, why, datetime.now(UTC)))
+    record = withdrawal_object(account, Withdrawal(waiver, by or _user(), why, datetime.now(UTC)))
     storage.put_new(record.key, record.body)
     typer.echo(f"Taken back: {waiver}")
 
@@ -190,6 +191,16 @@ def _checked(account: str, bucket: str, provider: str, endpoint: str) -> tuple[s
             f"expected a URL as https://s3.example.com, found {endpoint!r}", param_hint="--endpoint"
         )
     return (f"--bucket={bucket}", *([f"--endpoint={endpoint}"] if endpoint else []))
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user may have no name.
+        return f"uid {os.getuid()}"
 
 
 def _say(made: Export) -> None:

@@ -32,7 +32,7 @@ class Request:
     """One export. ``force_incomplete`` writes the report although something is missing.
 
     ``compat`` reads as the peer does.
-    ``options`` are the flags that name the bucket, as a printed command repeats them.
+    ``command`` is how the caller starts us and ``options`` name the bucket, as a printed command repeats them.
     """
 
     account: str
@@ -40,6 +40,7 @@ class Request:
     force_incomplete: bool
     compat: bool = False
     options: tuple[str, ...] = ()
+    command: str = "keyless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +185,9 @@ def printable(text: str) -> str:
 
 
 def _waive(request: Request, what: Iterable[str], why: str, assumed: str) -> str:
-    words = ["keyless", "billing", "waive", *request.options, f"--account={request.account}", *what]
-    return " ".join(_quoted(word) for word in (*words, f"--why={why}", f"--assumed={assumed}"))
+    words = ["billing", "waive", *request.options, f"--account={request.account}", *what]
+    said = (*words, f"--why={why}", f"--assumed={assumed}")
+    return " ".join([request.command, *(_quoted(word) for word in said)])
 
 
 def _quoted(word: str) -> str:
