@@ -45,12 +45,25 @@ def test_a_day_costs_one_listing_of_usage_and_one_of_manifests_and_no_object_is_
     bucket = full_day()
     exported(bucket)
     assert [prefix for verb, prefix in bucket.asked if verb == "list"] == [
-        "account=acme/date=2026-10-31/",
         "manifest/account=acme/date=2026-10-31/",
         "waiver/account=acme/",
+        "account=acme/date=2026-10-31/",
     ]
     read = [key for verb, key in bucket.asked if verb == "get"]
     assert sorted(read) == sorted(bucket.objects)
+
+
+def test_usage_that_is_stored_while_an_export_runs_is_never_called_missing():
+    class Busy(MemoryBucket):
+        def list(self, prefix):
+            found = list(super().list(prefix))
+            if prefix.startswith("manifest/"):
+                self.store_hour(NOON, event(1.0, plane=OTHER), plane=OTHER)
+            return iter(found)
+
+    result = exported(Busy(full_day().objects), force=True)
+    assert {fault.reason for fault in result[0].faults} == {"NotInManifest"}
+    assert values(result) == list(range(1, 25))
 
 
 def test_strict_and_compat_find_the_same_rows_in_what_a_collector_wrote():

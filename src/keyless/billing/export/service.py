@@ -100,10 +100,11 @@ def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refus
         return early
     with readers(READERS) as pool:
         found = _Found()
-        _list_usage(bucket, request, now, pool, found)
+        # Manifests first: a collector writes them last, so what one of them names is there when usage is listed.
         if not request.compat:
             _read_manifests(bucket, request, now, pool, found)
             found.waivers = _waivers(bucket, request, pool, found.faults)
+        _list_usage(bucket, request, now, pool, found)
         if not (found.usage or found.manifests or found.faults or request.force_incomplete):
             return nothing_found(request, held(bucket), now)
         named = _checked(request, found)
