@@ -22,8 +22,8 @@ from keyless.policy.statements import Document, Resources
 
 _LEGACY = "The policy failed legacy parsing"
 _FEDERATED = "Federated principals must be valid domain names or SAML metadata ARNs"
-_PROVIDER = re.compile(r"arn:(?P<partition>[a-z0-9-]+):iam::[0-9]{12}:(oidc-provider|saml-provider)/\S+\Z")
-_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
+_PROVIDER = re.compile(r"arn:(?P<partition>[a-z0-9-]+):iam::[0-9]{12}:(oidc-provider|saml-provider)/\S+", re.ASCII)
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _OF_CHINA = ".amazonaws.com.cn"
 #: the first letters of an operator's name → whether IAM keeps such a value. Bool and Null: whatever it is
 _VALUES: Mapping[str, Callable[[str], object]] = {
@@ -78,6 +78,6 @@ def _check_principals(entries: PrincipalSet, partition: str) -> None:
         if service.endswith(_OF_CHINA) and partition != "aws-cn":
             raise MalformedPolicy(f'Invalid principal in policy: "SERVICE":"{service}"')
     for provider in sorted(entries.federated):
-        found = _PROVIDER.match(provider)
-        if not (found["partition"] == partition if found else _DOMAIN.match(provider)):
+        found = _PROVIDER.fullmatch(provider)
+        if not (found["partition"] == partition if found else _DOMAIN.fullmatch(provider)):
             raise MalformedPolicy(_FEDERATED)

@@ -2,7 +2,9 @@
 
 Every request is botocore's signature over botocore's own HTTP pool, and a failure is S3's own code in the one table of
 ``keyless.aws``. Objects, of which a month has thousands, are read by obstore, at a sixth of the processor time; what
-fails there is asked again the first way, which can say what it is. docs/decisions/0012
+fails there is asked again the first way, which can say what it is.
+
+Why: docs/decisions/0012-usage-written-and-read-by-obstore.md
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ _PAUSES = (0.0, 0.3, 1.5)
 # obstore trusts fewer certificates and proxies than botocore does: where it cannot go, it is not asked for ever.
 _RESCUES = 3
 # What obstore's paths carry unchanged: no empty segment, no "." or "..", no control character.
-_PLAIN = re.compile(r"(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+(?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)*")
+_PLAIN = re.compile(r"(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f]+(?:/(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f]+)*")
 _FIELD = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message", "RequestId")}
 
 
