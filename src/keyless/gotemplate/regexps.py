@@ -34,6 +34,11 @@ class Pattern:
             raise Problem("the pattern is no RE2 regular expression") from None
         self.names: dict[str, int] = {name.decode(): at for name, at in self._compiled.groupindex.items()}
 
+    @property
+    def size(self) -> int:
+        """Return how many steps the compiled program has, which is what compiling it and a match take."""
+        return int(self._compiled.programsize)
+
     def matches(self, text: bytes) -> Iterator[Spans]:
         """Yield every match that Go's "All" functions count, first to last."""
         shown, original = _readable(text)
