@@ -69,6 +69,7 @@ oracle: setup ## ask moto anew what changed in the data services' suites, and re
 oracle-go: setup ## ask Go's own libraries anew what they make of the recorded cases
 	cd tests/conformance/go_oracle && go build -o "$(CURDIR)/.tools/go-oracle" .
 	PYTHONPATH=tests $(RUN)/python -m conformance.go_oracle.record_values .tools/go-oracle
+	PYTHONPATH=tests $(RUN)/python -m conformance.templates.record .tools/go-oracle
 
 reference: setup ## write the generated parts of docs/reference
 	$(RUN)/python -m tests.generate.reference
