@@ -81,6 +81,7 @@ class Reason(StrEnum):
     # External Secrets' own words, for its own kinds.
     SECRET_SYNCED = "SecretSynced"
     SECRET_SYNCED_ERROR = "SecretSyncedError"
+    TEMPLATE_ERROR = "TemplateError"
     SECRET_DELETED = "SecretDeleted"
     SECRET_MISSING = "SecretMissing"
     STORE_VALID = "Valid"

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import yaml
-
 from keyless.gotemplate import Template, TemplateError, parse
 from keyless.gotemplate.account import Account, LimitMet, Limits
 from keyless.gotemplate.errors import Problem
-from keyless.gotemplate.printing import text_of
-from keyless.gotemplate.values import decoded, given
+from keyless.gotemplate.values import decoded, encoded
+from keyless.gotemplate.yaml import keys_and_values
 from keyless.gotemplate.yaml_text import check_yaml
 
 Values = Mapping[str, bytes]
@@ -70,12 +68,10 @@ def _keys_and_values(name: str, text: bytes, limits: Limits) -> dict[str, bytes]
     account = Account(limits)
     try:
         check_yaml(account, text)
-        document = yaml.safe_load(decoded(text))
-        account.items(len(document) if isinstance(document, dict) else 0)
+        found = keys_and_values(decoded(text))
+        account.items(len(found))
     except LimitMet as met:
         raise TemplateError(name, 1, f"the keys and values: {met}", limit=True) from None
-    except (Problem, yaml.YAMLError, ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise TemplateError(name, 1, "the rendered text is no YAML map of keys and values")
-    return {str(key): text_of(given(value)) for key, value in document.items()}
+    except Problem as problem:
+        raise TemplateError(name, 1, f"the rendered text is no YAML map of keys and values: {problem}") from None
+    return {key: encoded(value) for key, value in found.items()}

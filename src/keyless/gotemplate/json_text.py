@@ -10,10 +10,10 @@ import math
 import re
 from typing import Any
 
-from keyless.gotemplate.account import Account
+from keyless.gotemplate.account import Account, Limits
 from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.printing import _shortest, fixed_text
-from keyless.gotemplate.values import List, Map, decoded, encoded
+from keyless.gotemplate.values import List, Map, decoded, encoded, given
 
 _SPECIAL = re.compile('["\\\\\x00-\x1f\u2028\u2029\udc80-\udcff]')
 _SPECIAL_AND_HTML = re.compile('["\\\\\x00-\x1f<>&\u2028\u2029\udc80-\udcff]')
@@ -125,3 +125,8 @@ def _value(found: Any) -> Any:
         case dict():
             return Map((_value(key), _value(item)) for key, item in found.items())
     return found
+
+
+def json_of(value: Any) -> str:
+    """Return plain data (str, list, dict …) as Go's ``json.Marshal`` writes it; for data that are known to be small."""
+    return decoded(json_text(Account(Limits()), given(value)))

@@ -12,25 +12,20 @@ import yaml
 from keyless.gotemplate.account import Account
 from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.values import MAX_DEPTH, List, Map, StringMap, decoded, encoded, given
+from keyless.gotemplate.yaml import dump, load
 
 _NO_YAML = "the input is no YAML"
 # Where libyaml is there it is ten times faster; both build the same nodes.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-class _Plain(_Dumper):  # type: ignore[misc]  # the base is chosen above
-    def ignore_aliases(self, _data: Any) -> bool:
-        return True
 
 
 def from_yaml(account: Account, text: bytes) -> Any:
     """Return what a YAML document holds; raises ``Problem``."""
     check_yaml(account, text)
     try:
-        found = yaml.load(decoded(text), Loader=_Loader)  # noqa: S506 - the safe loader
+        found = load(decoded(text))
         value = given({} if found is None else found)
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except RecursionError:
         raise Problem(_NO_YAML) from None
     if not isinstance(value, Map):
         raise Problem("the input is no YAML map")
@@ -88,10 +83,7 @@ def to_yaml(account: Account, value: Any) -> bytes:
     account.walk(value)
     # The emitter is the slowest of all: about ten steps for a value.
     account.step(_count(value) * 10)
-    text: str = yaml.dump(
-        plain(value), Dumper=_Plain, default_flow_style=False, allow_unicode=True, sort_keys=True, width=1 << 30
-    )
-    return encoded(text.removesuffix("\n"))
+    return encoded(dump(plain(value)))
 
 
 def _count(value: Any) -> int:

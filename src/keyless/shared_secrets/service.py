@@ -6,6 +6,7 @@ the pod's own unless a store says otherwise.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from keyless.kube import (
     name_of,
 )
 from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
+from keyless.rendering import Renderer
 from keyless.serving import Probes, bind, serve
 from keyless.shared_secrets.projection.condition import SharedSecretsRead
 from keyless.shared_secrets.projection.controller import ProjectionController
@@ -88,6 +90,7 @@ class Service:
             group=settings.control_plane_group,
             host_namespace=settings.host_namespace,
         )
+        self._renderer = Renderer()
         tools = Tools(
             kube=tenant,
             stores=stores,
@@ -96,6 +99,7 @@ class Service:
             metrics=SyncMetrics(self.registry),
             now=utc_now,
             owned=watching.owned_secrets,
+            renderer=self._renderer,
         )
         self._sync = _controller("externalsecret", SyncController(tools).reconcile)
         self._stores = _controller("secretstore", StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile)
@@ -153,7 +157,7 @@ class Service:
             self._shared_secrets,
         )
         probes = Probes(self._not_ready, self.registry)
-        async with Tasks() as tasks:
+        async with contextlib.aclosing(self._renderer), Tasks() as tasks:
             tasks.create_task(serve(probes, bind(self._settings.pod_ip, self._settings.port)))
             for kube in self._kubes:
                 tasks.create_task(keep_in_touch(kube))

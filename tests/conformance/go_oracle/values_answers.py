@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keyless.gotemplate.errors import Problem
-from keyless.gotemplate.printing import json_text
+from keyless.gotemplate.json_text import json_of
 from keyless.gotemplate.yaml import dump, keys_and_values, load
 from keyless.shared_secrets.stores.model import Payload, RemoteRef
 from keyless.shared_secrets.stores.resolution import StoreRef
@@ -107,7 +107,7 @@ OURS: dict[str, Callable[..., Any]] = {
     "extract": _extract,
     "decode": _decoded,
     "regexp": _rewrite,
-    "tags": lambda tags: {"text": json_text(tags)},
+    "tags": lambda tags: {"text": json_of(tags)},
     "yaml.load": lambda text: {"value": load(text)},
     "yaml.keysAndValues": lambda text: {"members": keys_and_values(text)},
     "yaml.dump": lambda value: {"text": dump(value)},

@@ -28,8 +28,8 @@ PARTIAL = {
     "billing/collector/storing.py: _MESSAGE": "finds AWS's message within the text of obstore's failure",
     "cli/demo/stage.py: _AWS_VERSION": "finds the version within what the client prints",
     "gotemplate/lexer.py: _TOKEN": "reads one token after another",
-    "gotemplate/printing.py: _HAS_POINT": "looks at how a verb begins that another expression has read whole",
-    "gotemplate/lexer.py: re": "looks at how a number begins that is read whole below",
+    "gotemplate/formatting.py: _FLAGS": "reads one part of a verb after another",
+    "gotemplate/formatting.py: _INDEX": "reads one part of a verb after another",
     "identity/verify/storage.py: _STORED_IN": "finds the bucket within the sentence of a condition",
     "identity/explain/untold.py: _OF_A_SERVICE": "tells a condition key by its prefix",
     "local/cloud/eks/access_entries.py: re": "looks for the template at the beginning of a name, as EKS does",
@@ -56,8 +56,9 @@ PARTIAL = {
 # Where a class of every script's characters is meant, or does not matter.
 EVERY_SCRIPT = {
     "gotemplate/lexer.py": "Go's identifiers may be of any script",
-    "gotemplate/printing.py": "a verb's width is read with a check of its own",
-    "gotemplate/sprig.py": "the pattern is RE2's, where the classes are ASCII",
+    "gotemplate/casting.py": "the text is known to be ASCII",
+    "gotemplate/formatting.py": "looks at what Python's own formatting of a number wrote",
+    "gotemplate/functions/text.py": "the rune is known to be ASCII there",
     "gotemplate/regexps.py": "Go's names of groups may be of any script",
     "gotemplate/yamlorder.py": "go-yaml asks unicode.IsLetter and IsDigit",
     "aws/errors.py": "a message of AWS's client is cut up, nothing is decided by it",

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from keyless.aws import AwsPermanent, AwsTransient, Keys
 from keyless.aws.errors import Said
+from keyless.gotemplate.jobs import render_all
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES, NAMESPACES
 from keyless.shared_secrets.settings import Settings
@@ -103,3 +104,10 @@ def an_external_secret(name="db", namespace="app", **spec):
 
 def a_value(key, remote, **more):
     return {"secretKey": key, "remoteRef": {"key": remote, **more}}
+
+
+class InlineRenderer:
+    """Renders at once in this process, for tests whose templates are known to end."""
+
+    async def render(self, work):
+        return render_all(work)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from keyless.aws import AwsPermanent
-from keyless.gotemplate.printing import json_text
+from keyless.gotemplate.json_text import json_of
 from keyless.shared_secrets.stores.model import PARAMETER_STORE, AwsProvider, Payload, RemoteRef, SecretMissing
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.sessions import Opened
@@ -83,7 +83,7 @@ def _secret_version(version: str) -> dict[str, str]:
 
 def _tags(tags: Any) -> str:
     # As Go writes a map: compact, keys in order, <>& escaped.
-    return json_text({tag["Key"]: tag["Value"] for tag in tags})
+    return json_of({tag["Key"]: tag["Value"] for tag in tags})
 
 
 def _missing(error: AwsPermanent) -> SecretMissing:

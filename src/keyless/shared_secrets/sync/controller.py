@@ -24,7 +24,7 @@ from keyless.shared_secrets.sync.metrics import SyncMetrics
 from keyless.shared_secrets.sync.model import SecretTemplate, SpecFault, Wanted, wanted_of
 from keyless.shared_secrets.sync.plan import Said
 from keyless.shared_secrets.sync.reading import Gathering, Read, ReadFailed
-from keyless.shared_secrets.sync.templates import Rendered, render
+from keyless.shared_secrets.sync.templates import Rendered, Renders, render
 from keyless.shared_secrets.sync.values import ValueFault
 
 COMPONENT = "external-secrets"
@@ -64,6 +64,7 @@ class Tools:
     metrics: SyncMetrics
     now: Callable[[], datetime]
     owned: Callable[[str, str], list[str]]
+    renderer: Renders
 
 
 class SyncController:
@@ -122,14 +123,16 @@ class SyncController:
         refused = plan.clash(obj, wanted, target)
         if refused:
             return refused
-        gathering = Gathering(self._tools.stores, self._tools.guard, wanted, fresh=self._is_news(obj))
+        gathering = Gathering(
+            self._tools.stores, self._tools.guard, wanted, self._tools.renderer, fresh=self._is_news(obj)
+        )
         try:
             read = await gathering.run()
         except ReadFailed as failed:
             self._report(wanted, gathering, failed)
             # Without the request's id: a repetition then counts up one event instead of adding another.
             await self._tell(obj, "Warning", "UpdateFailed", f"{plan.GET_FAILED}: {failed.brief}")
-            return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.GET_FAILED}: {failed}")
+            return Said(False, failed.reason, f"{plan.GET_FAILED}: {failed}")
         self._report(wanted, gathering, None)
         for skipped in read.skipped:
             text = f"key {skipped.key!r} is not in the provider ({skipped.code}); left out as deletionPolicy says"
@@ -179,7 +182,7 @@ class SyncController:
             rendered = await self._rendered(wanted, read)
         except ValueFault as fault:
             await self._tell(obj, "Warning", "UpdateFailed", str(fault))
-            return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.UPDATE_FAILED}: {fault}")
+            return Said(False, fault.reason, f"{plan.UPDATE_FAILED}: {fault}")
         secret = plan.secret_for(obj, wanted, read.data, rendered, target)
         if target and target.get("immutable") and plan.data_of(target) != dict(secret.data):
             return Said(False, Reason.SECRET_SYNCED_ERROR, plan.IMMUTABLE)
@@ -217,7 +220,9 @@ class SyncController:
         if wanted.template is None:
             return None
         texts = await self._texts(wanted.template, wanted.namespace)
-        return render(wanted.template, read.data, texts)
+        # Keys out of a payload are the provider's, and so are no names to show.
+        named = frozenset(item.secret_key for item in wanted.data)
+        return await render(wanted.template, read.data, texts, self._tools.renderer, named=named)
 
     async def _texts(self, template: SecretTemplate, namespace: str) -> dict[tuple[str, str, str], str]:
         found: dict[tuple[str, str, str], str] = {}
@@ -228,8 +233,8 @@ class SyncController:
                 if source.kind == "configMap":
                     held = (await self._tools.kube.get(CONFIGMAPS, source.name, namespace)).get("data") or {}
                 else:
-                    secret = await self._tools.kube.get(SECRETS, source.name, namespace)
-                    held = {key: value.decode("utf-8", "replace") for key, value in plan.data_of(secret).items()}
+                    data = plan.data_of(await self._tools.kube.get(SECRETS, source.name, namespace))
+                    held = {key: value.decode("utf-8", "surrogateescape") for key, value in data.items()}
             except NotFound:
                 raise ValueFault(f"templateFrom.{source.kind}: {namespace}/{source.name} does not exist") from None
             found |= {(source.kind, source.name, key): text for key, text in held.items()}

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from keyless.api import KeylessError
+from keyless.api import KeylessError, Reason
 from keyless.aws import AWS_FAILURES
 from keyless.kube import ApiError
 from keyless.shared_secrets.stores.guard import ReadGuard
 from keyless.shared_secrets.stores.model import Payload, SecretMissing, StoreFault
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.resolution import StoreRef, Stores
-from keyless.shared_secrets.sync.model import Source, Wanted
-from keyless.shared_secrets.sync.values import ValueFault, extract, value_of
+from keyless.shared_secrets.sync.model import ExtractItem, Source, Wanted
+from keyless.shared_secrets.sync.templates import Renders, renamed
+from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, extract, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,19 @@ class Read:
 class ReadFailed(KeylessError):
     """The values could not be had; ``code`` is AWS's where it spoke, ``brief`` the text without a request's id."""
 
-    def __init__(self, brief: str, *, code: str = "", request_id: str = "") -> None:
+    def __init__(
+        self, brief: str, *, code: str = "", request_id: str = "", reason: Reason = Reason.SECRET_SYNCED_ERROR
+    ) -> None:
         super().__init__(f"{brief} (request {request_id})" if request_id else brief)
-        self.brief, self.code = brief, code
+        self.brief, self.code, self.reason = brief, code, reason
 
 
 class Gathering:
     """Reads for one ExternalSecret."""
 
-    def __init__(self, stores: Stores, guard: ReadGuard, wanted: Wanted, *, fresh: bool) -> None:
+    def __init__(self, stores: Stores, guard: ReadGuard, wanted: Wanted, renderer: Renders, *, fresh: bool) -> None:
         self._stores, self._guard, self._wanted, self._fresh = stores, guard, wanted, fresh
+        self._renderer = renderer
         self._readers: dict[StoreRef, Reader] = {}
         self._payloads: dict[tuple[StoreRef, object], Payload] = {}
         self.by_controller = False
@@ -65,13 +69,22 @@ class Gathering:
             payload = await self._payload(item.source, skipped)
             if payload is not None:
                 with _told(item.source):
-                    data |= extract(item.source, payload, item.rewrites)
+                    data |= await self._extracted(item, payload)
         for entry in self._wanted.data:
             payload = await self._payload(entry.source, skipped)
             if payload is not None:
                 with _told(entry.source):
                     data[entry.secret_key] = value_of(entry.source, payload)
         return Read(data, tuple(skipped))
+
+    async def _extracted(self, item: ExtractItem, payload: Payload) -> dict[str, bytes]:
+        renames: dict[str, dict[str, str]] = {}
+        while True:
+            try:
+                return extract(item.source, payload, item.rewrites, renames)
+            except NamesWanted as wanted:
+                # Each question is another rewrite's, so there are no more of them than rewrites.
+                renames.setdefault(wanted.template, {}).update(await renamed(wanted, self._renderer))
 
     async def _payload(self, source: Source, skipped: list[Skipped]) -> Payload | None:
         known = self._payloads.get((source.store, source.remote))
@@ -111,7 +124,7 @@ def _told(source: Source) -> Iterator[None]:
     except StoreFault as error:
         raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {error}", code=error.code) from error
     except ValueFault as error:
-        raise ReadFailed(str(error)) from None
+        raise ReadFailed(str(error), reason=error.reason) from None
     except ApiError as error:
         # A Kubernetes answer about a Secret may quote what is in it: its reason is enough.
         text = f"{source.store.kind} {source.store.name!r}: Kubernetes answered {error.reason or error.code}"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
-from keyless.gotemplate import TemplateError, parse
+from keyless.api import Reason
 from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.regexps import replace_all
 from keyless.shared_secrets.stores.model import Payload
@@ -27,18 +28,34 @@ _NOT_KEY = re.compile(r"[^-._a-zA-Z0-9]")
 class ValueFault(ValueError):
     """A payload does not have the form that was asked for; the text holds no value."""
 
+    reason = Reason.SECRET_SYNCED_ERROR
+
+
+class NamesWanted(Exception):
+    """Names are to be made by a template, which a renderer does: ask again with them."""
+
+    def __init__(self, template: str, names: tuple[str, ...]) -> None:
+        super().__init__("names are to be rendered")
+        self.template, self.names = template, names
+
+
+Renames = Mapping[str, Mapping[str, str]]
+"""Per template of ``rewrite.transform``, the names it makes of names."""
+
 
 def value_of(source: Source, payload: Payload) -> bytes:
     """Return one value: the payload or a property of it, decoded."""
     return _checked(source, decode(_selected(source, payload), source.decoding, source.remote.key))
 
 
-def extract(source: Source, payload: Payload, rewrites: tuple[Rewrite, ...] = ()) -> dict[str, bytes]:
-    """Return the members of a JSON object, keys rewritten or converted, values decoded."""
+def extract(
+    source: Source, payload: Payload, rewrites: tuple[Rewrite, ...] = (), renames: Renames = MappingProxyType({})
+) -> dict[str, bytes]:
+    """Return the members of a JSON object, keys rewritten or converted, values decoded; may raise ``NamesWanted``."""
     members = _members(source, payload)
     if rewrites:
         for rewrite in rewrites:
-            members = rewritten(members, rewrite)
+            members = rewritten(members, rewrite, renames)
     else:
         members = converted(members, source.conversion)
     found: dict[str, bytes] = {}
@@ -126,25 +143,20 @@ def converted(members: Mapping[str, bytes], strategy: str) -> dict[str, bytes]:
     return found
 
 
-def rewritten(members: Mapping[str, bytes], rewrite: Rewrite) -> dict[str, bytes]:
-    """Rename keys; of keys that become one the alphabetically last wins, where External Secrets lets chance choose."""
-    rename = _transform(rewrite.template) if rewrite.template else _regexp(rewrite)
+def rewritten(
+    members: Mapping[str, bytes], rewrite: Rewrite, renames: Renames = MappingProxyType({})
+) -> dict[str, bytes]:
+    """Rename keys; of keys that become one, the alphabetically last wins."""
+    rename = _transform(rewrite.template, members, renames) if rewrite.template else _regexp(rewrite)
     return {rename(name): members[name] for name in sorted(members)}
 
 
-def _transform(text: str) -> Callable[[str], str]:
-    try:
-        template = parse(text, name="dataFrom.rewrite.transform")
-    except TemplateError as error:
-        raise ValueFault(str(error)) from None
-
-    def rename(name: str) -> str:
-        try:
-            return template.render({"value": name})
-        except TemplateError as error:
-            raise ValueFault(str(error)) from None
-
-    return rename
+def _transform(template: str, names: Iterable[str], renames: Renames) -> Callable[[str], str]:
+    known = renames.get(template, {})
+    unknown = tuple(name for name in names if name not in known)
+    if unknown:
+        raise NamesWanted(template, unknown)
+    return known.__getitem__
 
 
 def _regexp(rewrite: Rewrite) -> Callable[[str], str]:

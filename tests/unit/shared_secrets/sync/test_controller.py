@@ -13,7 +13,16 @@ from keyless.shared_secrets.stores.resolution import StoreRef, Stores
 from keyless.shared_secrets.stores.sessions import Place
 from keyless.shared_secrets.sync.controller import NotSynced, SyncController, Tools
 from keyless.shared_secrets.sync.metrics import SyncMetrics
-from unit.shared_secrets.fakes import PLANTED, FakeAws, FakeSessions, a_space, a_store, a_value, an_external_secret
+from unit.shared_secrets.fakes import (
+    PLANTED,
+    FakeAws,
+    FakeSessions,
+    InlineRenderer,
+    a_space,
+    a_store,
+    a_value,
+    an_external_secret,
+)
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -64,6 +73,7 @@ class Bench:
             metrics=SyncMetrics(self.registry),
             now=lambda: self.now,
             owned=lambda namespace, owner: self.owned,
+            renderer=InlineRenderer(),
         )
         self.controller = SyncController(tools)
 
@@ -458,3 +468,37 @@ async def test_a_deleted_external_secret_is_forgotten():
     assert await bench.sync() is None
     labels = {"name": "db", "namespace": "app", "condition": "Ready", "status": "True"}
     assert bench.registry.get_sample_value("externalsecret_status_condition", labels) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{{ $x := list 1 }}{{ range 40 }}{{ $x = list $x $x }}{{ end }}", "written out in full"),
+        ("{{ range 1000000 }}{{ end }}", "more than 200000 steps"),
+        ("{{ .absent }}", "'absent'"),
+        ("{{ (dict .password `x`).missing }}", "'missing'"),
+    ],
+)
+async def test_a_template_that_cannot_be_rendered_is_a_template_error_with_its_limit(template, told):
+    bench = Bench(secrets={"db/password": PLANTED})
+    status, reason, message = await bench.fails(db(target={"template": {"data": {"k": template}}}))
+    assert (status, reason) == ("False", "TemplateError")
+    assert told in message
+    assert PLANTED not in message
+
+
+async def test_names_that_a_template_makes_of_keys_come_from_the_renderer():
+    bench = Bench(secrets={"app": '{"user": "ada", "pass": "x"}'})
+    rewrite = [{"transform": {"template": "db_{{ .value | upper }}"}}, {"transform": {"template": "{{ .value }}2"}}]
+    await bench.sync(an_external_secret(dataFrom=[{"extract": {"key": "app"}, "rewrite": rewrite}]))
+    assert await bench.data() == {"db_USER2": "ada", "db_PASS2": "x"}
+
+
+async def test_a_transform_that_fails_is_a_template_error_that_shows_no_key():
+    bench = Bench(secrets={"app": f'{{"{PLANTED}": "ada"}}'})
+    rewrite = [{"transform": {"template": "{{ fail .value }}"}}]
+    status, reason, message = await bench.fails(
+        an_external_secret(dataFrom=[{"extract": {"key": "app"}, "rewrite": rewrite}])
+    )
+    assert (status, reason) == ("False", "TemplateError")
+    assert PLANTED not in message

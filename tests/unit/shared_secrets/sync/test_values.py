@@ -3,7 +3,7 @@ import pytest
 from keyless.shared_secrets.stores.model import Payload, RemoteRef
 from keyless.shared_secrets.stores.resolution import StoreRef
 from keyless.shared_secrets.sync.model import Rewrite, Source
-from keyless.shared_secrets.sync.values import ValueFault, converted, decode, extract, rewritten, value_of
+from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, converted, decode, extract, rewritten, value_of
 
 
 def a_source(**more):
@@ -61,7 +61,6 @@ def test_rewritten_keys_are_not_converted():
         (Rewrite(source="^db-(.*)$", target="DB_$1"), {"DB_user", "other"}),
         (Rewrite(source="^(?P<p>db)-", target="${p}_"), {"db_user", "other"}),
         (Rewrite(source="db-", target="$1x"), {"user", "other"}),
-        (Rewrite(template="{{ .value | upper }}"), {"DB-USER", "OTHER"}),
     ],
 )
 def test_keys_are_rewritten(rewrite, expected):
@@ -94,3 +93,12 @@ def test_what_cannot_be_decoded_is_not_quoted(strategy):
 def test_a_null_byte_fails_where_asked():
     with pytest.raises(ValueFault, match="null byte"):
         value_of(a_source(fails_on_null_byte=True), Payload(binary=b"a\0"))
+
+
+def test_keys_are_renamed_by_what_a_renderer_made_of_them():
+    members, rewrite = {"db-user": b"1", "other": b"2"}, Rewrite(template="{{ .value | upper }}")
+    with pytest.raises(NamesWanted) as wanted:
+        rewritten(members, rewrite)
+    assert set(wanted.value.names) == set(members)
+    made = {rewrite.template: {name: name.upper() for name in members}}
+    assert rewritten(members, rewrite, made) == {"DB-USER": b"1", "OTHER": b"2"}
