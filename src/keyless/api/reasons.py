@@ -77,6 +77,9 @@ class Reason(StrEnum):
     # shared secrets
     SECRETS_READ = "SecretsRead"
     IDENTITY_PROVEN = "IdentityProven"
+    IDENTITY_OF_ANOTHER_ROLE = "IdentityOfAnotherRole"
+    IDENTITY_OF_NODE = "IdentityOfNode"
+    KEY_NOT_IN_SCOPE = "KeyNotInScope"
     # External Secrets' own words, for its own kinds.
     SECRET_SYNCED = "SecretSynced"
     SECRET_SYNCED_ERROR = "SecretSyncedError"

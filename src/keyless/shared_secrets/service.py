@@ -35,7 +35,8 @@ from keyless.shared_secrets.projection.plan import EXTERNAL_SECRETS, SOURCE_LABE
 from keyless.shared_secrets.settings import Settings
 from keyless.shared_secrets.stores.controller import StoreController
 from keyless.shared_secrets.stores.guard import ReadGuard
-from keyless.shared_secrets.stores.resolution import Stores
+from keyless.shared_secrets.stores.resolution import StorePolicy, Stores
+from keyless.shared_secrets.stores.scopes import from_text as scopes_from_text
 from keyless.shared_secrets.stores.sessions import Place, Sessions
 from keyless.shared_secrets.sync.cluster_controller import ClusterController
 from keyless.shared_secrets.sync.controller import SyncController, Tools
@@ -87,6 +88,7 @@ class Service:
             host=Place("host", host),
             group=settings.control_plane_group,
             host_namespace=settings.host_namespace,
+            policy=StorePolicy(settings.tenant_stores_may_use_controller_identity, scopes_from_text(settings.scopes)),
         )
         tools = Tools(
             kube=tenant,

@@ -23,6 +23,14 @@ class Settings:
     service_account: str = setting(
         "external-secrets-controller", env="KEYLESS_SERVICE_ACCOUNT", help="This pod's service account."
     )
+    tenant_stores_may_use_controller_identity: bool = setting(
+        False,
+        env="KEYLESS_TENANT_STORES_MAY_USE_CONTROLLER_IDENTITY",
+        help="Whether a store made in the control plane may leave auth out and read as this pod.",
+    )
+    scopes: str = setting(
+        "", env="KEYLESS_SCOPES", help="JSON list of scopes: which namespace may read which keys; empty: no bounds."
+    )
     concurrent: int = setting(4, env="KEYLESS_CONCURRENT", help="How many ExternalSecrets are synced at once.")
     pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address of /healthz, /readyz and /metrics.")
     port: int = setting(8080, env="KEYLESS_PORT", help="Port of them.")

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from keyless.api import Arn, Reason, Refusal
 from keyless.api.places import bucket_fault, region_fault
+from keyless.shared_secrets.stores.scopes import Scope, read_scopes
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 Mode = Literal["logical", "attached"]
@@ -84,6 +85,9 @@ class Values:
     persistence: Persistence = Persistence()
     shared_secrets: bool = True
     external_secrets: Workload = Workload()
+    tenant_stores_may_use_controller_identity: bool = False
+    scopes: tuple[Scope, ...] | None = None
+    """Who may read which keys as the Space; ``None``: whoever a store selects, whatever the role may read."""
 
 
 def parse_values(text: str) -> Values | Refusal:
@@ -123,6 +127,10 @@ def _values(reader: _Reader) -> Values:
         ),
         shared_secrets=reader.get("sharedSecrets.enabled", True) and alpha,
         external_secrets=_workload(reader, "controlPlanes.sharedSecrets"),
+        tenant_stores_may_use_controller_identity=reader.get(
+            "controlPlanes.sharedSecrets.tenantStoresMayUseControllerIdentity", False
+        ),
+        scopes=reader.scopes("controlPlanes.sharedSecrets.scopes"),
     )
 
 
@@ -179,6 +187,17 @@ class _Reader:
             return known[found]
         self.faults.append(f"{path}: expected true, false or auto, found {found!r}")
         return None
+
+    def scopes(self, path: str) -> tuple[Scope, ...] | None:
+        """Scopes of keys; absent is not the same as empty."""
+        found = self._find(path)
+        if found is None:
+            return None
+        try:
+            return read_scopes(found)
+        except ValueError as error:
+            self.faults.append(f"{path}: {error}")
+            return ()
 
     def role(self, path: str, arn: str | None) -> None:
         """Note a fault where a role's annotation holds something that is no role."""

@@ -74,7 +74,13 @@ class FakeSessions:
 
 
 SETTINGS = Settings(
-    control_plane_name="ctp1", control_plane_group="default", host_namespace="mxp-1-system", port=0, concurrent=2
+    control_plane_name="ctp1",
+    control_plane_group="default",
+    host_namespace="mxp-1-system",
+    port=0,
+    concurrent=2,
+    # As External Secrets Operator does it; what holds without is tried in stores/test_attacks_tenants.py.
+    tenant_stores_may_use_controller_identity=True,
 )
 
 

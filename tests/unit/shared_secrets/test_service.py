@@ -64,8 +64,8 @@ def says(type_, status, reason=None):
 
 
 @asynccontextmanager
-async def running(aws, host, tenant):
-    service = Service(SETTINGS, host, tenant, aws)
+async def running(aws, host, tenant, settings=SETTINGS):
+    service = Service(settings, host, tenant, aws)
     task = asyncio.create_task(service.run())
     try:
         yield service

@@ -3,6 +3,7 @@
 import pytest
 
 from keyless.kube.resources import CLUSTERROLES, ROLES
+from keyless.shared_secrets.stores.scopes import Scope, from_text
 from keyless.space import components
 from keyless.space.place import Place
 from keyless.space.values import Billing, Persistence, Values, Workload
@@ -45,6 +46,25 @@ def test_the_collector_is_told_where_it_is_and_where_usage_goes() -> None:
     assert env["KEYLESS_HOST_NAMESPACE"] == "mxp-9f0c-system"
     assert env["KEYLESS_SPOOL_PERSISTENT"] == "true"
     assert env["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+
+
+def test_the_reader_of_secrets_is_told_its_own_scopes_and_only_what_differs() -> None:
+    plain = components.external_secrets(Values(), PLACE)
+    assert not {"KEYLESS_SCOPES", "KEYLESS_TENANT_STORES_MAY_USE_CONTROLLER_IDENTITY"} & set(_env(plain))
+    mine, other = Scope(("team-a",), control_plane="ctp1"), Scope(("team-b",), control_plane="ctp2")
+    env = _env(components.external_secrets(Values(scopes=(mine, other)), PLACE))
+    assert from_text(str(env["KEYLESS_SCOPES"])) == (mine,)
+    # Scopes that name no one here admit nothing, which is not the same as none at all.
+    assert _env(components.external_secrets(Values(scopes=(other,)), PLACE))["KEYLESS_SCOPES"] == "[]"
+    lending = Values(tenant_stores_may_use_controller_identity=True)
+    told = _env(components.external_secrets(lending, PLACE))
+    assert told["KEYLESS_TENANT_STORES_MAY_USE_CONTROLLER_IDENTITY"] == "true"
+
+
+def test_a_scope_of_another_control_plane_restarts_nothing_here() -> None:
+    before = Values(scopes=(Scope(("team-a",), control_plane="ctp1"),))
+    after = Values(scopes=(*before.scopes, Scope(("team-b",), control_plane="ctp2")))
+    assert components.external_secrets(before, PLACE) == components.external_secrets(after, PLACE)
 
 
 def test_workload_identity_means_that_no_pod_names_a_key() -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from keyless.api import Reason, Refusal
+from keyless.shared_secrets.stores.scopes import Scope
 from keyless.space.values import Values, parse_values
 
 CHART = Path(__file__).parents[3] / "spaces-helm-chart"
@@ -59,6 +60,24 @@ def test_shared_secrets_are_on_until_one_of_two_switches_turns_them_off() -> Non
 def test_persistence_is_a_switch_with_a_third_position(written: object, read: bool | None) -> None:
     persistence = {"persistence": {"enabled": written}}
     assert _parsed(controlPlanes={"vector": persistence}).persistence.enabled is read
+
+
+def test_scopes_and_the_lending_of_the_controllers_identity_arrive() -> None:
+    assert _parsed().scopes is None
+    assert not _parsed().tenant_stores_may_use_controller_identity
+    section = {"tenantStoresMayUseControllerIdentity": True, "scopes": [{"namespace": "app", "prefixes": ["team-a"]}]}
+    values = _parsed(controlPlanes={"sharedSecrets": section})
+    assert values.tenant_stores_may_use_controller_identity
+    assert values.scopes == (Scope(("team-a",), namespace="app"),)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "text"), [([], "an empty list"), ([{"prefixes": ["a*"]}], "ends at /"), ("x", "a list")]
+)
+def test_scopes_that_cannot_be_read_are_refused_with_their_place(scopes: object, text: str) -> None:
+    refused = _refused({"controlPlanes": {"sharedSecrets": {"scopes": scopes}}})
+    assert "controlPlanes.sharedSecrets.scopes" in refused
+    assert text in refused
 
 
 def test_null_means_the_default_as_in_helm() -> None:

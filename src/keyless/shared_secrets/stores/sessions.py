@@ -145,9 +145,13 @@ async def _secret_value(ref: KeyRef, place: Place) -> str:
     if encoded is None:
         raise _fault(f"secret {ref.namespace}/{ref.name} has no key {ref.key}")
     try:
-        return base64.b64decode(encoded).decode().strip()
+        value = base64.b64decode(encoded).decode().strip()
     except (binascii.Error, UnicodeDecodeError):
         raise _fault(f"secret {ref.namespace}/{ref.name}, key {ref.key}: the value is no text") from None
+    if not value:
+        # With half a key an SDK might look for the other half elsewhere: in this pod.
+        raise _fault(f"secret {ref.namespace}/{ref.name}, key {ref.key}: the value is empty")
+    return value
 
 
 def _fault(message: str) -> StoreFault:

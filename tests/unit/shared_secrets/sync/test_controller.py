@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from keyless.kube import Invalid, Name, NotFound
 from keyless.kube.resources import CONFIGMAPS, EVENTS, EXTERNALSECRETS, SECRETS
 from keyless.shared_secrets.stores.guard import ReadGuard
-from keyless.shared_secrets.stores.resolution import StoreRef, Stores
+from keyless.shared_secrets.stores.resolution import StorePolicy, StoreRef, Stores
 from keyless.shared_secrets.stores.sessions import Place
 from keyless.shared_secrets.sync.controller import NotSynced, SyncController, Tools
 from keyless.shared_secrets.sync.metrics import SyncMetrics
@@ -53,6 +53,7 @@ class Bench:
             host=host,
             group="default",
             host_namespace="h",
+            policy=StorePolicy(tenant_stores_may_use_controller_identity=True),
         )
         self.registry = CollectorRegistry()
         self.owned = []
