@@ -274,17 +274,12 @@ async def test_the_same_key_of_another_store_is_another_read(other):
 
 async def test_a_refusal_by_scope_is_told_to_its_namespace_alone_and_deletes_nothing():
     host, tenant = a_space()
-    host.put(SHAREDSECRETSTORES, {"metadata": {"name": "aws", "namespace": "default"}, "spec": {
-        "provider": aws_provider(), "controlPlaneSelector": {"names": ["ctp1"]},
-        "namespaceSelector": {"names": ["app", "other"]}}})  # fmt: skip
+    selected = {**SELECTED, "namespaceSelector": {"names": ["app", "other"]}}
+    shared = {"metadata": {"name": "aws", "namespace": "default"}, "spec": {"provider": aws_provider(), **selected}}
+    host.put(SHAREDSECRETSTORES, shared)
     css = {"name": "aws", "kind": "ClusterSecretStore"}
-    tenant.put(
-        SECRETS,
-        {
-            "metadata": {"name": "held", "namespace": "app", "annotations": {"keyless.dev/adopt": "true"}},
-            "data": {"k": "b2xk"},
-        },
-    )
+    adoptable = {"name": "held", "namespace": "app", "annotations": {"keyless.dev/adopt": "true"}}
+    tenant.put(SECRETS, {"metadata": adoptable, "data": {"k": "b2xk"}})
     wanted = an_external_secret(
         secretStoreRef=css,
         target={"name": "held", "deletionPolicy": "Delete"},
