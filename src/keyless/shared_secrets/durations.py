@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 
 _UNITS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ms": "1e-3", "s": "1", "m": "60", "h": "3600"}
+# As Go counts: 64 bits of nanoseconds.
+_MOST_SECONDS = Decimal(2**63 - 1) / 10**9
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
@@ -19,4 +21,7 @@ def seconds_of(text: str) -> float:
     parts = list(_PART.finditer(body))
     if not parts or "".join(part.group() for part in parts) != body:
         raise ValueError(f"{text!r} is no duration: expected a form such as 1h30m or 45s")
-    return float(sign * sum(Decimal(part[1]) * Decimal(_UNITS[part[2]]) for part in parts))
+    seconds = sign * sum((Decimal(part[1]) * Decimal(_UNITS[part[2]]) for part in parts), Decimal(0))
+    if abs(seconds) > _MOST_SECONDS:
+        raise ValueError(f"{text!r} is no duration: more than 292 years")
+    return float(seconds)

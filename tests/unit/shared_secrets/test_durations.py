@@ -15,3 +15,9 @@ def test_gos_durations_are_read(text, seconds):
 def test_anything_else_is_refused(text):
     with pytest.raises(ValueError, match="no duration"):
         seconds_of(text)
+
+
+def test_what_go_cannot_count_is_no_duration():
+    assert seconds_of("2562047h") > 9e9
+    with pytest.raises(ValueError, match="more than 292 years"):
+        seconds_of("2562048h")

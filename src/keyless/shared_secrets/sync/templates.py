@@ -14,7 +14,7 @@ import yaml
 from keyless.gotemplate import TemplateError, parse
 from keyless.gotemplate.printing import text_of
 from keyless.shared_secrets.sync.model import SecretTemplate, TemplateSource
-from keyless.shared_secrets.sync.values import ValueFault
+from keyless.shared_secrets.sync.values import ValueFault, decode
 
 SourceTexts = Mapping[tuple[str, str, str], str]
 """(kind, name, key) of ConfigMaps and Secrets that templates come from, with their text."""
@@ -34,7 +34,7 @@ def render(template: SecretTemplate, read: Mapping[str, bytes], texts: SourceTex
     values = {key: value.decode("utf-8", "surrogateescape") for key, value in read.items()}
     parts: dict[str, dict[str, str]] = {"data": {}, "labels": {}, "annotations": {}}
     for source in template.sources:
-        parts[source.target] |= _from_source(source, values, texts)
+        parts[source.target] |= _decoded(source, _from_source(source, values, texts))
     for target, written in (
         ("data", template.data),
         ("labels", template.labels),
@@ -45,6 +45,19 @@ def render(template: SecretTemplate, read: Mapping[str, bytes], texts: SourceTex
     keeps = template.merges or not template.makes_data
     made = {key: text.encode("utf-8", "surrogateescape") for key, text in parts["data"].items()}
     return Rendered({**(read if keeps else {}), **made}, parts["labels"], parts["annotations"])
+
+
+def _decoded(source: TemplateSource, rendered: dict[str, str]) -> dict[str, str]:
+    """Apply ``valuesDecodingStrategy`` to what was rendered; bytes that are no text travel as they do everywhere."""
+    if source.decoding == "None":
+        return rendered
+    name = f"templateFrom.valuesDecodingStrategy {source.decoding}, key"
+    return {
+        key: decode(text.encode("utf-8", "surrogateescape"), source.decoding, f"{name} {key}").decode(
+            "utf-8", "surrogateescape"
+        )
+        for key, text in rendered.items()
+    }
 
 
 def _from_source(source: TemplateSource, values: Mapping[str, str], texts: SourceTexts) -> dict[str, str]:
