@@ -31,6 +31,7 @@ from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETS
 from keyless.serving import Probes, bind, serve
 from keyless.shared_secrets.projection.condition import SharedSecretsRead
 from keyless.shared_secrets.projection.controller import ProjectionController
+from keyless.shared_secrets.projection.identity import Given
 from keyless.shared_secrets.projection.plan import EXTERNAL_SECRETS, SOURCE_LABEL, STORES, Kind
 from keyless.shared_secrets.settings import Settings
 from keyless.shared_secrets.stores.controller import StoreController
@@ -51,9 +52,9 @@ log = structlog.get_logger()
 
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Run until cancelled."""
-    own = Session.from_environment(environ)
+    own, given = Session.from_environment(environ), Given.of(environ)
     async with connect(environ) as host, connect_folder(settings.control_plane_dir) as tenant:
-        await Service(settings, host, tenant, own).run()
+        await Service(settings, host, tenant, own, given).run()
 
 
 def utc_now() -> datetime:
@@ -64,7 +65,7 @@ def utc_now() -> datetime:
 class Service:
     """Everything that runs for one control plane; tests give it kubes of their own."""
 
-    def __init__(self, settings: Settings, host: Kube, tenant: Kube, own: Session) -> None:
+    def __init__(self, settings: Settings, host: Kube, tenant: Kube, own: Session, given: Given) -> None:
         self._settings = settings
         self._kubes = (host, tenant)
         self.registry = CollectorRegistry()
@@ -78,6 +79,7 @@ class Service:
             name=settings.control_plane_name,
             group=settings.control_plane_group,
             whoami=whoami,
+            given=given,
             control_plane=watching.control_plane,
             now=utc_now,
         )

@@ -18,6 +18,7 @@ from keyless.kube.resources import (
     SHAREDEXTERNALSECRETS,
     SHAREDSECRETSTORES,
 )
+from keyless.shared_secrets.projection.identity import Given
 from keyless.shared_secrets.service import Service
 from unit.shared_secrets.fakes import (
     ARN,
@@ -31,6 +32,7 @@ from unit.shared_secrets.fakes import (
     aws_provider,
 )
 
+ASSOCIATED = Given(associated=True)
 SELECTED = {"controlPlaneSelector": {"names": ["ctp1"]}, "namespaceSelector": {"names": ["app"]}}
 
 
@@ -64,8 +66,8 @@ def says(type_, status, reason=None):
 
 
 @asynccontextmanager
-async def running(aws, host, tenant, settings=SETTINGS):
-    service = Service(settings, host, tenant, aws)
+async def running(aws, host, tenant, settings=SETTINGS, given=ASSOCIATED):
+    service = Service(settings, host, tenant, aws, given)
     task = asyncio.create_task(service.run())
     try:
         yield service
@@ -161,7 +163,7 @@ async def test_before_any_read_the_condition_tells_of_the_identity_and_then_of_a
     host, tenant = a_space()
     aws = FakeAws(secrets={"db": PLANTED})
     async with running(aws, host, tenant):
-        told = await until(host, CONTROLPLANES, says("SharedSecretsRead", "True", "IdentityProven"))
+        told = await until(host, CONTROLPLANES, says("SharedSecretsRead", "Unknown", "IdentityProven"))
         assert ARN in told["status"]["conditions"][0]["message"]
         aws.refuse["GetSecretValue"] = "AccessDeniedException"
         await tenant.create(SECRETSTORES, a_store(), "app")
@@ -217,3 +219,23 @@ async def test_a_changed_target_is_restored_at_once(change):
         else:
             await tenant.patch(SECRETS, "db", {"data": {"k": "d3Jvbmc="}}, "app")
             await until(tenant, SECRETS, lambda s: base64.b64decode(s["data"]["k"]) == b"right")
+
+
+@pytest.mark.parametrize(
+    ("arn", "given", "reason"),
+    [
+        ("arn:aws:sts::111122223333:assumed-role/node/i-0123456789abcdef0", Given(), "IdentityOfNode"),
+        (ARN, Given(role_arn="arn:aws:iam::111122223333:role/other"), "IdentityOfAnotherRole"),
+        (ARN, Given(), "IdentityOfAnotherRole"),
+    ],
+)
+async def test_what_was_read_as_somebody_else_is_not_the_spaces_success(arn, given, reason):
+    host, tenant = a_space()
+    tenant.put(SECRETSTORES, a_store())
+    tenant.put(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")]))
+    aws = FakeAws(secrets={"db": "x"})
+    aws.GetCallerIdentity = lambda: {"Account": "111122223333", "Arn": arn, "UserId": "x"}
+    async with running(aws, host, tenant, given=given):
+        await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
+        told = await until(host, CONTROLPLANES, says("SharedSecretsRead", "False", reason))
+        assert arn in told["status"]["conditions"][0]["message"]

@@ -157,7 +157,7 @@ class Stores:
         if retries.max_retries:
             reader = RetryingReader(reader, retries)
         # A tenant's own credentials are bounded by their own policies.
-        if not opened.by_controller or self._policy.scopes is None:
+        if not (opened.of_space or opened.by_controller) or self._policy.scopes is None:
             return reader
         bounds = Bounds(namespace, prefixes_of(self._policy.scopes, namespace))
         return ScopedReader(reader, opened.session, aws, bounds)

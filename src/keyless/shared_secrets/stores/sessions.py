@@ -38,11 +38,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session, the name of its chain, and whether the chain begins with the Space's own credentials."""
+    """A session and the name of its chain.
+
+    ``by_controller``: the chain begins with this pod's own identity; ``of_space``: or with others of the Space's.
+    """
 
     session: Session
     identity: str
     by_controller: bool
+    of_space: bool = False
 
 
 class Sessions:
@@ -64,7 +68,12 @@ class Sessions:
         self._chains.move_to_end(identity)
         while len(self._chains) > MAX_CHAINS:
             self._chains.popitem(last=False)
-        return Opened(session, identity, place.name == "host" or base == "pod")
+        own = base == "pod" or (place.name == "host" and self._is_own(provider))
+        return Opened(session, identity, own, place.name == "host" or own)
+
+    def _is_own(self, provider: AwsProvider) -> bool:
+        auth = provider.auth
+        return isinstance(auth, ServiceAccountAuth) and (auth.namespace, auth.name) == self._own_account
 
     async def _base(self, provider: AwsProvider, place: Place) -> tuple[object, Callable[[], Session]]:
         region = provider.region
