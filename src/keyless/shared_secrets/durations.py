@@ -8,14 +8,12 @@ from decimal import Decimal
 _UNITS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ms": "1e-3", "s": "1", "m": "60", "h": "3600"}
 # As Go counts: 64 bits of nanoseconds.
 _MOST_SECONDS = Decimal(2**63 - 1) / 10**9
-_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
 def seconds_of(text: str) -> float:
     """Return the seconds in ``text``; raises ``ValueError`` that names the form."""
-    body = text.strip()
-    sign = -1 if body.startswith("-") else 1
-    body = body.lstrip("+-")
+    sign, body = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if body == "0":
         return 0.0
     parts = list(_PART.finditer(body))
