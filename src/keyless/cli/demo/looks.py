@@ -8,7 +8,7 @@ from typing import Any
 from keyless.api import Permanent, Reason
 from keyless.cli.demo.stage import Stage, until
 from keyless.kube import NotFound, condition_of
-from keyless.kube.resources import CONTROLPLANES, EXTERNALSECRETS, SECRETS
+from keyless.kube.resources import CONTROLPLANES, DEPLOYMENTS, EXTERNALSECRETS, SECRETS
 
 WAIT_SECONDS = 90.0
 
@@ -29,6 +29,20 @@ async def usage_stored(stage: Stage) -> str:
     return "\n".join(
         [f"identity {found['message'].rpartition(' ')[2]}", *(f"stored   s3://{bucket}/{k}" for k in keys)]
     )
+
+
+async def scopes_given(stage: Stage) -> str:
+    """What the operator made of the scopes: the controller is told those of its own control plane."""
+
+    async def told() -> str | None:
+        namespace = stage.name("YOUR_CONTROL_PLANE_NAMESPACE")
+        deployment = await stage.host.get(DEPLOYMENTS, "external-secrets", namespace)
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        found = [one["value"] for one in container["env"] if one["name"] == "KEYLESS_SCOPES"]
+        return found[0] if found else None
+
+    what = "expected Deployment external-secrets to be told the scopes"
+    return f"told     external-secrets: {await until(told, seconds=WAIT_SECONDS, what=what)}"
 
 
 async def secret_arrived(stage: Stage) -> str:

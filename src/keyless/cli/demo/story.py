@@ -194,6 +194,7 @@ def _secrets(stage: Stage) -> list[Step]:
             "  --set 'controlPlanes.sharedSecrets.scopes[0].namespace=payments' \\\n"
             '  --set "controlPlanes.sharedSecrets.scopes[0].prefixes[0]=${YOUR_SECRET_PREFIX}database"',
             lambda: stand_ins.helm_upgrade(stage, scopes, reuse_values=True),
+            look=looks.scopes_given,
         ),
         Step(
             "A running pod keeps the identity that it was created with: restart it",
