@@ -29,7 +29,7 @@ from keyless.shared_secrets.stores.sessions import Place, Sessions
 from keyless.shared_secrets.sync.cluster_controller import ClusterController
 from keyless.shared_secrets.sync.controller import SyncController, Tools
 from keyless.shared_secrets.sync.metrics import SyncMetrics
-from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned
+from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned, on_target
 
 # External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
 BACKOFF = Backoff(first_seconds=1.0, cap_seconds=300.0)
@@ -83,13 +83,20 @@ class Service:
             metrics=SyncMetrics(self.registry),
             now=utc_now,
             owned=watching.owned_secrets,
+            store=watching.store,
+            others=watching.external_secrets.items,
+            secrets=watching.managed_secrets,
+            deletion=settings.deletion_guard,
+            adopts=settings.adopt_unowned,
         )
         self._sync = _controller("externalsecret", SyncController(tools).reconcile)
         self._stores = _controller("secretstore", StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile)
         self._cluster_stores = _controller(
             "clustersecretstore", StoreController(tenant, CLUSTERSECRETSTORES, stores, utc_now).reconcile
         )
-        cluster = ClusterController(tenant, watching.namespaces.items, watching.external_secrets.items, utc_now)
+        cluster = ClusterController(
+            tenant, watching.namespaces.items, watching.external_secrets.items, utc_now, watching.store
+        )
         self._cluster = _controller("clusterexternalsecret", cluster.reconcile)
         self._shared_stores = self._projection(STORES, host, tenant, watching.cluster_secret_stores)
         self._shared_secrets = self._projection(EXTERNAL_SECRETS, host, tenant, watching.cluster_external_secrets)
@@ -112,6 +119,7 @@ class Service:
         see, group = self.watching, self._settings.control_plane_group
         on_object(see.external_secrets, self._sync.enqueue)
         on_owned(see.secrets, EXTERNALSECRETS.kind, self._sync.enqueue)
+        on_target(see.secrets, see.targets, self._sync.enqueue)
         on_object(see.secret_stores, self._stores.enqueue)
         on_object(see.cluster_secret_stores, self._cluster_stores.enqueue)
         on_object(see.cluster_external_secrets, self._cluster.enqueue)

@@ -36,7 +36,7 @@ def _fields(obj: KubeObject) -> dict[Path, Any]:
     return {
         path: value
         for path, value in fields_of(obj).items()
-        if not (path[0] == "metadata" and len(path) > 1 and path[1] in _SERVER_OWNED)
+        if path and not (path[0] == "metadata" and len(path) > 1 and path[1] in _SERVER_OWNED)
     }
 
 
