@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from keyless.api import Transient
 from keyless.aws import Session, caller_identity
 from keyless.kube import Backoff, Controller, Event, Informer, Kube, KubeObject, Name, connect, connect_folder, name_of
+from keyless.kube.lease import Lease
 from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
 from keyless.serving import Probes, bind, serve
 from keyless.shared_secrets.projection.condition import SharedSecretsRead
@@ -33,7 +36,15 @@ from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object
 
 # External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
 BACKOFF = Backoff(first_seconds=1.0, cap_seconds=300.0)
+LEASE = "external-secrets-controller"
 log = structlog.get_logger()
+
+
+Reconcile = Callable[[Name], Awaitable[float | None]]
+
+
+class LeaseLost(Transient):
+    """This pod may not write: another has taken over."""
 
 
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -89,7 +100,7 @@ class Service:
             deletion=settings.deletion_guard,
             adopts=settings.adopt_unowned,
         )
-        self._sync = _controller("externalsecret", SyncController(tools).reconcile)
+        self._sync = _controller("externalsecret", self._fenced(SyncController(tools).reconcile))
         self._stores = _controller("secretstore", StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile)
         self._cluster_stores = _controller(
             "clustersecretstore", StoreController(tenant, CLUSTERSECRETSTORES, stores, utc_now).reconcile
@@ -100,6 +111,8 @@ class Service:
         self._cluster = _controller("clusterexternalsecret", cluster.reconcile)
         self._shared_stores = self._projection(STORES, host, tenant, watching.cluster_secret_stores)
         self._shared_secrets = self._projection(EXTERNAL_SECRETS, host, tenant, watching.cluster_external_secrets)
+        # Of two pods of one control plane's controller only one writes.
+        self.lease = Lease(host, LEASE, settings.host_namespace, f"{settings.pod_name or 'local'}_{uuid.uuid4().hex}")
         self._wire()
 
     def _projection(self, kind: Kind, host: Kube, tenant: Kube, existing: Informer) -> Controller[Name]:
@@ -113,6 +126,27 @@ class Service:
             now=utc_now,
         )
         return _controller(kind.shared.plural, controller.reconcile)
+
+    def _fenced(self, reconcile: Reconcile) -> Reconcile:
+        """Begin no sync once the Lease may be another's: a process that was stopped does not know it at first."""
+
+        async def fenced(key: Name) -> float | None:
+            if not self.lease.is_held:
+                raise LeaseLost(f"{key.namespace}/{key.name}: the lease {LEASE} is not held any more")
+            return await reconcile(key)
+
+        return fenced
+
+    @property
+    def _controllers(self) -> tuple[Controller[Name], ...]:
+        return (
+            self._sync,
+            self._stores,
+            self._cluster_stores,
+            self._cluster,
+            self._shared_stores,
+            self._shared_secrets,
+        )
 
     def _wire(self) -> None:
         """Say which change asks for which work."""
@@ -138,15 +172,7 @@ class Service:
             _on_projected(projected, controller, group)
 
     async def run(self) -> None:
-        """Run until cancelled; work begins when everything was seen once."""
-        controllers = (
-            self._sync,
-            self._stores,
-            self._cluster_stores,
-            self._cluster,
-            self._shared_stores,
-            self._shared_secrets,
-        )
+        """Run until cancelled; work begins when everything was seen once and the Lease is held."""
         probes = Probes(self._not_ready, self.registry)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(probes, bind(self._settings.pod_ip, self._settings.port)))
@@ -157,19 +183,34 @@ class Service:
             tasks.create_task(self.condition.run())
             for informer in self.watching.all:
                 await informer.synced()
-            self._sweep()
-            for controller in controllers:
+            tasks.create_task(self.lease.hold(self._work))
+            log.info("external-secrets ready", control_plane=self._settings.control_plane_name)
+
+    async def _work(self) -> None:
+        """Run every loop while the Lease is held."""
+        self._sweep()
+        async with asyncio.TaskGroup() as tasks:
+            for controller in self._controllers:
                 workers = self._settings.concurrent if controller is self._sync else 1
                 tasks.create_task(controller.run(workers))
-            log.info("external-secrets ready", control_plane=self._settings.control_plane_name)
 
     def _not_ready(self) -> str:
         waiting = [informer.res.plural for informer in self.watching.all if not informer.has_synced]
-        return f"waiting for {', '.join(waiting)}" if waiting else ""
+        # Waiting for another pod's Lease is being ready: else a rollout would wait for the pod that it replaces.
+        return f"waiting for {', '.join(waiting)}" if waiting else self.lease.fault
 
     def _sweep(self) -> None:
-        """Look once at what was projected: its source may have gone while nobody was watching."""
+        """Look once at everything: work that was cut off lost its timers, and sources of projections may be gone."""
         see, group = self.watching, self._settings.control_plane_group
+        for informer, controller in (
+            (see.external_secrets, self._sync),
+            (see.secret_stores, self._stores),
+            (see.cluster_secret_stores, self._cluster_stores),
+            (see.cluster_external_secrets, self._cluster),
+            (see.shared_stores, self._shared_stores),
+            (see.shared_external_secrets, self._shared_secrets),
+        ):
+            _all(controller, informer.items)()
         for projected, controller in (
             (see.cluster_secret_stores, self._shared_stores),
             (see.cluster_external_secrets, self._shared_secrets),
@@ -202,5 +243,5 @@ def _all(controller: Controller[Name], items: Callable[[], Iterable[KubeObject]]
     return enqueue_all
 
 
-def _controller(name: str, reconcile: Callable[[Name], Awaitable[float | None]]) -> Controller[Name]:
+def _controller(name: str, reconcile: Reconcile) -> Controller[Name]:
     return Controller(name, reconcile, backoff=BACKOFF)

@@ -50,7 +50,7 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
 def external_secrets_template(values: Values, place: Place) -> KubeObject:
     """The controller of the External Secrets API; the names are those of the guides."""
     name = "external-secrets-controller"
-    container = _container(name, name, values, env=_control_plane_env(place))
+    container = _container(name, name, values, env=[*_control_plane_env(place), *_sync_env(values)])
     container["resources"] = values.external_secrets.resources
     return _template("external-secrets", place, container, service_account=name, workload=values.external_secrets)
 
@@ -110,6 +110,17 @@ def _control_plane_env(place: Place) -> list[KubeObject]:
         _plain("KEYLESS_CONTROL_PLANE_GROUP", place.group),
         _plain("KEYLESS_HOST_NAMESPACE", place.host_namespace),
         _plain("KEYLESS_CONTROL_PLANE_DIR", CONTROL_PLANE_DIR),
+    ]
+
+
+def _sync_env(values: Values) -> list[KubeObject]:
+    sync = values.secrets_sync
+    return [
+        _plain("KEYLESS_ADOPT_UNOWNED", "true" if sync.adopt_unowned else "false"),
+        _plain("KEYLESS_DELETION_MISSES", str(sync.misses)),
+        _plain("KEYLESS_DELETION_SECONDS", str(sync.seconds)),
+        _plain("KEYLESS_DELETION_PERCENT", str(sync.percent)),
+        _plain("KEYLESS_DELETION_LEAST", str(sync.least)),
     ]
 
 
