@@ -47,13 +47,14 @@ class ClusterController:
         external_secret = cluster["spec"].get("externalSecretSpec") or {}
         if not serves(external_secret, "", self._cluster_store):
             return None  # another controller's: its status is not ours to write
-        spaces = [
-            space for space in self._namespaces() if serves(external_secret, space["metadata"]["name"], self._store)
-        ]
-        plan = spread(cluster, spaces, self._existing())
+        plan = spread(cluster, self._served(external_secret, self._namespaces()), self._existing())
+        if not (plan.apply or plan.refused) and spread(cluster, self._namespaces(), ()).apply:
+            return None  # in every chosen namespace the store is another controller's
         failed = dict(plan.refused)
         for item in plan.delete:
-            await self._delete(item)
+            # What another controller spread for the same ClusterExternalSecret has the same owner as ours.
+            if serves(item.get("spec") or {}, item["metadata"]["namespace"], self._store):
+                await self._delete(item)
         for item in plan.apply:
             if reason := await self._apply(item):
                 failed[item["metadata"]["namespace"]] = reason
@@ -61,6 +62,9 @@ class ClusterController:
         if failed:
             raise NotSpread(f"ClusterExternalSecret {key.name}: {FAILED}: {', '.join(sorted(failed))}")
         return _refresh_seconds(cluster["spec"])
+
+    def _served(self, external_secret: KubeObject, spaces: Iterable[KubeObject]) -> list[KubeObject]:
+        return [space for space in spaces if serves(external_secret, space["metadata"]["name"], self._store)]
 
     def _cluster_store(self, ref: StoreRef, namespace: str) -> KubeObject | None:
         return self._store(ref, namespace) if ref.kind == CLUSTER_SECRET_STORE else None
