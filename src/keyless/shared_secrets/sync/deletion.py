@@ -72,7 +72,8 @@ def missed(before: Missing | None, condition: KubeObject | None, guard: Guard, n
     """
     if before is None:
         return Missing(1, min(_since(condition) or now, now), now)
-    if (now - before.last).total_seconds() < guard.spacing_seconds:
+    # A timer may ring a little early.
+    if (now - before.last).total_seconds() < guard.spacing_seconds - 1:
         return before
     return Missing(before.times + 1, before.since, now)
 
