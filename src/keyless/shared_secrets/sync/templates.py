@@ -7,7 +7,7 @@ Order, per key: ``template.data`` over ``templateFrom`` over the provider's data
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import yaml
 
@@ -24,9 +24,9 @@ SourceTexts = Mapping[tuple[str, str, str], str]
 class Rendered:
     """What the template made."""
 
-    data: dict[str, bytes]
-    labels: dict[str, str]
-    annotations: dict[str, str]
+    data: dict[str, bytes] = field(repr=False)
+    labels: dict[str, str] = field(repr=False)
+    annotations: dict[str, str] = field(repr=False)
 
 
 def render(template: SecretTemplate, read: Mapping[str, bytes], texts: SourceTexts) -> Rendered:

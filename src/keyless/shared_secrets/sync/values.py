@@ -49,10 +49,10 @@ def extract(source: Source, payload: Payload, rewrites: tuple[Rewrite, ...] = ()
     for name in found:
         if len(name) > MAX_KEY or not _KEY.fullmatch(name):
             raise ValueFault(
-                f"key {name!r} of secret {source.remote.key} is no key of a Secret "
+                f"secret {source.remote.key} has a name that is no key of a Secret "
                 "(letters, digits, '-', '_', '.', 253 at most); rewrite it or use conversionStrategy"
             )
-    return {name: _checked(source, decode(value, source.decoding, name)) for name, value in found.items()}
+    return {name: _checked(source, decode(value, source.decoding, source.remote.key)) for name, value in found.items()}
 
 
 def _member_value(node: Node) -> bytes:
@@ -121,7 +121,7 @@ def converted(members: Mapping[str, bytes], strategy: str) -> dict[str, bytes]:
     for name, value in members.items():
         key = _NOT_KEY.sub(replace, name)
         if key in found:
-            raise ValueFault(f"secret name collision during conversion: {key}")
+            raise ValueFault("secret name collision during conversion: two names become one key")
         found[key] = value
     return found
 
