@@ -331,3 +331,20 @@ async def test_what_belongs_to_another_controllers_stores_is_left_alone():
     assert (await tenant.get(SECRETS, "one", "app"))["data"] == {"k": "eQ=="}
     for name in ("spread", "local"):
         assert "status" not in await tenant.get(CLUSTEREXTERNALSECRETS, name)
+
+
+async def test_an_api_server_that_restarts_and_forgets_its_history_is_followed_again():
+    host, tenant = a_space()
+    tenant.put(SECRETSTORES, a_store())
+    tenant.put(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")]))
+    async with running(FakeAws(secrets={"db": "x"}), host, tenant):
+        await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
+        # While nobody watches: the target is changed, another object comes, and 410 answers the old version.
+        for kube in (tenant, host):
+            kube.drop_watches()
+        await tenant.delete(SECRETS, "db", "app")
+        tenant.put(EXTERNALSECRETS, an_external_secret("late", data=[a_value("k", "db")]))
+        for kube in (tenant, host):
+            kube.expire_history()
+        for name in ("db", "late"):
+            await until(tenant, SECRETS, lambda s, name=name: s["metadata"]["name"] == name)
