@@ -337,8 +337,11 @@ async def test_an_api_server_that_restarts_and_forgets_its_history_is_followed_a
     host, tenant = a_space()
     tenant.put(SECRETSTORES, a_store())
     tenant.put(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")]))
-    async with running(FakeAws(secrets={"db": "x"}), host, tenant):
+    async with running(FakeAws(secrets={"db": "x"}), host, tenant) as service:
+        seen = asyncio.Event()
+        service.watching.secrets.on_change(lambda event: seen.set())
         await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
+        await seen.wait()
         # While nobody watches: the target is changed, another object comes, and 410 answers the old version.
         for kube in (tenant, host):
             kube.drop_watches()
