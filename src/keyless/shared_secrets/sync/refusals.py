@@ -33,7 +33,7 @@ OWNED_ELSEWHERE = "target is owned by another ExternalSecret"
 OWNERSHIP_FAILED = "failed to take ownership of target secret"
 IMMUTABLE = "could not update secret, target is immutable"
 # A Secret of these types is a credential of the control plane itself; whoever may write ExternalSecrets shall not make
-# one, nor change one. https://external-secrets.io/latest/api/externalsecret/ refuses them, too.
+# one, nor change one. External Secrets refuses most of it, too (docs/reference/facts/external-secrets-sync.md).
 REFUSED_TYPES = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
 REFUSED_ANNOTATIONS = frozenset({"kubernetes.io/service-account.name", "kubernetes.io/service-account.uid"})
 MAX_SECRET_BYTES = 1024 * 1024

@@ -47,7 +47,8 @@ def checked(name: str) -> str:
 def readable(name: str) -> str:
     """The name to read: none that could never be a parameter's; raises ValidationException, never "not found".
 
-    AWS says the same whatever is wrong: a path without its first slash, a last slash, a sign that no name has.
+    AWS says the same whatever is wrong: a path without its first slash, a last slash, a sign that no name has
+    (docs/reference/facts/external-secrets-sync.md).
     """
     if not name.startswith("arn:") and (_is_malformed(name) or ("/" in name and not name.startswith("/"))):
         raise invalid(_MALFORMED)
