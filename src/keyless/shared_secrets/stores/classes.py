@@ -1,7 +1,9 @@
 """Whose a store is: ``spec.controller`` names the controller that serves it. Pure.
 
 External Secrets serves stores without a class and those of its own (``--controller-class``); we do the same with ours.
-So in one cluster each store that names a class has one controller alone (docs/reference/facts/external-secrets-sync.md).
+So in one cluster each store that names a class has one controller alone.
+
+Facts: docs/reference/facts/external-secrets-sync.md
 """
 
 from __future__ import annotations
