@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from keyless.api import Transient
 from keyless.aws import Session, caller_identity
 from keyless.kube import Backoff, Controller, Event, Informer, Kube, KubeObject, Name, connect, connect_folder, name_of
-from keyless.kube.lease import Lease
+from keyless.kube.lease import Lease, Terms
 from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
 from keyless.serving import Probes, bind, serve
 from keyless.shared_secrets.projection.condition import SharedSecretsRead
@@ -37,6 +37,8 @@ from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object
 # External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
 BACKOFF = Backoff(first_seconds=1.0, cap_seconds=300.0)
 LEASE = "external-secrets-controller"
+# Longer than client-go's own: a Space has one controller per control plane, and all ask one API server.
+TERMS = Terms(lease_seconds=20.0, renew_seconds=14.0, retry_seconds=4.0)
 log = structlog.get_logger()
 
 
@@ -112,7 +114,9 @@ class Service:
         self._shared_stores = self._projection(STORES, host, tenant, watching.cluster_secret_stores)
         self._shared_secrets = self._projection(EXTERNAL_SECRETS, host, tenant, watching.cluster_external_secrets)
         # Of two pods of one control plane's controller only one writes.
-        self.lease = Lease(host, LEASE, settings.host_namespace, f"{settings.pod_name or 'local'}_{uuid.uuid4().hex}")
+        # The containers of one pod follow each other, so one that crashed need not wait for itself.
+        identity = settings.pod_name or uuid.uuid4().hex
+        self.lease = Lease(host, LEASE, settings.host_namespace, identity, terms=TERMS)
         self._wire()
 
     def _projection(self, kind: Kind, host: Kube, tenant: Kube, existing: Informer) -> Controller[Name]:

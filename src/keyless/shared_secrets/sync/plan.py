@@ -42,6 +42,8 @@ class Said:
 
 def is_due(obj: KubeObject, wanted: Wanted, target: KubeObject | None, now: datetime) -> bool:
     """Return whether the provider is to be read: by the refresh policy, or because the target is not as it was left."""
+    if _ready(obj).get("reason") == Reason.TARGET_CONTENDED:
+        return True  # also when the other writer gave in: else nothing would take the word back
     return policy_asks(obj, wanted, now) or not is_valid(obj, wanted, target)
 
 

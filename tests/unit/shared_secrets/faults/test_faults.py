@@ -156,6 +156,20 @@ async def test_another_writer_is_not_fought_for_ever_and_named():
     assert (await bench.data(), (await bench.ready())[0]) == ({"password": "one"}, "True")
 
 
+async def test_a_writer_that_gives_in_ends_the_contest():
+    bench = Bench(secrets={"db/password": "one"})
+    await bench.sync(db(refreshInterval="24h"))
+    for _ in range(6):
+        bench.now += timedelta(seconds=1)
+        await bench.kube.patch(SECRETS, "db", {"data": {"password": "dHdv"}}, "app")
+        await bench.sync()
+    assert (await bench.ready())[1] == "TargetContended"
+    await bench.kube.patch(SECRETS, "db", {"data": {"password": "b25l"}}, "app")
+    bench.now += timedelta(minutes=10)
+    await bench.sync()
+    assert (await bench.ready())[0] == "True"
+
+
 async def test_a_person_who_edits_by_hand_now_and_then_is_simply_corrected():
     bench = Bench(secrets={"db/password": "one"})
     await bench.sync(db(refreshInterval="0"))
