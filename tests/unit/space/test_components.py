@@ -2,11 +2,14 @@
 
 import pytest
 
+from keyless.api.settings import load
 from keyless.kube.resources import CLUSTERROLES, ROLES
+from keyless.shared_secrets.settings import Settings as SecretsSettings
+from keyless.shared_secrets.sync.deletion import Guard
 from keyless.space import components
 from keyless.space.items import covers, needs_apply
 from keyless.space.place import Place
-from keyless.space.values import Billing, Persistence, Values, Workload
+from keyless.space.values import Billing, Persistence, SecretsSync, Values, Workload
 
 PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
 BILLING = Billing(True, "aws", "usage", "us-west-2", "", "")
@@ -145,3 +148,12 @@ def test_an_object_is_applied_when_we_or_someone_else_changed_our_mind() -> None
 )
 def test_what_the_server_adds_is_no_difference(live: object, wanted: object, holds: bool) -> None:
     assert covers(live, wanted) is holds
+
+
+def test_what_the_values_say_of_syncing_reaches_the_controllers_settings() -> None:
+    sync = SecretsSync(adopt_unowned=True, misses=5, seconds=60, percent=0, least=1)
+    told = _env(components.external_secrets(Values(secrets_sync=sync), PLACE))
+    environ = {name: value for name, value in told.items() if isinstance(value, str)}
+    settings = load(SecretsSettings, flags={}, environ=environ)
+    assert settings.adopt_unowned is True
+    assert settings.deletion_guard == Guard(misses=5, seconds=60, percent=0, least=1)
