@@ -27,6 +27,7 @@ from keyless.shared_secrets.sync.target import (
     is_owned,
     managed_by,
     replaces_data,
+    was_owned,
 )
 
 OWNED_ELSEWHERE = "target is owned by another ExternalSecret"
@@ -49,7 +50,8 @@ def clash(obj: KubeObject, wanted: Wanted, target: KubeObject | None, *, adopts:
         return None
     if refused := _refused_type(wanted, target):
         return _error(refused)
-    if target is None or is_owned(obj, target):
+    # An owner of our own name is our predecessor: of one name there is one, and the collector is after its Secret.
+    if target is None or is_owned(obj, target) or was_owned(obj, target):
         return None
     controller = controller_of(target)
     if controller is not None and controller.get("kind") == EXTERNALSECRETS.kind:

@@ -178,8 +178,18 @@ def is_owned(obj: KubeObject, target: KubeObject | None) -> bool:
     return controller is not None and controller.get("uid") == obj["metadata"].get("uid")
 
 
+def was_owned(obj: KubeObject, target: KubeObject | None) -> bool:
+    """Return whether ``target`` is controlled by an ExternalSecret of the same name that is gone."""
+    controller = controller_of(target)
+    return controller is not None and _is_namesake(controller, obj)
+
+
+def _is_namesake(owner: KubeObject, obj: KubeObject) -> bool:
+    return owner.get("kind") == EXTERNALSECRETS.kind and owner.get("name") == obj["metadata"]["name"]
+
+
 def _owners(obj: KubeObject, wanted: Wanted, owners: Any) -> list[KubeObject]:
-    others = [owner for owner in owners if owner.get("uid") != obj["metadata"]["uid"]]
+    others = [owner for owner in owners if owner.get("uid") != obj["metadata"]["uid"] and not _is_namesake(owner, obj)]
     if wanted.creation != "Owner":
         return others
     own = {

@@ -335,6 +335,16 @@ async def test_what_this_external_secret_left_is_its_own_again():
     assert (await bench.secret())["metadata"]["ownerReferences"][0]["name"] == "db"
 
 
+async def test_a_secret_that_was_restored_with_its_old_owner_is_taken_over_before_the_collector_comes():
+    bench = Bench(secrets={"db/password": "x"})
+    owner = {"kind": "ExternalSecret", "name": "db", "uid": "gone", "apiVersion": "external-secrets.io/v1"}
+    bench.kube.put(SECRETS, foreign(ownerReferences=[{**owner, "controller": True}]))
+    await bench.sync(db())
+    assert await bench.data() == {"password": "x"}
+    (found,) = (await bench.secret())["metadata"]["ownerReferences"]
+    assert found["uid"] == (await bench.object())["metadata"]["uid"]
+
+
 async def test_what_another_external_secret_left_is_not():
     bench = Bench(secrets={"db/password": "x"})
     labels = {"reconcile.external-secrets.io/managed": "true", "reconcile.external-secrets.io/created-by": "other"}
