@@ -42,6 +42,9 @@ class Reason(StrEnum):
     PERMISSION_MISSING = "PermissionMissing"
     PROBE_REFUSED = "ProbeRefused"
     PROBE_BY_ANOTHER_ROLE = "ProbeByAnotherRole"
+    STORAGE_NOT_NAMED = "StorageNotNamed"
+    STORAGE_DIFFERS = "StorageDiffers"
+    ROLE_DIFFERS = "RoleDiffers"
 
     # control planes
     CROSSPLANE_NOT_MANAGED = "CrossplaneNotManaged"
@@ -64,6 +67,8 @@ class Reason(StrEnum):
     DELETING = "Deleting"
     RECONCILE_SUCCESS = "ReconcileSuccess"
     RECONCILE_ERROR = "ReconcileError"
+    NOT_SETTLED = "NotSettled"
+    API_UNREACHABLE = "ApiUnreachable"
 
     # billing
     BILLING_PERIOD_INCOMPLETE = "BillingPeriodIncomplete"

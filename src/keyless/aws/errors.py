@@ -13,6 +13,7 @@ import re
 from enum import Enum
 
 import botocore.exceptions as bc
+from botocore.parsers import ResponseParserError
 
 from keyless.api import Permanent, Transient
 
@@ -77,8 +78,9 @@ TRANSIENT_CODES = frozenset({
 _AGAIN: tuple[type[BaseException], ...] = (
     bc.CapacityNotAvailableError, bc.ChecksumError, bc.ConnectionError, bc.CredentialRetrievalError,
     bc.FlexibleChecksumError, bc.HTTPClientError, bc.IncompleteReadError, bc.MetadataRetrievalError,
-    bc.NoCredentialsError, bc.ResponseStreamingError, bc.TokenRetrievalError,
+    bc.NoCredentialsError, bc.ResponseStreamingError, bc.TokenRetrievalError, ResponseParserError,
 )  # fmt: skip
+# An answer that cannot be read (a proxy's page, one that was cut off) is none, whatever its status.
 # Without credentials a call is worth another try: the node's metadata or the agent may not have been up yet.
 
 _ACT: tuple[type[BaseException], ...] = (
@@ -106,7 +108,7 @@ TABLE: dict[type[BaseException], Next] = dict.fromkeys(_AGAIN, Next.TRY_AGAIN) |
 
 _VALUE = re.compile(r"value: .*?, (?=type: |valid )|Value \(.*?\)", re.DOTALL)
 # The Pod Identity agent reports its upstream's answer inside a plain text: "[request]: (Code): message, fault: client".
-_AGENT = re.compile(r"\[(?P<request>[^\]]*)\]: \((?P<code>\w+)\): (?P<message>.*?)(?:, fault: \w+)?$", re.DOTALL)
+_AGENT = re.compile(r"\[(?P<request>[^\]]*)\]: \((?P<code>\w+)\): (?P<message>.*?)(?:, fault: \w+)?\Z", re.DOTALL)
 _NO_KEY = "Couldn't retrieve verification key"
 _MESSAGE_LIMIT = 1000
 
@@ -116,7 +118,9 @@ def failure(operation: str, error: BaseException) -> AwsTransient | AwsPermanent
     if isinstance(error, bc.ClientError):
         return _answered(operation, error)
     kind = next((TABLE[cls] for cls in type(error).__mro__ if cls in TABLE), Next.ACT)
-    message = _VALUE.sub("", str(error))
+    # What cannot be read is quoted by botocore, and may be what a secret's value came in.
+    unread = isinstance(error, ResponseParserError)
+    message = "the answer cannot be read" if unread else _VALUE.sub("", str(error))
     code, request_id = type(error).__name__.removesuffix("Error"), ""
     if isinstance(error, bc.CredentialRetrievalError | bc.MetadataRetrievalError) and (told := _AGENT.search(message)):
         code, message, request_id = told["code"], told["message"], told["request"]

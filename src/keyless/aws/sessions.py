@@ -24,11 +24,14 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, Credentials, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.loaders import create_loader
+from botocore.parsers import ResponseParserError
 from botocore.utils import parse_to_aware_datetime
 
 from keyless.aws.errors import failure
 
 T = TypeVar("T")
+_RAISED = (BotoCoreError, ClientError, ResponseParserError, ValueError, OSError)
+"""All that botocore raises; a page in place of an answer is no ``BotoCoreError``."""
 
 POOL_SIZE = 8
 DEFAULT_REGION = "us-east-1"
@@ -102,7 +105,7 @@ class Session:
         try:
             made = self._service(service)
             answer: dict[str, Any] = getattr(made, botocore.xform_name(operation))(**params)
-        except (BotoCoreError, ClientError, ValueError, OSError) as error:
+        except _RAISED as error:
             raise failure(operation, error) from error
         return answer
 
@@ -119,7 +122,7 @@ class Session:
         try:
             credentials = self._credentials()
             frozen = credentials.get_frozen_credentials()
-        except (BotoCoreError, ClientError, ValueError, OSError) as error:
+        except _RAISED as error:
             raise failure("credentials", error) from error
         expires_at = getattr(credentials, "_expiry_time", None)  # botocore publishes it nowhere else
         return Keys(frozen.access_key, frozen.secret_key, frozen.token or "", expires_at)
@@ -127,7 +130,7 @@ class Session:
     def _service_or_failure(self, name: str) -> Any:
         try:
             return self._service(name)
-        except (BotoCoreError, ClientError, ValueError, OSError) as error:
+        except _RAISED as error:
             raise failure("credentials", error) from error
 
     def _service(self, name: str) -> Any:
@@ -188,7 +191,7 @@ async def call(service: Any, operation: str, /, **params: Any) -> dict[str, Any]
     def run() -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(service, botocore.xform_name(operation))(**params)
-        except (BotoCoreError, ClientError, ValueError, OSError) as error:
+        except _RAISED as error:
             raise failure(operation, error) from error
         return answer
 

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     """
     try:
         typer.main.get_command(app)(arguments, prog_name="keyless")
-    except KeylessError as error:
+    except (KeylessError, OSError) as error:
         return exits.report(error)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else exits.HELD

@@ -21,6 +21,7 @@ BILLING = Subject(
     enabled="billing.enabled",
     annotations="controlPlanes.vector.serviceAccount.customAnnotations",
     static_keys="billing.storage.secretRef.name",
+    storage="billing.storage",
 )
 SHARED_SECRETS = Subject(
     title="shared secrets",

@@ -18,16 +18,16 @@ from keyless.policy.principals import PrincipalSet
 from keyless.policy.resource_rules import whole_resource
 from keyless.policy.statements import Actions, Document, Resources, Statement
 
-_SID = re.compile(r"[0-9A-Za-z]*\Z")
-_VENDOR = re.compile(r"[A-Za-z0-9.-]+\Z")
-_ACCOUNT = re.compile(r"[0-9]{12}\Z")
+_SID = re.compile(r"[0-9A-Za-z]*")
+_VENDOR = re.compile(r"[A-Za-z0-9.-]+")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _PRINCIPAL_ARN = re.compile(
     r"arn:aws[a-z0-9-]*:(iam::[0-9]{12}:(root|(user|role)/[^*?\s]+)|"
     r"iam::cloudfront:user/CloudFront Origin Access Identity [A-Z0-9]+|"
-    r"sts::[0-9]{12}:(assumed-role/[^*?/\s]+/[^*?/\s]+|federated-user/[^*?\s]+))\Z"
+    r"sts::[0-9]{12}:(assumed-role/[^*?/\s]+/[^*?/\s]+|federated-user/[^*?\s]+))"
 )
-_UNIQUE_ID = re.compile(r"A[A-Z]{2}A[A-Z0-9]{12,28}\Z")
-_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal)\Z")
+_UNIQUE_ID = re.compile(r"A[A-Z]{2}A[A-Z0-9]{12,28}")
+_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal)")
 _ROLE_ACTIONS = (
     "sts:assumerole",
     "sts:assumerolewithsaml",
@@ -97,7 +97,7 @@ def _sid(raw: Mapping[str, object], grammar: Grammar) -> str:
     if not isinstance(sid, str):
         raise MalformedPolicy(grammar.voice.syntax)
     # Policies with a Principal accept any text as Sid; identity policies do not.
-    if not grammar.principal and not _SID.match(sid):
+    if not grammar.principal and not _SID.fullmatch(sid):
         raise MalformedPolicy(
             "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
             "[0-9A-Za-z]*"
@@ -145,7 +145,7 @@ def _check_action(name: str, kind: Kind) -> None:
         raise MalformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
     if ":" in rest:
         raise MalformedPolicy("Actions/Condition can contain only one colon.")
-    if vendor != "*" and not _VENDOR.match(vendor):
+    if vendor != "*" and not _VENDOR.fullmatch(vendor):
         raise MalformedPolicy(f"Vendor {vendor} is not valid")
 
 
@@ -206,7 +206,7 @@ def _principal_set(value: object, kind: Kind, *, negated: bool) -> PrincipalSet:
             names[key].add(entry)
     aws = names["AWS"]
     roots = {entry for entry in aws if entry.endswith(":root")}
-    ids = {entry for entry in aws if _ACCOUNT.match(entry)}
+    ids = {entry for entry in aws if _ACCOUNT.fullmatch(entry)}
     return PrincipalSet(
         everyone="*" in aws,
         accounts=frozenset(ids | {entry.split(":")[4] for entry in roots}),
@@ -222,9 +222,11 @@ def _principal_set(value: object, kind: Kind, *, negated: bool) -> PrincipalSet:
 def _is_principal(key: str, entry: str) -> bool:
     """Shape only: whether the user, role or provider exists is for the service that stores the document."""
     if key == "AWS":
-        return bool(entry == "*" or _ACCOUNT.match(entry) or _PRINCIPAL_ARN.match(entry) or _UNIQUE_ID.match(entry))
+        return bool(
+            entry == "*" or _ACCOUNT.fullmatch(entry) or _PRINCIPAL_ARN.fullmatch(entry) or _UNIQUE_ID.fullmatch(entry)
+        )
     if key == "Service":
-        return bool(_SERVICE.match(entry))
+        return bool(_SERVICE.fullmatch(entry))
     return bool(entry) and not any(character in entry for character in "*? ")
 
 

@@ -11,28 +11,28 @@ from decimal import Decimal
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?\Z", re.ASCII)
-_PREFIX = re.compile(r"\+?\d{1,6}\Z", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
+_PREFIX = re.compile(r"\+?\d{1,6}", re.ASCII)
 _TRUTHS = {"true": True, "false": False}
 # By their length: a year, and a year and a month.
 _REST_OF_A_DATE = {4: "-01-01", 7: "-01"}
-_EPOCH = re.compile(r"[+-]?\d{1,15}(\.\d{1,9})?\Z", re.ASCII)
+_EPOCH = re.compile(r"[+-]?\d{1,15}(\.\d{1,9})?", re.ASCII)
 
 
 def number(text: str) -> Decimal | None:
     """ "01", "+1", "1.0" and "1e0" are one; NaN and Infinity are no numbers."""
-    return Decimal(text) if _NUMBER.match(text) else None
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
 def moment(text: str) -> float | None:
     """ISO 8601 (a year, month or date alone is its first moment, UTC where no offset is given) or epoch seconds."""
-    if _EPOCH.match(text) and not (len(text) == 4 or len(text) == 8):
+    if _EPOCH.fullmatch(text) and not (len(text) == 4 or len(text) == 8):
         return float(text)
     try:
         read = datetime.fromisoformat(f"{text}{_REST_OF_A_DATE.get(len(text), '')}")
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        return float(text) if _EPOCH.match(text) else None
+        return float(text) if _EPOCH.fullmatch(text) else None
 
 
 def truth(text: str) -> bool | None:
@@ -82,7 +82,7 @@ def _network(text: str) -> Network | None:
     except ValueError:
         return None
     width = read.max_prefixlen
-    if slash and not _PREFIX.match(length):
+    if slash and not _PREFIX.fullmatch(length):
         return None
     prefix = int(length) if slash else width
     return Network(read.version, int(read), prefix) if prefix <= width else None

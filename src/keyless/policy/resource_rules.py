@@ -11,7 +11,7 @@ import re
 from keyless.policy.arns import SEGMENTS
 from keyless.policy.errors import MalformedPolicy
 
-_PARTITION = re.compile(r"aws(-[a-z]+)*\Z")
+_PARTITION = re.compile(r"aws(-[a-z]+)*")
 _IAM_PATHS = (
     "user/",
     "federated-user/",
@@ -39,7 +39,7 @@ def whole_resource(text: str) -> str:
         raise MalformedPolicy(f'Resource {text} must be in ARN format or "*".')
     _, partition, service, region, _, path = padded = segments + ["*"] * (SEGMENTS - len(segments))
     whole = ":".join(padded)
-    if partition != "*" and not _PARTITION.match(partition):
+    if partition != "*" and not _PARTITION.fullmatch(partition):
         raise MalformedPolicy(f'Partition "{partition}" is not valid for resource "{whole}".')
     if len(segments) == 2:
         raise MalformedPolicy("Resource vendor must be fully qualified and cannot contain regexes.")

@@ -6,7 +6,6 @@ the pod's own unless a store says otherwise.
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -17,7 +16,19 @@ from prometheus_client import CollectorRegistry
 
 from keyless.api import Transient
 from keyless.aws import Session, caller_identity
-from keyless.kube import Backoff, Controller, Event, Informer, Kube, KubeObject, Name, connect, connect_folder, name_of
+from keyless.kube import (
+    Backoff,
+    Controller,
+    Event,
+    Informer,
+    Kube,
+    KubeObject,
+    Name,
+    connect,
+    connect_folder,
+    keep_in_touch,
+    name_of,
+)
 from keyless.kube.lease import Lease, Terms
 from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
 from keyless.serving import Probes, bind, serve
@@ -33,6 +44,7 @@ from keyless.shared_secrets.sync.cluster_controller import ClusterController
 from keyless.shared_secrets.sync.controller import SyncController, Tools
 from keyless.shared_secrets.sync.metrics import SyncMetrics
 from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned, on_target
+from keyless.tasks import Tasks
 
 # External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
 BACKOFF = Backoff(first_seconds=1.0, cap_seconds=300.0)
@@ -66,6 +78,7 @@ class Service:
 
     def __init__(self, settings: Settings, host: Kube, tenant: Kube, own: Session) -> None:
         self._settings = settings
+        self._kubes = (host, tenant)
         self.registry = CollectorRegistry()
         self.watching = watching = Watching(settings, host, tenant)
 
@@ -178,8 +191,10 @@ class Service:
     async def run(self) -> None:
         """Run until cancelled; work begins when everything was seen once and the Lease is held."""
         probes = Probes(self._not_ready, self.registry)
-        async with asyncio.TaskGroup() as tasks:
+        async with Tasks() as tasks:
             tasks.create_task(serve(probes, bind(self._settings.pod_ip, self._settings.port)))
+            for kube in self._kubes:
+                tasks.create_task(keep_in_touch(kube))
             for informer in self.watching.all:
                 tasks.create_task(informer.run())
             # The identity is told without waiting for the control plane's API.
@@ -193,15 +208,18 @@ class Service:
     async def _work(self) -> None:
         """Run every loop while the Lease is held."""
         self._sweep()
-        async with asyncio.TaskGroup() as tasks:
+        async with Tasks() as tasks:
             for controller in self._controllers:
                 workers = self._settings.concurrent if controller is self._sync else 1
                 tasks.create_task(controller.run(workers))
 
     def _not_ready(self) -> str:
         waiting = [informer.res.plural for informer in self.watching.all if not informer.has_synced]
+        if waiting:
+            return f"waiting for {', '.join(waiting)}"
+        troubles = [kube.contact.trouble for kube in self._kubes] + [each.trouble() for each in self.watching.all]
         # Waiting for another pod's Lease is being ready: else a rollout would wait for the pod that it replaces.
-        return f"waiting for {', '.join(waiting)}" if waiting else self.lease.fault
+        return "; ".join(trouble for trouble in (*troubles, self.lease.fault) if trouble)
 
     def _sweep(self) -> None:
         """Look once at everything: work that was cut off lost its timers, and sources of projections may be gone."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from keyless.api import Arn, Reason, Refusal
+from keyless.api.places import bucket_fault, region_fault
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 Mode = Literal["logical", "attached"]
@@ -28,13 +29,26 @@ class Billing:
     bucket: str = ""
     region: str = ""
     endpoint: str = ""
-    secret: str = "billing-storage"  # noqa: S105 - the name of a Secret
+    secret: str = ""
+    """The chart's default names one, so that a forgotten flag means static keys; after Helm's merge nothing is left to
+    default, and what is empty, null or missing means workload identity."""
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The values without which nothing can be stored."""
         needed = {"billing.storage.provider": self.provider, "billing.storage.aws.bucket": self.bucket}
         return tuple(name for name, value in needed.items() if not value)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the names, of a bucket that S3 would never have and a region that AWS would not."""
+        found = []
+        if self.bucket and (fault := bucket_fault(self.bucket)):
+            found.append(f"billing.storage.aws.bucket: {fault}, found {self.bucket!r}")
+        # Behind an endpoint of one's own a region is called as its owner likes.
+        if self.region and not self.endpoint and (fault := region_fault(self.region)):
+            found.append(f"billing.storage.aws.region: {fault}, found {self.region!r}")
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +125,7 @@ def _values(reader: _Reader) -> Values:
             bucket=reader.get("billing.storage.aws.bucket", ""),
             region=reader.get("billing.storage.aws.region", ""),
             endpoint=reader.get("billing.storage.aws.endpoint", ""),
-            secret=reader.get("billing.storage.secretRef.name", "billing-storage"),
+            secret=reader.get("billing.storage.secretRef.name", ""),
         ),
         vector=_workload(reader, "controlPlanes.vector"),
         persistence=Persistence(

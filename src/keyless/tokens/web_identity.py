@@ -32,7 +32,7 @@ _NO_KEY = (
     "please reference AssumeRoleWithWebIdentity documentation for requirements"
 )
 _MISTRUSTED = "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def inspect(token: str) -> Unverified | TokenRefusal:
@@ -185,7 +185,7 @@ def _timestamp(value: object) -> int | None:
     """An integer, or a string of one; a fraction or null is no time (seen live)."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return int(value) if isinstance(value, str) and _INTEGER.match(value) else None
+    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else None
 
 
 def _missing(claim: str) -> TokenRefusal:

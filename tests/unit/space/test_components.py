@@ -7,7 +7,6 @@ from keyless.kube.resources import CLUSTERROLES, ROLES
 from keyless.shared_secrets.settings import Settings as SecretsSettings
 from keyless.shared_secrets.sync.deletion import Guard
 from keyless.space import components
-from keyless.space.items import covers, needs_apply
 from keyless.space.place import Place
 from keyless.space.values import Billing, Persistence, SecretsSync, Values, Workload
 
@@ -57,7 +56,9 @@ def test_workload_identity_means_that_no_pod_names_a_key() -> None:
 
 
 def test_a_secret_that_is_still_set_reaches_the_pod() -> None:
-    env = _env(components.vector(Values(billing=Billing(True, "aws", "usage")), PLACE, volume=False))
+    env = _env(
+        components.vector(Values(billing=Billing(True, "aws", "usage", secret="billing-storage")), PLACE, volume=False)
+    )
     assert env["AWS_ACCESS_KEY_ID"] == {"secretKeyRef": {"name": "billing-storage", "key": "AWS_ACCESS_KEY_ID"}}
 
 
@@ -120,34 +121,6 @@ def test_nobody_may_write_more_than_its_own_control_planes_status() -> None:
                 assert rule["resourceNames"] == ["ctp1"]
         wide = [each for each in component.before if each.resource == CLUSTERROLES]
         assert all(rule["verbs"] == ["get", "list", "watch"] for each in wide for rule in each.object["rules"])
-
-
-def test_an_object_is_applied_when_we_or_someone_else_changed_our_mind() -> None:
-    account = components.external_secrets(Values(), PLACE).before[0]
-    live = {**account.object, "status": {}, "metadata": {**account.object["metadata"], "uid": "1"}}
-    assert not needs_apply(account, live)
-    assert needs_apply(account, None)
-    relabelled = {**live, "metadata": {**live["metadata"], "labels": {}}}
-    assert needs_apply(account, relabelled), "someone else took our labels away"
-    annotated = Values(external_secrets=Workload(annotations={"a": "b"}))
-    before = components.external_secrets(annotated, PLACE).before[0].object
-    assert needs_apply(account, before), "an annotation that we no longer want is still there"
-
-
-@pytest.mark.parametrize(
-    ("live", "wanted", "holds"),
-    [
-        ({"a": 1, "b": 2}, {"a": 1}, True),
-        ({"a": 1}, {"a": 2}, False),
-        ({"a": [1, 2]}, {"a": [1]}, False),
-        ({"a": [{"x": 1, "y": 2}]}, {"a": [{"x": 1}]}, True),
-        ({}, {"a": {}}, True),
-        ({}, {"a": []}, True),
-        ({}, {"a": 1}, False),
-    ],
-)
-def test_what_the_server_adds_is_no_difference(live: object, wanted: object, holds: bool) -> None:
-    assert covers(live, wanted) is holds
 
 
 def test_what_the_values_say_of_syncing_reaches_the_controllers_settings() -> None:

@@ -24,6 +24,7 @@ from keyless.billing.collector.uploader import Uploader
 from keyless.billing.ledger.model import Member
 from keyless.kube import Kube, connect, connect_folder
 from keyless.serving import Probes, bind, serve
+from keyless.tasks import Tasks
 
 _log = structlog.get_logger("keyless.vector")
 # Within the pod's grace period of 30 s.
@@ -48,7 +49,7 @@ async def _run(settings: Settings, store: S3, host_kube: Kube, tenant_kube: Kube
     probes = Probes(
         lambda: "" if recorder.samples_taken else "no complete sample yet", _metrics(recorder, uploader, spool)
     )
-    async with asyncio.TaskGroup() as tasks:
+    async with Tasks() as tasks:
         background = [
             tasks.create_task(counter.run()),
             tasks.create_task(space.run()),

@@ -146,8 +146,9 @@ class MemoryServer:
         else:
             owners = self.objects.owners.get(route.key, {})
             new = patched(live, body, content_type, request.params, owners)
-        new = self.lifecycle.prepared(live, new, route.subresource)
-        new = self._validated(route.key, live, self.admit(_ADMITTED_VERBS[request.method], route.plural, new))
+        # Admission first, as on a real server: the generation counts changes of what is stored, not of what was sent.
+        new = self.admit(_ADMITTED_VERBS[request.method], route.plural, new)
+        new = self._validated(route.key, live, self.lifecycle.prepared(live, new, route.subresource))
         if "dryRun" in request.params:
             return new
         if applying:

@@ -13,7 +13,7 @@ from typing import Any
 from keyless.api import Permanent, Reason
 
 SECRETS_MANAGER, PARAMETER_STORE = "SecretsManager", "ParameterStore"
-_REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 
 
 class StoreFault(Permanent):
@@ -100,7 +100,10 @@ class Payload:
 
     def plain(self) -> bytes:
         """Return the value when no property is asked for: the string wins."""
-        return self.text.encode() if self.text is not None else self.binary or b""
+        if self.text is None:
+            return self.binary or b""
+        # Half a surrogate pair has no UTF-8: U+FFFD stands for it, as Go's reader of AWS's answer puts.
+        return self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
     def structured(self) -> bytes:
         """Return the value that a property is looked up in: the binary wins."""
@@ -130,7 +133,7 @@ def _aws(aws: Mapping[str, Any]) -> AwsProvider:
             Reason.INVALID_PROVIDER_CONFIG,
             f"provider.aws.service: expected {SECRETS_MANAGER} or {PARAMETER_STORE}, found {service!r}",
         )
-    if not _REGION.match(region):
+    if not _REGION.fullmatch(region):
         raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, f"provider.aws.region: expected a region, found {region!r}")
     return AwsProvider(
         service=service,

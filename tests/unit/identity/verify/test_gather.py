@@ -21,7 +21,7 @@ from unit.identity.verify.chains import ACCOUNT, BILLING, HOST, IRSA_ENV, ISSUER
 from unit.identity.verify.test_values import secret
 
 VALUES = {
-    "billing": {"enabled": True, "storage": {"secretRef": {"name": ""}, "aws": {"bucket": "usage"}}},
+    "billing": {"enabled": True, "storage": {"provider": "aws", "secretRef": {"name": ""}, "aws": {"bucket": "usage"}}},
     "controlPlanes": {"vector": {"serviceAccount": {"customAnnotations": {ANNOTATION: ROLE}}}},
 }
 ALLOW = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::usage/*"}

@@ -256,12 +256,12 @@ async def test_a_template_makes_the_data_the_type_and_the_metadata():
         "data": {"dsn": "{{ .user }}:{{ .pass }}@db"},
         "templateFrom": [
             {"configMap": {"name": "t", "items": [{"key": "url"}]}},
-            {"literal": "k: {{ .pass | quote }}\nn: 5"},
+            {"literal": "k: {{ .pass | quote }}\ncount: 5"},
         ],
     }
     await bench.sync(an_external_secret(dataFrom=[{"extract": {"key": "app"}}], target={"template": template}))
     secret = await bench.secret()
-    assert await bench.data() == {"dsn": "ada:x@db", "url": "u=ada", "k": "x", "n": "5"}
+    assert await bench.data() == {"dsn": "ada:x@db", "url": "u=ada", "k": "x", "count": "5"}
     assert secret["type"] == "kubernetes.io/basic-auth"
     assert secret["metadata"]["labels"]["user"] == "ADA"
 

@@ -39,7 +39,7 @@ _PATHS = ("path", "newPath")
 _OF_A_PATTERN = re.compile(
     r"1 validation error detected: Value '.*' at '(?P<name>\w+)' failed to satisfy constraint: "
     r"Member must satisfy regular expression pattern: (?P<pattern>.*)",
-    re.DOTALL,
+    re.DOTALL | re.ASCII,
 )
 
 

@@ -10,7 +10,7 @@ import re
 from keyless.local.cloud.errors import AwsError
 
 _SIGNS = re.compile(r"[A-Za-z0-9_.\-/]+")
-_LABEL = re.compile(r"(?!aws|ssm|\d)[A-Za-z0-9_.-]{1,100}", re.IGNORECASE)
+_LABEL = re.compile(r"(?!aws|ssm|[0-9])[A-Za-z0-9_.-]{1,100}", re.IGNORECASE)
 _MOST_LEVELS = 15
 _MOST_CHARACTERS = 1011  # of the ARN
 _PATH_RULES = (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.ssm import policies
@@ -134,7 +135,7 @@ def _described(parameter: Parameter, version: Version) -> dict[str, Any]:
 
 def _page(call: Call, found: Sequence[Any], most: int) -> tuple[list[Any], dict[str, str]]:
     token = str(call.params.get("NextToken") or "0")
-    if not token.isdecimal():
+    if not is_digits(token):
         raise AwsError("InvalidNextToken", "The specified token isn't valid.")
     start, limit = int(token), min(int(call.params.get("MaxResults") or most), most)
     more = {"NextToken": str(start + limit)} if start + limit < len(found) else {}
