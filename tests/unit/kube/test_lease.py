@@ -198,7 +198,7 @@ async def test_a_fault_of_the_work_is_raised_and_frees_the_lease():
     assert (await kube.get(LEASES, "controller", "default"))["spec"]["holderIdentity"] == ""
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["start", "end"]), st.integers(0, 40)), max_size=8))
 def test_whatever_comes_and_goes_never_two_at_once(story):
     async def told():
