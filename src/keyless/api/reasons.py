@@ -73,6 +73,7 @@ class Reason(StrEnum):
     # billing
     BILLING_PERIOD_INCOMPLETE = "BillingPeriodIncomplete"
     USAGE_MISSING = "UsageMissing"
+    USAGE_NOT_TRUSTED = "UsageNotTrusted"
 
     # shared secrets
     SECRETS_READ = "SecretsRead"

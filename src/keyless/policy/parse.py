@@ -1,6 +1,7 @@
 """Parse and compile a policy document, refusing what AWS refuses, in AWS's words.
 
-Sizes and the allowed characters are the caller's: they depend on where a document is stored (identity.md Q2, Q3).
+Sizes and the allowed characters are the caller's: they depend on where a document is stored
+(facts/identity.md#quotas). What is refused only when it is written: :mod:`keyless.policy.storing`.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _statement(raw: object, index: int, kind: Kind, variables: bool) -> Statemen
         principals=_principals(raw, kind, deny),
         actions=_actions(raw, kind),
         resources=_resources(raw, grammar, variables),
-        conditions=_conditions(raw, grammar, variables),
+        conditions=_conditions(raw, grammar, variables, deny=deny),
     )
 
 
@@ -216,6 +217,7 @@ def _principal_set(value: object, kind: Kind, *, negated: bool) -> PrincipalSet:
         canonical=frozenset(names["CanonicalUser"]),
         negated=negated,
         trust=kind == "trust",
+        roots=frozenset(roots),
     )
 
 
@@ -230,7 +232,7 @@ def _is_principal(key: str, entry: str) -> bool:
     return bool(entry) and not any(character in entry for character in "*? ")
 
 
-def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool) -> tuple[Condition, ...]:
+def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool, *, deny: bool) -> tuple[Condition, ...]:
     block = raw.get("Condition", {})
     if not isinstance(block, Mapping):
         raise MalformedPolicy(grammar.voice.syntax)
@@ -247,7 +249,7 @@ def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool) ->
             )
             if not isinstance(key, str) or not key.strip():
                 raise MalformedPolicy(grammar.voice.syntax)
-            conditions.append(Condition.of(known, key, values, variables=variables))
+            conditions.append(Condition.of(known, key, values, variables=variables, deny=deny))
     return tuple(conditions)
 
 

@@ -27,6 +27,15 @@ _IAM_PATHS = (
     "report/",
     "access-report/",
 )
+#: resources of S3 whose ARNs have a region: buckets and objects have none
+_OF_A_REGION = (
+    "accesspoint/",
+    "access-grants/",
+    "async-request/",
+    "job/",
+    "storage-lens/",
+    "storage-lens-group/",
+)
 _LEGACY = "The policy failed legacy parsing"
 
 
@@ -47,9 +56,16 @@ def whole_resource(text: str) -> str:
         raise MalformedPolicy(_LEGACY)
     if service == "iam":
         _check_iam(text, region, path)
-    elif service == "s3" and len(segments) < SEGMENTS:
-        raise MalformedPolicy(f"Resource {text} can not contain region information." if len(segments) == 3 else _LEGACY)
+    elif service == "s3":
+        _check_s3(text, segments, region, path)
     return whole
+
+
+def _check_s3(text: str, segments: list[str], region: str, path: str) -> None:
+    if 3 < len(segments) < SEGMENTS:
+        raise MalformedPolicy(_LEGACY)
+    if region and not path.startswith(_OF_A_REGION):
+        raise MalformedPolicy(f"Resource {text} can not contain region information.")
 
 
 def _check_iam(text: str, region: str, path: str) -> None:

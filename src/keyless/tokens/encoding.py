@@ -1,6 +1,6 @@
 """Base64url and JSON as JOSE uses them. The ``_untrusted`` functions take a peer's bytes and raise only ``ValueError``.
 
-Duplicate JSON members: the last one wins, everywhere (identity.md §2.5; AWS does the same), so header and payload
+Duplicate JSON members: the last one wins, everywhere (facts/identity.md#key-sets), so header and payload
 have one meaning for every reader.
 """
 
