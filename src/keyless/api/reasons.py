@@ -73,6 +73,7 @@ class Reason(StrEnum):
     # billing
     BILLING_PERIOD_INCOMPLETE = "BillingPeriodIncomplete"
     USAGE_MISSING = "UsageMissing"
+    USAGE_NOT_TRUSTED = "UsageNotTrusted"
 
     # shared secrets
     SECRETS_READ = "SecretsRead"
@@ -85,6 +86,12 @@ class Reason(StrEnum):
     SECRET_SYNCED_ERROR = "SecretSyncedError"
     SECRET_DELETED = "SecretDeleted"
     SECRET_MISSING = "SecretMissing"
+    # Ours, where External Secrets would delete at the first miss, or write again and again.
+    DELETION_HELD = "DeletionHeld"
+    SOURCE_MISSING = "SourceMissing"
+    SOURCE_PRESENT = "SourcePresent"
+    TARGET_REMOVED = "TargetRemoved"
+    TARGET_CONTENDED = "TargetContended"
     STORE_VALID = "Valid"
     STORE_VALIDATION_UNKNOWN = "ValidationUnknown"
     INVALID_PROVIDER_CONFIG = "InvalidProviderConfig"

@@ -203,7 +203,7 @@ class Evaluator:
     def _field(self, value: Any, name: str) -> Any:
         if isinstance(value, dict):
             if name not in value:
-                raise self._fault(f"map has no entry for key {name!r}; {_near(name, value)}")
+                raise self._fault(f"map has no entry for key {name!r}{_near(name, value)}")
             return value[name]
         if value is None:
             raise self._fault(f"nil has no entry for key {name!r}")
@@ -231,7 +231,7 @@ class Evaluator:
             return self._short_circuit(name, operands, dot, piped)
         implementation = self._functions.get(name)
         if implementation is None:
-            raise self._fault(f"function {name!r} is not defined; {_near(name, self._functions)}")
+            raise self._fault(f"function {name!r} is not defined{_near(name, self._functions)}")
         arguments = [self._operand(operand, dot) for operand in operands]
         if piped is not _MISSING:
             arguments.append(piped)
@@ -285,9 +285,9 @@ def _shown(operand: Operand) -> str:
 
 
 def _near(name: str, known: Mapping[str, Any]) -> str:
-    """Name what the author may have meant: names of keys are no secrets, their values are."""
+    """Name what the author may have meant: what they wrote but for dashes and dots. Others may be values."""
     wanted = name.replace("_", "").replace("-", "").lower()
     close = sorted(k for k in known if k.replace("_", "").replace("-", "").replace(".", "").lower() == wanted)
     if close:
-        return f'did you mean {close[0]!r}? (a key with a dash or dot is read with: index . "{close[0]}")'
-    return "known names: " + (", ".join(sorted(known)[:10]) or "none")
+        return f'; did you mean {close[0]!r}? (a key with a dash or dot is read with: index . "{close[0]}")'
+    return ""

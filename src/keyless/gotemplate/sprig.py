@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import re2
-import yaml
 
 from keyless.gotemplate.builtins import truth
 from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.printing import json_text, quoted, text_of, type_of
+from keyless.gotemplate.yaml import dump, load
 
 MAX_REPEAT = 1 << 20
 
@@ -54,14 +54,11 @@ def _no_constant(_name: str) -> Any:
 
 
 def _from_yaml(text: str) -> Any:
-    try:
-        return yaml.safe_load(_need_string(text))
-    except (yaml.YAMLError, RecursionError):
-        raise Problem("the input is no YAML") from None
+    return load(_need_string(text))
 
 
 def _to_yaml(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=False, allow_unicode=True, sort_keys=True).removesuffix("\n")
+    return dump(value)
 
 
 def _b64dec(text: str) -> str:

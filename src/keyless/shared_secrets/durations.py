@@ -9,17 +9,15 @@ _UNITS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ms": "1e-3"
 # As Go counts: 64 bits of nanoseconds.
 _MOST_SECONDS = Decimal(2**63 - 1) / 10**9
 _PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_WHOLE = re.compile(r"([+-]?)(0|(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)")
 
 
 def seconds_of(text: str) -> float:
     """Return the seconds in ``text``; raises ``ValueError`` that names the form."""
-    sign, body = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
-    if body == "0":
-        return 0.0
-    parts = list(_PART.finditer(body))
-    if not parts or "".join(part.group() for part in parts) != body:
+    whole = _WHOLE.fullmatch(text)
+    if whole is None:
         raise ValueError(f"{text!r} is no duration: expected a form such as 1h30m or 45s")
-    seconds = sign * sum((Decimal(part[1]) * Decimal(_UNITS[part[2]]) for part in parts), Decimal(0))
-    if abs(seconds) > _MOST_SECONDS:
+    total = sum(Decimal(part[1]) * Decimal(_UNITS[part[2]]) for part in _PART.finditer(whole[2]))
+    if total > _MOST_SECONDS:
         raise ValueError(f"{text!r} is no duration: more than 292 years")
-    return float(seconds)
+    return float(-total if whole[1] == "-" else total)

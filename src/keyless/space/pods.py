@@ -51,7 +51,9 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
 def external_secrets_template(values: Values, place: Place) -> KubeObject:
     """The controller of the External Secrets API; the names are those of the guides."""
     name = "external-secrets-controller"
-    container = _container(name, name, values, env=[*_control_plane_env(place), *_store_policy(values, place)])
+    container = _container(
+        name, name, values, env=[*_control_plane_env(place), *_sync_env(values), *_store_policy(values, place)]
+    )
     container["resources"] = values.external_secrets.resources
     return _template("external-secrets", place, container, service_account=name, workload=values.external_secrets)
 
@@ -125,6 +127,17 @@ def _store_policy(values: Values, place: Place) -> list[KubeObject]:
     if values.scopes is not None:
         env.append(_plain("KEYLESS_SCOPES", to_text(of_control_plane(values.scopes, place.group, place.name))))
     return env
+
+
+def _sync_env(values: Values) -> list[KubeObject]:
+    sync = values.secrets_sync
+    return [
+        _plain("KEYLESS_ADOPT_UNOWNED", "true" if sync.adopt_unowned else "false"),
+        _plain("KEYLESS_DELETION_MISSES", str(sync.misses)),
+        _plain("KEYLESS_DELETION_SECONDS", str(sync.seconds)),
+        _plain("KEYLESS_DELETION_PERCENT", str(sync.percent)),
+        _plain("KEYLESS_DELETION_LEAST", str(sync.least)),
+    ]
 
 
 def _static_keys(secret: str) -> list[KubeObject]:

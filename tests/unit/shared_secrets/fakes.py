@@ -38,7 +38,9 @@ class FakeAws:
         if operation in self.refuse:
             code = self.refuse[operation]
             kind = AwsTransient if code == "ThrottlingException" else AwsPermanent
-            raise kind(Said(operation, code, f"not authorized to perform {operation}", f"r-{len(self.calls)}"))
+            raise kind(
+                Said(operation, code, f"User: {ARN} is not authorized to perform: {operation}", f"r-{len(self.calls)}")
+            )
 
     def _no(self, operation, code, message):
         raise AwsPermanent(Said(operation, code, message, "r-1"))

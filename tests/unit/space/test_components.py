@@ -2,11 +2,14 @@
 
 import pytest
 
+from keyless.api.settings import load
 from keyless.kube.resources import CLUSTERROLES, ROLES
+from keyless.shared_secrets.settings import Settings as SecretsSettings
 from keyless.shared_secrets.stores.scopes import Scope, from_text
+from keyless.shared_secrets.sync.deletion import Guard
 from keyless.space import components
 from keyless.space.place import Place
-from keyless.space.values import Billing, Persistence, Values, Workload
+from keyless.space.values import Billing, Persistence, SecretsSync, Values, Workload
 
 PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
 BILLING = Billing(True, "aws", "usage", "us-west-2", "", "")
@@ -138,3 +141,12 @@ def test_nobody_may_write_more_than_its_own_control_planes_status() -> None:
                 assert rule["resourceNames"] == ["ctp1"]
         wide = [each for each in component.before if each.resource == CLUSTERROLES]
         assert all(rule["verbs"] == ["get", "list", "watch"] for each in wide for rule in each.object["rules"])
+
+
+def test_what_the_values_say_of_syncing_reaches_the_controllers_settings() -> None:
+    sync = SecretsSync(adopt_unowned=True, misses=5, seconds=60, percent=0, least=1)
+    told = _env(components.external_secrets(Values(secrets_sync=sync), PLACE))
+    environ = {name: value for name, value in told.items() if isinstance(value, str)}
+    settings = load(SecretsSettings, flags={}, environ=environ)
+    assert settings.adopt_unowned is True
+    assert settings.deletion_guard == Guard(misses=5, seconds=60, percent=0, least=1)

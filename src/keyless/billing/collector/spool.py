@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from keyless.api import Permanent
+from keyless.api.numbers import is_digits
 from keyless.billing.ledger import frames
 from keyless.billing.ledger.model import Malformed, Sample, Segment, moment_untrusted, stamp
 
@@ -72,7 +73,7 @@ class Spool:
 
     def waiting(self) -> list[int]:
         """The sequences that wait for their upload, oldest first."""
-        found = sorted(int(path.stem) for path in self._folder.glob("*.spool") if path.stem.isdigit())
+        found = sorted(int(path.stem) for path in self._folder.glob("*.spool") if is_digits(path.stem))
         return [sequence for sequence in found if sequence != self._open_sequence]
 
     def read(self, sequence: int) -> Segment | None:

@@ -110,7 +110,10 @@ class Payload:
 
     def plain(self) -> bytes:
         """Return the value when no property is asked for: the string wins."""
-        return self.text.encode() if self.text is not None else self.binary or b""
+        if self.text is None:
+            return self.binary or b""
+        # Half a surrogate pair has no UTF-8: U+FFFD stands for it, as Go's reader of AWS's answer puts.
+        return self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
     def structured(self) -> bytes:
         """Return the value that a property is looked up in: the binary wins."""

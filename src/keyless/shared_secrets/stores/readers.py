@@ -5,11 +5,11 @@ Versions: a plain word is a stage (or a parameter's label or number), ``uuid/ID`
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 from keyless.aws import AwsPermanent
+from keyless.gotemplate.printing import json_text
 from keyless.shared_secrets.stores.model import PARAMETER_STORE, AwsProvider, Payload, RemoteRef, SecretMissing
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.sessions import Opened
@@ -85,7 +85,8 @@ def _secret_version(version: str) -> dict[str, str]:
 
 
 def _tags(tags: Any) -> str:
-    return json.dumps({tag["Key"]: tag["Value"] for tag in tags})
+    # As Go writes a map: compact, keys in order, <>& escaped.
+    return json_text({tag["Key"]: tag["Value"] for tag in tags})
 
 
 def _missing(error: AwsPermanent) -> SecretMissing:

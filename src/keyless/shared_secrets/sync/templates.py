@@ -7,12 +7,10 @@ Order, per key: ``template.data`` over ``templateFrom`` over the provider's data
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import yaml
-
-from keyless.gotemplate import TemplateError, parse
-from keyless.gotemplate.printing import text_of
+from keyless.gotemplate import Problem, TemplateError, parse
+from keyless.gotemplate.yaml import keys_and_values
 from keyless.shared_secrets.sync.model import SecretTemplate, TemplateSource
 from keyless.shared_secrets.sync.values import ValueFault, decode
 
@@ -24,9 +22,9 @@ SourceTexts = Mapping[tuple[str, str, str], str]
 class Rendered:
     """What the template made."""
 
-    data: dict[str, bytes]
-    labels: dict[str, str]
-    annotations: dict[str, str]
+    data: dict[str, bytes] = field(repr=False)
+    labels: dict[str, str] = field(repr=False)
+    annotations: dict[str, str] = field(repr=False)
 
 
 def render(template: SecretTemplate, read: Mapping[str, bytes], texts: SourceTexts) -> Rendered:
@@ -64,12 +62,12 @@ def _from_source(source: TemplateSource, values: Mapping[str, str], texts: Sourc
     if source.literal:
         return _keys_and_values("templateFrom.literal", source.literal, values)
     found: dict[str, str] = {}
-    for key, keys_and_values in source.items:
+    for key, makes_several in source.items:
         text = texts.get((source.kind, source.name, key))
         name = f"templateFrom.{source.kind} {source.name}, key {key}"
         if text is None:
             raise ValueFault(f"{name}: there is no such key")
-        if keys_and_values:
+        if makes_several:
             found |= _keys_and_values(name, text, values)
         else:
             found[key] = _rendered(name, text, values)
@@ -79,12 +77,9 @@ def _from_source(source: TemplateSource, values: Mapping[str, str], texts: Sourc
 def _keys_and_values(name: str, text: str, values: Mapping[str, str]) -> dict[str, str]:
     rendered = _rendered(name, text, values)
     try:
-        document = yaml.safe_load(rendered)
-    except yaml.YAMLError:
-        document = None
-    if not isinstance(document, dict):
-        raise ValueFault(f"{name}: the rendered text is no YAML map of keys and values")
-    return {str(key): value if isinstance(value, str) else text_of(value) for key, value in document.items()}
+        return keys_and_values(rendered)
+    except Problem as problem:
+        raise ValueFault(f"{name}: the rendered text is no YAML map of keys and values: {problem}") from None
 
 
 def _rendered(name: str, text: str, values: Mapping[str, str]) -> str:

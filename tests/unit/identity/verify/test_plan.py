@@ -318,6 +318,11 @@ class TestTrust:
         untagged = Association("a-1", NAMESPACE, "vector", ROLE, tags=False)
         assert held(verify(replace(facts, associations=(untagged,))))
 
+    def test_a_deny_of_what_the_issuer_did_not_authorise_is_seen(self) -> None:
+        unasked = {"Bool": {"sts:RoleAuthorizedByIdp": "false"}}
+        deny = {**web(), "Effect": "Deny", "Sid": "OnlyAuthorised", "Condition": unasked}
+        assert broken(with_trust(irsa(), web(), deny)).reason is Reason.TRUST_DENIES
+
     def test_an_irsa_trust_does_not_serve_pod_identity(self) -> None:
         assert broken(with_trust(pod_identity(), web())).reason is Reason.TRUST_DENIES
 
