@@ -11,7 +11,7 @@ from keyless.kube import Name
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import EVENTS, EXTERNALSECRETS, SECRETS
 from keyless.shared_secrets.stores.guard import ReadGuard
-from keyless.shared_secrets.stores.resolution import StoreRef, Stores
+from keyless.shared_secrets.stores.resolution import StorePolicy, StoreRef, Stores
 from keyless.shared_secrets.stores.sessions import Place
 from keyless.shared_secrets.sync.controller import SyncController, Tools
 from keyless.shared_secrets.sync.deletion import Guard
@@ -64,6 +64,7 @@ class Bench:
             host=host,
             group="default",
             host_namespace="h",
+            policy=StorePolicy(tenant_stores_may_use_controller_identity=True),
         )
         self.registry = CollectorRegistry()
         tools = Tools(

@@ -282,7 +282,7 @@ async def test_of_two_controllers_one_works_and_the_other_follows_it():
     first, second = FakeAws(secrets={"db": "x"}), FakeAws(secrets={"db": "x"})
     async with running(first, host, tenant):
         await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
-        waiting = Service(SETTINGS, host, tenant, second)
+        waiting = Service(SETTINGS, host, tenant, second, ASSOCIATED)
         task = asyncio.create_task(waiting.run())
         try:
             for informer in waiting.watching.all:
