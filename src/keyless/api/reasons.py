@@ -78,12 +78,21 @@ class Reason(StrEnum):
     # shared secrets
     SECRETS_READ = "SecretsRead"
     IDENTITY_PROVEN = "IdentityProven"
+    IDENTITY_OF_ANOTHER_ROLE = "IdentityOfAnotherRole"
+    IDENTITY_OF_NODE = "IdentityOfNode"
+    KEY_NOT_IN_SCOPE = "KeyNotInScope"
     # External Secrets' own words, for its own kinds.
     SECRET_SYNCED = "SecretSynced"
     SECRET_SYNCED_ERROR = "SecretSyncedError"
     TEMPLATE_ERROR = "TemplateError"
     SECRET_DELETED = "SecretDeleted"
     SECRET_MISSING = "SecretMissing"
+    # Ours, where External Secrets would delete at the first miss, or write again and again.
+    DELETION_HELD = "DeletionHeld"
+    SOURCE_MISSING = "SourceMissing"
+    SOURCE_PRESENT = "SourcePresent"
+    TARGET_REMOVED = "TargetRemoved"
+    TARGET_CONTENDED = "TargetContended"
     STORE_VALID = "Valid"
     STORE_VALIDATION_UNKNOWN = "ValidationUnknown"
     INVALID_PROVIDER_CONFIG = "InvalidProviderConfig"

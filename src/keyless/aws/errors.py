@@ -25,6 +25,7 @@ class AwsTransient(Transient):
         super().__init__(str(said))
         self.code, self.message = said.code, said.message
         self.request_id, self.operation = said.request_id, said.operation
+        self.answered = said.answered
 
 
 class AwsPermanent(Permanent):
@@ -34,6 +35,7 @@ class AwsPermanent(Permanent):
         super().__init__(str(said))
         self.code, self.message = said.code, said.message
         self.request_id, self.operation = said.request_id, said.operation
+        self.answered = said.answered
 
 
 AwsError = AwsTransient | AwsPermanent
@@ -43,10 +45,12 @@ AWS_FAILURES = (AwsTransient, AwsPermanent)  # what ``except`` takes
 class Said:
     """What AWS, or the SDK in its place, said about one call."""
 
-    __slots__ = ("code", "message", "operation", "request_id")
+    __slots__ = ("answered", "code", "message", "operation", "request_id")
 
-    def __init__(self, operation: str, code: str, message: str, request_id: str = "") -> None:
+    def __init__(self, operation: str, code: str, message: str, request_id: str = "", *, answered: bool = True) -> None:
         self.operation, self.code, self.message, self.request_id = operation, code, message, request_id
+        self.answered = answered
+        """Whether the words are those of the service that was called; else the SDK's, or of those who give keys."""
 
     def __str__(self) -> str:
         tail = f" (request {self.request_id})" if self.request_id else ""
@@ -121,7 +125,8 @@ def failure(operation: str, error: BaseException) -> AwsTransient | AwsPermanent
     if isinstance(error, bc.CredentialRetrievalError | bc.MetadataRetrievalError) and (told := _AGENT.search(message)):
         code, message, request_id = told["code"], told["message"], told["request"]
         kind = Next.TRY_AGAIN if code in TRANSIENT_CODES else Next.ACT
-    raised: AwsTransient | AwsPermanent = kind.value(Said(operation, code, message[:_MESSAGE_LIMIT], request_id))
+    said = Said(operation, code, message[:_MESSAGE_LIMIT], request_id, answered=False)
+    raised: AwsTransient | AwsPermanent = kind.value(said)
     return raised
 
 

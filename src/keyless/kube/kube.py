@@ -85,18 +85,33 @@ class Kube:
             return await self._list(res, namespace, params, metadata_only=metadata_only)
 
     async def create(
-        self, res: Resource, obj: KubeObject, namespace: str | None = None, *, dry_run: bool = False
+        self,
+        res: Resource,
+        obj: KubeObject,
+        namespace: str | None = None,
+        *,
+        field_manager: str = "",
+        dry_run: bool = False,
     ) -> KubeObject:
-        """Create an object; raises ``AlreadyExists`` when the name is taken."""
+        """Create an object, its fields owned by ``field_manager``; raises ``AlreadyExists`` when the name is taken."""
         path = res.path(_namespace(obj, namespace))
-        return await self._object("POST", path, body=_typed(res, obj), params=_dry(dry_run))
+        return await self._object("POST", path, body=_typed(res, obj), params=_dry(dry_run) | _managed(field_manager))
 
     async def replace(
-        self, res: Resource, obj: KubeObject, namespace: str | None = None, *, subresource: str | None = None
+        self,
+        res: Resource,
+        obj: KubeObject,
+        namespace: str | None = None,
+        *,
+        field_manager: str = "",
+        subresource: str | None = None,
     ) -> KubeObject:
-        """Write a whole object; its resourceVersion, when it carries one, must still be the current one."""
+        """Write a whole object; its resourceVersion, when it carries one, must still be the current one.
+
+        Fields that change become ``field_manager``'s own.
+        """
         path = res.path(_namespace(obj, namespace), obj["metadata"]["name"], subresource)
-        return await self._stored("PUT", path, body=_typed(res, obj))
+        return await self._stored("PUT", path, body=_typed(res, obj), params=_managed(field_manager))
 
     async def apply(
         self,
@@ -140,11 +155,16 @@ class Kube:
         *,
         propagation: Propagation = "Background",
         uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
-        """Ask for deletion (finalizers may delay it); ``uid`` guards against deleting a successor."""
+        """Ask for deletion (finalizers may delay it).
+
+        ``uid`` guards against deleting a successor, ``resource_version`` against deleting what changed meanwhile.
+        """
         options: KubeObject = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        conditions = {"uid": uid, "resourceVersion": resource_version}
+        if wanted := {name: value for name, value in conditions.items() if value}:
+            options["preconditions"] = wanted
         await self._send("DELETE", res.path(namespace, name), body=options)
 
     async def request(
@@ -303,6 +323,10 @@ def _selection(labels: Selector, fields: Selector) -> dict[str, str]:
 
 def _dry(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
+
+
+def _managed(field_manager: str) -> dict[str, str]:
+    return {"fieldManager": field_manager} if field_manager else {}
 
 
 def _namespace(obj: KubeObject, namespace: str | None) -> str | None:

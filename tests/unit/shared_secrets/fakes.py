@@ -39,7 +39,9 @@ class FakeAws:
         if operation in self.refuse:
             code = self.refuse[operation]
             kind = AwsTransient if code == "ThrottlingException" else AwsPermanent
-            raise kind(Said(operation, code, f"not authorized to perform {operation}", f"r-{len(self.calls)}"))
+            raise kind(
+                Said(operation, code, f"User: {ARN} is not authorized to perform: {operation}", f"r-{len(self.calls)}")
+            )
 
     def _no(self, operation, code, message):
         raise AwsPermanent(Said(operation, code, message, "r-1"))
@@ -75,7 +77,13 @@ class FakeSessions:
 
 
 SETTINGS = Settings(
-    control_plane_name="ctp1", control_plane_group="default", host_namespace="mxp-1-system", port=0, concurrent=2
+    control_plane_name="ctp1",
+    control_plane_group="default",
+    host_namespace="mxp-1-system",
+    port=0,
+    concurrent=2,
+    # As External Secrets Operator does it; what holds without is tried in stores/test_attacks_tenants.py.
+    tenant_stores_may_use_controller_identity=True,
 )
 
 

@@ -2,10 +2,14 @@
 
 import pytest
 
+from keyless.api.settings import load
 from keyless.kube.resources import CLUSTERROLES, ROLES
+from keyless.shared_secrets.settings import Settings as SecretsSettings
+from keyless.shared_secrets.stores.scopes import Scope, from_text
+from keyless.shared_secrets.sync.deletion import Guard
 from keyless.space import components
 from keyless.space.place import Place
-from keyless.space.values import Billing, Persistence, Values, Workload
+from keyless.space.values import Billing, Persistence, SecretsSync, Values, Workload
 
 PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
 BILLING = Billing(True, "aws", "usage", "us-west-2", "", "")
@@ -45,6 +49,25 @@ def test_the_collector_is_told_where_it_is_and_where_usage_goes() -> None:
     assert env["KEYLESS_HOST_NAMESPACE"] == "mxp-9f0c-system"
     assert env["KEYLESS_SPOOL_PERSISTENT"] == "true"
     assert env["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+
+
+def test_the_reader_of_secrets_is_told_its_own_scopes_and_only_what_differs() -> None:
+    plain = components.external_secrets(Values(), PLACE)
+    assert not {"KEYLESS_SCOPES", "KEYLESS_TENANT_STORES_MAY_USE_CONTROLLER_IDENTITY"} & set(_env(plain))
+    mine, other = Scope(("team-a",), control_plane="ctp1"), Scope(("team-b",), control_plane="ctp2")
+    env = _env(components.external_secrets(Values(scopes=(mine, other)), PLACE))
+    assert from_text(str(env["KEYLESS_SCOPES"])) == (mine,)
+    # Scopes that name no one here admit nothing, which is not the same as none at all.
+    assert _env(components.external_secrets(Values(scopes=(other,)), PLACE))["KEYLESS_SCOPES"] == "[]"
+    lending = Values(tenant_stores_may_use_controller_identity=True)
+    told = _env(components.external_secrets(lending, PLACE))
+    assert told["KEYLESS_TENANT_STORES_MAY_USE_CONTROLLER_IDENTITY"] == "true"
+
+
+def test_a_scope_of_another_control_plane_restarts_nothing_here() -> None:
+    before = Values(scopes=(Scope(("team-a",), control_plane="ctp1"),))
+    after = Values(scopes=(*before.scopes, Scope(("team-b",), control_plane="ctp2")))
+    assert components.external_secrets(before, PLACE) == components.external_secrets(after, PLACE)
 
 
 def test_workload_identity_means_that_no_pod_names_a_key() -> None:
@@ -118,3 +141,12 @@ def test_nobody_may_write_more_than_its_own_control_planes_status() -> None:
                 assert rule["resourceNames"] == ["ctp1"]
         wide = [each for each in component.before if each.resource == CLUSTERROLES]
         assert all(rule["verbs"] == ["get", "list", "watch"] for each in wide for rule in each.object["rules"])
+
+
+def test_what_the_values_say_of_syncing_reaches_the_controllers_settings() -> None:
+    sync = SecretsSync(adopt_unowned=True, misses=5, seconds=60, percent=0, least=1)
+    told = _env(components.external_secrets(Values(secrets_sync=sync), PLACE))
+    environ = {name: value for name, value in told.items() if isinstance(value, str)}
+    settings = load(SecretsSettings, flags={}, environ=environ)
+    assert settings.adopt_unowned is True
+    assert settings.deletion_guard == Guard(misses=5, seconds=60, percent=0, least=1)

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from keyless.api import Reason, Refusal
-from keyless.space.values import Values, parse_values
+from keyless.shared_secrets.stores.scopes import Scope
+from keyless.space.values import SecretsSync, Values, parse_values
 
 CHART = Path(__file__).parents[3] / "spaces-helm-chart"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -61,6 +62,24 @@ def test_persistence_is_a_switch_with_a_third_position(written: object, read: bo
     assert _parsed(controlPlanes={"vector": persistence}).persistence.enabled is read
 
 
+def test_scopes_and_the_lending_of_the_controllers_identity_arrive() -> None:
+    assert _parsed().scopes is None
+    assert not _parsed().tenant_stores_may_use_controller_identity
+    section = {"tenantStoresMayUseControllerIdentity": True, "scopes": [{"namespace": "app", "prefixes": ["team-a"]}]}
+    values = _parsed(controlPlanes={"sharedSecrets": section})
+    assert values.tenant_stores_may_use_controller_identity
+    assert values.scopes == (Scope(("team-a",), namespace="app"),)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "text"), [([], "an empty list"), ([{"prefixes": ["a*"]}], "ends at /"), ("x", "a list")]
+)
+def test_scopes_that_cannot_be_read_are_refused_with_their_place(scopes: object, text: str) -> None:
+    refused = _refused({"controlPlanes": {"sharedSecrets": {"scopes": scopes}}})
+    assert "controlPlanes.sharedSecrets.scopes" in refused
+    assert text in refused
+
+
 def test_null_means_the_default_as_in_helm() -> None:
     assert _parsed(account=None, controlPlanes={"vector": None}) == Values()
 
@@ -108,6 +127,24 @@ def test_billing_without_a_place_says_what_is_missing() -> None:
         "billing.storage.provider",
         "billing.storage.aws.bucket",
     )
+
+
+def test_the_guards_of_shared_secrets_arrive_and_zero_is_a_number() -> None:
+    guard = {"misses": 0, "seconds": 0.0, "percent": 100, "least": 7}
+    values = _parsed(controlPlanes={"sharedSecrets": {"adoptUnowned": True, "deletionGuard": guard}})
+    assert values.secrets_sync == SecretsSync(adopt_unowned=True, misses=0, seconds=0, percent=100, least=7)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "3", True, [3], {}])
+@pytest.mark.parametrize("field", ["misses", "seconds", "percent", "least"])
+def test_a_guard_that_is_no_whole_number_is_refused_by_name(field: str, wrong: object) -> None:
+    guard = {"sharedSecrets": {"deletionGuard": {field: wrong}}}
+    assert f"controlPlanes.sharedSecrets.deletionGuard.{field}: expected a whole" in _refused({"controlPlanes": guard})
+
+
+def test_a_share_of_more_than_all_is_refused() -> None:
+    guard = {"sharedSecrets": {"deletionGuard": {"percent": 101}}}
+    assert "percent: expected a whole number from 0 to 100, found 101" in _refused({"controlPlanes": guard})
 
 
 @pytest.mark.parametrize(

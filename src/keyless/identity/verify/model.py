@@ -76,6 +76,20 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the component lets others ask of its role, whatever the role may do.
+
+    ``rows`` are for people; ``resources`` are the ARN patterns that they admit for ``actions``. Both are empty where
+    scopes exist and none is for this control plane; ``scoped`` is false where there are none at all.
+    """
+
+    rows: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    scoped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A condition of the ControlPlane."""
 
@@ -207,6 +221,7 @@ class Facts:
     associations: tuple[Association, ...] | Unread = ()
     agent: str | Unread | None = None
     role: Role | Unread | None = None
+    bounds: Bounds | None = None
 
     @property
     def namespace(self) -> str:

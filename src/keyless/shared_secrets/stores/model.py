@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keyless.api import Permanent, Reason
+from keyless.shared_secrets.durations import seconds_of
 
 SECRETS_MANAGER, PARAMETER_STORE = "SecretsManager", "ParameterStore"
+CONTROLLER_CLASS = "keyless"
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 
 
@@ -75,6 +77,14 @@ class AwsProvider:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrySettings:
+    """``spec.retrySettings``: reads are tried again so often, after so many seconds each."""
+
+    max_retries: int = 0
+    interval_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class SharedProvider:
     """``spec.provider.upboundspaces``: a shared store of the Space, whose credentials stay outside."""
 
@@ -124,6 +134,22 @@ def provider_of(spec: Mapping[str, Any]) -> AwsProvider | SharedProvider:
         found = ", ".join(sorted(provider)) or "none"
         raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, f"spec.provider: expected aws, found {found}")
     return _aws(aws)
+
+
+def retries_of(spec: Mapping[str, Any]) -> RetrySettings:
+    """Read ``spec.retrySettings``; raises ``StoreFault``."""
+    settings = spec.get("retrySettings") or {}
+    said = str(settings.get("retryInterval") or "0")
+    try:
+        seconds = seconds_of(said)
+    except ValueError as error:
+        raise StoreFault(Reason.INVALID_STORE_CONFIGURATION, f"retrySettings.retryInterval: {error}") from None
+    return RetrySettings(max(0, int(settings.get("maxRetries") or 0)), max(0.0, seconds))
+
+
+def is_ours(spec: Mapping[str, Any]) -> bool:
+    """Return whether a store is of our class: none, or the one that is named after us. Another is left alone."""
+    return (spec.get("controller") or "") in {"", CONTROLLER_CLASS}
 
 
 def _aws(aws: Mapping[str, Any]) -> AwsProvider:

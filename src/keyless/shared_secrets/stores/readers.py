@@ -5,6 +5,7 @@ Versions: a plain word is a stage (or a parameter's label or number), ``uuid/ID`
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from keyless.aws import AwsPermanent
@@ -21,7 +22,9 @@ _PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterExceptio
 def open_reader(opened: Opened, provider: AwsProvider) -> Reader:
     """Return the reader for the provider's service."""
     kind = ParameterStore if provider.service == PARAMETER_STORE else SecretsManager
-    return kind(opened, provider.prefix)
+    # The same key is another secret behind another prefix or service: their reads and failures are never shared.
+    named = replace(opened, identity=f"{opened.identity}/{provider.service}/{provider.region}/{provider.prefix}")
+    return kind(named, provider.prefix)
 
 
 class SecretsManager:

@@ -1,6 +1,7 @@
 """Gather an ExternalSecret's values: open its stores, read each thing once, shape the results.
 
-A failure carries what a person needs: the key, the store, AWS's code and request id; never a value.
+A failure carries what a person needs: the key, the store, AWS's code and request id; never a value. What waits for its
+deletion in AWS is not missing: it can be restored, so nothing is removed for it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from keyless.shared_secrets.stores.guard import ReadGuard
 from keyless.shared_secrets.stores.model import Payload, SecretMissing, StoreFault
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.resolution import StoreRef, Stores
+from keyless.shared_secrets.sync import answers
 from keyless.shared_secrets.sync.model import ExtractItem, Source, Wanted
 from keyless.shared_secrets.sync.templates import Renders, renamed
 from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, extract, value_of
+
+# A secret that waits for its deletion answers so, as AWS documents it and as older models of its SDKs do.
+PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,8 @@ class Read:
     skipped: tuple[Skipped, ...]
 
     def __repr__(self) -> str:
-        return f"Read(keys={sorted(self.data)}, skipped={self.skipped})"
+        # The keys, too, may come from the provider.
+        return f"Read({len(self.data)} keys, skipped={self.skipped})"
 
 
 class ReadFailed(KeylessError):
@@ -96,7 +102,7 @@ class Gathering:
             try:
                 payload = await self._guard.read(reader, source.remote, fresh=self._fresh)
             except SecretMissing as missing:
-                if self._wanted.deletion == "Retain":
+                if self._wanted.deletion == "Retain" or missing.code in PENDING_CODES:
                     raise
                 skipped.append(Skipped(source.remote.key, missing.code))
                 return None
@@ -116,16 +122,16 @@ def _told(source: Source) -> Iterator[None]:
     try:
         yield
     except SecretMissing as error:
-        text = f"{where}: {error.code}: {error.message}"
-        raise ReadFailed(text, code=error.code, request_id=error.request_id) from error
+        told = answers.sentence(error.message)
+        text = f"{where}: {error.code}: {told}" if told else f"{where}: {error.code}"
+        raise ReadFailed(text, code=error.code, request_id=error.request_id) from None
     except AWS_FAILURES as error:
-        text = f"{where}: {error.operation}: {error.code}: {error.message}"
-        raise ReadFailed(text, code=error.code, request_id=error.request_id) from error
+        text = f"{where}: {error.operation}: {error.code}: {answers.of_aws(error)}"
+        raise ReadFailed(text, code=error.code, request_id=error.request_id) from None
     except StoreFault as error:
-        raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {error}", code=error.code) from error
+        raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {error}", code=error.code) from None
     except ValueFault as error:
         raise ReadFailed(str(error), reason=error.reason) from None
     except ApiError as error:
-        # A Kubernetes answer about a Secret may quote what is in it: its reason is enough.
-        text = f"{source.store.kind} {source.store.name!r}: Kubernetes answered {error.reason or error.code}"
-        raise ReadFailed(text) from None
+        # A Kubernetes answer about a Secret may quote what is in it.
+        raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {answers.of_kubernetes(error)}") from None

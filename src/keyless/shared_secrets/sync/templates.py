@@ -15,7 +15,7 @@ from keyless.gotemplate import TemplateError
 from keyless.gotemplate import jobs as gotemplate
 from keyless.gotemplate.jobs import Job, Work
 from keyless.shared_secrets.sync.model import SecretTemplate, TemplateSource
-from keyless.shared_secrets.sync.values import NamesWanted, ValueFault
+from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, decode
 
 SourceTexts = Mapping[tuple[str, str, str], str]
 """(kind, name, key) of ConfigMaps and Secrets that templates come from, with their text."""
@@ -54,7 +54,7 @@ async def render(
 ) -> Rendered:
     """Return the rendered target; raises ``ValueFault``. ``named`` are keys that the spec names, not the provider."""
     planned = planned_jobs(template, texts)
-    work = Work(tuple(job for _, _, job in planned), (read,), named & set(read))
+    work = Work(tuple(one.job for one in planned), (read,), named & set(read))
     try:
         made = await renderer.render(work)
     except TemplateError as error:
@@ -73,13 +73,19 @@ async def renamed(wanted: NamesWanted, renderer: Renders) -> dict[str, str]:
     return {name: _text(new) for name, new in zip(wanted.names, made, strict=True)}
 
 
-Planned = list[tuple[str, str, Job]]
-"""(data, labels or annotations; the key, empty where the text holds several; the job), later ones over earlier ones."""
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A text to render: ``target`` is data, labels or annotations, ``key`` empty where the text holds several."""
+
+    target: str
+    key: str
+    job: Job
+    decoding: str = "None"
 
 
-def planned_jobs(template: SecretTemplate, texts: SourceTexts) -> Planned:
-    """Return what is to be rendered; raises ``ValueFault`` for a source that is not there."""
-    planned: Planned = []
+def planned_jobs(template: SecretTemplate, texts: SourceTexts) -> list[Planned]:
+    """Return what is to be rendered, later ones over earlier ones; raises ``ValueFault`` for an absent source."""
+    planned: list[Planned] = []
     for source in template.sources:
         planned += _from_source(source, texts)
     for target, written in (
@@ -87,14 +93,15 @@ def planned_jobs(template: SecretTemplate, texts: SourceTexts) -> Planned:
         ("labels", template.labels),
         ("annotations", template.annotations),
     ):
-        planned += [(target, key, Job(f"target.template.{target}.{key}", text)) for key, text in written.items()]
+        planned += [Planned(target, key, Job(f"target.template.{target}.{key}", text)) for key, text in written.items()]
     return planned
 
 
-def _from_source(source: TemplateSource, texts: SourceTexts) -> Planned:
+def _from_source(source: TemplateSource, texts: SourceTexts) -> list[Planned]:
     if source.literal:
-        return [(source.target, "", Job("templateFrom.literal", source.literal, keys_and_values=True))]
-    planned: Planned = []
+        job = Job("templateFrom.literal", source.literal, keys_and_values=True)
+        return [Planned(source.target, "", job, source.decoding)]
+    planned: list[Planned] = []
     for key, several in source.items:
         text = texts.get((source.kind, source.name, key))
         name = f"templateFrom.{source.kind} {source.name}, key {key}"
@@ -102,23 +109,29 @@ def _from_source(source: TemplateSource, texts: SourceTexts) -> Planned:
             raise ValueFault(f"{name}: there is no such key")
         # A Secret may itself have been synced: its text is a value like any other.
         job = Job(name, text, keys_and_values=several, discreet=source.kind == "secret")
-        planned.append((source.target, "" if several else key, job))
+        planned.append(Planned(source.target, "" if several else key, job, source.decoding))
     return planned
 
 
 def assembled(
-    template: SecretTemplate, read: Mapping[str, bytes], planned: Planned, made: list[gotemplate.Rendered]
+    template: SecretTemplate, read: Mapping[str, bytes], planned: list[Planned], made: list[gotemplate.Rendered]
 ) -> Rendered:
-    """Return the target that rendered texts make."""
+    """Return the target that rendered texts make; raises ``ValueFault`` where ``valuesDecodingStrategy`` fails."""
     parts: dict[str, dict[str, bytes]] = {"data": {}, "labels": {}, "annotations": {}}
-    for (target, key, _), one in zip(planned, made, strict=True):
-        parts[target] |= one if isinstance(one, dict) else {key: one}
+    for plan, one in zip(planned, made, strict=True):
+        parts[plan.target] |= _decoded(plan, one if isinstance(one, dict) else {plan.key: one})
     keeps = template.merges or not template.makes_data
     return Rendered(
         {**(read if keeps else {}), **parts["data"]},
         {key: _text(value) for key, value in parts["labels"].items()},
         {key: _text(value) for key, value in parts["annotations"].items()},
     )
+
+
+def _decoded(plan: Planned, made: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    # A key that was rendered may itself be a value: only one that the spec names is told.
+    name = f"{plan.job.name}, valuesDecodingStrategy {plan.decoding}"
+    return {key: decode(value, plan.decoding, name) for key, value in made.items()}
 
 
 def _text(made: gotemplate.Rendered) -> str:
