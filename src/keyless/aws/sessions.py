@@ -111,7 +111,7 @@ class Session:
 
     async def service(self, name: str) -> Any:
         """Return the botocore service object (signed by this session), for :func:`call`."""
-        return await in_pool(functools.partial(self._service_or_failure, name))
+        return await in_pool(functools.partial(self.service_blocking, name))
 
     async def keys(self) -> Keys:
         """Return the credentials as they stand, renewed if they must be."""
@@ -127,7 +127,8 @@ class Session:
         expires_at = getattr(credentials, "_expiry_time", None)  # botocore publishes it nowhere else
         return Keys(frozen.access_key, frozen.secret_key, frozen.token or "", expires_at)
 
-    def _service_or_failure(self, name: str) -> Any:
+    def service_blocking(self, name: str) -> Any:
+        """Do what :meth:`service` does in the calling thread."""
         try:
             return self._service(name)
         except _RAISED as error:

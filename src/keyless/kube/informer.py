@@ -51,15 +51,20 @@ class Informer:
         labels: Selector = None,
         fields: Selector = None,
         metadata_only: bool = False,
+        keep: Callable[[KubeObject], KubeObject] | None = None,
     ) -> None:
+        """``keep`` makes what is held of an object (name, namespace, uid and version are needed to tell changes)."""
         self.res = res
         self.last_error: KeylessError | None = None
         """Why the copy may be old just now; ``None`` while the watch stands."""
+        self.lists = 0
+        """How often the whole collection was listed: after the first time, changes may have been missed."""
         self._kube = kube
         self._namespace = namespace
         self._labels = labels
         self._fields = fields
         self._metadata_only = metadata_only
+        self._keep = keep
         self._held: dict[Name, KubeObject] = {}
         self._version = ""
         self._initial_events = True
@@ -78,6 +83,11 @@ class Informer:
     def items(self) -> Iterable[KubeObject]:
         """All objects as last seen; a snapshot, safe to walk while things change."""
         return list(self._held.values())
+
+    @property
+    def count(self) -> int:
+        """How many objects there are, as last seen."""
+        return len(self._held)
 
     @property
     def has_synced(self) -> bool:
@@ -150,7 +160,7 @@ class Informer:
                 fields=self._fields,
                 metadata_only=self._metadata_only,
             )
-            self._replace({name_of(item): item for item in page.items}, page.resource_version)
+            self._replace({name_of(item): self._kept(item) for item in page.items}, page.resource_version)
 
     async def _watch(self, deadline: asyncio.Timeout | None = None) -> None:
         """One watch; with a ``deadline`` the initial events come first and lift it."""
@@ -177,7 +187,10 @@ class Informer:
                     if deadline is not None:
                         deadline.reschedule(None)
                 else:
-                    _collect(initial, event)
+                    _collect(initial, event, self._kept)
+
+    def _kept(self, obj: KubeObject) -> KubeObject:
+        return obj if self._keep is None else self._keep(obj)
 
     def _accept(self, event: Event) -> None:
         self._version = version_of(event.object)
@@ -191,12 +204,13 @@ class Informer:
             if old is not None:
                 self._tell(Event("DELETED", event.object, old))
         else:
-            self._held[name] = event.object
+            self._held[name] = self._kept(event.object)
             self._tell(Event("MODIFIED" if old else "ADDED", event.object, old))
 
     def _replace(self, listed: dict[Name, KubeObject], version: str) -> None:
         held, self._held, self._version = self._held, listed, version
         self._works()
+        self.lists += 1
         for event in differences(held, listed):
             self._tell(event)
         self._synced.set()
@@ -215,9 +229,9 @@ def _closes_initial(event: Event) -> bool:
     return event.type == "BOOKMARK" and annotations.get(INITIAL_EVENTS_END) == "true"
 
 
-def _collect(initial: dict[Name, KubeObject], event: Event) -> None:
+def _collect(initial: dict[Name, KubeObject], event: Event, kept: Callable[[KubeObject], KubeObject]) -> None:
     """Initial events may already be followed by changes to them."""
     if event.type == "DELETED":
         initial.pop(name_of(event.object), None)
     elif event.type != "BOOKMARK":
-        initial[name_of(event.object)] = event.object
+        initial[name_of(event.object)] = kept(event.object)

@@ -72,7 +72,7 @@ class Gatherer:
             return replace(facts, trouble=opened.kinds.trouble)
         keys = [each.key for each in (tenant.namespace(), *tenant.definitions())]
         for identity in (*components.NAMES, tenant.CONNECTION):
-            keys += [each.key for each in tenant.identity(identity, ())]
+            keys += [each.key for each in tenant.identity(identity)]
         return replace(facts, tenant=await _existing(opened.kube, keys), managed=opened.kinds.kinds())
 
     async def _tried(self, facts: Facts, place: Place) -> Facts:

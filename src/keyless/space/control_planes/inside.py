@@ -23,7 +23,7 @@ def wanted_inside(facts: Facts, intent: Intent) -> tuple[Item, ...]:
     return (
         tenant.namespace(),
         *(tenant.definitions() if secrets else ()),
-        *(each for name in names for each in tenant.identity(name, facts.managed)),
+        *(each for name in names for each in tenant.identity(name)),
     )
 
 

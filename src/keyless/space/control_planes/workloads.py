@@ -29,8 +29,8 @@ GRACE = timedelta(seconds=30)
 FLUSH_SLACK = timedelta(seconds=15)
 """After its grace period a pod that is still listed is waited for no longer."""
 FLUSH_POLL_SECONDS = 0.5
-CONDITIONS = {VECTOR: "BillingStored", EXTERNAL_SECRETS: "SharedSecretsRead"}
-"""What each component itself says on the ControlPlane."""
+CONDITIONS = {VECTOR: ("BillingStored", "BillingHealthy", "Billed"), EXTERNAL_SECRETS: ("SharedSecretsRead",)}
+"""What each component itself says on the ControlPlane; the first is whether its work succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,12 @@ def retire(facts: Facts, place: Place, name: str) -> Plan:
     steps: list[Step] = [*(Remove(key) for key in keys), *(Remove(key, "tenant") for key in inside)]
     volume = components.volume_key(place)
     if name == VECTOR and volume in facts.host:
-        if not is_true(facts.control_plane, CONDITIONS[VECTOR]):
+        if not is_true(facts.control_plane, CONDITIONS[VECTOR][0]):
             return Plan(tuple(steps), (_unflushed(volume),))
         steps.append(Remove(volume))
-    condition = CONDITIONS[name]
-    if any(each["type"] == condition for each in facts.status.get("conditions") or ()):
-        steps.append(DropCondition(condition))
+    said = [each["type"] for each in facts.status.get("conditions") or () if each["type"] in CONDITIONS[name]]
+    # One at a time: each writes the whole status.
+    steps += [DropCondition(condition) for condition in said[:1]]
     return Plan(tuple(steps))
 
 
