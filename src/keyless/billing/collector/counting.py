@@ -75,7 +75,7 @@ class ManagedResources:
         self._budget = watches
         self._definitions = Kinds(kube, now)
         self._definitions.on_change(self._learn)
-        self._definitions_known_at: datetime | None = None
+        self._definitions_known_at = now()
         self._kinds: dict[Resource, _Kind] = {}
         self._changed = asyncio.Event()
         self._stirred = asyncio.Event()
@@ -147,7 +147,7 @@ class ManagedResources:
         definitions = self._definitions
         if definitions.synced and definitions.last_error is None:
             self._definitions_known_at = now
-        since = [self._definitions_known_at or now]
+        since = [self._definitions_known_at]
         error = definitions.last_error
         for each in definitions.unread.values():
             since.append(each.since)
