@@ -102,12 +102,15 @@ def retry_after(failures: int, told_seconds: float | None) -> timedelta:
     return min(doubled, LAST_RETRY)
 
 
-def closed_through(waiting_since: datetime | None, now: datetime, stored_to: datetime | None) -> datetime | None:
+def closed_through(
+    waiting_since: datetime | None, now: datetime, stored_to: datetime | None, billed_from: datetime | None
+) -> datetime | None:
     """The end of the last hour of which everything is stored; None where nothing is.
 
-    ``waiting_since`` is the earliest hour of which something still waits (the open segment's, at the latest).
+    ``waiting_since`` is the earliest hour of which something still waits (the open segment's, at the latest). No hour
+    before ``billed_from`` counts.
     """
     if stored_to is None:
         return None
     end = hour_of(now) if waiting_since is None else min(hour_of(waiting_since), hour_of(now))
-    return end.astimezone(UTC)
+    return end.astimezone(UTC) if billed_from is None or end > billed_from else None

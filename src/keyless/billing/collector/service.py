@@ -133,7 +133,7 @@ class Collector:
             len(self._spool.waiting()),
             uploader.waiting_since,
             uploader.last_failure,
-            closed_through(waiting_since, now, uploader.stored_to),
+            closed_through(waiting_since, now, uploader.stored_to, self._space.own().billed_from),
             self._clock.offset,
         )
 

@@ -122,7 +122,7 @@ class Uploader:
         _log.warning("usage not stored", reason=reason, error=text, waiting=waiting)
         which = f"{not_stored(*self._range)}: " if self._range is not None else ""
         tried = f"; tried last at {self._time()}, {waiting} segments are kept and tried again"
-        await self._report(False, reason, f"{which}{_shortened(text)}{tried}")
+        await self._report(False, reason, f"{which}s3://{self._bucket}: {_shortened(text)}{tried}")
         return retry_after(self._in_a_row, told_seconds)
 
     async def _report(self, status: bool, reason: str, message: str) -> None:

@@ -36,7 +36,7 @@ def test_all_well_names_the_last_closed_hour():
         ({"now": NOON + seconds(61)}, "NotSampled", "nothing is counted since 2026-10-31T12:00:00Z"),
         ({"now": NOON + seconds(61), "failure": ("SpoolFull", "No space left")}, "SpoolFull", "No space left"),
         ({"last_sample": None, "started_at": NOON}, "CollectorStarting", "no sample yet"),
-        ({"waiting_since": NOON - HOUR, "waiting": 3, "upload_failure": "NoSuchBucket"}, "UsageNotStored", "NoSuchBucket"),
+        ({"waiting_since": NOON - HOUR, "waiting": 3, "upload_failure": "NoBucket"}, "UsageNotStored", "NoBucket"),
         ({"clock_offset": seconds(-3600)}, "ClockWrong", "differs from S3's by -3600 s"),
         ({"closed_through": None}, "UsageComplete", "no hour is stored yet"),
     ],

@@ -82,6 +82,7 @@ def test_retries_slow_down_to_a_minute_and_never_end():
 
 def test_an_hour_is_closed_when_nothing_of_it_waits():
     now = NOON + seconds(600)
-    assert closed_through(None, now, None) is None
-    assert closed_through(NOON + seconds(300), now, NOON) == NOON
-    assert closed_through(NOON - seconds(300), now, NOON - HOUR) == NOON - HOUR
+    assert closed_through(None, now, None, None) is None
+    assert closed_through(NOON + seconds(300), now, NOON, None) == NOON
+    assert closed_through(NOON - seconds(300), now, NOON - HOUR, NOON - 2 * HOUR) == NOON - HOUR
+    assert closed_through(None, now, NOON, NOON + seconds(5)) is None, "it was not billed yet"
