@@ -160,7 +160,7 @@ class Recorder:
     def _begin(self, sample: Sample, polled: Polled | None) -> None:
         own = self._host.own()
         state = self._clock.state()
-        reason, detail = (plan.CLOCK_SET, "") if state.jumps else self._late
+        reason, detail = (plan.CLOCK_SET, "") if state.jumps and self.samples_taken else self._late
         joined = beginning(
             self._recording.last_sample,
             sample.at,

@@ -1,7 +1,7 @@
 """The bucket behind ``ObjectStore``: S3 as the pod's own identity.
 
 Writes are conditional (``If-None-Match: *``): https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-Every answer's ``Date`` sets the clock. What went wrong is told in AWS's own code: see ``FAILURES`` in
+Every answer's ``Date`` sets the clock. What went wrong is told in AWS's own code: see
 ``docs/reference/usage.md``.
 """
 
