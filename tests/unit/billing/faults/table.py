@@ -20,8 +20,8 @@ HEAD = """# What metering does on a bad day
 Each row is played in `tests/unit/billing/faults/`, in virtual time, with the real recorder, spool and uploader: a
 control plane changes every few seconds, the fault comes, it is mended, the hour ends. *Events* are creations and
 deletions in a log that the collector does not write. Each is *stored* (it lies in an interval that a manifest covers,
-and the hour's largest number is exact) or *in a gap* that a manifest records; none is unaccounted for. Numbers in the chain
-are gapless or explained in every row. `python -m unit.billing.faults.table` in `tests/` writes this page.
+and the hour's largest number is exact) or *in a gap* that a manifest records; none is unaccounted for. Numbers in the
+chain are gapless or explained in every row. `python -m unit.billing.faults.table` in `tests/` writes this page.
 
 | fault | spool | events | stored | in recorded gaps | why |
 |---|---|---|---|---|---|
