@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from keyless.billing.ledger.model import Census, Frame, Gvk, Link, Member, Opening, Sample, Source
+from keyless.billing.ledger.model import Census, Frame, Gap, Gvk, Link, Member, Opening, Sample, Source
 from keyless.billing.ledger.objects import Packed, StoredObject, manifest, pack
 
 NOON = datetime(2026, 10, 31, 12, 0, tzinfo=UTC)
@@ -52,10 +52,11 @@ class Segment:
         return manifest(self.packed, link)
 
 
-def a_segment(*frames: Frame, **changes: object) -> Segment:
+def a_segment(
+    *frames: Frame, gaps: tuple[Gap, ...] = (), census: tuple[Member, ...] = (), **changes: object
+) -> Segment:
     """Two samples of three VPCs, unless told otherwise; ``changes`` are fields of the opening."""
-    census = changes.pop("census", ())
-    told: tuple[Frame, ...] = (*changes.pop("gaps", ()), *((Census(census),) if census else ()))  # type: ignore[misc, arg-type]
+    told: tuple[Frame, ...] = (*gaps, *((Census(census),) if census else ()))
     values = {"source": a_source(), "sequence": 7, "since": None} | changes
     opening = Opening(**values)  # type: ignore[arg-type]  # as above
     return Segment(opening, (*told, *(frames or (Sample(NOON, {VPC: 3}), Sample(NOON + seconds(15), {VPC: 3})))))

@@ -28,6 +28,9 @@ WATCHES = 200
 """Connections to the control plane's API that may stand open for watches."""
 POLLS_PER_SECOND = 5.0
 POLLS_AT_ONCE = 4
+SYNCS_AT_ONCE = 8
+SYNC_SECONDS = 2.0
+"""How long a watch that brings nothing holds up the next one."""
 SETTLE_SECONDS = 20.0
 """How long the first count waits for kinds that do not answer."""
 NOT_COUNTED_YET = "NotCountedYet"
@@ -79,6 +82,7 @@ class ManagedResources:
         self._kinds: dict[Resource, _Kind] = {}
         self._changed = asyncio.Event()
         self._stirred = asyncio.Event()
+        self._gate = asyncio.Semaphore(SYNCS_AT_ONCE)
         self._watching = 0
         self._queue: deque[_Kind] = deque()
 
@@ -208,7 +212,25 @@ class ManagedResources:
         self._watching += 1
         kind.informer = Informer(self._kube, kind.resource, metadata_only=True, keep=_nothing)
         kind.informer.on_change(lambda _: self._note(kind))
-        kind.task = asyncio.create_task(kind.informer.run(), name=f"watch {kind.resource.plural}.{kind.resource.group}")
+        name = f"watch {kind.resource.plural}.{kind.resource.group}"
+        kind.task = asyncio.create_task(self._watch(kind.informer), name=name)
+
+    async def _watch(self, informer: Informer) -> None:
+        """Run a watch; only a few at once bring what exists, for all of that together is what costs memory."""
+        async with self._gate:
+            running = asyncio.create_task(informer.run())
+            synced = asyncio.create_task(informer.synced())
+            try:
+                await asyncio.wait({running, synced}, timeout=SYNC_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                running.cancel()
+                raise
+            finally:
+                synced.cancel()
+        try:
+            await running
+        finally:
+            running.cancel()
 
     def _unfollow(self, kind: _Kind) -> None:
         assert kind.task is not None, "only a kind that is followed is left to the polls"
@@ -272,6 +294,9 @@ def _word(error: KeylessError | None) -> str:
     return (error.reason if isinstance(error, ApiError) else "") or type(error).__name__
 
 
-def _nothing(obj: KubeObject) -> KubeObject:
+_THERE: KubeObject = {"metadata": {}}
+
+
+def _nothing(_: KubeObject) -> KubeObject:
     """All that is kept of an instance: that it is there."""
-    return {"metadata": {key: obj["metadata"][key] for key in ("name", "namespace") if key in obj["metadata"]}}
+    return _THERE
