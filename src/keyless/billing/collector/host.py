@@ -21,7 +21,7 @@ CONDITIONS = (BILLED, STORED, HEALTHY)
 FIELD_MANAGER = "vector"
 REMEMBERED = timedelta(hours=24)
 """How long a control plane that went stays in the census, so that one hour's lost manifest does not lose its end."""
-_NOT_STORED = re.compile(r"usage from (\S+) to (\S+) is not stored")
+_NOT_STORED = re.compile(r"usage from ([0-9TZ:.+-]+) to ([0-9TZ:.+-]+) is not stored(?:: .*)?", re.DOTALL)
 
 
 class Space:
@@ -138,7 +138,7 @@ def lost_of(status: dict[str, Any]) -> Lost | None:
     stored = condition_of(status.get("conditions"), STORED)
     if stored is None or stored.get("status") == "True":
         return None
-    found = _NOT_STORED.search(str(stored.get("message", "")))
+    found = _NOT_STORED.fullmatch(str(stored.get("message", "")))
     if found is None:
         return None
     try:
