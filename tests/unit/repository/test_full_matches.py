@@ -24,8 +24,6 @@ PARTIAL = {
     "aws/errors.py: _AGENT": "finds the agent's own words within a longer message of botocore's",
     "billing/export/plan.py: _HOUR_KEY": "tells the hour by how a key begins below its day",
     "billing/ledger/tolerant.py: _SPACE": "reads one token after another",
-    "billing/collector/storing.py: _CODE": "finds AWS's code within the text of obstore's failure",
-    "billing/collector/storing.py: _MESSAGE": "finds AWS's message within the text of obstore's failure",
     "cli/demo/stage.py: _AWS_VERSION": "finds the version within what the client prints",
     "gotemplate/lexer.py: _TOKEN": "reads one token after another",
     "gotemplate/formatting.py: _FLAGS": "reads one part of a verb after another",
