@@ -26,7 +26,9 @@ from keyless.kube import ApiError, Informer, Kube, KubeObject, Resource
 
 WATCHES = 200
 """Connections to the control plane's API that may stand open for watches."""
-POLLS_PER_SECOND = 5.0
+POLLS_PER_SECOND = 2.0
+FIRST_POLLS_PER_SECOND = 20.0
+"""Of kinds that were never asked: until then nothing is known of them."""
 POLLS_AT_ONCE = 4
 SYNCS_AT_ONCE = 8
 SYNC_SECONDS = 2.0
@@ -144,7 +146,8 @@ class ManagedResources:
                 return Unknown(since, _word(kind.failing))
             kind.known_at = now
             return Unknown(since, WATCH_EXPIRED) if 0 < lists < kind.lists else None
-        patience = self._interval if kind.informer is not None else timedelta(seconds=self._every_seconds())
+        asked = kind.informer is None and kind.known
+        patience = timedelta(seconds=self._every_seconds()) if asked else self._interval
         return Unknown(since, _word(kind.failing)) if now - since > 3 * max(patience, self._interval) else None
 
     def _unknown_definitions(self, now: datetime) -> dict[Gvk, Unknown]:
@@ -206,7 +209,8 @@ class ManagedResources:
         if self._watching >= self._budget:
             idle = next((k for k in self._kinds.values() if k.informer is not None and k.known and not k.count), None)
             if idle is None or not kind.count:
-                self._queue.append(kind)
+                # A kind that was never asked goes first.
+                (self._queue.append if kind.tried else self._queue.appendleft)(kind)
                 return
             self._unfollow(idle)
         self._watching += 1
@@ -263,7 +267,8 @@ class ManagedResources:
                         running.add(kind.task)
                         kind.task.add_done_callback(running.discard)
                 pause = max(1 / POLLS_PER_SECOND, self._interval.total_seconds() / max(len(self._queue), 1))
-                await asyncio.sleep(min(pause, 1.0))
+                new = bool(self._queue) and not self._queue[0].tried
+                await asyncio.sleep(1 / FIRST_POLLS_PER_SECOND if new else min(pause, 1.0))
         finally:
             for task in running:
                 task.cancel()

@@ -282,7 +282,7 @@ async def test_a_thousand_kinds_at_once_stop_no_sample():
             assert counts.failure is None
             assert counts.counts[gvk("vpcs")] == 1
         assert counts.unknown == {}
-        assert counts.polled == Polled(951, 191)
+        assert counts.polled == Polled(951, 476)
 
 
 async def test_kinds_beyond_the_budget_are_asked_in_turn_at_a_bounded_rate():
@@ -292,8 +292,8 @@ async def test_kinds_beyond_the_budget_are_asked_in_turn_at_a_bounded_rate():
         plane.kube.calls.clear()
         await asyncio.sleep(100)
         lists = [call for call in plane.kube.calls if "/kind" in call]
-        assert len(lists) <= 510
-        assert counter.counts().polled == Polled(90, 18)
+        assert len(lists) <= 210
+        assert counter.counts().polled == Polled(90, 45)
         assert len(set(lists)) >= 90, "each has its turn"
 
 
