@@ -4,7 +4,7 @@ Every request is botocore's signature over botocore's own HTTP pool, and a failu
 ``keyless.aws``. Objects, of which a month has thousands, are read by obstore, at a sixth of the processor time; what
 fails there is asked again the first way, which can say what it is.
 
-Why: docs/decisions/0012-usage-written-and-read-by-obstore.md
+Why: docs/decisions/0012-usage-written-by-botocore-read-by-obstore.md
 """
 
 from __future__ import annotations
