@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format unit e2e guides tools chart-record oracle reference image
+.PHONY: help setup demo test check bench format unit e2e guides tools chart-record oracle oracle-go reference image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,11 @@ chart-record: setup tools ## render the chart and carry the release record as da
 
 oracle: setup ## ask moto anew what changed in the data services' suites, and record it
 	PYTHONPATH=tests $(RUN)/python -m conformance.data_services.record
+
+oracle-go: setup ## ask Go's own libraries anew what they make of the recorded cases
+	cd tests/conformance/go_oracle && go build -o "$(CURDIR)/.tools/go-oracle" .
+	PYTHONPATH=tests $(RUN)/python -m conformance.go_oracle.record_values .tools/go-oracle
+	PYTHONPATH=tests $(RUN)/python -m conformance.templates.record .tools/go-oracle
 
 image: setup ## build the components' OCI image into dist/ (needs buildah and mmdebstrap)
 	$(RUN)/python -m packaging.image

@@ -104,8 +104,11 @@ def main(arguments: list[str]) -> int:
         parser.error("give --base and --build-base together: both need the same Python")
     missing = [tool for tool in ("buildah", *(() if asked.base else ("mmdebstrap",))) if shutil.which(tool) is None]
     if missing:
-        print(f"keyless: {' and '.join(missing)} not found: install with `apt-get install {' '.join(missing)}`, or build "
-              "with `docker build --target keyless .`", file=sys.stderr)
+        print(
+            f"keyless: {' and '.join(missing)} not found: install with `apt-get install {' '.join(missing)}`, or build "
+            "with `docker build --target keyless .`",
+            file=sys.stderr,
+        )
         return 2
     epoch = moment()
     base = asked.base or debian("keyless-base", "extract", RUN_PACKAGES, epoch)

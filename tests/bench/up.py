@@ -25,7 +25,7 @@ def bench() -> Iterator[Row]:
         def keyless(*arguments: str) -> tuple[float, float]:
             """Seconds until the AWS APIs answer (the cluster's do before), and until the command ends."""
             start, apis = time.perf_counter(), 0.0
-            command = [sys.executable, "-m", "keyless", *arguments]
+            command = [sys.executable, "-P", "-m", "keyless", *arguments]
             with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
                 assert process.stdout
                 for line in process.stdout:

@@ -110,7 +110,7 @@ def _is_log(path: Path) -> bool:
 def keyless(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``keyless`` on a state folder, in the environment of somebody who has nothing set."""
     return subprocess.run(
-        [sys.executable, "-m", "keyless", *arguments],
+        [sys.executable, "-P", "-m", "keyless", *arguments],
         env={"PATH": os.environ["PATH"], "HOME": str(folder.parent), "KEYLESS_STATE": str(folder), "LANG": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -42,6 +42,9 @@ class Reason(StrEnum):
     PERMISSION_MISSING = "PermissionMissing"
     PROBE_REFUSED = "ProbeRefused"
     PROBE_BY_ANOTHER_ROLE = "ProbeByAnotherRole"
+    STORAGE_NOT_NAMED = "StorageNotNamed"
+    STORAGE_DIFFERS = "StorageDiffers"
+    ROLE_DIFFERS = "RoleDiffers"
 
     # control planes
     CROSSPLANE_NOT_MANAGED = "CrossplaneNotManaged"
@@ -64,19 +67,32 @@ class Reason(StrEnum):
     DELETING = "Deleting"
     RECONCILE_SUCCESS = "ReconcileSuccess"
     RECONCILE_ERROR = "ReconcileError"
+    NOT_SETTLED = "NotSettled"
+    API_UNREACHABLE = "ApiUnreachable"
 
     # billing
     BILLING_PERIOD_INCOMPLETE = "BillingPeriodIncomplete"
     USAGE_MISSING = "UsageMissing"
+    USAGE_NOT_TRUSTED = "UsageNotTrusted"
 
     # shared secrets
     SECRETS_READ = "SecretsRead"
     IDENTITY_PROVEN = "IdentityProven"
+    IDENTITY_OF_ANOTHER_ROLE = "IdentityOfAnotherRole"
+    IDENTITY_OF_NODE = "IdentityOfNode"
+    KEY_NOT_IN_SCOPE = "KeyNotInScope"
     # External Secrets' own words, for its own kinds.
     SECRET_SYNCED = "SecretSynced"
     SECRET_SYNCED_ERROR = "SecretSyncedError"
+    TEMPLATE_ERROR = "TemplateError"
     SECRET_DELETED = "SecretDeleted"
     SECRET_MISSING = "SecretMissing"
+    # Ours, where External Secrets would delete at the first miss, or write again and again.
+    DELETION_HELD = "DeletionHeld"
+    SOURCE_MISSING = "SourceMissing"
+    SOURCE_PRESENT = "SourcePresent"
+    TARGET_REMOVED = "TargetRemoved"
+    TARGET_CONTENDED = "TargetContended"
     STORE_VALID = "Valid"
     STORE_VALIDATION_UNKNOWN = "ValidationUnknown"
     INVALID_PROVIDER_CONFIG = "InvalidProviderConfig"

@@ -13,6 +13,7 @@ import re
 from enum import Enum
 
 import botocore.exceptions as bc
+from botocore.parsers import ResponseParserError
 
 from keyless.api import Permanent, Transient
 
@@ -24,6 +25,7 @@ class AwsTransient(Transient):
         super().__init__(str(said))
         self.code, self.message = said.code, said.message
         self.request_id, self.operation = said.request_id, said.operation
+        self.answered = said.answered
 
 
 class AwsPermanent(Permanent):
@@ -33,6 +35,7 @@ class AwsPermanent(Permanent):
         super().__init__(str(said))
         self.code, self.message = said.code, said.message
         self.request_id, self.operation = said.request_id, said.operation
+        self.answered = said.answered
 
 
 AwsError = AwsTransient | AwsPermanent
@@ -42,10 +45,12 @@ AWS_FAILURES = (AwsTransient, AwsPermanent)  # what ``except`` takes
 class Said:
     """What AWS, or the SDK in its place, said about one call."""
 
-    __slots__ = ("code", "message", "operation", "request_id")
+    __slots__ = ("answered", "code", "message", "operation", "request_id")
 
-    def __init__(self, operation: str, code: str, message: str, request_id: str = "") -> None:
+    def __init__(self, operation: str, code: str, message: str, request_id: str = "", *, answered: bool = True) -> None:
         self.operation, self.code, self.message, self.request_id = operation, code, message, request_id
+        self.answered = answered
+        """Whether the words are those of the service that was called; else the SDK's, or of those who give keys."""
 
     def __str__(self) -> str:
         tail = f" (request {self.request_id})" if self.request_id else ""
@@ -73,8 +78,9 @@ TRANSIENT_CODES = frozenset({
 _AGAIN: tuple[type[BaseException], ...] = (
     bc.CapacityNotAvailableError, bc.ChecksumError, bc.ConnectionError, bc.CredentialRetrievalError,
     bc.FlexibleChecksumError, bc.HTTPClientError, bc.IncompleteReadError, bc.MetadataRetrievalError,
-    bc.NoCredentialsError, bc.ResponseStreamingError, bc.TokenRetrievalError,
+    bc.NoCredentialsError, bc.ResponseStreamingError, bc.TokenRetrievalError, ResponseParserError,
 )  # fmt: skip
+# An answer that cannot be read (a proxy's page, one that was cut off) is none, whatever its status.
 # Without credentials a call is worth another try: the node's metadata or the agent may not have been up yet.
 
 _ACT: tuple[type[BaseException], ...] = (
@@ -102,7 +108,7 @@ TABLE: dict[type[BaseException], Next] = dict.fromkeys(_AGAIN, Next.TRY_AGAIN) |
 
 _VALUE = re.compile(r"value: .*?, (?=type: |valid )|Value \(.*?\)", re.DOTALL)
 # The Pod Identity agent reports its upstream's answer inside a plain text: "[request]: (Code): message, fault: client".
-_AGENT = re.compile(r"\[(?P<request>[^\]]*)\]: \((?P<code>\w+)\): (?P<message>.*?)(?:, fault: \w+)?$", re.DOTALL)
+_AGENT = re.compile(r"\[(?P<request>[^\]]*)\]: \((?P<code>\w+)\): (?P<message>.*?)(?:, fault: \w+)?\Z", re.DOTALL)
 _NO_KEY = "Couldn't retrieve verification key"
 _MESSAGE_LIMIT = 1000
 
@@ -112,12 +118,15 @@ def failure(operation: str, error: BaseException) -> AwsTransient | AwsPermanent
     if isinstance(error, bc.ClientError):
         return _answered(operation, error)
     kind = next((TABLE[cls] for cls in type(error).__mro__ if cls in TABLE), Next.ACT)
-    message = _VALUE.sub("", str(error))
+    # What cannot be read is quoted by botocore, and may be what a secret's value came in.
+    unread = isinstance(error, ResponseParserError)
+    message = "the answer cannot be read" if unread else _VALUE.sub("", str(error))
     code, request_id = type(error).__name__.removesuffix("Error"), ""
     if isinstance(error, bc.CredentialRetrievalError | bc.MetadataRetrievalError) and (told := _AGENT.search(message)):
         code, message, request_id = told["code"], told["message"], told["request"]
         kind = Next.TRY_AGAIN if code in TRANSIENT_CODES else Next.ACT
-    raised: AwsTransient | AwsPermanent = kind.value(Said(operation, code, message[:_MESSAGE_LIMIT], request_id))
+    said = Said(operation, code, message[:_MESSAGE_LIMIT], request_id, answered=False)
+    raised: AwsTransient | AwsPermanent = kind.value(said)
     return raised
 
 

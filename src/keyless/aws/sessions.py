@@ -24,11 +24,14 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, Credentials, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.loaders import create_loader
+from botocore.parsers import ResponseParserError
 from botocore.utils import parse_to_aware_datetime
 
 from keyless.aws.errors import failure
 
 T = TypeVar("T")
+_RAISED = (BotoCoreError, ClientError, ResponseParserError, ValueError, OSError)
+"""All that botocore raises; a page in place of an answer is no ``BotoCoreError``."""
 
 POOL_SIZE = 8
 DEFAULT_REGION = "us-east-1"
@@ -102,13 +105,13 @@ class Session:
         try:
             made = self._service(service)
             answer: dict[str, Any] = getattr(made, botocore.xform_name(operation))(**params)
-        except (BotoCoreError, ClientError, ValueError, OSError) as error:
+        except _RAISED as error:
             raise failure(operation, error) from error
         return answer
 
     async def service(self, name: str) -> Any:
         """Return the botocore service object (signed by this session), for :func:`call`."""
-        return await in_pool(functools.partial(self._service_or_failure, name))
+        return await in_pool(functools.partial(self.service_blocking, name))
 
     async def keys(self) -> Keys:
         """Return the credentials as they stand, renewed if they must be."""
@@ -119,15 +122,16 @@ class Session:
         try:
             credentials = self._credentials()
             frozen = credentials.get_frozen_credentials()
-        except (BotoCoreError, ClientError, ValueError, OSError) as error:
+        except _RAISED as error:
             raise failure("credentials", error) from error
         expires_at = getattr(credentials, "_expiry_time", None)  # botocore publishes it nowhere else
         return Keys(frozen.access_key, frozen.secret_key, frozen.token or "", expires_at)
 
-    def _service_or_failure(self, name: str) -> Any:
+    def service_blocking(self, name: str) -> Any:
+        """Do what :meth:`service` does in the calling thread."""
         try:
             return self._service(name)
-        except (BotoCoreError, ClientError, ValueError, OSError) as error:
+        except _RAISED as error:
             raise failure("credentials", error) from error
 
     def _service(self, name: str) -> Any:
@@ -188,7 +192,7 @@ async def call(service: Any, operation: str, /, **params: Any) -> dict[str, Any]
     def run() -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(service, botocore.xform_name(operation))(**params)
-        except (BotoCoreError, ClientError, ValueError, OSError) as error:
+        except _RAISED as error:
             raise failure(operation, error) from error
         return answer
 

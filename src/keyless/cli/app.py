@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     """
     try:
         typer.main.get_command(app)(arguments, prog_name="keyless")
-    except KeylessError as error:
+    except (KeylessError, OSError) as error:
         return exits.report(error)
     except ModuleNotFoundError as error:
         if (missing := left_out(error)) is None:

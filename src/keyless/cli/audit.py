@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from keyless.api import Permanent
+from keyless.api.numbers import is_digits
 from keyless.cli.naming import with_state
 from keyless.cli.options import StateOption, state_folder
 
@@ -79,7 +80,7 @@ def since_of(text: str, now: datetime) -> str:
     """A time as lines have it, from one that a person wrote: so long ago, or in ISO 8601 (UTC unless it says)."""
     if not text:
         return ""
-    if text[-1] in _UNITS and text[:-1].isdecimal() and len(text) < 10:
+    if text[-1] in _UNITS and is_digits(text[:-1]) and len(text) < 10:
         moment = now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
     else:
         try:

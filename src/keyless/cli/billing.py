@@ -1,17 +1,31 @@
-"""``keyless billing export``: the peer's flags, texts and file."""
+"""``keyless billing``: the peer's export with the peer's flags, texts and file, and what was decided about its gaps."""
 
 from __future__ import annotations
 
-import asyncio
 import os
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from keyless.cli import exits
+from keyless.cli.naming import ourselves
+
+if TYPE_CHECKING:
+    from keyless.billing.export.service import Export
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+AccountOption = Annotated[str, typer.Option(envvar="UP_BILLING_ACCOUNT", help="The account.")]
+BucketOption = Annotated[str, typer.Option(envvar="UP_BILLING_BUCKET", help="The bucket that holds the usage.")]
+ProviderOption = Annotated[
+    str, typer.Option(envvar="UP_BILLING_PROVIDER", metavar="aws", help="Where the bucket is: aws.")
+]
+EndpointOption = Annotated[
+    str, typer.Option(envvar="UP_BILLING_ENDPOINT", metavar="URL", help="Another S3 endpoint; empty: AWS's.")
+]
+ByOption = Annotated[str, typer.Option(help="Who decides this; empty: the user of this shell.")]
 
 
 @app.callback()
@@ -21,10 +35,10 @@ def billing() -> None:
 
 @app.command()
 def export(
-    account: Annotated[str, typer.Option(envvar="UP_BILLING_ACCOUNT", help="The account to report.")],
-    bucket: Annotated[str, typer.Option(envvar="UP_BILLING_BUCKET", help="The bucket that holds the usage.")],
-    provider: Annotated[str, typer.Option(envvar="UP_BILLING_PROVIDER", help="Where the bucket is: aws.")] = "aws",
-    endpoint: Annotated[str, typer.Option(envvar="UP_BILLING_ENDPOINT", help="Another S3 endpoint.")] = "",
+    account: AccountOption,
+    bucket: BucketOption,
+    provider: ProviderOption = "aws",
+    endpoint: EndpointOption = "",
     billing_month: Annotated[str, typer.Option(envvar="UP_BILLING_MONTH", metavar="2006-01", help="A month.")] = "",
     billing_custom: Annotated[
         str,
@@ -36,33 +50,166 @@ def export(
     force_incomplete: Annotated[
         bool, typer.Option(envvar="UP_BILLING_FORCE_INCOMPLETE", help="Write the report although usage is missing.")
     ] = False,
+    compat: Annotated[
+        bool, typer.Option(help="Read as the peer does: no manifests, and what its decoder passes over is passed over.")
+    ] = False,
 ) -> None:
     """Export a report of an account's usage."""
-    from datetime import UTC, datetime
+    from datetime import UTC
 
     from keyless.api import Refusal
-    from keyless.billing.export.plan import Request, describe, period_of
-    from keyless.billing.export.service import S3Bucket, must_be_new, write_new
+    from keyless.billing.export.output import must_be_writable, write_new
+    from keyless.billing.export.plan import Request, period_of
+    from keyless.billing.export.s3 import S3Bucket
     from keyless.billing.export.service import export as read
     from keyless.billing.ledger.model import stamp
 
-    if provider != "aws":
-        raise typer.BadParameter(f"expected aws, found {provider!r}", param_hint="--provider")
+    options = _checked(account, bucket, provider, endpoint)
     try:
         period = period_of(billing_month, billing_custom)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    must_be_new(out)
+    must_be_writable(out)
     typer.echo(f"Exporting billing report for Upbound account {account} from {stamp(period[0])} to {stamp(period[1])}.")
     typer.echo(f"\nReading usage data from storage...\nProvider: {provider}\nBucket: {bucket}")
     if endpoint:
         typer.echo(f"Endpoint: {endpoint}")
     storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
-    made = asyncio.run(read(storage, Request(account, period, force_incomplete), now=datetime.now(UTC)))
+    request = Request(account, period, force_incomplete, compat, options, ourselves())
+    made = read(storage, request, now=datetime.now(UTC))
     if isinstance(made, Refusal):
         typer.echo(f"keyless: {made.detail}", err=True)
         raise typer.Exit(exits.DID_NOT_HOLD)
     write_new(out, made.archive)
+    _say(made)
+    typer.echo(f"\nBilling report saved to {out.absolute()}")
+
+
+@app.command()
+def waive(
+    account: AccountOption,
+    bucket: BucketOption,
+    why: Annotated[str, typer.Option(help="Why the usage cannot be had.")],
+    assumed: Annotated[str, typer.Option(help="What is assumed in its place.")],
+    by: ByOption = "",
+    control_plane: Annotated[str, typer.Option(metavar="ID", help="The control plane whose usage is missing.")] = "",
+    from_: Annotated[str, typer.Option("--from", metavar="TIME", help="Where the gap begins.")] = "",
+    to: Annotated[str, typer.Option(metavar="TIME", help="Where the gap ends.")] = "",
+    object_: Annotated[
+        str, typer.Option("--object", metavar="KEY", help="Instead of a gap: an object that cannot be trusted.")
+    ] = "",
+    count: Annotated[bool, typer.Option("--count", help="With --object: count its events all the same.")] = False,
+    provider: ProviderOption = "aws",
+    endpoint: EndpointOption = "",
+) -> None:
+    """Accept a gap, or an object that cannot be trusted, so that the period can be reported.
+
+    The decision is a record in the bucket; every report that it touches shows it.
+    """
+    from datetime import UTC
+
+    from keyless.billing.export.plan import describe_waiver
+    from keyless.billing.export.s3 import S3Bucket
+    from keyless.billing.export.waiving import waiver_of
+    from keyless.billing.ledger.waivers import waiver_object
+
+    _checked(account, bucket, provider, endpoint)
+    try:
+        waiver = waiver_of(
+            {"account": account, "by": by or _user(), "why": why, "assumed": assumed},
+            stretch=(control_plane, from_, to),
+            key=object_,
+            count=count,
+            now=datetime.now(UTC),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    record = waiver_object(waiver)
+    S3Bucket.from_environment(os.environ, bucket, endpoint).put_new(record.key, record.body)
+    typer.echo(f"Waived:\n{describe_waiver(waiver)}")
+
+
+@app.command()
+def waivers(
+    account: AccountOption, bucket: BucketOption, provider: ProviderOption = "aws", endpoint: EndpointOption = ""
+) -> None:
+    """List what was waived and not taken back."""
+    from keyless.billing.export.plan import describe_waiver
+    from keyless.billing.export.s3 import S3Bucket
+    from keyless.billing.export.service import waivers_of
+
+    _checked(account, bucket, provider, endpoint)
+    found = waivers_of(S3Bucket.from_environment(os.environ, bucket, endpoint), account)
+    typer.echo("\n".join(map(describe_waiver, found)) if found else f"Nothing is waived for account {account}.")
+
+
+@app.command()
+def unwaive(
+    waiver: Annotated[str, typer.Argument(metavar="ID", help="The waiver, as `keyless billing waivers` names it.")],
+    account: AccountOption,
+    bucket: BucketOption,
+    why: Annotated[str, typer.Option(help="Why it no longer holds.")],
+    by: ByOption = "",
+    provider: ProviderOption = "aws",
+    endpoint: EndpointOption = "",
+) -> None:
+    """Take a waiver back; both records stay in the bucket."""
+    from datetime import UTC
+
+    from keyless.billing.export.s3 import S3Bucket
+    from keyless.billing.export.service import waivers_of
+    from keyless.billing.ledger.waivers import Withdrawal, withdrawal_object
+
+    _checked(account, bucket, provider, endpoint)
+    storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
+    known = [found.id for found in waivers_of(storage, account)]
+    if waiver not in known:
+        there = ", ".join(known) or "none"
+        raise typer.BadParameter(f"expected a standing waiver of account {account} ({there}), found {waiver!r}")
+    record = withdrawal_object(account, Withdrawal(waiver, by or _user(), why, datetime.now(UTC)))
+    storage.put_new(record.key, record.body)
+    typer.echo(f"Taken back: {waiver}")
+
+
+def _checked(account: str, bucket: str, provider: str, endpoint: str) -> tuple[str, ...]:
+    """The flags that name the bucket, as a printed command repeats them; raises click's usage error."""
+    from urllib.parse import urlsplit
+
+    if provider != "aws":
+        raise typer.BadParameter(f"expected aws, found {provider!r}", param_hint="--provider")
+    for flag, text in (("--account", account), ("--bucket", bucket)):
+        if not text or not text.isprintable() or (flag == "--bucket" and "/" in text):
+            raise typer.BadParameter(f"expected a name, found {text!r}", param_hint=flag)
+    try:
+        parts = urlsplit(endpoint)
+        good = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
+        good = good and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if endpoint and not good:
+        raise typer.BadParameter(
+            f"expected a URL as https://s3.example.com, found {endpoint!r}", param_hint="--endpoint"
+        )
+    return (f"--bucket={bucket}", *([f"--endpoint={endpoint}"] if endpoint else []))
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user may have no name.
+        return f"uid {os.getuid()}"
+
+
+def _say(made: Export) -> None:
+    """What the report rests on and what it lacks; nothing for a complete one, as at the peer."""
+    from keyless.billing.export.plan import describe, describe_fault, describe_waiver
+
+    if made.waivers:
+        typer.echo("\nWaived in this period:\n" + "\n".join(map(describe_waiver, made.waivers)))
     for item in made.missing:
         typer.echo(f"missing:{describe(item)}", err=True)
-    typer.echo(f"\nBilling report saved to {out.absolute()}")
+    for fault in made.faults:
+        typer.echo(f"not counted:{describe_fault(fault)}", err=True)

@@ -24,7 +24,7 @@ COMMANDS = {
     "audit": Command("keyless.cli.audit", "show the local cloud's record of calls"),
     "faults": Command("keyless.cli.faults", "make the local cloud slow, throttled, broken or late, on request"),
     "keys": Command("keyless.cli.keys", "show and rotate the keys that sign service account tokens"),
-    "billing": Command("keyless.cli.billing", "export a report of an account's usage"),
+    "billing": Command("keyless.cli.billing", "export a report of an account's usage, waive what is missing"),
 }
 
 # Components are no typer commands: their flags are the fields of their settings (see keyless.cli.run).

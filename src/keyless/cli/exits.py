@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
-from keyless.api import Bug, KeylessError, Transient
+from keyless.api import Bug, KeylessError, Transient, os_failure
 
 HELD = 0
 DID_NOT_HOLD = 1  # a link of the chain is broken, a report is incomplete, nothing runs
@@ -20,8 +21,23 @@ def code_for(error: KeylessError) -> int:
     return OTHER_SIDE if remote or isinstance(error, Transient | Bug) else WRONG_USE
 
 
-def report(error: KeylessError) -> int:
+def named(error: Exception) -> KeylessError:
+    """Any failure as one of ours: what the operating system says has its kind, the rest is a bug.
+
+    A bug is told by its place, not by its words: nobody knows what an unforeseen failure quotes.
+    """
+    if isinstance(error, KeylessError):
+        return error
+    if isinstance(error, OSError):
+        return os_failure(error)
+    places = traceback.extract_tb(error.__traceback__)
+    where = f" at {places[-1].name}, line {places[-1].lineno}" if places else ""
+    return Bug(f"{type(error).__name__}{where}; the log has its trace")
+
+
+def report(failure: Exception) -> int:
     """Say the failure in one line on stderr; returns the exit code."""
+    error = named(failure)
     label = "keyless: this is a bug of ours, please report it: " if isinstance(error, Bug) else "keyless: "
     print(label + " ".join(str(error).split()), file=sys.stderr)
     return code_for(error)

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     try:
         return foreground(asked.state, Chosen(asked.propagation_delay, asked.image_map, asked.revoke))
-    except KeylessError as error:
+    except (KeylessError, OSError) as error:
         return exits.report(error)
 
 
@@ -77,9 +77,10 @@ def foreground(folder: Path, chosen: Chosen, hint: str = "") -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             try:
                 return runner.run(_serve(LocalSpace(options, tell), tell, log_file.name, hint))
-            except KeylessError as error:
-                tell(f"failed: {error} (log: {log_file.name})", final=True)
-                return exits.code_for(error)
+            except (KeylessError, OSError) as error:
+                told = exits.named(error)
+                tell(f"failed: {told} (log: {log_file.name})", final=True)
+                return exits.code_for(told)
 
 
 async def _serve(space: object, tell: Callable[..., None], log_path: str, hint: str) -> int:

@@ -13,12 +13,13 @@ import importlib
 import json
 import os
 import signal
+import traceback
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keyless.api import KeylessError, Permanent
+from keyless.api import Bug, KeylessError, Permanent
 from keyless.api.settings import load
 from keyless.cli import exits
 from keyless.cli.installed import left_out
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
         if (missing := left_out(error)) is None:
             raise
         return exits.report(missing)
-    except KeylessError as error:
+    except (KeylessError, OSError) as error:
         return exits.report(error)
 
 
@@ -79,9 +80,12 @@ def serve(name: str, work: typing.Coroutine[Any, Any, None]) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_told(work))
-    except KeylessError as error:
-        log.error("ended", error=str(error))
-        return exits.report(error)
+    except Exception as error:  # noqa: BLE001 - the last place where a failure can become a line and a code
+        told = exits.named(error)
+        # Formatted here: a renderer that prints local variables would print tokens.
+        trace = {"trace": "".join(traceback.format_exception(error))} if isinstance(told, Bug) else {}
+        log.error("ended", error=str(told), **trace)
+        return exits.report(told)
     return exits.HELD
 
 

@@ -74,8 +74,10 @@ def _given(ctx: typer.Context) -> list[str]:
 
 def _detached(folder: Path, chosen: Chosen) -> int:
     """Start the same command in a session of its own; what it tells until it is ready comes through a pipe."""
+    from keyless.local.node.images import SAFE_PATH
+
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "keyless", "up", "--state", str(folder)]
+    command = [sys.executable, SAFE_PATH, "-m", "keyless", "up", "--state", str(folder)]
     command += ["--propagation-delay", str(chosen.propagation_delay)]
     command += ["--image-map", str(chosen.image_map.absolute())] if chosen.image_map else []
     command += ["--revoke-tokens-of-deleted-pods"] if chosen.revoke else []

@@ -17,10 +17,10 @@ from keyless.cli.options import OutputOption, StateOption, require_output, use_l
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from keyless.identity.verify import AccessOf, Chain, Subject
+    from keyless.identity.verify import Chain, Needs, Subject
     from keyless.kube import Kube
 
-    AccessFactory = Callable[[Kube], AccessOf]
+    NeedsFactory = Callable[[Kube], Needs]
 
 app = typer.Typer(
     add_completion=False,
@@ -69,9 +69,10 @@ def billing(
 ) -> None:
     """Verify that usage reaches the billing bucket by workload identity."""
     from keyless.cli.verifying import BILLING, billing_access
+    from keyless.identity.verify import Needs
 
     asked = Asked(state, control_plane, group, cluster_name, require_output(output))
-    _run(asked, BILLING, lambda _: billing_access)
+    _run(asked, BILLING, lambda _: Needs(billing_access))
 
 
 @app.command("shared-secrets")
@@ -83,23 +84,24 @@ def shared_secrets(
     output: OutputOption = "text",
 ) -> None:
     """Verify that shared secrets are read by workload identity."""
-    from keyless.cli.verifying import SHARED_SECRETS, secrets_access
+    from keyless.cli.verifying import SHARED_SECRETS, secrets_access, secrets_bounds
+    from keyless.identity.verify import Needs
 
     asked = Asked(state, control_plane, group, cluster_name, require_output(output))
-    _run(asked, SHARED_SECRETS, secrets_access)
+    _run(asked, SHARED_SECRETS, lambda kube: Needs(secrets_access(kube), secrets_bounds))
 
 
-def _run(asked: Asked, subject: Subject, access_of: AccessFactory) -> None:
+def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:
     from keyless.identity.verify import render_json, render_text
 
     use_local_space(asked.state)
-    chains = asyncio.run(_judge(asked, subject, access_of))
+    chains = asyncio.run(_judge(asked, subject, needs))
     print(json.dumps(render_json(chains), indent=2) if asked.as_json else render_text(chains))
     if not all(chain.held for chain in chains):
         raise typer.Exit(exits.DID_NOT_HOLD)
 
 
-async def _judge(asked: Asked, subject: Subject, access_of: AccessFactory) -> list[Chain]:
+async def _judge(asked: Asked, subject: Subject, needs: NeedsFactory) -> list[Chain]:
     from keyless.aws import Session
     from keyless.identity.verify import Chain, Chosen, Sources, gather
     from keyless.identity.verify import verify as judge
@@ -108,5 +110,5 @@ async def _judge(asked: Asked, subject: Subject, access_of: AccessFactory) -> li
     async with connect(os.environ) as kube:
         cluster = asked.cluster or os.environ.get(CLUSTER_VARIABLE, "")
         sources = Sources(kube, Session.from_environment(os.environ), cluster)
-        facts = await gather(sources, subject, Chosen(asked.name, asked.group), access_of(kube))
+        facts = await gather(sources, subject, Chosen(asked.name, asked.group), needs(kube))
     return [Chain(one, judge(one)) for one in facts]

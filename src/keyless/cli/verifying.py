@@ -5,13 +5,16 @@ The command line is the only place that knows both the verifier and the domains 
 
 from __future__ import annotations
 
+import json
+
 from keyless.api import Access
 from keyless.billing.access import access as bucket_access
-from keyless.identity.verify import AccessOf, Cluster, ControlPlane, Space, Subject
+from keyless.identity.verify import AccessOf, Bounds, Cluster, ControlPlane, Space, Subject
 from keyless.kube import Kube, KubeObject
 from keyless.kube.resources import SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
-from keyless.shared_secrets.access import COMPONENT, SERVICE_ACCOUNT, access, shared_resources
+from keyless.shared_secrets.access import ACTIONS, COMPONENT, SERVICE_ACCOUNT, access, arns_within, shared_resources
 from keyless.shared_secrets.stores.plan import selects
+from keyless.shared_secrets.stores.scopes import of_control_plane, read_scopes
 
 BILLING = Subject(
     title="billing",
@@ -21,6 +24,7 @@ BILLING = Subject(
     enabled="billing.enabled",
     annotations="controlPlanes.vector.serviceAccount.customAnnotations",
     static_keys="billing.storage.secretRef.name",
+    storage="billing.storage",
 )
 SHARED_SECRETS = Subject(
     title="shared secrets",
@@ -54,6 +58,22 @@ def secrets_access(kube: Kube) -> AccessOf:
         return access(resources) if resources else None
 
     return access_of
+
+
+def secrets_bounds(space: Space, plane: ControlPlane, cluster: Cluster) -> Bounds | None:
+    """The scopes in the values that concern a control plane; values that are none are the operator's to refuse."""
+    written = space.values.get("controlPlanes.sharedSecrets.scopes", "")
+    try:
+        scopes = read_scopes(json.loads(written)) if written else None
+    except ValueError:
+        return None
+    if scopes is None:
+        return Bounds(scoped=False)
+    mine = of_control_plane(scopes, plane.group, plane.name)
+    rows = tuple(f"namespace {one.namespace}: {', '.join(one.prefixes)}" for one in mine)
+    prefixes = sorted({prefix for one in mine for prefix in one.prefixes})
+    place = (cluster.partition, cluster.account)
+    return Bounds(rows, ACTIONS, tuple(arn for prefix in prefixes for arn in arns_within(prefix, *place)))
 
 
 def _shared_with(plane: ControlPlane, items: list[KubeObject]) -> list[KubeObject]:

@@ -1,62 +1,56 @@
-"""The functions that Go's text/template itself defines, and what counts as true.
+"""The functions that Go's text/template itself defines.
 
-``and`` and ``or`` are the evaluator's: they stop early. Functions take and return plain values and raise ``Problem``.
-
-List: https://pkg.go.dev/text/template#hdr-Functions
+``and`` and ``or`` are the evaluator's: they stop early. List: https://pkg.go.dev/text/template#hdr-Functions
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote_from_bytes
 
 from keyless.gotemplate.errors import Problem
-from keyless.gotemplate.printing import sprintf, text_of, type_of
-
-
-def truth(value: Any) -> bool:
-    """Return whether ``value`` is not the zero of its kind."""
-    return bool(value)
+from keyless.gotemplate.formatting import sprintf
+from keyless.gotemplate.functions.function import Function
+from keyless.gotemplate.printing import shown, sprint, text_of
+from keyless.gotemplate.values import List, Map, StringMap, Uint8, decoded, encoded, kind_of, truth, type_of
 
 
 def _index(value: Any, *keys: Any) -> Any:
+    if value is None:
+        raise Problem("there is nothing to index")
     for key in keys:
         value = _at(value, key)
     return value
 
 
 def _at(value: Any, key: Any) -> Any:
-    if isinstance(value, dict):
-        if not isinstance(key, str):
+    if isinstance(value, Map):
+        if not isinstance(key, bytes):
             raise Problem(f"the key of a map is a string, found {type_of(key)}")
         # A missing key is the zero value: "" in a map of strings.
-        return value.get(key, "" if value and all(isinstance(item, str) for item in value.values()) else None)
-    if isinstance(value, list | str):
+        return value.get(key, b"" if isinstance(value, StringMap) else None)
+    if isinstance(value, List | bytes):
         if not isinstance(key, int) or isinstance(key, bool):
             raise Problem(f"an index is an integer, found {type_of(key)}")
         if not 0 <= key < len(value):
-            raise Problem(f"index {key} is out of range (length {len(value)})")
-        return value[key] if isinstance(value, list) else value.encode()[key]
+            raise Problem("the index is out of range")
+        return value[key] if isinstance(value, List) else Uint8(value[key])
     raise Problem(f"can't index a {type_of(value)}")
 
 
-def _slice(value: Any, *bounds: int) -> Any:
-    if not isinstance(value, list | str):
-        raise Problem(f"can't slice a {type_of(value)}")
-    start, stop = (*bounds, *(0, len(value))[len(bounds) :])[:2]
-    if not 0 <= start <= stop <= len(value):
-        raise Problem(f"[{start}:{stop}] is out of range (length {len(value)})")
-    return value[start:stop]
-
-
 def _length(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value.encode())
-    if isinstance(value, list | dict):
+    if isinstance(value, bytes | List | Map):
         return len(value)
     raise Problem(f"a {type_of(value)} has no length")
+
+
+def _basic(value: Any) -> str:
+    """Return Go's basic kind; all integers compare with one another."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "int"
+    return "" if value is None or isinstance(value, List | Map) else type_of(value)
 
 
 def _equal(first: Any, *others: Any) -> bool:
@@ -66,51 +60,72 @@ def _equal(first: Any, *others: Any) -> bool:
 
 
 def _same(first: Any, second: Any) -> bool:
-    if first is None or second is None:
-        return first is second
-    if isinstance(first, list | dict) or isinstance(second, list | dict):
-        raise Problem(f"can't compare {type_of(first)} and {type_of(second)}")
-    if type(first) is not type(second):
+    one, other = _basic(first), _basic(second)
+    if one != other:
+        if first is None or second is None:
+            return False
         raise Problem(f"incompatible types for comparison: {type_of(first)} and {type_of(second)}")
-    return bool(first == second)
+    if one:
+        return bool(first == second)
+    if first is not None and second is not None and kind_of(first) != kind_of(second):
+        raise Problem(f"can't compare {type_of(first)} and {type_of(second)}")
+    nothing, nothing_too = _is_nil(first), _is_nil(second)
+    if nothing or nothing_too:
+        return nothing == nothing_too
+    raise Problem(f"can't compare {type_of(first)} and {type_of(second)}")
+
+
+def _is_nil(value: Any) -> bool:
+    return value is None or (isinstance(value, List | Map) and value.is_nil)
 
 
 def _less(first: Any, second: Any) -> bool:
-    if type(first) is not type(second) or not isinstance(first, int | float | str) or isinstance(first, bool):
+    one, other = _basic(first), _basic(second)
+    if one != other or one in {"", "bool"}:
         raise Problem(f"incompatible types for comparison: {type_of(first)} and {type_of(second)}")
     return bool(first < second)
 
 
-def _print(*values: Any) -> str:
-    """Go's Sprint puts a space between two neighbours when neither is a string."""
-    out = ""
-    for number, value in enumerate(values):
-        if number and not isinstance(value, str) and not isinstance(values[number - 1], str):
-            out += " "
-        out += text_of(value)
-    return out
+def _less_or_equal(first: Any, second: Any) -> bool:
+    return _less(first, second) or _same(first, second)
 
 
-COMPARISONS_AND_MORE: Mapping[str, Callable[..., Any]] = {
-    "eq": _equal,
-    "ne": lambda first, second: not _same(first, second),
-    "lt": _less,
-    "le": lambda first, second: _less(first, second) or _same(first, second),
-    "gt": lambda first, second: not (_less(first, second) or _same(first, second)),
-    "ge": lambda first, second: not _less(first, second),
-    "not": lambda value: not truth(value),
-    "len": _length,
-    "index": _index,
-    "slice": _slice,
-    "print": _print,
-    "println": lambda *values: " ".join(text_of(value) for value in values) + "\n",
-    "printf": lambda pattern, *values: sprintf(pattern, values),
-    "html": lambda *values: html.escape(_print(*values)),
-    "urlquery": lambda *values: quote(_print(*values), safe="~-_.").replace("%20", "+"),
-    "js": lambda *values: _js(_print(*values)),
+def _written(values: tuple[Any, ...]) -> bytes:
+    """Return the arguments of ``html``, ``js`` and ``urlquery`` as one text."""
+    return sprint(tuple(shown(value) if value is None else value for value in values))
+
+
+_HTML = {b'"': b"&#34;", b"'": b"&#39;", b"&": b"&amp;", b"<": b"&lt;", b">": b"&gt;", b"\0": "\ufffd".encode()}
+_HTML_SPECIAL = re.compile(rb"[\"'&<>\0]")
+_JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
+_JS_SPECIAL = re.compile("[\\\\'\"<>&=\x00-\x1f]|[^\x00-\x7f]")
+
+
+def _js_rune(match: re.Match[str]) -> str:
+    rune = match.group()
+    if rune in _JS:
+        return _JS[rune]
+    if "\udc80" <= rune <= "\udcff":
+        return rune  # Go would write the replacement character: the byte is kept
+    return rune if rune.isprintable() else f"\\u{ord(rune):04X}"
+
+
+BUILTINS: Mapping[str, Function] = {
+    "eq": Function("a*a", _equal),
+    "ne": Function("aa", lambda first, second: not _same(first, second)),
+    "lt": Function("aa", _less),
+    "le": Function("aa", _less_or_equal),
+    "gt": Function("aa", lambda first, second: not _less_or_equal(first, second)),
+    "ge": Function("aa", lambda first, second: not _less(first, second)),
+    "not": Function("a", lambda value: not truth(value), cost="look"),
+    "len": Function("a", _length, cost="look"),
+    "index": Function("a*a", _index, cost="look"),
+    "print": Function("*a", lambda *values: sprint(values)),
+    "println": Function("*a", lambda *values: b" ".join(map(text_of, values)) + b"\n"),
+    "printf": Function("s*a", sprintf, cost="look", asks=True),
+    "html": Function("*a", lambda *v: _HTML_SPECIAL.sub(lambda m: _HTML[m.group()], _written(v)), cost="spell"),
+    "urlquery": Function(
+        "*a", lambda *values: quote_from_bytes(_written(values), "~ ").replace(" ", "+").encode(), cost="spell"
+    ),
+    "js": Function("*a", lambda *values: encoded(_JS_SPECIAL.sub(_js_rune, decoded(_written(values)))), cost="spell"),
 }
-
-
-def _js(text: str) -> str:
-    escapes = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
-    return "".join(escapes.get(c) or (c if c >= " " else f"\\u{ord(c):04X}") for c in text)

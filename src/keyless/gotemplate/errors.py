@@ -6,11 +6,11 @@ from keyless.api import Permanent
 
 
 class TemplateError(Permanent):
-    """The template cannot be read or rendered; ``line`` is 1 for the first."""
+    """The template cannot be read or rendered; ``line`` is 1 for the first, ``limit`` says whether it ran away."""
 
-    def __init__(self, name: str, line: int, problem: str) -> None:
+    def __init__(self, name: str, line: int, problem: str, *, limit: bool = False) -> None:
         super().__init__(f"template {name!r}, line {line}: {problem}")
-        self.template, self.line, self.problem = name, line, problem
+        self.template, self.line, self.problem, self.limit = name, line, problem, limit
 
 
 class Problem(ValueError):

@@ -1,18 +1,22 @@
-"""Walk a tree and write its output: scopes, fields, calls and the limits that keep a template from running away.
+"""Walk a tree and write its output: scopes, fields and calls, all paid for.
 
-Errors say where and which name; they never hold a value: values are secrets.
+Errors say where and which name; they never hold a value: values are secrets. Of names only those are shown that stand
+in the template's text, or that the caller allows.
 
 Semantics: https://pkg.go.dev/text/template, with ``missingkey=error`` as External Secrets sets it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from keyless.gotemplate.builtins import COMPARISONS_AND_MORE, truth
+from keyless.gotemplate.account import Account, LimitMet, Limits
+from keyless.gotemplate.arguments import check_count, checked, expected, literal
+from keyless.gotemplate.builtins import BUILTINS
 from keyless.gotemplate.errors import Problem, TemplateError
+from keyless.gotemplate.functions import FUNCTIONS
+from keyless.gotemplate.functions.function import Function as Implementation
 from keyless.gotemplate.nodes import (
     Action,
     Branch,
@@ -24,24 +28,20 @@ from keyless.gotemplate.nodes import (
     Function,
     Jump,
     Node,
+    Number,
     Operand,
     Pipeline,
     Text,
     Variable,
 )
 from keyless.gotemplate.parser import Tree
-from keyless.gotemplate.printing import text_of, type_of
+from keyless.gotemplate.printing import shown
+from keyless.gotemplate.values import List, Map, decoded, encoded, truth, type_of, weight_of
 
 _MISSING = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How far a rendering may go."""
-
-    output_characters: int = 1 << 20
-    calls: int = 100
-    steps: int = 200_000
+KNOWN: Mapping[str, Implementation] = {**BUILTINS, **FUNCTIONS}
+# What a function may raise for values that it was not made for; anything else is a fault of ours.
+_UNFIT = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
 class _Break(Exception):
@@ -55,33 +55,36 @@ class _Continue(Exception):
 class Evaluator:
     """Renders one tree once."""
 
-    def __init__(self, tree: Tree, functions: Mapping[str, Callable[..., Any]], limits: Limits) -> None:
-        self._tree = tree
-        self._functions = {**COMPARISONS_AND_MORE, **functions}
-        self._limits = limits
-        self._out: list[str] = []
-        self._written = self._steps = self._calls = 0
+    def __init__(self, tree: Tree, limits: Limits, named: Collection[str]) -> None:
+        self._tree, self._limits, self._named = tree, limits, named
+        self._account = Account(limits)
+        self._out: list[bytes] = []
+        self._written = self._calls = 0
         self._line = 1
         self._scope: list[tuple[str, Any]] = []
 
-    def render(self, data: Any) -> str:
+    def render(self, data: Any) -> bytes:
         """Return the output for ``data``; raises ``TemplateError``."""
         self._scope = [("$", data)]
         try:
             self._walk(self._tree.nodes, data)
         except RecursionError:
             raise self._fault("nested too deeply") from None
-        return "".join(self._out)
+        except MemoryError:
+            raise self._fault("it needs more memory than there is", limit=True) from None
+        except LimitMet as met:
+            raise self._fault(str(met), limit=True) from None
+        return b"".join(self._out)
 
-    def _fault(self, problem: str) -> TemplateError:
-        return TemplateError(self._tree.name, self._line, problem)
+    def _fault(self, problem: str, *, limit: bool = False) -> TemplateError:
+        return TemplateError(self._tree.name, self._line, problem, limit=limit)
 
     # nodes
 
     def _walk(self, nodes: Sequence[Node], dot: Any) -> None:
         for node in nodes:
             self._line = node.line
-            self._step()
+            self._account.step()
             match node:
                 case Text():
                     self._write(node.text)
@@ -89,7 +92,7 @@ class Evaluator:
                     value = self._pipeline(node.pipeline, dot)
                     if not node.pipeline.variables:
                         self._line = node.line
-                        self._write("<no value>" if value is None else text_of(value))
+                        self._print(value)
                 case Branch():
                     self._branch(node, dot)
                 case Call():
@@ -111,10 +114,12 @@ class Evaluator:
 
     def _range(self, node: Branch, dot: Any) -> None:
         bare = Pipeline(node.pipeline.line, node.pipeline.commands)
-        items = list(self._items(self._pipeline(bare, dot)))
-        mark = len(self._scope)
+        value = self._pipeline(bare, dot)
+        items = self._items(value, node.pipeline)
+        mark, empty = len(self._scope), True
         for key, item in items:
-            self._step()
+            empty = False
+            self._account.step()
             self._bind_range(node.pipeline, key, item)
             try:
                 self._walk(node.body, item)
@@ -124,36 +129,42 @@ class Evaluator:
                 break
             finally:
                 del self._scope[mark:]
-        if not items:
+        if empty:
+            for name in node.pipeline.variables:
+                self._set(name, value, assigns=node.pipeline.assigns)
             self._walk(node.otherwise, dot)
 
     def _bind_range(self, pipeline: Pipeline, key: Any, item: Any) -> None:
         values = (item,) if len(pipeline.variables) == 1 else (key, item)
         for name, value in zip(pipeline.variables, values, strict=False):
-            if pipeline.assigns:
-                self._assign(name, value)
-            else:
-                self._scope.append((name, value))
+            self._set(name, value, assigns=pipeline.assigns)
 
-    def _items(self, value: Any) -> Iterator[tuple[Any, Any]]:
-        if value is None:
-            return iter(())
-        if isinstance(value, dict):
-            return iter([(key, value[key]) for key in sorted(value)])
-        if isinstance(value, list):
-            return iter(list(enumerate(value)))
-        if isinstance(value, int) and not isinstance(value, bool):
-            return iter([(number, number) for number in range(min(value, self._limits.steps))])
+    def _items(self, value: Any, pipeline: Pipeline) -> Iterator[tuple[Any, Any]]:
+        match value:
+            case None:
+                return iter(())
+            case Map():
+                self._account.copy(value)
+                return iter([(key, value[key]) for key in sorted(value)])
+            case List():
+                return iter(enumerate(value))
+            case bool():
+                pass
+            case int():
+                if len(pipeline.variables) > 1:
+                    raise self._fault("range over a number has one variable")
+                # Lazily: the steps end it, however large the number is.
+                return ((None, type(value)(number)) for number in range(value))
         raise self._fault(f"range can't iterate over a {type_of(value)}")
 
     def _call_template(self, node: Call, dot: Any) -> None:
         nodes = self._tree.defined.get(node.name)
         if nodes is None:
-            raise self._fault(f"template {node.name!r} is not defined")
+            raise self._fault(f"template {decoded(node.name)!r} is not defined")
         value = self._pipeline(node.pipeline, dot) if node.pipeline else None
         self._calls += 1
         if self._calls > self._limits.calls:
-            raise self._fault(f"templates call one another more than {self._limits.calls} deep")
+            raise self._fault(f"templates call one another more than {self._limits.calls} deep", limit=True)
         scope, self._scope = self._scope, [("$", value)]
         self._walk(nodes, value)
         self._scope = scope
@@ -167,10 +178,7 @@ class Evaluator:
         for command in pipeline.commands:
             value = self._command(command, dot, value)
         for name in pipeline.variables:
-            if pipeline.assigns:
-                self._assign(name, value)
-            else:
-                self._scope.append((name, value))
+            self._set(name, value, assigns=pipeline.assigns)
         return value
 
     def _command(self, command: Command, dot: Any, piped: Any) -> Any:
@@ -179,32 +187,39 @@ class Evaluator:
         if isinstance(first, Function):
             return self._call(first, rest, dot, piped)
         if rest or piped is not _MISSING:
-            raise self._fault(f"can't give an argument to {_shown(first)}: it is no function")
+            raise self._fault(f"can't give an argument to {_written(first)}: it is no function")
+        if isinstance(first, Constant) and first.value is None:
+            raise self._fault("nil is not a command")
         return self._operand(first, dot)
 
     def _operand(self, operand: Operand, dot: Any) -> Any:
         match operand:
-            case Constant():
-                return operand.value
-            case Dot():
-                return dot
-            case Variable():
-                return self._variable(operand.name)
-            case Function():
-                return self._call(operand, [], dot, _MISSING)
-            case Pipeline():
-                return self._pipeline(operand, dot)
             case Chain():
                 value = self._operand(operand.operand, dot)
                 for name in operand.fields:
                     value = self._field(value, name)
                 return value
+            case Dot():
+                return dot
+            case Variable():
+                return self._variable(operand.name)
+            case Constant():
+                return operand.value
+            case Pipeline():
+                return self._pipeline(operand, dot)
+            case Function():
+                return self._call(operand, [], dot, _MISSING)
+            case Number():
+                if operand.value is None:
+                    raise self._fault("a number overflows int")
+                return operand.value
 
     def _field(self, value: Any, name: str) -> Any:
-        if isinstance(value, dict):
-            if name not in value:
-                raise self._fault(f"map has no entry for key {name!r}; {_near(name, value)}")
-            return value[name]
+        if isinstance(value, Map):
+            key = encoded(name)
+            if key not in value:
+                raise self._fault(f"map has no entry for key {name!r}{_near(name, value, self._named)}")
+            return value[key]
         if value is None:
             raise self._fault(f"nil has no entry for key {name!r}")
         raise self._fault(
@@ -212,45 +227,79 @@ class Evaluator:
         )
 
     def _variable(self, name: str) -> Any:
+        self._account.step(len(self._scope) // 64)
         for known, value in reversed(self._scope):
             if known == name:
                 return value
         raise self._fault(f"undefined variable {name!r}")
 
-    def _assign(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: Any, *, assigns: bool) -> None:
+        if not assigns:
+            self._scope.append((name, value))
+            return
+        self._account.step(len(self._scope) // 64)
         for index in range(len(self._scope) - 1, -1, -1):
             if self._scope[index][0] == name:
                 self._scope[index] = (name, value)
                 return
         raise self._fault(f"undefined variable {name!r}")
 
+    # calls
+
     def _call(self, function: Function, operands: Sequence[Operand], dot: Any, piped: Any) -> Any:
-        self._step()
+        self._account.step()
         name = function.name
         if name in {"and", "or"}:
             return self._short_circuit(name, operands, dot, piped)
-        implementation = self._functions.get(name)
-        if implementation is None:
-            raise self._fault(f"function {name!r} is not defined; {_near(name, self._functions)}")
-        arguments = [self._operand(operand, dot) for operand in operands]
-        if piped is not _MISSING:
-            arguments.append(piped)
-        self._line = function.line
+        implementation = KNOWN[name]
+        arguments: list[Any] = []
         try:
-            value = implementation(*arguments)
+            arguments = self._arguments(implementation, operands, dot, piped)
+            self._line = function.line
+            self._pay(implementation, arguments)
+            value = implementation.run(*([self._account] if implementation.asks else []), *arguments)
+            self._pay_result(value)
+        except LimitMet as met:
+            raise self._fault(f"{name}: {met}", limit=True) from None
         except Problem as problem:
             raise self._fault(f"{name}: {problem}") from None
-        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, MemoryError):
+        except _UNFIT:
             # Python's own text may quote a value; the shape of the call is all that may be told.
             shape = ", ".join(type_of(argument) for argument in arguments)
             raise TemplateError(self._tree.name, self._line, f"{name} does not take ({shape})") from None
-        if isinstance(value, str) and len(value) > self._limits.output_characters:
-            raise self._fault(f"{name}: the result is longer than {self._limits.output_characters} characters")
         return value
+
+    def _arguments(self, function: Implementation, operands: Sequence[Operand], dot: Any, piped: Any) -> list[Any]:
+        check_count(function, len(operands) + (piped is not _MISSING))
+        arguments = []
+        for position, operand in enumerate(operands):
+            letter = expected(function, position)
+            if isinstance(operand, Constant | Number):
+                arguments.append(literal(operand, letter, position))
+            else:
+                arguments.append(checked(self._operand(operand, dot), letter, position))
+        if piped is not _MISSING:
+            arguments.append(checked(piped, expected(function, len(operands)), len(operands)))
+        return arguments
+
+    def _pay(self, function: Implementation, arguments: Sequence[Any]) -> None:
+        if function.cost == "walk":
+            self._account.walk(*arguments)
+        elif function.cost == "spell":
+            self._account.spell(*arguments)
+        elif function.cost == "copy":
+            self._account.step(len(arguments))
+            self._account.copy(*arguments)
+
+    def _pay_result(self, value: Any) -> None:
+        if isinstance(value, bytes):
+            self._account.text(len(value))
+        elif isinstance(value, List | Map):
+            self._account.copy(value)
 
     def _short_circuit(self, name: str, operands: Sequence[Operand], dot: Any, piped: Any) -> Any:
         if not operands and piped is _MISSING:
-            raise self._fault(f"{name} needs an argument")
+            raise self._fault(f"{name} takes at least 1 argument, found 0")
         value: Any = None
         for operand in operands:
             value = self._operand(operand, dot)
@@ -258,21 +307,22 @@ class Evaluator:
                 return value
         return value if piped is _MISSING else piped
 
-    # limits
+    # output
 
-    def _write(self, text: str) -> None:
+    def _print(self, value: Any) -> None:
+        if isinstance(value, List | Map):
+            self._account.step(weight_of(value) // 64)
+        self._write(shown(value))
+
+    def _write(self, text: bytes) -> None:
         self._written += len(text)
-        if self._written > self._limits.output_characters:
-            raise self._fault(f"the output is longer than {self._limits.output_characters} characters")
+        if self._written > self._limits.output_bytes:
+            raise self._fault(f"the output is longer than {self._limits.output_bytes} bytes", limit=True)
+        self._account.text(len(text))
         self._out.append(text)
 
-    def _step(self) -> None:
-        self._steps += 1
-        if self._steps > self._limits.steps:
-            raise self._fault(f"more than {self._limits.steps} steps")
 
-
-def _shown(operand: Operand) -> str:
+def _written(operand: Operand) -> str:
     match operand:
         case Chain():
             return "." + ".".join(operand.fields)
@@ -284,10 +334,15 @@ def _shown(operand: Operand) -> str:
             return "a constant"
 
 
-def _near(name: str, known: Mapping[str, Any]) -> str:
-    """Name what the author may have meant: names of keys are no secrets, their values are."""
-    wanted = name.replace("_", "").replace("-", "").lower()
-    close = sorted(k for k in known if k.replace("_", "").replace("-", "").replace(".", "").lower() == wanted)
+def _near(name: str, known: Map, named: Collection[str]) -> str:
+    """Name what the author may have meant, of the names that may be shown: a key may itself be a secret."""
+    wanted = _folded(name)
+    here = sorted(key for key in named if encoded(key) in known)
+    close = [key for key in here if _folded(key) == wanted]
     if close:
-        return f'did you mean {close[0]!r}? (a key with a dash or dot is read with: index . "{close[0]}")'
-    return "known names: " + (", ".join(sorted(known)[:10]) or "none")
+        return f'; did you mean {close[0]!r}? (a key with a dash or dot is read with: index . "{close[0]}")'
+    return f"; known names: {', '.join(here[:10])}" if here else ""
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").replace("-", "").replace(".", "").lower()

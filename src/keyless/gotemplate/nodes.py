@@ -11,15 +11,28 @@ class Text:
     """Literal text, trimmed."""
 
     line: int
-    text: str
+    text: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A string, number, boolean or nil written in the template."""
+    """A string (bytes), boolean or nil written in the template."""
 
     line: int
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number written in the template: what it is by itself, and as the int or float64 that a parameter asks for.
+
+    None is what it cannot be.
+    """
+
+    line: int
+    value: int | float | None
+    whole: int | None
+    real: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,7 @@ class Pipeline:
     assigns: bool = False
 
 
-Operand = Constant | Dot | Variable | Function | Chain | Pipeline
+Operand = Constant | Number | Dot | Variable | Function | Chain | Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,7 @@ class Call:
     """``template "name" pipeline``; a ``block`` is a definition and a call."""
 
     line: int
-    name: str
+    name: bytes
     pipeline: Pipeline | None
 
 

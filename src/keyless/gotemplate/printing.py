@@ -1,38 +1,55 @@
-"""Values as Go prints them: ``fmt``'s verbs over the values that templates know.
+"""Values as Go prints them with ``%v`` and ``%q``. Whoever prints a container has paid for its whole weight before.
 
-Values are None, bool, int, float, str, list and dict with string keys. Verbs: https://pkg.go.dev/fmt
+Rules: https://pkg.go.dev/fmt, https://pkg.go.dev/strconv (Quote, FormatFloat)
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Sequence
 from typing import Any
 
-_VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>\d+|\*)?(?:\.(?P<precision>\d+|\*)?)?(?P<verb>.)?", re.DOTALL)
-_HAS_POINT = re.compile(r"^%[-+# 0]*(?:\d+|\*)?\.")
-MAX_WIDTH = 10_000
+from keyless.gotemplate.values import List, Map, decoded, encoded
 
 
-def text_of(value: Any) -> str:
+def text_of(value: Any) -> bytes:
     """Return what ``%v`` prints."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return float_text(value)
-    if isinstance(value, list | tuple):
-        return "[" + " ".join(text_of(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{text_of(value[key])}" for key in sorted(value)) + "]"
-    return str(value)
+    match value:
+        case bytes():
+            return value
+        case None:
+            return b"<nil>"
+        case bool():
+            return b"true" if value else b"false"
+        case int():
+            return b"%d" % value
+        case float():
+            return float_text(value).encode()
+        case List():
+            return b"[" + b" ".join([text_of(item) for item in value]) + b"]"
+        case Map():
+            return b"map[" + b" ".join([key + b":" + text_of(value[key]) for key in sorted(value)]) + b"]"
+    raise TypeError
+
+
+def string_of(value: Any) -> bytes:
+    """Return sprig's ``strval``."""
+    return text_of(value)
+
+
+def shown(value: Any) -> bytes:
+    """Return what an action writes: nothing has the text ``<no value>`` there."""
+    return b"<no value>" if value is None else text_of(value)
+
+
+def sprint(values: tuple[Any, ...]) -> bytes:
+    """Return ``fmt.Sprint``: a space between two neighbours when neither is a string."""
+    out: list[bytes] = []
+    for at, value in enumerate(values):
+        if at and not isinstance(value, bytes) and not isinstance(values[at - 1], bytes):
+            out.append(b" ")
+        out.append(text_of(value))
+    return b"".join(out)
 
 
 def float_text(value: float) -> str:
@@ -59,13 +76,13 @@ def fixed_text(value: float) -> str:
 
 
 def _shortest(value: float) -> tuple[str, int]:
+    """Return the shortest decimal digits that read back as ``value``, and the exponent of the first."""
     mantissa, _, exponent = f"{value!r}".partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
-    scale = len(whole) - 1 + int(exponent or 0)
-    if whole == "0":
-        scale = -1 - (len(fraction) - len(fraction.lstrip("0"))) + int(exponent or 0)
-    return digits.rstrip("0") or "0", scale
+    point = len(whole) + int(exponent or 0)
+    point -= len(whole + fraction) - len(digits)
+    return digits.rstrip("0") or "0", point - 1
 
 
 def _plain(digits: str, exponent: int) -> str:
@@ -76,141 +93,39 @@ def _plain(digits: str, exponent: int) -> str:
     return digits[: exponent + 1] + "." + digits[exponent + 1 :]
 
 
-def quoted(text: str) -> str:
-    """Return Go's ``%q``."""
-    out = ['"']
-    for character in text:
-        code = ord(character)
-        if character in '"\\':
-            out.append("\\" + character)
-        elif character in "\a\b\f\n\r\t\v":
-            out.append(
-                {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}[character]
-            )
-        elif character.isprintable():
-            out.append(character)
-        else:
-            out.append(f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-    return "".join(out) + '"'
+_NAMED = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+}
+_PLAIN_RUN = re.compile(r'[^"\\\x00-\x1f\x7f-\U0010ffff]+|.', re.DOTALL)
 
 
-def type_of(value: Any) -> str:
-    """Return the name of the Go type that ``value`` stands for."""
-    if isinstance(value, bool):
-        return "bool"
-    names = {int: "int", float: "float64", str: "string", list: "[]interface {}", dict: "map[string]interface {}"}
-    return names.get(type(value), "<nil>")
+def quoted(text: bytes, *, mark: str = '"', ascii_only: bool = False) -> bytes:
+    """Return Go's ``strconv.Quote``; bytes that are no UTF-8 are written as ``\\xNN``."""
+    out = [mark]
+    for run in _PLAIN_RUN.findall(decoded(text)):
+        out.append(run if len(run) > 1 and mark == '"' else _quoted_run(run, mark, ascii_only=ascii_only))
+    return encoded("".join([*out, mark]))
 
 
-def sprintf(pattern: str, arguments: Sequence[Any]) -> str:
-    """Return ``fmt.Sprintf(pattern, arguments...)``."""
-    left = list(arguments)
-
-    def replace(match: re.Match[str]) -> str:
-        verb = match["verb"]
-        if verb is None:
-            return "%!(NOVERB)"
-        if verb == "%":
-            return "%"
-        flags = match["flags"]
-        width = _number(match["width"], left)
-        precision = _number(match["precision"], left)
-        if precision is None and _HAS_POINT.match(match.group()):
-            precision = 0
-        if not left:
-            return f"%!{verb}(MISSING)"
-        return _padded(_verb(verb, left.pop(0), flags, precision), flags, width, verb)
-
-    text = _VERB.sub(replace, pattern)
-    if left:
-        text += "%!(EXTRA " + ", ".join(f"{type_of(item)}={text_of(item)}" for item in left) + ")"
-    return text
+def _quoted_run(run: str, mark: str, *, ascii_only: bool) -> str:
+    return "".join(_quoted_rune(rune, mark, ascii_only=ascii_only) for rune in run)
 
 
-def _number(text: str | None, left: list[Any]) -> int | None:
-    if text is None:
-        return None
-    value = left.pop(0) if text == "*" and left else text
-    return min(int(value), MAX_WIDTH) if str(value).isdigit() else None
-
-
-def _padded(text: str, flags: str, width: int | None, verb: str) -> str:
-    if not width or len(text) >= width:
-        return text
-    if "-" in flags:
-        return text.ljust(width)
-    if "0" in flags and verb in "dfFeEgGxXobv":
-        sign = text[0] if text[:1] in {"+", "-"} else ""
-        return sign + text[len(sign) :].rjust(width - len(sign), "0")
-    return text.rjust(width)
-
-
-def _verb(verb: str, value: Any, flags: str, precision: int | None) -> str:
-    plus = "+" if "+" in flags else ""
-    if verb == "v":
-        return text_of(value)
-    if verb == "T":
-        return type_of(value)
-    if verb == "t" and isinstance(value, bool):
-        return text_of(value)
-    if verb in "sqxX" and isinstance(value, str):
-        return _string_verb(verb, value, precision)
-    if verb in "dxXobcqU" and isinstance(value, int) and not isinstance(value, bool):
-        return _integer_verb(verb, value, plus)
-    if verb in "eEfFgG" and isinstance(value, float):
-        return _float_verb(verb, value, precision, plus)
-    if verb in "sdqxX" and isinstance(value, list):
-        return "[" + " ".join(_verb(verb, item, flags, precision) for item in value) + "]"
-    if verb == "s" and isinstance(value, dict):
-        inner = " ".join(f"{key}:{_verb(verb, value[key], flags, precision)}" for key in sorted(value))
-        return f"map[{inner}]"
-    if value is None:
-        return f"%!{verb}(<nil>)"
-    return f"%!{verb}({type_of(value)}={text_of(value)})"
-
-
-def _string_verb(verb: str, value: str, precision: int | None) -> str:
-    shown = value if precision is None else value[:precision]
-    if verb == "s":
-        return shown
-    if verb == "q":
-        return quoted(shown)
-    hexed = shown.encode("utf-8", "surrogateescape").hex()
-    return hexed.upper() if verb == "X" else hexed
-
-
-def _integer_verb(verb: str, value: int, plus: str) -> str:
-    if verb in "cq":
-        character = chr(value) if 0 <= value < 0x110000 else "\ufffd"
-        return character if verb == "c" else f"'{character}'"
-    if verb == "U":
-        return f"U+{value:04X}"
-    return format(value, {"d": f"{plus}d", "x": "x", "X": "X", "o": "o", "b": "b"}[verb])
-
-
-def _float_verb(verb: str, value: float, precision: int | None, plus: str) -> str:
-    if verb in "gG" and precision is None:
-        text = float_text(value)
-        return plus + text if plus and value >= 0 else text
-    return format(value, f"{plus}.{6 if precision is None else precision}{verb}")
-
-
-def json_text(value: Any, *, escape_html: bool = True, indent: int | None = None) -> str:
-    """Return Go's ``json.Marshal``: keys sorted, integers of any size without exponent, ``<>&`` escaped."""
-    separators = (",", ":") if indent is None else (",", ": ")
-    text = json.dumps(_whole(value), ensure_ascii=False, sort_keys=True, separators=separators, indent=indent)
-    if escape_html:
-        for character in "<>&\u2028\u2029":
-            text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-def _whole(value: Any) -> Any:
-    """JSON numbers are float64 in Go, yet 5 stays 5 when written back."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return int(value)
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    return value
+def _quoted_rune(rune: str, mark: str, *, ascii_only: bool) -> str:
+    code = ord(rune)
+    if rune == mark:
+        return "\\" + rune
+    if rune in _NAMED:
+        return _NAMED[rune]
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if rune.isprintable() and not (ascii_only and code > 0x7E):
+        return rune
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -11,7 +11,6 @@ A returned number asks for another run after that many seconds.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import traceback
 from collections.abc import Awaitable, Callable
@@ -22,6 +21,7 @@ import structlog
 from keyless.api import Permanent, Transient
 from keyless.kube.backoff import Backoff
 from keyless.kube.queue import Queue
+from keyless.tasks import Tasks
 
 K = TypeVar("K")
 
@@ -57,7 +57,7 @@ class Controller(Generic[K]):
     async def run(self, workers: int = 2) -> None:
         """Work until cancelled."""
         try:
-            async with asyncio.TaskGroup() as group:
+            async with Tasks() as group:
                 for number in range(workers):
                     group.create_task(self._work(), name=f"{self.name}-{number}")
         finally:

@@ -17,12 +17,16 @@ Reasons: https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from keyless.api import KeylessError, Permanent, Transient
 
 TEXT_LIMIT = 512
 """Bodies that are no Status (a proxy's page, say) are cut: an error must fit a condition's message."""
+
+
+LONGEST_WAIT_SECONDS = 300.0
 
 
 class ApiError(KeylessError):
@@ -33,7 +37,8 @@ class ApiError(KeylessError):
     @property
     def code(self) -> int:
         """The HTTP status code."""
-        return int(self.status.get("code") or 0)
+        code = self.status.get("code")
+        return code if isinstance(code, int) else 0
 
     @property
     def reason(self) -> str:
@@ -106,13 +111,14 @@ _BY_CODE: dict[int, type[_TransientAnswer] | type[_PermanentAnswer]] = {
 
 def error_of(status: dict[str, Any], *, retry_after_seconds: float | None = None) -> KeylessError:
     """The exception for a Status whose ``code`` is 400 or more."""
-    code = int(status.get("code") or 500)
+    code = _code(status.get("code"), 500)
     if status.get("reason") == "AlreadyExists":
         return AlreadyExists(status)
     kind = _BY_CODE.get(code) or (Unavailable if code >= 500 else Rejected)
     if issubclass(kind, _TransientAnswer):
-        seconds = (status.get("details") or {}).get("retryAfterSeconds") or retry_after_seconds
-        return kind(status, retry_after_seconds=seconds)
+        details = status.get("details")
+        told = details.get("retryAfterSeconds") if isinstance(details, dict) else None
+        return kind(status, retry_after_seconds=wait_of(told) or retry_after_seconds)
     return kind(status)
 
 
@@ -123,9 +129,26 @@ def status_of_untrusted(code: int, body: bytes, *, subject: str) -> dict[str, An
     except ValueError:
         status = None
     if isinstance(status, dict) and status.get("kind") == "Status":
-        return {**status, "code": status.get("code") or code}
+        # The line's code decides where the two differ: a Status that says Success is no reason to go on.
+        return {**status, "code": code}
     text = body[:TEXT_LIMIT].decode("utf-8", "replace").strip()
     return failure_status(code, "", f"{subject}: the server answered {code}{': ' + text if text else ''}")
+
+
+def wait_of(told: object) -> float | None:
+    """The seconds that a server asks to wait, within bounds; None where it says nothing that can be followed.
+
+    Nothing at all would be a storm; for longer than the bound nobody waits without looking.
+    """
+    try:
+        seconds = float(told)  # type: ignore[arg-type]  # anything may have been told: TypeError is caught
+    except (TypeError, ValueError):
+        return None
+    return min(seconds, LONGEST_WAIT_SECONDS) if seconds > 0 and math.isfinite(seconds) else None
+
+
+def _code(told: object, otherwise: int) -> int:
+    return told if isinstance(told, int) and 400 <= told < 600 else otherwise
 
 
 def failure_status(code: int, reason: str, message: str) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class RotatedFile:
             if seen != self._seen:
                 self._text = self.path.read_text().strip()
                 self._seen = seen
-        except OSError as error:
-            message = f"{self.path}: expected a readable file, found: {error.strerror}"
-            raise Unreachable(failure_status(0, "", message)) from error
+        except (OSError, UnicodeDecodeError) as error:
+            found = error.strerror if isinstance(error, OSError) else "bytes that are no text"
+            message = f"{self.path}: expected a readable file, found: {found}"
+            raise Unreachable(failure_status(0, "", message)) from None  # a decoding error carries the bytes
         return self._text

@@ -6,6 +6,7 @@ server or CA change (see ``Source``), new requests use new pools; the old ones c
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import tempfile
@@ -15,12 +16,15 @@ from dataclasses import dataclass
 
 import httpx
 
-from keyless.api import Permanent
+from keyless.api import Permanent, os_failure
 from keyless.kube.errors import Unreachable, failure_status
 from keyless.kube.source import Endpoint, Source
 from keyless.kube.transport import Request, Response, Stream
 
 CALL_SECONDS = 30.0
+"""Silence within a call that ends it."""
+CALL_TOTAL_SECONDS = 120.0
+"""A server that sends a byte now and then never falls silent: a call ends after this all the same."""
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 150.0
 """A watch hears a bookmark about every minute; after this silence the connection is taken for dead."""
@@ -52,13 +56,15 @@ class HttpTransport:
     async def stream(self, request: Request) -> AsyncGenerator[Stream, None]:
         """Send and read line by line."""
         async with self._use() as pools:
-            built = _build(pools.watches, pools.endpoint, request, await self._source.token())
+            token = await self._source.token()
             with _reaching(request, pools.endpoint):
+                built = _build(pools.watches, pools.endpoint, request, token)
                 response = await pools.watches.send(built, stream=True)
             if response.status_code == 401:
                 await self._source.token(renew=True)
             try:
-                yield Stream(response.status_code, _lines(response, request, pools.endpoint))
+                headers = {key.lower(): value for key, value in response.headers.items()}
+                yield Stream(response.status_code, _lines(response, request, pools.endpoint), headers)
             finally:
                 await response.aclose()
 
@@ -86,9 +92,10 @@ class HttpTransport:
 
     @staticmethod
     async def _send(pools: _Pools, request: Request, token: str | None) -> httpx.Response:
-        built = _build(pools.calls, pools.endpoint, request, token)
         with _reaching(request, pools.endpoint):
-            return await pools.calls.send(built)
+            built = _build(pools.calls, pools.endpoint, request, token)
+            async with asyncio.timeout(CALL_TOTAL_SECONDS):
+                return await pools.calls.send(built)
 
 
 @dataclass(slots=True)
@@ -122,7 +129,11 @@ class _reaching:  # noqa: N801 - a context manager reads like a verb
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, httpx.HTTPError | httpx.StreamError):
+        if isinstance(error, httpx.LocalProtocolError | UnicodeError):
+            # Its words quote the header that cannot be sent, which holds the token.
+            what = "the request cannot be sent: the token or the address holds characters that no header may"
+            raise Unreachable(failure_status(0, "", f"{self._subject}: {what}")) from None
+        if isinstance(error, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL | OSError):
             what = str(error) or type(error).__name__
             raise Unreachable(failure_status(0, "", f"{self._subject}: no answer: {what}")) from error
 
@@ -183,6 +194,10 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext:
         raise Permanent(
             f"{endpoint.server}: its CA, or our client certificate, is no valid PEM: {error.reason}"
         ) from None
+    except (ValueError, TypeError):
+        raise Permanent(f"{endpoint.server}: its CA, or our client certificate, is no valid PEM") from None
+    except OSError as error:
+        raise os_failure(error) from error
     return context
 
 

@@ -8,14 +8,17 @@ Spelling: https://kubernetes.io/docs/reference/using-api/api-concepts/
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any
 
 import orjson
 
-from keyless.kube.errors import Expired, Unreachable, error_of, failure_status, status_of_untrusted
+from keyless.api import KeylessError
+from keyless.kube.contact import Contact
+from keyless.kube.errors import ApiError, Expired, Unreachable, error_of, failure_status, status_of_untrusted, wait_of
 from keyless.kube.model import (
     Event,
     Page,
@@ -26,7 +29,8 @@ from keyless.kube.model import (
     selector_text,
 )
 from keyless.kube.resources import PODS, SERVICEACCOUNTS, KubeObject, Resource
-from keyless.kube.transport import Request, Response, Transport
+from keyless.kube.transport import Request, Response, Stream, Transport
+from keyless.kube.untrusted import chunk_of, event_of, object_of, stored_of, token_of
 
 CHUNK_ITEMS = 500
 """Items asked for at once when listing: kubectl's own number."""
@@ -44,6 +48,8 @@ class Kube:
     """One API server, or one logical cluster of it, as one identity."""
 
     def __init__(self, transport: Transport) -> None:
+        self.contact = Contact()
+        """What the last answer says about the connection."""
         self._transport = transport
 
     async def __aenter__(self) -> Kube:
@@ -60,7 +66,7 @@ class Kube:
 
     async def get(self, res: Resource, name: str, namespace: str | None = None) -> KubeObject:
         """Read one object."""
-        return await self._object("GET", res.path(namespace, name))
+        return await self._stored("GET", res.path(namespace, name))
 
     async def list(
         self,
@@ -79,18 +85,33 @@ class Kube:
             return await self._list(res, namespace, params, metadata_only=metadata_only)
 
     async def create(
-        self, res: Resource, obj: KubeObject, namespace: str | None = None, *, dry_run: bool = False
+        self,
+        res: Resource,
+        obj: KubeObject,
+        namespace: str | None = None,
+        *,
+        field_manager: str = "",
+        dry_run: bool = False,
     ) -> KubeObject:
-        """Create an object; raises ``AlreadyExists`` when the name is taken."""
+        """Create an object, its fields owned by ``field_manager``; raises ``AlreadyExists`` when the name is taken."""
         path = res.path(_namespace(obj, namespace))
-        return await self._object("POST", path, body=_typed(res, obj), params=_dry(dry_run))
+        return await self._object("POST", path, body=_typed(res, obj), params=_dry(dry_run) | _managed(field_manager))
 
     async def replace(
-        self, res: Resource, obj: KubeObject, namespace: str | None = None, *, subresource: str | None = None
+        self,
+        res: Resource,
+        obj: KubeObject,
+        namespace: str | None = None,
+        *,
+        field_manager: str = "",
+        subresource: str | None = None,
     ) -> KubeObject:
-        """Write a whole object; its resourceVersion, when it carries one, must still be the current one."""
+        """Write a whole object; its resourceVersion, when it carries one, must still be the current one.
+
+        Fields that change become ``field_manager``'s own.
+        """
         path = res.path(_namespace(obj, namespace), obj["metadata"]["name"], subresource)
-        return await self._object("PUT", path, body=_typed(res, obj))
+        return await self._stored("PUT", path, body=_typed(res, obj), params=_managed(field_manager))
 
     async def apply(
         self,
@@ -104,7 +125,7 @@ class Kube:
         dry_run: bool = False,
     ) -> KubeObject:
         """Server-side apply: create or change exactly the fields in ``obj``, owned by ``field_manager``."""
-        return await self._object(
+        return await self._stored(
             "PATCH",
             res.path(_namespace(obj, namespace), obj["metadata"]["name"], subresource),
             body=_typed(res, obj),
@@ -124,7 +145,7 @@ class Kube:
     ) -> KubeObject:
         """Change part of an object; ``json`` takes a list of operations, the others an object."""
         path = res.path(namespace, name, subresource)
-        return await self._object("PATCH", path, body=patch, content_type=_PATCH_TYPES[kind])
+        return await self._stored("PATCH", path, body=patch, content_type=_PATCH_TYPES[kind])
 
     async def delete(
         self,
@@ -134,11 +155,16 @@ class Kube:
         *,
         propagation: Propagation = "Background",
         uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
-        """Ask for deletion (finalizers may delay it); ``uid`` guards against deleting a successor."""
+        """Ask for deletion (finalizers may delay it).
+
+        ``uid`` guards against deleting a successor, ``resource_version`` against deleting what changed meanwhile.
+        """
         options: KubeObject = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        conditions = {"uid": uid, "resourceVersion": resource_version}
+        if wanted := {name: value for name, value in conditions.items() if value}:
+            options["preconditions"] = wanted
         await self._send("DELETE", res.path(namespace, name), body=options)
 
     async def request(
@@ -147,8 +173,8 @@ class Kube:
         """Any other request: a JSON answer as its value, any other (a log, say) as text."""
         response = await self._send(method, path, body=body, params=params)
         if response.headers.get("content-type", "").startswith(_JSON):
-            parsed: KubeObject = orjson.loads(response.body)
-            return parsed
+            with self.contact.noted():
+                return object_of(response.body, f"{method} {path}")
         return response.body.decode("utf-8", "replace")
 
     async def token(
@@ -170,13 +196,13 @@ class Kube:
                 "name": metadata["name"],
                 "uid": metadata["uid"],
             }
+        path = SERVICEACCOUNTS.path(namespace, service_account, "token")
         answer = await self._object(
             "POST",
-            SERVICEACCOUNTS.path(namespace, service_account, "token"),
+            path,
             body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": spec},
         )
-        status = answer["status"]
-        return TokenStatus(status["token"], datetime.fromisoformat(status["expirationTimestamp"]))
+        return token_of(answer, f"POST {path}")
 
     async def watch(
         self,
@@ -189,11 +215,13 @@ class Kube:
         metadata_only: bool = False,
         initial_events: bool = False,
         timeout_seconds: int | None = None,
+        opened: Callable[[], None] | None = None,
     ) -> AsyncGenerator[Event, None]:
         """One watch request: changes after ``resource_version`` until the server ends it.
 
         Raises ``Expired`` when that version is too old. With ``initial_events`` what exists comes first as ADDED,
-        closed by a BOOKMARK. For a watch that heals itself use ``Informer``.
+        closed by a BOOKMARK. ``opened`` is called when the server has let us in. For a watch that heals itself use
+        ``Informer``.
         """
         params = {"watch": "true", "allowWatchBookmarks": "true", **_selection(labels, fields)}
         if resource_version:
@@ -204,13 +232,24 @@ class Kube:
             params["timeoutSeconds"] = str(timeout_seconds)
         accept = _METADATA.format("PartialObjectMetadata") if metadata_only else _JSON
         request = Request("GET", res.path(namespace), params, {"accept": accept})
-        async with self._transport.stream(request) as stream:
-            if stream.status >= 400:
-                body = b"\n".join([line async for line in stream.lines])
-                raise error_of(status_of_untrusted(stream.status, body, subject=request.subject))
-            async for line in stream.lines:
-                if line:
-                    yield _event_untrusted(res, line, request.subject)
+        try:
+            async with self._transport.stream(request) as stream:
+                await self._let_in(stream, request)
+                if opened is not None:
+                    opened()
+                async for line in stream.lines:
+                    if line:
+                        yield event_of(res, line, request.subject)
+        except ApiError as error:
+            self.contact.failed(error)
+            raise
+
+    async def _let_in(self, stream: Stream, request: Request) -> None:
+        if 200 <= stream.status < 300:
+            self.contact.heard()
+            return
+        body = b"\n".join([line async for line in stream.lines])
+        raise _failure(request, Response(stream.status, stream.headers, body))
 
     async def _list(
         self, res: Resource, namespace: str | None, params: Mapping[str, str], *, metadata_only: bool
@@ -220,11 +259,20 @@ class Kube:
         token = ""
         while True:
             chunk_params = {**params, **({"continue": token} if token else {})}
-            answer = await self._object("GET", res.path(namespace), params=chunk_params, accept=accept)
-            items += [_named(res, item) for item in answer.get("items") or ()]
-            token = answer["metadata"].get("continue") or ""
+            path = res.path(namespace)
+            response = await self._send("GET", path, params=chunk_params, accept=accept)
+            with self.contact.noted():
+                some, token, version = chunk_of(res, response.body, f"GET {path}")
+            items += some
             if not token:
-                return Page(items, answer["metadata"].get("resourceVersion", ""))
+                return Page(items, version)
+
+    async def _stored(
+        self, method: str, path: str, *, body: Any = None, params: Mapping[str, str] | None = None, **how: str
+    ) -> KubeObject:
+        response = await self._send(method, path, body=body, params=params, accept=_JSON, **how)
+        with self.contact.noted():
+            return stored_of(response.body, f"{method} {path}")
 
     async def _object(
         self,
@@ -233,12 +281,10 @@ class Kube:
         *,
         body: Any = None,
         params: Mapping[str, str] | None = None,
-        content_type: str = _JSON,
-        accept: str = _JSON,
     ) -> KubeObject:
-        response = await self._send(method, path, body=body, params=params, content_type=content_type, accept=accept)
-        parsed: KubeObject = orjson.loads(response.body)
-        return parsed
+        response = await self._send(method, path, body=body, params=params, accept=_JSON)
+        with self.contact.noted():
+            return object_of(response.body, f"{method} {path}")
 
     async def _send(
         self,
@@ -255,11 +301,19 @@ class Kube:
             headers["content-type"] = content_type
         encoded = None if body is None else orjson.dumps(body)
         request = Request(method, path, params or {}, headers, encoded)
-        response = await self._transport.send(request)
-        if response.status < 400:
-            return response
-        status = status_of_untrusted(response.status, response.body, subject=request.subject)
-        raise error_of(status, retry_after_seconds=_seconds(response.headers.get("retry-after")))
+        with self.contact.noted():
+            response = await self._transport.send(request)
+            if not 200 <= response.status < 300:
+                raise _failure(request, response)
+        return response
+
+
+def _failure(request: Request, response: Response) -> KeylessError:
+    status = status_of_untrusted(response.status, response.body, subject=request.subject)
+    if response.status < 400:
+        # Kubernetes never redirects: a proxy wants a login.
+        return Unreachable(failure_status(0, "", str(status.get("message"))))
+    return error_of(status, retry_after_seconds=_wait(response.headers.get("retry-after"), datetime.now(UTC)))
 
 
 def _selection(labels: Selector, fields: Selector) -> dict[str, str]:
@@ -271,6 +325,10 @@ def _dry(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
 
 
+def _managed(field_manager: str) -> dict[str, str]:
+    return {"fieldManager": field_manager} if field_manager else {}
+
+
 def _namespace(obj: KubeObject, namespace: str | None) -> str | None:
     return namespace or obj.get("metadata", {}).get("namespace")
 
@@ -280,22 +338,11 @@ def _typed(res: Resource, obj: KubeObject) -> KubeObject:
     return {"apiVersion": res.api_version, "kind": res.kind, **obj}
 
 
-def _named(res: Resource, item: KubeObject) -> KubeObject:
-    """List items carry no type, partial ones a type that names nothing: give them their own."""
-    return {**item, "apiVersion": res.api_version, "kind": res.kind}
-
-
-def _event_untrusted(res: Resource, line: bytes, subject: str) -> Event:
-    """A line that was cut off counts as the end of the connection."""
+def _wait(retry_after: str | None, now: datetime) -> float | None:
+    """Seconds of a Retry-After header: a number, or a date (RFC 9110, 10.2.3)."""
+    if not retry_after:
+        return None
     try:
-        parsed = orjson.loads(line)
-        kind, obj = parsed["type"], parsed["object"]
-    except (ValueError, KeyError, TypeError):
-        raise Unreachable(failure_status(0, "", f"{subject}: the stream broke inside an event")) from None
-    if kind == "ERROR":
-        raise error_of(obj)
-    return Event(kind, _named(res, obj))
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    return float(retry_after) if retry_after and retry_after.isdigit() else None
+        return wait_of((parsedate_to_datetime(retry_after) - now).total_seconds())
+    except (TypeError, ValueError):
+        return wait_of(retry_after)

@@ -13,9 +13,9 @@ from keyless.kube.resources import KubeObject
 Labels = Mapping[str, str]
 _Test = Callable[[Labels], bool]
 
-_SET = re.compile(r"^(?P<key>[^\s!=(),]+)\s+(?P<word>in|notin)\s+\((?P<values>[^()]*)\)$")
-_EQUAL = re.compile(r"^(?P<key>[^\s!=(),]+)\s*(?P<word>==|=|!=)\s*(?P<value>[^\s!=(),]*)$")
-_EXISTS = re.compile(r"^(?P<no>!?)\s*(?P<key>[^\s!=(),]+)$")
+_SET = re.compile(r"(?P<key>[^\s!=(),]+)\s+(?P<word>in|notin)\s+\((?P<values>[^()]*)\)")
+_EQUAL = re.compile(r"(?P<key>[^\s!=(),]+)\s*(?P<word>==|=|!=)\s*(?P<value>[^\s!=(),]*)")
+_EXISTS = re.compile(r"(?P<no>!?)\s*(?P<key>[^\s!=(),]+)")
 _COMMA = re.compile(r",(?![^(]*\))")  # a comma outside parentheses
 
 
@@ -36,12 +36,12 @@ def matches(selector: KubeObject | None, labels: Labels | None) -> bool:
 
 
 def _requirement(text: str) -> _Test:
-    if found := _SET.match(text):
+    if found := _SET.fullmatch(text):
         values = [value.strip() for value in found["values"].split(",")]
         return _member(found["key"], values, wanted=found["word"] == "in")
-    if found := _EQUAL.match(text):
+    if found := _EQUAL.fullmatch(text):
         return _member(found["key"], [found["value"]], wanted=found["word"] != "!=")
-    if found := _EXISTS.match(text):
+    if found := _EXISTS.fullmatch(text):
         return _presence(found["key"], wanted=not found["no"])
     raise ValueError(f"unable to parse requirement: {text!r}")
 

@@ -202,11 +202,15 @@ class ExecToken:
         try:
             status = orjson.loads(out)["status"]
             token, expires = status["token"], status.get("expirationTimestamp")
-            self._expires_at = datetime.fromisoformat(expires) if expires else None
+            expires_at = datetime.fromisoformat(expires) if expires else None
+            if not isinstance(token, str):
+                raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError):
             # The output may hold a token: say nothing of it.
             raise _plugin_failed(self._plugin, "expected an ExecCredential with status.token") from None
-        self._token = str(token)
+        self._token = token
+        # A time without a zone is UTC: that is what the protocol's times are.
+        self._expires_at = expires_at.replace(tzinfo=expires_at.tzinfo or UTC) if expires_at else None
 
 
 def _plugin_failed(plugin: Plugin, what: str) -> Unauthorized:

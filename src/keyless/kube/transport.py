@@ -35,10 +35,11 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer that goes on: ``lines`` ends when the server ends it."""
+    """An answer that goes on: ``lines`` ends when the server ends it; header names are lower case."""
 
     status: int
     lines: AsyncIterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Transport(Protocol):

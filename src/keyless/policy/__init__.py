@@ -9,7 +9,8 @@
     explain(decision)                                           # lines for a person
     access_denied(decision)                                     # AWS's own sentence for the caller
 
-Documents are compiled by ``parse``; keep them: they remember their statements by action. The trace is made when it is
+``parse_to_store`` also refuses what AWS refuses in a document that is being written. Documents are compiled; keep
+them: they remember their statements by action. The trace is made when it is
 asked for. ``resource`` of :class:`Policies` is the trust policy for ``sts:AssumeRole*``; parse it as kind "trust".
 AssumeRoleWithWebIdentity: principal of kind "WebIdentity" with ``federated`` the provider's ARN and ``account`` the
 provider's account, context ``{host/path}:aud|sub|…``. Levels of an organisation are tuples of tuples (``scps``,
@@ -44,6 +45,7 @@ from keyless.policy.model import (
 from keyless.policy.packing import Shard, pack, size, web_identity_trust
 from keyless.policy.parse import parse
 from keyless.policy.statements import Document
+from keyless.policy.storing import parse_to_store
 
 __all__ = [
     "Admission",
@@ -71,6 +73,7 @@ __all__ = [
     "explain",
     "pack",
     "parse",
+    "parse_to_store",
     "size",
     "web_identity_trust",
 ]

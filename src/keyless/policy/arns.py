@@ -1,4 +1,4 @@
-"""ARN patterns: six segments, each matched by itself (identity.md rules 6 and 13).
+"""ARN patterns: six segments, each matched by itself (facts/identity.md#arns).
 
 ``*`` and ``?`` span ``:`` and ``/`` inside the last segment, never the borders before it. In a Resource, variables
 count only there; in a condition anywhere. A bare ``*`` matches everything, also the "*" that stands for actions without
@@ -7,14 +7,13 @@ a resource.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from keyless.policy.globs import (
-    Lookup,
     Match,
     Part,
     Parts,
+    Values,
     Wild,
     anything,
     covers,
@@ -22,8 +21,8 @@ from keyless.policy.globs import (
     literal,
     matcher,
     read,
-    resolve,
 )
+from keyless.policy.variables import Bound, bound, by_resolving, resolve
 
 SEGMENTS = 6
 _BARE = (Wild.ANY,)
@@ -36,13 +35,21 @@ class ArnPattern:
     text: str
     variables: bool = field(repr=False)
     match: Match | None = field(repr=False, compare=False)
-    bound: Callable[[str, Lookup], bool] | None = field(repr=False, compare=False)
+    bound: Bound | None = field(repr=False, compare=False)
 
-    def matches(self, arn: str, lookup: Lookup) -> bool:
+    def matches(self, arn: str, values: Values) -> bool:
         """Whether ``arn`` fits, with variables taken from the request."""
         if self.match:
             return self.match(arn)
-        return self.bound is not None and self.bound(arn, lookup)
+        return self.bound is not None and self.bound(arn, values)
+
+    def resolved(self, values: Values) -> Match:
+        """The whole test for a request with these values."""
+        if self.match:
+            return self.match
+        *heads, last = self.segments
+        resolved = resolve(last, values)
+        return _nothing if resolved is None else _whole((*heads, resolved))
 
     @property
     def segments(self) -> tuple[Parts, ...]:
@@ -72,12 +79,24 @@ def compile_arn(text: str, *, variables: bool) -> ArnPattern | None:
         return None
     if not has_variables(segments[-1]):
         return ArnPattern(text, variables, _whole(segments), None)
+    return ArnPattern(text, variables, None, _bound(segments))
 
-    def bound(arn: str, lookup: Lookup) -> bool:
-        last = resolve(segments[-1], lookup)
-        return last is not None and _whole((*segments[:-1], last))(arn)
 
-    return ArnPattern(text, variables, None, bound)
+def _bound(segments: tuple[Parts, ...]) -> Bound:
+    """All six, with variables in the last."""
+    prefix = _literal_heads(segments)
+    if prefix is not None:
+        first, *others = segments[-1]
+        return bound((f"{prefix}{first}", *others) if isinstance(first, str) else (prefix, first, *others))
+    heads, last = [matcher(segment) for segment in segments[:-1]], bound(segments[-1])
+
+    def test(arn: str, values: Values) -> bool:
+        cut = arn.split(":", SEGMENTS - 1)
+        if len(cut) < SEGMENTS or not all(fits(part) for fits, part in zip(heads, cut[:-1], strict=True)):
+            return False
+        return last(cut[-1], values)
+
+    return test
 
 
 def _nothing(_: str) -> bool:
@@ -91,12 +110,45 @@ def _heads_and_last(text: str, *, variables: bool) -> list[Parts]:
     return [*parts, read(last, wildcards=True, variables=variables and len(heads) == SEGMENTS - 1)]
 
 
+class NoArnPattern(Exception):
+    """Met in a condition: what is expected is neither an ARN pattern nor ``*``."""
+
+
+def is_arn(text: str) -> bool:
+    """Whether a request's value can be compared with ARN patterns at all."""
+    return text.startswith("arn:") and text.count(":") >= SEGMENTS - 1
+
+
 def arn_matcher(parts: Parts) -> Match:
-    """Compile an ARN that a condition expects; what is neither an ARN pattern nor ``*`` matches nothing."""
+    """Compile an ARN that a condition expects; one that is none raises :class:`NoArnPattern` when it is met."""
     if parts == _BARE:
         return anything
     segments = _six(_cut(parts))
-    return _whole(segments) if segments else _nothing
+    if segments is None or not _may_be_arn(segments[0]):
+        return _raise
+    return _whole(segments)
+
+
+def arn_bound(parts: Parts) -> Bound:
+    """The same with variables: quick where they stand in the last segment and the others are texts."""
+    segments = _cut(parts)
+    if len(segments) == SEGMENTS and not has_variables(tuple(part for one in segments[:-1] for part in one)):
+        return _bound(tuple(segments)) if _may_be_arn(segments[0]) else lambda text, _: _raise(text)
+    return by_resolving(parts, arn_matcher)
+
+
+def is_arn_pattern(text: str, *, variables: bool) -> bool:
+    """Whether IAM keeps it in a condition; what variables make of it shows when a request comes."""
+    parts = read(text, wildcards=True, variables=variables)
+    return has_variables(parts) or arn_matcher(parts) is not _raise
+
+
+def _may_be_arn(first: Parts) -> bool:
+    return matcher(first)("arn")
+
+
+def _raise(_: str) -> bool:
+    raise NoArnPattern
 
 
 def _cut(parts: Parts) -> list[Parts]:
@@ -121,10 +173,8 @@ def _six(segments: list[Parts]) -> tuple[Parts, ...] | None:
 
 
 def _whole(segments: tuple[Parts, ...]) -> Match:
-    heads = [literal(segment) for segment in segments[:-1]]
-    if None not in heads:
-        # The usual case: five literal segments hold all five borders, so one pass over the text is enough.
-        prefix = "".join(f"{head}:" for head in heads)
+    prefix = _literal_heads(segments)
+    if prefix is not None:
         return matcher((prefix, *segments[-1]))
     matchers = [matcher(segment) for segment in segments]
 
@@ -133,3 +183,9 @@ def _whole(segments: tuple[Parts, ...]) -> Match:
         return len(cut) == SEGMENTS and all(fits(part) for fits, part in zip(matchers, cut, strict=True))
 
     return match
+
+
+def _literal_heads(segments: tuple[Parts, ...]) -> str | None:
+    """The usual case: five literal segments hold all five borders, so one pass over the text is enough."""
+    heads = [literal(segment) for segment in segments[:-1]]
+    return None if None in heads else "".join(f"{head}:" for head in heads)

@@ -1,4 +1,6 @@
-"""One operator on one key: quantifiers, IfExists, missing and multi-valued keys (identity.md rules 8–11).
+"""One operator on one key: quantifiers, IfExists, missing and multi-valued keys.
+
+Facts: facts/identity.md#conditions.
 
 key absent          positive false · negated true · IfExists true · ForAllValues true · ForAnyValue always false
 key multi-valued    without a quantifier always false, for Allow and for Deny, even with one value and IfExists
@@ -9,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from keyless.policy.arns import NoArnPattern
 from keyless.policy.context import Context
-from keyless.policy.globs import Match, Parts, has_variables, literal, read, resolve
+from keyless.policy.globs import Match, Parts, Values, has_variables, literal, read
 from keyless.policy.model import ConditionTrace
 from keyless.policy.operators import Operator
+from keyless.policy.variables import Memo, keys_of, resolve
 
 # Elsewhere (numbers, dates, Bool, addresses, binary values, Null) ``${…}`` is text, says AWS's page on variables.
 _WITH_VARIABLES = ("String", "Arn")
@@ -32,11 +36,16 @@ class Condition:
     holds: Check = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, operator: Operator, key: str, expected: tuple[str, ...], *, variables: bool) -> Condition:
-        """Compile ``expected`` once; ``variables``: the document's version knows them."""
+    def of(
+        cls, operator: Operator, key: str, expected: tuple[str, ...], *, variables: bool, deny: bool = False
+    ) -> Condition:
+        """Compile ``expected`` once; ``variables``: the document's version knows them; ``deny``: whose it is."""
         variables = variables and operator.base.startswith(_WITH_VARIABLES)
         parts = _parts(operator, expected, variables=variables)
-        return cls(operator, key, expected, variables, key.lower(), _check(operator, key.lower(), parts))
+        check = _check(operator, key.lower(), parts)
+        if operator.base.startswith("Arn"):
+            check = _with_errors(check, deny=deny)
+        return cls(operator, key, expected, variables, key.lower(), check)
 
     @property
     def parts(self) -> list[Parts]:
@@ -54,15 +63,16 @@ def _parts(how: Operator, expected: Sequence[str], *, variables: bool) -> list[P
 
 def _check(how: Operator, key: str, expected: Sequence[Parts]) -> Check:
     """The whole condition as one function; the shapes that most policies have get the shortest."""
-    fits = _fits_one(how, [parts for parts in expected if not has_variables(parts)])
-    varying = [parts for parts in expected if has_variables(parts)]
-    meets = _meets(how, fits, varying)
+    if any(has_variables(parts) for parts in expected):
+        meets = _meets_varying(how, expected)
+        return _of_a_set(how, key, meets) if how.quantifier else _of_one(how, key, meets)
+    fits = _fits_one(how, expected)
     if how.base == "Null":
-        return lambda context: meets("true" if context[key] is None else "false", context)
+        return lambda context: fits("true" if context[key] is None else "false")
     if how.quantifier:
-        return _of_a_set(how, key, meets)
-    if varying:
-        return _of_one(how, key, meets)
+        return _of_a_set(how, key, _meets(how, fits))
+    if how.readable:
+        return _of_one(how, key, _meets(how, fits))
     negated, absent = how.negated, how.negated or how.if_exists
 
     def check(context: Context) -> bool:
@@ -74,25 +84,56 @@ def _check(how: Operator, key: str, expected: Sequence[Parts]) -> Check:
     return check
 
 
-def _fits_one(how: Operator, expected: list[Parts]) -> Match:
-    """Whether a value fits one of the expected ones that do not depend on the request."""
+def _with_errors(check: Check, *, deny: bool) -> Check:
+    """What is expected and is no ARN is an error: an Allow does not apply then, a Deny does."""
+
+    def checked(context: Context) -> bool:
+        try:
+            return check(context)
+        except NoArnPattern:
+            return deny
+
+    return checked
+
+
+def _fits_one(how: Operator, expected: Sequence[Parts]) -> Match:
+    """Whether a value fits one of the expected ones, asked in their order; they do not depend on the request."""
     if how.base in ("StringEquals", "StringNotEquals"):
         return frozenset(literal(parts) for parts in expected).__contains__
     tests = [how.compile(parts) for parts in expected]
     return tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
 
 
-def _meets(how: Operator, fits: Match, varying: list[Parts]) -> Meets:
-    """Whether one value meets the condition. An expected value that does not resolve is met by nothing (rule 14)."""
+def _meets(how: Operator, fits: Match) -> Meets:
+    """Whether one value meets the condition."""
+    readable, negated = how.readable, how.negated
+
+    def meets(value: str, _: Context) -> bool:
+        if readable and not readable(value):
+            return False
+        return fits(value) is not negated
+
+    return meets
+
+
+def _meets_varying(how: Operator, expected: Sequence[Parts]) -> Meets:
+    """The same where variables need the request. An expected value that does not resolve is met by nothing."""
+    readable, negated = how.readable, how.negated
+    bounds = [how.bound(parts) for parts in expected]
+
+    def fixed(values: Values) -> Match:
+        resolved = (resolve(parts, values) for parts in expected)
+        return _fits_one(how, [parts for parts in resolved if parts is not None])
+
+    memo = Memo(keys_of(expected), fixed)
 
     def meets(value: str, context: Context) -> bool:
-        if fits(value):
-            return not how.negated
-        for parts in varying:
-            resolved = resolve(parts, context.single)
-            if resolved is not None and how.compile(resolved)(value):
-                return not how.negated
-        return how.negated
+        if readable and not readable(value):
+            return False
+        fits = memo.of(context)
+        if fits is not None:
+            return fits(value) is not negated
+        return any(test(value, context) for test in bounds) is not negated
 
     return meets
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from keyless.policy.arns import account_of
-from keyless.policy.globs import MULTIPLE, Multiple
 from keyless.policy.model import ContextValue, Principal, Request
 
 _TYPES = {
@@ -39,11 +38,6 @@ class Context(dict[str, ContextValue | None]):
         value = self[key] = (derive(self._request) or None) if derive else None
         return value
 
-    def single(self, key: str) -> str | Multiple | None:
-        """What a policy variable sees."""
-        value = self[key]
-        return MULTIPLE if isinstance(value, tuple) else value
-
 
 def _arn(principal: Principal) -> str:
     """What policies call the caller: a session of a role is known by the role."""
@@ -62,7 +56,7 @@ def _username(principal: Principal) -> str:
     return principal.arn.rpartition("/")[2] if principal.kind == "User" else ""
 
 
-# For callers by OIDC as seen live (identity.md S9): no aws:PrincipalArn, and the provider is the user id.
+# For callers by OIDC (facts/identity.md#claims): no aws:PrincipalArn, and the provider is the user id.
 _DERIVED: dict[str, Callable[[Request], str]] = {
     "aws:principalaccount": lambda request: request.principal.account,
     "aws:principalarn": lambda request: _arn(request.principal),

@@ -15,6 +15,7 @@ from keyless.policy.arns import ArnPattern
 from keyless.policy.conditions import Condition
 from keyless.policy.globs import Parts, Wild, covers, may_meet
 from keyless.policy.principals import PrincipalSet
+from keyless.policy.readers import truth
 from keyless.policy.statements import Actions, Document, Resources, Statement
 
 # Beyond this many combinations of a document's values nothing is cut further: the bound on time and memory.
@@ -160,11 +161,11 @@ def _implies(given: Condition, wanted: Condition) -> bool:
     if given.lowered != wanted.lowered:
         return False
     own, asked = given.operator, wanted.operator
-    if own == asked and set(given.expected) == set(wanted.expected):
+    if own == asked and _same_values(given, wanted):
         return True
     is_there = not (own.negated or own.if_exists or own.quantifier or own.base == "Null")
     if asked.base == "Null":
-        return is_there and "false" in {value.lower() for value in wanted.expected}
+        return is_there and not all(truth(value) for value in wanted.expected)
     if own.base not in _STRINGS or asked.base not in _STRINGS:
         return False
     if own.negated:
@@ -175,6 +176,13 @@ def _implies(given: Condition, wanted: Condition) -> bool:
     if asked.negated:
         return comparable and not any(may_meet(out, value) for out in wanted.parts for value in given.parts)
     return comparable and _each_covered(given.parts, by=wanted.parts)
+
+
+def _same_values(a: Condition, b: Condition) -> bool:
+    """The order of ARNs counts: what fits before one that is none is met, what comes after it is not."""
+    if a.operator.base.startswith("Arn"):
+        return a.expected == b.expected
+    return set(a.expected) == set(b.expected)
 
 
 def _each_covered(parts: Sequence[Parts], *, by: Sequence[Parts]) -> bool:

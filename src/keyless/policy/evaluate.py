@@ -1,9 +1,9 @@
 """Decide a request under all policies that bear on it. Pure; never raises.
 
-The order is identity.md §2.1: any matching Deny anywhere; resource control policies; service control policies; the VPC
-endpoint's policy; the resource's policy; identity policies; the permissions boundary; session policies; else an
-implicit deny. Within one account identity *or* resource policy is enough, except where the resource's policy must agree
-(role trust, KMS keys).
+The order is that of facts/identity.md#order-and-composition: any matching Deny anywhere; resource control policies;
+service control policies; the VPC endpoint's policy; the resource's policy; identity policies; the permissions boundary;
+session policies; else an implicit deny. Within one account identity *or* resource policy is enough, except where the
+resource's policy must agree (role trust, KMS keys).
 
 What could not be read is taken at its best first: if even then the answer is no, it is a certain no; otherwise it is
 Unknown, because what was not read may hold a Deny.
@@ -158,6 +158,8 @@ def _scan(sources: tuple[Source, ...], layer: Layer, facts: Facts) -> _Match | N
             grant, best = _DIRECT, _Match(_DIRECT, layer, source, None)
             continue
         plan = document.plans.get(facts.action) or document.plan(facts.action)
+        if plan.memo is not None:
+            plan = plan.memo.of(facts.context()) or plan
         for fits, settled, statement in plan.denies:
             if fits(resource) and (settled or statement.means(facts)):
                 return _Match(_DIRECT, layer, source, statement)

@@ -4,29 +4,21 @@ A pattern is cut at its stars into runs. The first run is anchored at the start,
 searched leftmost: no backtracking, so a match costs at most pattern length × text length whatever the pattern. A run
 that holds ``?`` becomes a regular expression without repetition, which keeps that bound.
 
-Facts (identity.md rules 6, 12, 14): ``*`` spans everything, newline included; ``[`` is literal; ``?`` is one UTF-16
-unit; ``${key}``, ``${key, 'default'}``, ``${*}``, ``${?}``, ``${$}``; what a variable brings in is literal.
+Facts (facts/identity.md#texts, #variables): ``*`` spans everything, newline included; ``[`` is literal;
+``?`` is one UTF-16 unit; ``${key}``, ``${key, 'default'}``, ``${*}``, ``${?}``, ``${$}``; what a variable brings in is
+literal. Variables are put in by :mod:`keyless.policy.variables`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 Match = Callable[[str], bool]
-Lookup = Callable[[str], "str | Multiple | None"]
-"""A context key (lower case) to its single value, ``None`` when absent, ``MULTIPLE`` when it is multi-valued."""
-
-
-class Multiple(Enum):
-    """The answer of a lookup for a multi-valued key, which never resolves, not even to its default (rule 14)."""
-
-    MULTIPLE = "multiple"
-
-
-MULTIPLE = Multiple.MULTIPLE
+Values = Mapping[str, "str | tuple[str, ...] | None"]
+"""A context key (lower case) to its value: ``None`` when absent, a tuple when it is multi-valued."""
 
 
 class Wild(Enum):
@@ -91,22 +83,6 @@ def _variable(inner: str) -> Part:
     return Variable(key.strip().lower(), default[1:-1] if comma and quoted else None)
 
 
-def resolve(parts: Parts, lookup: Lookup) -> Parts | None:
-    """Put values in for variables; ``None`` when one has neither a single value nor a usable default."""
-    resolved: list[Part] = []
-    for part in parts:
-        if isinstance(part, Variable):
-            value = lookup(part.key)
-            if value is None:
-                value = part.default
-            if not isinstance(value, str):
-                return None
-            resolved.append(value)
-        else:
-            resolved.append(part)
-    return tuple(resolved)
-
-
 def has_variables(parts: Parts) -> bool:
     """Whether the pattern depends on the request."""
     return any(isinstance(part, Variable) for part in parts)
@@ -129,32 +105,35 @@ def matcher(parts: Parts) -> Match:
     exact = literal(parts)
     if exact is not None:
         return exact.__eq__
-    runs = _runs(parts)
+    runs = runs_of(parts)
     if any(Wild.ONE in run for run in runs):
         return _matcher_with_ones(runs)
     texts = ["".join(str(part) for part in run) for run in runs]
-    head, middles, tail = texts[0], [text for text in texts[1:-1] if text], texts[-1]
-    if not middles and not tail:
+    head, tail = texts[0], texts[-1]
+    if any(texts[1:-1]):
+        return lambda text: in_order(texts, text)
+    if not tail:
         return (lambda text: text.startswith(head)) if head else anything
     least = len(head) + len(tail)
-    if not middles:
-        return lambda text: len(text) >= least and text.startswith(head) and text.endswith(tail)
+    return lambda text: len(text) >= least and text.startswith(head) and text.endswith(tail)
 
-    def match(text: str) -> bool:
-        if len(text) < least or not text.startswith(head) or not text.endswith(tail):
+
+def in_order(runs: Sequence[str], text: str) -> bool:
+    """Whether ``text`` is the runs with anything between them: two at least."""
+    head, tail = runs[0], runs[-1]
+    if len(text) < len(head) + len(tail) or not text.startswith(head) or not text.endswith(tail):
+        return False
+    position, end = len(head), len(text) - len(tail)
+    for middle in runs[1:-1]:
+        found = text.find(middle, position, end)
+        if found < 0:
             return False
-        position, end = len(head), len(text) - len(tail)
-        for middle in middles:
-            found = text.find(middle, position, end)
-            if found < 0:
-                return False
-            position = found + len(middle)
-        return True
-
-    return match
+        position = found + len(middle)
+    return True
 
 
-def _runs(parts: Parts) -> list[list[Part]]:
+def runs_of(parts: Parts) -> list[list[Part]]:
+    """Cut at the stars."""
     runs: list[list[Part]] = [[]]
     for part in parts:
         if part is Wild.ANY:

@@ -1,4 +1,4 @@
-"""What each kind of document may and must hold, and AWS's words when it does not (identity.md rule 16).
+"""What each kind of document may and must hold, and AWS's words when it does not (facts/identity.md#storing).
 
 IAM has two voices: one for identity policies ("Syntax errors in policy."), one for policies with a Principal, which
 names the field. S3, KMS and the others speak like the second.

@@ -1,4 +1,4 @@
-"""AWS's own AccessDenied sentences (identity.md Q5), for the caller who was refused.
+"""AWS's own AccessDenied sentences (facts/identity.md#denials), for the caller who was refused.
 
 They name the kind of policy, a managed one that denies by its ARN, and nothing of its content; the content is for
 :mod:`keyless.policy.explain`.

@@ -1,6 +1,6 @@
 """The values that go into a decision and come out of it.
 
-Nothing here decides; see :mod:`keyless.policy.evaluate`. Facts: identity.md §2.
+Nothing here decides; see :mod:`keyless.policy.evaluate`. Facts: facts/identity.md.
 """
 
 from __future__ import annotations

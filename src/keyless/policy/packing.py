@@ -1,7 +1,7 @@
-"""Subjects into trust policies under IAM's quota (identity.md Q2): 2048 characters, or 8192 where it was raised.
+"""Subjects into trust policies under IAM's quota: 2048 characters, or 8192 where it was raised.
 
-White space is free, so the text is readable and its size is counted as IAM counts. A subject that was placed never
-moves: a role's session would lose its rights between two writes.
+White space is free, so the text is readable and its size is counted as IAM counts (facts/identity.md#quotas). A subject
+that was placed never moves: a role's session would lose its rights between two writes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Parse and compile a policy document, refusing what AWS refuses, in AWS's words.
 
-Sizes and the allowed characters are the caller's: they depend on where a document is stored (identity.md Q2, Q3).
+Sizes and the allowed characters are the caller's: they depend on where a document is stored
+(facts/identity.md#quotas). What is refused only when it is written: :mod:`keyless.policy.storing`.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from keyless.policy.principals import PrincipalSet
 from keyless.policy.resource_rules import whole_resource
 from keyless.policy.statements import Actions, Document, Resources, Statement
 
-_SID = re.compile(r"[0-9A-Za-z]*\Z")
-_VENDOR = re.compile(r"[A-Za-z0-9.-]+\Z")
-_ACCOUNT = re.compile(r"[0-9]{12}\Z")
+_SID = re.compile(r"[0-9A-Za-z]*")
+_VENDOR = re.compile(r"[A-Za-z0-9.-]+")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _PRINCIPAL_ARN = re.compile(
     r"arn:aws[a-z0-9-]*:(iam::[0-9]{12}:(root|(user|role)/[^*?\s]+)|"
     r"iam::cloudfront:user/CloudFront Origin Access Identity [A-Z0-9]+|"
-    r"sts::[0-9]{12}:(assumed-role/[^*?/\s]+/[^*?/\s]+|federated-user/[^*?\s]+))\Z"
+    r"sts::[0-9]{12}:(assumed-role/[^*?/\s]+/[^*?/\s]+|federated-user/[^*?\s]+))"
 )
-_UNIQUE_ID = re.compile(r"A[A-Z]{2}A[A-Z0-9]{12,28}\Z")
-_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal)\Z")
+_UNIQUE_ID = re.compile(r"A[A-Z]{2}A[A-Z0-9]{12,28}")
+_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal)")
 _ROLE_ACTIONS = (
     "sts:assumerole",
     "sts:assumerolewithsaml",
@@ -77,7 +78,7 @@ def _statement(raw: object, index: int, kind: Kind, variables: bool) -> Statemen
         principals=_principals(raw, kind, deny),
         actions=_actions(raw, kind),
         resources=_resources(raw, grammar, variables),
-        conditions=_conditions(raw, grammar, variables),
+        conditions=_conditions(raw, grammar, variables, deny=deny),
     )
 
 
@@ -97,7 +98,7 @@ def _sid(raw: Mapping[str, object], grammar: Grammar) -> str:
     if not isinstance(sid, str):
         raise MalformedPolicy(grammar.voice.syntax)
     # Policies with a Principal accept any text as Sid; identity policies do not.
-    if not grammar.principal and not _SID.match(sid):
+    if not grammar.principal and not _SID.fullmatch(sid):
         raise MalformedPolicy(
             "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
             "[0-9A-Za-z]*"
@@ -145,7 +146,7 @@ def _check_action(name: str, kind: Kind) -> None:
         raise MalformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
     if ":" in rest:
         raise MalformedPolicy("Actions/Condition can contain only one colon.")
-    if vendor != "*" and not _VENDOR.match(vendor):
+    if vendor != "*" and not _VENDOR.fullmatch(vendor):
         raise MalformedPolicy(f"Vendor {vendor} is not valid")
 
 
@@ -206,7 +207,7 @@ def _principal_set(value: object, kind: Kind, *, negated: bool) -> PrincipalSet:
             names[key].add(entry)
     aws = names["AWS"]
     roots = {entry for entry in aws if entry.endswith(":root")}
-    ids = {entry for entry in aws if _ACCOUNT.match(entry)}
+    ids = {entry for entry in aws if _ACCOUNT.fullmatch(entry)}
     return PrincipalSet(
         everyone="*" in aws,
         accounts=frozenset(ids | {entry.split(":")[4] for entry in roots}),
@@ -216,19 +217,22 @@ def _principal_set(value: object, kind: Kind, *, negated: bool) -> PrincipalSet:
         canonical=frozenset(names["CanonicalUser"]),
         negated=negated,
         trust=kind == "trust",
+        roots=frozenset(roots),
     )
 
 
 def _is_principal(key: str, entry: str) -> bool:
     """Shape only: whether the user, role or provider exists is for the service that stores the document."""
     if key == "AWS":
-        return bool(entry == "*" or _ACCOUNT.match(entry) or _PRINCIPAL_ARN.match(entry) or _UNIQUE_ID.match(entry))
+        return bool(
+            entry == "*" or _ACCOUNT.fullmatch(entry) or _PRINCIPAL_ARN.fullmatch(entry) or _UNIQUE_ID.fullmatch(entry)
+        )
     if key == "Service":
-        return bool(_SERVICE.match(entry))
+        return bool(_SERVICE.fullmatch(entry))
     return bool(entry) and not any(character in entry for character in "*? ")
 
 
-def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool) -> tuple[Condition, ...]:
+def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool, *, deny: bool) -> tuple[Condition, ...]:
     block = raw.get("Condition", {})
     if not isinstance(block, Mapping):
         raise MalformedPolicy(grammar.voice.syntax)
@@ -245,7 +249,7 @@ def _conditions(raw: Mapping[str, object], grammar: Grammar, variables: bool) ->
             )
             if not isinstance(key, str) or not key.strip():
                 raise MalformedPolicy(grammar.voice.syntax)
-            conditions.append(Condition.of(known, key, values, variables=variables))
+            conditions.append(Condition.of(known, key, values, variables=variables, deny=deny))
     return tuple(conditions)
 
 

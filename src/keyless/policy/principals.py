@@ -1,4 +1,4 @@
-"""The Principal and NotPrincipal elements (identity.md rules 3 and 7).
+"""The Principal and NotPrincipal elements (facts/identity.md#principals).
 
 What a match is worth differs: an entry for the account only delegates to that account's own policies; one for a role
 (or "*") grants, limited by boundary and session policies; one for the very user or session grants whatever those say.
@@ -6,7 +6,7 @@ What a match is worth differs: an entry for the account only delegates to that a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from keyless.policy.model import Principal
@@ -26,7 +26,7 @@ class PrincipalSet:
     """The entries of one element. ``accounts`` holds ids; ``aws`` ARNs and unique ids; ``negated``: NotPrincipal.
 
     ``trust``: it stands in a role's trust policy, where "*" as an Allow lets in no token of an identity provider (seen
-    live, S9) and no service.
+    live) and no service. ``roots``: the accounts that were written as ARNs, which decides nothing.
     """
 
     everyone: bool = False
@@ -37,11 +37,12 @@ class PrincipalSet:
     canonical: frozenset[str] = frozenset()
     negated: bool = False
     trust: bool = False
+    roots: frozenset[str] = field(default=frozenset(), compare=False)
 
     def grant(self, principal: Principal, *, deny: bool, bounded: bool) -> Grant:
         """What the element means for ``principal``; ``bounded``: it has a permissions boundary."""
         if self.negated:
-            # A Deny with NotPrincipal always hits a principal with a boundary (rule 7).
+            # A Deny with NotPrincipal always hits a principal with a boundary.
             return Grant.NONE if self._lists_all_of(principal) and not bounded else Grant.DIRECT
         return max(self._named(principal), self._as_anyone(principal, deny=deny))
 

@@ -11,7 +11,7 @@ import re
 from keyless.policy.arns import SEGMENTS
 from keyless.policy.errors import MalformedPolicy
 
-_PARTITION = re.compile(r"aws(-[a-z]+)*\Z")
+_PARTITION = re.compile(r"aws(-[a-z]+)*")
 _IAM_PATHS = (
     "user/",
     "federated-user/",
@@ -27,6 +27,15 @@ _IAM_PATHS = (
     "report/",
     "access-report/",
 )
+#: resources of S3 whose ARNs have a region: buckets and objects have none
+_OF_A_REGION = (
+    "accesspoint/",
+    "access-grants/",
+    "async-request/",
+    "job/",
+    "storage-lens/",
+    "storage-lens-group/",
+)
 _LEGACY = "The policy failed legacy parsing"
 
 
@@ -39,7 +48,7 @@ def whole_resource(text: str) -> str:
         raise MalformedPolicy(f'Resource {text} must be in ARN format or "*".')
     _, partition, service, region, _, path = padded = segments + ["*"] * (SEGMENTS - len(segments))
     whole = ":".join(padded)
-    if partition != "*" and not _PARTITION.match(partition):
+    if partition != "*" and not _PARTITION.fullmatch(partition):
         raise MalformedPolicy(f'Partition "{partition}" is not valid for resource "{whole}".')
     if len(segments) == 2:
         raise MalformedPolicy("Resource vendor must be fully qualified and cannot contain regexes.")
@@ -47,9 +56,16 @@ def whole_resource(text: str) -> str:
         raise MalformedPolicy(_LEGACY)
     if service == "iam":
         _check_iam(text, region, path)
-    elif service == "s3" and len(segments) < SEGMENTS:
-        raise MalformedPolicy(f"Resource {text} can not contain region information." if len(segments) == 3 else _LEGACY)
+    elif service == "s3":
+        _check_s3(text, segments, region, path)
     return whole
+
+
+def _check_s3(text: str, segments: list[str], region: str, path: str) -> None:
+    if 3 < len(segments) < SEGMENTS:
+        raise MalformedPolicy(_LEGACY)
+    if region and not path.startswith(_OF_A_REGION):
+        raise MalformedPolicy(f"Resource {text} can not contain region information.")
 
 
 def _check_iam(text: str, region: str, path: str) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from keyless.policy.arns import ArnPattern
 from keyless.policy.conditions import Condition
 from keyless.policy.context import Context
-from keyless.policy.globs import Match, Parts, anything, matcher, read
+from keyless.policy.globs import Match, Parts, Values, anything, matcher, read
 from keyless.policy.model import Kind, Layer, Request, StatementTrace
 from keyless.policy.principals import Grant, PrincipalSet
+from keyless.policy.variables import Memo, keys_of
 
 # Plans that a document keeps: a role is asked for a few actions, and whoever asks for all of them must not fill memory.
 _MOST_PLANS = 128
@@ -93,7 +94,15 @@ class Resources:
 
     def match(self, arn: str, context: Context) -> bool:
         """Whether the element includes ``arn``."""
-        return any(pattern.matches(arn, context.single) for pattern in self.patterns) is not self.negated
+        return any(pattern.matches(arn, context) for pattern in self.patterns) is not self.negated
+
+    def variable_keys(self) -> tuple[str, ...]:
+        """What variables ask for, each key once."""
+        return keys_of(pattern.segments[-1] for pattern in self.patterns if pattern.bound)
+
+    def resolved(self, values: Values) -> Resources:
+        """The same for a request with these values: one test without variables."""
+        return replace(self, fixed=_any_of([one.resolved(values) for one in self.patterns], negated=self.negated))
 
 
 def _any_of(matches: list[Match], *, negated: bool) -> Match:
@@ -167,10 +176,42 @@ Step = tuple[Match, bool, Statement]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The statements of a document that are about one action, in order."""
+    """The statements of a document that are about one action, in order.
+
+    ``memo`` has the plan for a request's values, where variables stand in resources.
+    """
 
     denies: tuple[Step, ...]
     allows: tuple[Step, ...]
+    memo: Memo[Plan] | None = None
+
+    @classmethod
+    def of(cls, statements: Sequence[Statement]) -> Plan:
+        """Compile ``statements``."""
+        return cls(*_steps(statements), memo=_memo(statements))
+
+
+def _steps(statements: Sequence[Statement]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    return (
+        tuple(_step(statement) for statement in statements if statement.deny),
+        tuple(_step(statement) for statement in statements if not statement.deny),
+    )
+
+
+def _memo(statements: Sequence[Statement]) -> Memo[Plan] | None:
+    keys = dict.fromkeys(key for one in statements if one.resources for key in one.resources.variable_keys())
+    return (
+        Memo(tuple(keys), lambda values: Plan(*_steps([_resolved(one, values) for one in statements])))
+        if keys
+        else None
+    )
+
+
+def _resolved(statement: Statement, values: Values) -> Statement:
+    resources = statement.resources
+    return (
+        statement if resources is None or resources.fixed else replace(statement, resources=resources.resolved(values))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +229,7 @@ class Document:
     def plan(self, action: str) -> Plan:
         """The plan for a lower-case action; ``plans.get(action)`` first is the quick way."""
         about = [statement for statement in self.statements if statement.actions.match(action)]
-        made = Plan(
-            denies=tuple(_step(statement) for statement in about if statement.deny),
-            allows=tuple(_step(statement) for statement in about if not statement.deny),
-        )
+        made = Plan.of(about)
         if len(self.plans) >= _MOST_PLANS:
             self.plans.clear()
         self.plans[action] = made

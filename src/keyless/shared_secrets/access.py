@@ -40,6 +40,19 @@ def shared_resources(
     return tuple(sorted(found))
 
 
+def arns_within(prefix: str, partition: str, account: str) -> tuple[str, ...]:
+    """Return the ARN patterns of what a scope's prefix admits, in every region."""
+    if prefix.startswith("arn:"):
+        return (f"{prefix}*",) if prefix.endswith("/") else (prefix, f"{prefix}-??????", f"{prefix}/*")
+    bare = prefix.removeprefix("/")
+    secret, parameter = (f"arn:{partition}:{service}:*:{account}:" for service in ("secretsmanager", "ssm"))
+    if bare == "*" or bare.endswith("/"):
+        below = bare.rstrip("*")
+        return f"{secret}secret:{below}*", f"{parameter}parameter/{below}*"
+    whole = (f"{secret}secret:{bare}-??????", f"{parameter}parameter/{bare}")
+    return (*whole, f"{secret}secret:{bare}/*", f"{parameter}parameter/{bare}/*")
+
+
 def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     default = (spec.get("secretStoreRef") or {}).get("name", "")
     for item in (*(spec.get("data") or ()), *(spec.get("dataFrom") or ())):

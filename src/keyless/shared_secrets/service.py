@@ -6,41 +6,70 @@ the pod's own unless a store says otherwise.
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from keyless.api import Transient
 from keyless.aws import Session, caller_identity
-from keyless.kube import Backoff, Controller, Event, Informer, Kube, KubeObject, Name, connect, connect_folder, name_of
+from keyless.kube import (
+    Backoff,
+    Controller,
+    Event,
+    Informer,
+    Kube,
+    KubeObject,
+    Name,
+    connect,
+    connect_folder,
+    keep_in_touch,
+    name_of,
+)
+from keyless.kube.lease import Lease, Terms
 from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
+from keyless.rendering import Renderer
 from keyless.serving import Probes, bind, serve
 from keyless.shared_secrets.projection.condition import SharedSecretsRead
 from keyless.shared_secrets.projection.controller import ProjectionController
+from keyless.shared_secrets.projection.identity import Given
 from keyless.shared_secrets.projection.plan import EXTERNAL_SECRETS, SOURCE_LABEL, STORES, Kind
 from keyless.shared_secrets.settings import Settings
 from keyless.shared_secrets.stores.controller import StoreController
 from keyless.shared_secrets.stores.guard import ReadGuard
-from keyless.shared_secrets.stores.resolution import Stores
+from keyless.shared_secrets.stores.resolution import StorePolicy, Stores
+from keyless.shared_secrets.stores.scopes import from_text as scopes_from_text
 from keyless.shared_secrets.stores.sessions import Place, Sessions
 from keyless.shared_secrets.sync.cluster_controller import ClusterController
 from keyless.shared_secrets.sync.controller import SyncController, Tools
 from keyless.shared_secrets.sync.metrics import SyncMetrics
-from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned
+from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned, on_target
+from keyless.tasks import Tasks
 
 # External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
 BACKOFF = Backoff(first_seconds=1.0, cap_seconds=300.0)
+LEASE = "external-secrets-controller"
+# Longer than client-go's own: a Space has one controller per control plane, and all ask one API server.
+TERMS = Terms(lease_seconds=20.0, renew_seconds=14.0, retry_seconds=4.0)
 log = structlog.get_logger()
+
+
+Reconcile = Callable[[Name], Awaitable[float | None]]
+
+
+class LeaseLost(Transient):
+    """This pod may not write: another has taken over."""
 
 
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Run until cancelled."""
-    own = Session.from_environment(environ)
+    own, given = Session.from_environment(environ), Given.of(environ)
     async with connect(environ) as host, connect_folder(settings.control_plane_dir) as tenant:
-        await Service(settings, host, tenant, own).run()
+        await Service(settings, host, tenant, own, given).run()
 
 
 def utc_now() -> datetime:
@@ -51,8 +80,9 @@ def utc_now() -> datetime:
 class Service:
     """Everything that runs for one control plane; tests give it kubes of their own."""
 
-    def __init__(self, settings: Settings, host: Kube, tenant: Kube, own: Session) -> None:
+    def __init__(self, settings: Settings, host: Kube, tenant: Kube, own: Session, given: Given) -> None:
         self._settings = settings
+        self._kubes = (host, tenant)
         self.registry = CollectorRegistry()
         self.watching = watching = Watching(settings, host, tenant)
 
@@ -64,6 +94,7 @@ class Service:
             name=settings.control_plane_name,
             group=settings.control_plane_group,
             whoami=whoami,
+            given=given,
             control_plane=watching.control_plane,
             now=utc_now,
         )
@@ -74,7 +105,9 @@ class Service:
             host=Place("host", host),
             group=settings.control_plane_group,
             host_namespace=settings.host_namespace,
+            policy=StorePolicy(settings.tenant_stores_may_use_controller_identity, scopes_from_text(settings.scopes)),
         )
+        self._renderer = Renderer()
         tools = Tools(
             kube=tenant,
             stores=stores,
@@ -83,16 +116,28 @@ class Service:
             metrics=SyncMetrics(self.registry),
             now=utc_now,
             owned=watching.owned_secrets,
+            renderer=self._renderer,
+            store=watching.store,
+            others=watching.external_secrets.items,
+            secrets=watching.managed_secrets,
+            deletion=settings.deletion_guard,
+            adopts=settings.adopt_unowned,
         )
-        self._sync = _controller("externalsecret", SyncController(tools).reconcile)
+        self._sync = _controller("externalsecret", self._fenced(SyncController(tools).reconcile))
         self._stores = _controller("secretstore", StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile)
         self._cluster_stores = _controller(
             "clustersecretstore", StoreController(tenant, CLUSTERSECRETSTORES, stores, utc_now).reconcile
         )
-        cluster = ClusterController(tenant, watching.namespaces.items, watching.external_secrets.items, utc_now)
+        cluster = ClusterController(
+            tenant, watching.namespaces.items, watching.external_secrets.items, utc_now, watching.store
+        )
         self._cluster = _controller("clusterexternalsecret", cluster.reconcile)
         self._shared_stores = self._projection(STORES, host, tenant, watching.cluster_secret_stores)
         self._shared_secrets = self._projection(EXTERNAL_SECRETS, host, tenant, watching.cluster_external_secrets)
+        # Of two pods of one control plane's controller only one writes.
+        # The containers of one pod follow each other, so one that crashed need not wait for itself.
+        identity = settings.pod_name or uuid.uuid4().hex
+        self.lease = Lease(host, LEASE, settings.host_namespace, identity, terms=TERMS)
         self._wire()
 
     def _projection(self, kind: Kind, host: Kube, tenant: Kube, existing: Informer) -> Controller[Name]:
@@ -107,11 +152,33 @@ class Service:
         )
         return _controller(kind.shared.plural, controller.reconcile)
 
+    def _fenced(self, reconcile: Reconcile) -> Reconcile:
+        """Begin no sync once the Lease may be another's: a process that was stopped does not know it at first."""
+
+        async def fenced(key: Name) -> float | None:
+            if not self.lease.is_held:
+                raise LeaseLost(f"{key.namespace}/{key.name}: the lease {LEASE} is not held any more")
+            return await reconcile(key)
+
+        return fenced
+
+    @property
+    def _controllers(self) -> tuple[Controller[Name], ...]:
+        return (
+            self._sync,
+            self._stores,
+            self._cluster_stores,
+            self._cluster,
+            self._shared_stores,
+            self._shared_secrets,
+        )
+
     def _wire(self) -> None:
         """Say which change asks for which work."""
         see, group = self.watching, self._settings.control_plane_group
         on_object(see.external_secrets, self._sync.enqueue)
         on_owned(see.secrets, EXTERNALSECRETS.kind, self._sync.enqueue)
+        on_target(see.secrets, see.targets, self._sync.enqueue)
         on_object(see.secret_stores, self._stores.enqueue)
         on_object(see.cluster_secret_stores, self._cluster_stores.enqueue)
         on_object(see.cluster_external_secrets, self._cluster.enqueue)
@@ -130,18 +197,12 @@ class Service:
             _on_projected(projected, controller, group)
 
     async def run(self) -> None:
-        """Run until cancelled; work begins when everything was seen once."""
-        controllers = (
-            self._sync,
-            self._stores,
-            self._cluster_stores,
-            self._cluster,
-            self._shared_stores,
-            self._shared_secrets,
-        )
+        """Run until cancelled; work begins when everything was seen once and the Lease is held."""
         probes = Probes(self._not_ready, self.registry)
-        async with asyncio.TaskGroup() as tasks:
+        async with contextlib.aclosing(self._renderer), Tasks() as tasks:
             tasks.create_task(serve(probes, bind(self._settings.pod_ip, self._settings.port)))
+            for kube in self._kubes:
+                tasks.create_task(keep_in_touch(kube))
             for informer in self.watching.all:
                 tasks.create_task(informer.run())
             # The identity is told without waiting for the control plane's API.
@@ -149,19 +210,37 @@ class Service:
             tasks.create_task(self.condition.run())
             for informer in self.watching.all:
                 await informer.synced()
-            self._sweep()
-            for controller in controllers:
+            tasks.create_task(self.lease.hold(self._work))
+            log.info("external-secrets ready", control_plane=self._settings.control_plane_name)
+
+    async def _work(self) -> None:
+        """Run every loop while the Lease is held."""
+        self._sweep()
+        async with Tasks() as tasks:
+            for controller in self._controllers:
                 workers = self._settings.concurrent if controller is self._sync else 1
                 tasks.create_task(controller.run(workers))
-            log.info("external-secrets ready", control_plane=self._settings.control_plane_name)
 
     def _not_ready(self) -> str:
         waiting = [informer.res.plural for informer in self.watching.all if not informer.has_synced]
-        return f"waiting for {', '.join(waiting)}" if waiting else ""
+        if waiting:
+            return f"waiting for {', '.join(waiting)}"
+        troubles = [kube.contact.trouble for kube in self._kubes] + [each.trouble() for each in self.watching.all]
+        # Waiting for another pod's Lease is being ready: else a rollout would wait for the pod that it replaces.
+        return "; ".join(trouble for trouble in (*troubles, self.lease.fault) if trouble)
 
     def _sweep(self) -> None:
-        """Look once at what was projected: its source may have gone while nobody was watching."""
+        """Look once at everything: work that was cut off lost its timers, and sources of projections may be gone."""
         see, group = self.watching, self._settings.control_plane_group
+        for informer, controller in (
+            (see.external_secrets, self._sync),
+            (see.secret_stores, self._stores),
+            (see.cluster_secret_stores, self._cluster_stores),
+            (see.cluster_external_secrets, self._cluster),
+            (see.shared_stores, self._shared_stores),
+            (see.shared_external_secrets, self._shared_secrets),
+        ):
+            _all(controller, informer.items)()
         for projected, controller in (
             (see.cluster_secret_stores, self._shared_stores),
             (see.cluster_external_secrets, self._shared_secrets),
@@ -194,5 +273,5 @@ def _all(controller: Controller[Name], items: Callable[[], Iterable[KubeObject]]
     return enqueue_all
 
 
-def _controller(name: str, reconcile: Callable[[Name], Awaitable[float | None]]) -> Controller[Name]:
+def _controller(name: str, reconcile: Reconcile) -> Controller[Name]:
     return Controller(name, reconcile, backoff=BACKOFF)

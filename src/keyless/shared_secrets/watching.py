@@ -19,7 +19,7 @@ from keyless.kube.resources import (
 from keyless.shared_secrets.settings import Settings
 from keyless.shared_secrets.stores.resolution import CLUSTER_SECRET_STORE, StoreRef
 from keyless.shared_secrets.sync.hashes import resource_version
-from keyless.shared_secrets.sync.plan import CREATED_BY_LABEL, MANAGED_LABEL
+from keyless.shared_secrets.sync.target import CREATED_BY_LABEL, MANAGED_LABEL
 
 
 class Watching:
@@ -37,6 +37,7 @@ class Watching:
         self.namespaces = Informer(tenant, NAMESPACES, metadata_only=True)
         # Only what we manage, and no values: a control plane may hold thousands of other Secrets.
         self.secrets = Informer(tenant, SECRETS, labels={MANAGED_LABEL: "true"}, metadata_only=True)
+        self.targets = Targets(self.external_secrets)
 
     @property
     def all(self) -> tuple[Informer, ...]:
@@ -72,6 +73,10 @@ class Watching:
         found = self.namespaces.get(name) or {"metadata": {}}
         return {"kubernetes.io/metadata.name": name, **(found["metadata"].get("labels") or {})}
 
+    def managed_secrets(self) -> int:
+        """Return how many Secrets are managed."""
+        return sum(1 for _ in self.secrets.items())
+
     def owned_secrets(self, namespace: str, owner_hash: str) -> list[str]:
         """Return the names of the Secrets that carry an ExternalSecret's hash."""
         return [
@@ -80,6 +85,49 @@ class Watching:
             if item["metadata"]["namespace"] == namespace
             and (item["metadata"].get("labels") or {}).get(CREATED_BY_LABEL) == owner_hash
         ]
+
+
+class Targets:
+    """Which ExternalSecrets write a Secret, by its name: for one that carries no owner, or lost it, or its label."""
+
+    def __init__(self, external_secrets: Informer) -> None:
+        self._writers: dict[Name, set[Name]] = {}
+        external_secrets.on_change(self._changed)
+
+    def writers(self, secret: Name) -> frozenset[Name]:
+        """Return the ExternalSecrets whose target that Secret is."""
+        return frozenset(self._writers.get(secret, ()))
+
+    def _changed(self, event: Event) -> None:
+        writer = name_of(event.object)
+        if event.old is not None:
+            self._drop(_target_of(event.old), writer)
+        if event.type == "DELETED":
+            self._drop(_target_of(event.object), writer)
+        else:
+            self._writers.setdefault(_target_of(event.object), set()).add(writer)
+
+    def _drop(self, secret: Name, writer: Name) -> None:
+        writers = self._writers.get(secret, set())
+        writers.discard(writer)
+        if not writers:
+            self._writers.pop(secret, None)
+
+
+def _target_of(external_secret: KubeObject) -> Name:
+    own = name_of(external_secret)
+    target = (external_secret.get("spec") or {}).get("target") or {}
+    return Name(own.namespace, target.get("name") or own.name)
+
+
+def on_target(informer: Informer, targets: Targets, enqueue: Callable[[Name], None]) -> None:
+    """Work on whatever writes a Secret that changed, went, or lost the label that it is watched by."""
+
+    def changed(event: Event) -> None:
+        for writer in targets.writers(name_of(event.object)):
+            enqueue(writer)
+
+    informer.on_change(changed)
 
 
 def on_object(informer: Informer, enqueue: Callable[[Name], None]) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from keyless.api import Permanent, Transient, crds
 from keyless.kube import Kube, KubeObject, NotFound, is_true
 from keyless.kube.resources import CRDS
-from keyless.space.items import FIELD_MANAGER, Item, is_ours, item, needs_apply
+from keyless.space.items import FIELD_MANAGER, Item, is_ours, item
 
 ESTABLISHED_SECONDS = 10.0
 
@@ -23,8 +23,8 @@ async def apply_definitions(kube: Kube) -> None:
         live = await _live(kube, wanted)
         if live is not None and not is_ours(live):
             raise Permanent(_foreign(wanted, live))
-        if needs_apply(wanted, live):
-            await kube.apply(CRDS, wanted.object, field_manager=FIELD_MANAGER)
+        # Without a look at what is there: an apply that changes nothing writes nothing.
+        await kube.apply(CRDS, wanted.object, field_manager=FIELD_MANAGER)
         await _established(kube, wanted)
 
 

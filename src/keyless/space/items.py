@@ -1,7 +1,7 @@
-"""Objects that the operator wants to exist, and whether what exists is what it wants. Pure.
+"""Objects that the operator wants to exist. Pure.
 
-Each wanted object carries a stamp of its own content. A live object needs an apply when the stamp differs (we changed
-our mind, also about what is no longer there) or when it no longer holds what we want (someone else changed it).
+Each wanted object carries a stamp of its own content: a live object with another one needs an apply, because we changed
+our mind, also about what is no longer there. Whether it needs one otherwise, ``settling.py`` says.
 """
 
 from __future__ import annotations
@@ -59,27 +59,6 @@ def item(resource: Resource, name: str, namespace: str = "", /, **content: Any) 
     bare = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **content}
     stamp = hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()[:16]
     return Item(resource, {**bare, "metadata": {**metadata, "annotations": {**annotations, STAMP: stamp}}})
-
-
-def needs_apply(wanted: Item, live: KubeObject | None) -> bool:
-    """Whether applying ``wanted`` would change anything that we care for."""
-    if live is None:
-        return True
-    stamp = wanted.object["metadata"]["annotations"][STAMP]
-    return (live["metadata"].get("annotations") or {}).get(STAMP) != stamp or not covers(live, wanted.object)
-
-
-def covers(live: Any, wanted: Any) -> bool:
-    """Whether ``live`` holds all of ``wanted``; lists must have as many items, in the same order."""
-    if isinstance(wanted, dict):
-        if not isinstance(live, dict):
-            return not wanted and live is None
-        return all(covers(live.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        if not isinstance(live, list):
-            return not wanted and live is None
-        return len(live) == len(wanted) and all(covers(*pair) for pair in zip(live, wanted, strict=True))
-    return bool(live == wanted)
 
 
 def is_ours(live: KubeObject) -> bool:

@@ -7,6 +7,7 @@ plane lies in a mounted Secret. Nothing here names an AWS credential unless the 
 from __future__ import annotations
 
 from keyless.kube import KubeObject
+from keyless.shared_secrets.stores.scopes import of_control_plane, to_text
 from keyless.space.items import CONTROL_PLANE_LABEL
 from keyless.space.place import Place
 from keyless.space.values import Values, Workload
@@ -50,7 +51,9 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
 def external_secrets_template(values: Values, place: Place) -> KubeObject:
     """The controller of the External Secrets API; the names are those of the guides."""
     name = "external-secrets-controller"
-    container = _container(name, name, values, env=_control_plane_env(place))
+    container = _container(
+        name, name, values, env=[*_control_plane_env(place), *_sync_env(values), *_store_policy(values, place)]
+    )
     container["resources"] = values.external_secrets.resources
     return _template("external-secrets", place, container, service_account=name, workload=values.external_secrets)
 
@@ -110,6 +113,30 @@ def _control_plane_env(place: Place) -> list[KubeObject]:
         _plain("KEYLESS_CONTROL_PLANE_GROUP", place.group),
         _plain("KEYLESS_HOST_NAMESPACE", place.host_namespace),
         _plain("KEYLESS_CONTROL_PLANE_DIR", CONTROL_PLANE_DIR),
+    ]
+
+
+def _store_policy(values: Values, place: Place) -> list[KubeObject]:
+    """Only what differs from the component's own defaults, and only this control plane's scopes.
+
+    So a change rolls out where it means something, and nowhere else.
+    """
+    env = []
+    if values.tenant_stores_may_use_controller_identity:
+        env.append(_plain("KEYLESS_TENANT_STORES_MAY_USE_CONTROLLER_IDENTITY", "true"))
+    if values.scopes is not None:
+        env.append(_plain("KEYLESS_SCOPES", to_text(of_control_plane(values.scopes, place.group, place.name))))
+    return env
+
+
+def _sync_env(values: Values) -> list[KubeObject]:
+    sync = values.secrets_sync
+    return [
+        _plain("KEYLESS_ADOPT_UNOWNED", "true" if sync.adopt_unowned else "false"),
+        _plain("KEYLESS_DELETION_MISSES", str(sync.misses)),
+        _plain("KEYLESS_DELETION_SECONDS", str(sync.seconds)),
+        _plain("KEYLESS_DELETION_PERCENT", str(sync.percent)),
+        _plain("KEYLESS_DELETION_LEAST", str(sync.least)),
     ]
 
 

@@ -7,7 +7,7 @@ because each collector writes down which others exist, so that a collector that 
 from __future__ import annotations
 
 from keyless.kube import KubeObject
-from keyless.kube.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, ROLEBINDINGS, ROLES
+from keyless.kube.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, LEASES, ROLEBINDINGS, ROLES
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
 from keyless.space.place import Place
 
@@ -59,6 +59,14 @@ def of_external_secrets(place: Place) -> tuple[Item, ...]:
     host_rules: list[KubeObject] = [
         {"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": [account], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [account], "verbs": ["create"]},
+        # Two pods never both write: the second waits for the first's Lease. A name cannot narrow "create".
+        {"apiGroups": [LEASES.group], "resources": ["leases"], "verbs": ["create"]},
+        {
+            "apiGroups": [LEASES.group],
+            "resources": ["leases"],
+            "resourceNames": [account],
+            "verbs": ["get", "update"],
+        },
         EVENTS,
     ]
     return (

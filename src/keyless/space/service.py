@@ -7,13 +7,14 @@ Deployments and service accounts, so that users see what they changed by hand. E
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from keyless.api import KeylessError, Permanent, Reason, Refusal, Transient
+from keyless.api import KeylessError, Reason, Refusal, Transient
 from keyless.kube import (
     Controller,
     Event,
@@ -24,6 +25,7 @@ from keyless.kube import (
     connect,
     connect_elsewhere,
     connect_with,
+    keep_in_touch,
     name_of,
 )
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, NAMESPACES, SERVICEACCOUNTS
@@ -37,6 +39,7 @@ from keyless.space.definitions import apply_definitions
 from keyless.space.items import CONTROL_PLANE_LABEL, OURS
 from keyless.space.settings import Settings
 from keyless.space.values import Values, parse_values
+from keyless.tasks import Tasks
 
 _log = structlog.get_logger("keyless.operator")
 DEFINITIONS_RETRY_SECONDS = 5.0
@@ -50,9 +53,10 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         operator = Operator(settings, host, door_of(environ))
         planes = Gauge("keyless_control_planes", "Control planes in this Space.", registry=registry)
         planes.set_function(operator.count)
-        async with asyncio.TaskGroup() as group:
+        async with Tasks() as group:
             group.create_task(serve(Probes(operator.ready, registry), listener))
             group.create_task(operator.run())
+            group.create_task(keep_in_touch(host))
 
 
 def door_of(environ: Mapping[str, str]) -> Door:
@@ -96,7 +100,7 @@ class Operator:
         """Work until cancelled."""
         await self._apply_definitions()
         try:
-            async with asyncio.TaskGroup() as group:
+            async with Tasks() as group:
                 for informer in self._informers:
                     group.create_task(informer.run())
                 # Values that have not been seen yet are no reason to say that there are none.
@@ -114,8 +118,14 @@ class Operator:
         """Why the operator is not ready; empty: it is."""
         if self._trouble:
             return self._trouble
-        behind = [informer.res.plural for informer in self._informers if not informer.has_synced]
-        return f"not read yet: {', '.join(behind)}" if behind else ""
+        if self._host.contact.trouble:
+            return self._host.contact.trouble
+        behind = [informer for informer in self._informers if not informer.has_synced]
+        if behind:
+            return "; ".join(
+                f"{informer.res.plural} not read yet: {informer.last_error or 'asked'}" for informer in behind
+            )
+        return "; ".join(trouble for informer in self._informers if (trouble := informer.trouble()))
 
     def read_values(self) -> Values | Refusal:
         """What the chart left, as last seen."""
@@ -135,10 +145,14 @@ class Operator:
         while True:
             try:
                 await apply_definitions(self._host)
-            except (Transient, Permanent) as error:
+            except KeylessError as error:
                 self._trouble = str(error)
                 _log.error("definitions not applied", error=self._trouble)
                 await asyncio.sleep(_retry_seconds(error))
+            except Exception as error:  # noqa: BLE001 - what nobody foresaw is tried again, too
+                self._trouble = f"the definitions are not applied: {type(error).__name__}, a bug of ours"
+                _log.error("bug", trace="".join(traceback.format_exception(error)))
+                await asyncio.sleep(DEFINITIONS_RETRY_SECONDS)
             else:
                 self._trouble = ""
                 return

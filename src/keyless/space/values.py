@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from keyless.api import Arn, Reason, Refusal
+from keyless.api.places import bucket_fault, region_fault
+from keyless.shared_secrets.stores.scopes import Scope, read_scopes
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 Mode = Literal["logical", "attached"]
@@ -28,13 +30,26 @@ class Billing:
     bucket: str = ""
     region: str = ""
     endpoint: str = ""
-    secret: str = "billing-storage"  # noqa: S105 - the name of a Secret
+    secret: str = ""
+    """The chart's default names one, so that a forgotten flag means static keys; after Helm's merge nothing is left to
+    default, and what is empty, null or missing means workload identity."""
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The values without which nothing can be stored."""
         needed = {"billing.storage.provider": self.provider, "billing.storage.aws.bucket": self.bucket}
         return tuple(name for name, value in needed.items() if not value)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the names, of a bucket that S3 would never have and a region that AWS would not."""
+        found = []
+        if self.bucket and (fault := bucket_fault(self.bucket)):
+            found.append(f"billing.storage.aws.bucket: {fault}, found {self.bucket!r}")
+        # Behind an endpoint of one's own a region is called as its owner likes.
+        if self.region and not self.endpoint and (fault := region_fault(self.region)):
+            found.append(f"billing.storage.aws.region: {fault}, found {self.region!r}")
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,17 @@ class Persistence:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretsSync:
+    """How the controller of shared secrets treats what it did not make, and what misses its source."""
+
+    adopt_unowned: bool = False
+    misses: int = 3
+    seconds: int = 600
+    percent: int = 20
+    least: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Values:
     """All that the operator reads."""
 
@@ -70,6 +96,10 @@ class Values:
     persistence: Persistence = Persistence()
     shared_secrets: bool = True
     external_secrets: Workload = Workload()
+    tenant_stores_may_use_controller_identity: bool = False
+    scopes: tuple[Scope, ...] | None = None
+    """Who may read which keys as the Space; ``None``: whoever a store selects, whatever the role may read."""
+    secrets_sync: SecretsSync = SecretsSync()
 
 
 def parse_values(text: str) -> Values | Refusal:
@@ -99,7 +129,7 @@ def _values(reader: _Reader) -> Values:
             bucket=reader.get("billing.storage.aws.bucket", ""),
             region=reader.get("billing.storage.aws.region", ""),
             endpoint=reader.get("billing.storage.aws.endpoint", ""),
-            secret=reader.get("billing.storage.secretRef.name", "billing-storage"),
+            secret=reader.get("billing.storage.secretRef.name", ""),
         ),
         vector=_workload(reader, "controlPlanes.vector"),
         persistence=Persistence(
@@ -109,6 +139,22 @@ def _values(reader: _Reader) -> Values:
         ),
         shared_secrets=reader.get("sharedSecrets.enabled", True) and alpha,
         external_secrets=_workload(reader, "controlPlanes.sharedSecrets"),
+        tenant_stores_may_use_controller_identity=reader.get(
+            "controlPlanes.sharedSecrets.tenantStoresMayUseControllerIdentity", False
+        ),
+        scopes=reader.scopes("controlPlanes.sharedSecrets.scopes"),
+        secrets_sync=_secrets_sync(reader, "controlPlanes.sharedSecrets"),
+    )
+
+
+def _secrets_sync(reader: _Reader, section: str) -> SecretsSync:
+    guard, default = f"{section}.deletionGuard", SecretsSync()
+    return SecretsSync(
+        adopt_unowned=reader.get(f"{section}.adoptUnowned", False),
+        misses=reader.count(f"{guard}.misses", default.misses),
+        seconds=reader.count(f"{guard}.seconds", default.seconds),
+        percent=reader.count(f"{guard}.percent", default.percent, most=100),
+        least=reader.count(f"{guard}.least", default.least),
     )
 
 
@@ -155,6 +201,17 @@ class _Reader:
             return default
         return found
 
+    def count(self, path: str, default: int, *, most: int | None = None) -> int:
+        """A whole number from 0; Helm renders 3 as 3.0 at times."""
+        found = self._find(path)
+        if found is None:
+            return default
+        whole = isinstance(found, int | float) and not isinstance(found, bool) and found == int(found) >= 0
+        if whole and isinstance(found, int | float) and (most is None or found <= most):
+            return int(found)
+        self.faults.append(f"{path}: expected a whole number from 0{f' to {most}' if most else ''}, found {found!r}")
+        return default
+
     def tristate(self, path: str) -> bool | None:
         """true, false, or None for auto; ``--set-string`` makes words of them."""
         found = self._find(path)
@@ -165,6 +222,17 @@ class _Reader:
             return known[found]
         self.faults.append(f"{path}: expected true, false or auto, found {found!r}")
         return None
+
+    def scopes(self, path: str) -> tuple[Scope, ...] | None:
+        """Scopes of keys; absent is not the same as empty."""
+        found = self._find(path)
+        if found is None:
+            return None
+        try:
+            return read_scopes(found)
+        except ValueError as error:
+            self.faults.append(f"{path}: {error}")
+            return ()
 
     def role(self, path: str, arn: str | None) -> None:
         """Note a fault where a role's annotation holds something that is no role."""

@@ -8,7 +8,7 @@
     jwks([key]), discovery(issuer)                              # documents to serve
     keys = parse_jwks(document)                                 # KeySet; ValueError if it is no JWKS
 
-STS (identity.md §1.12), with the caller's lookups in between:
+STS (facts/identity.md#token-checks), with the caller's lookups in between:
 
     seen = inspect(token)                                       # Unverified | TokenRefusal (steps 2–3)
     provider = … seen.issuer …   or provider_not_found(seen.issuer)          # step 4

@@ -1,6 +1,6 @@
 """Base64url and JSON as JOSE uses them. The ``_untrusted`` functions take a peer's bytes and raise only ``ValueError``.
 
-Duplicate JSON members: the last one wins, everywhere (identity.md §2.5; AWS does the same), so header and payload
+Duplicate JSON members: the last one wins, everywhere (facts/identity.md#key-sets), so header and payload
 have one meaning for every reader.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 # The strict alphabet: neither padding nor white space nor the standard alphabet's "+/". The bits that a last character
 # has to spare are not looked at, as in Go and Java: they change no byte that is signed.
-_ALPHABET = re.compile(r"[A-Za-z0-9_-]*\Z")
+_ALPHABET = re.compile(r"[A-Za-z0-9_-]*")
 
 
 def encode(data: bytes) -> str:
@@ -33,7 +33,7 @@ def encode_json(value: Mapping[str, object]) -> str:
 
 def decode_untrusted(text: str) -> bytes:
     """Undo :func:`encode`."""
-    if not _ALPHABET.match(text) or len(text) % 4 == 1:
+    if not _ALPHABET.fullmatch(text) or len(text) % 4 == 1:
         raise ValueError("no unpadded base64url")
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 

@@ -1,4 +1,4 @@
-"""Issue service account tokens as kube-apiserver 1.32 writes them (identity.md S13)."""
+"""Issue service account tokens as kube-apiserver 1.32 writes them (facts/identity.md#claims)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Signing keys of an issuer and the documents that publish them.
 
-Shapes: identity.md I2 (EKS's discovery document and JWKS, field by field). Reading somebody's JWKS is in
+Shapes: facts/identity.md#issuer (EKS's discovery document and JWKS, field by field). Reading somebody's JWKS is in
 :mod:`keyless.tokens.keysets`. Making a key needs randomness, so the caller makes it.
 """
 

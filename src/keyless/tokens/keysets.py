@@ -1,4 +1,4 @@
-"""A peer's JWKS and the signature it can check, under the rules of STS (identity.md S8, seen live).
+"""A peer's JWKS and the signature it can check, under the rules of STS (facts/identity.md#key-sets).
 
 - A key without ``kid`` is not indexed; a token without ``kid`` works only when exactly one key is.
 - A later key with the same ``kid`` replaces the earlier one, even when the later one is unusable.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TokenRefusal:
-    """``code`` and ``message`` are STS's, verbatim (identity.md S3–S7); ``detail`` is for our own trace, never sent.
+    """``code`` and ``message`` are STS's, verbatim (facts/identity.md#sts); ``detail`` is for our own trace.
 
     For :func:`verify_service_account`, code is ``Unauthorized`` and message what the API server would log.
     """

@@ -1,7 +1,7 @@
 """Service account tokens as the Kubernetes API server verifies them.
 
-The uids inside must still be looked up (a deleted pod's token is dead there, unlike at STS, identity.md S13); that is
-the caller's. There is no tolerance: issuer and verifier share a clock.
+The uids inside must still be looked up (a deleted pod's token is dead there, unlike at STS, facts/identity.md#sts);
+that is the caller's. There is no tolerance: issuer and verifier share a clock.
 """
 
 from __future__ import annotations

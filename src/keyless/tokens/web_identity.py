@@ -1,4 +1,4 @@
-"""Web identity tokens as STS verifies them, in the order and with the texts of identity.md §1.12 and S5–S8.
+"""Web identity tokens as STS verifies them, in the order of facts/identity.md#token-checks.
 
 The caller looks up the provider and fetches the keys between :func:`inspect` and :func:`verify_web_identity`; whether
 a role trusts the proven claims is :mod:`keyless.policy`'s question. Every check is a small function that returns a
@@ -32,11 +32,11 @@ _NO_KEY = (
     "please reference AssumeRoleWithWebIdentity documentation for requirements"
 )
 _MISTRUSTED = "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def inspect(token: str) -> Unverified | TokenRefusal:
-    """Steps 2–3 of §1.12: JWT shape, crit, algorithm, iss. The caller then finds provider and JWKS."""
+    """Steps 2–3: JWT shape, crit, algorithm, iss. The caller then finds provider and JWKS."""
     try:
         seen = take_apart_untrusted(token)
     except ValueError as error:
@@ -185,7 +185,7 @@ def _timestamp(value: object) -> int | None:
     """An integer, or a string of one; a fraction or null is no time (seen live)."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return int(value) if isinstance(value, str) and _INTEGER.match(value) else None
+    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else None
 
 
 def _missing(claim: str) -> TokenRefusal:

@@ -21,6 +21,15 @@ SPEC = {
     "data": [{"secretKey": "password", "remoteRef": {"key": "prod/db", "property": "password"}}],
     "dataFrom": [{"extract": {"key": "prod/api"}}],
 }
+VALUE = {"secretKey": "k", "remoteRef": {"key": "x"}}
+ALL = {"extract": {"key": "x"}}
+STORE_REF = {"storeRef": {"name": "aws"}}
+
+
+def _from(**more: str) -> dict[str, Any]:
+    return {**SPEC, "target": {"template": {"templateFrom": [{"literal": "a: b", **more}]}}}
+
+
 SHARED_STORE = {"provider": {"aws": AWS}, "controlPlaneSelector": EVERY, "namespaceSelector": {"names": ["default"]}}
 ACCEPTED = [
     ("ControlPlane", {}),
@@ -35,6 +44,14 @@ ACCEPTED = [
     ("ClusterSecretStore", {"provider": {"upboundspaces": {"storeRef": {"name": "aws"}}}, "refreshInterval": "5m"}),
     ("ExternalSecret", SPEC),
     ("ClusterExternalSecret", {"externalSecretSpec": SPEC, "namespaceSelectors": [{"matchLabels": {"a": "b"}}]}),
+    *(("ExternalSecret", {**SPEC, "refreshInterval": text}) for text in ("0", "1h30m", "0.5s", "-1m", "1h0m0s", "2us")),
+    *(("ExternalSecret", _from(target=text)) for text in ("data", "LABELS", "Annotations")),
+    ("ExternalSecret", {**SPEC, "data": [VALUE, VALUE], "target": {"deletionPolicy": "Delete"}}),
+    ("ExternalSecret", {**SPEC, "data": [{"secretKey": f"k{n}", "remoteRef": {"key": "x"}} for n in range(300)]}),
+    ("ExternalSecret", {**SPEC, "target": {"deletionPolicy": "Merge", "creationPolicy": "Merge"}}),
+    ("ExternalSecret", {"data": [{**VALUE, "sourceRef": STORE_REF}], "dataFrom": [{**ALL, "sourceRef": STORE_REF}]}),
+    ("SecretStore", {"provider": {"aws": AWS}, "retrySettings": {"maxRetries": 3, "retryInterval": "2s"}}),
+    ("SecretStore", {"provider": {"aws": {**AWS, "sessionTagsPolicy": "None"}}, "controller": "another"}),
 ]
 REFUSED = [
     ("ControlPlane", {"restore": {"source": {"kind": "Backup", "name": "b"}}}, "restore is not implemented"),
@@ -50,6 +67,43 @@ REFUSED = [
     ("SharedSecretStore", {"provider": {"aws": AWS}, "controlPlaneSelector": EVERY}, "namespaceSelector"),
     ("ExternalSecret", {"secretStoreRef": {"name": "aws"}}, "either data or dataFrom should be specified"),
     ("ExternalSecret", {**SPEC, "target": {"manifest": {"apiVersion": "v1", "kind": "ConfigMap"}}}, "target.manifest"),
+    ("ExternalSecret", {**SPEC, "data": [], "dataFrom": []}, "either data or dataFrom should be specified"),
+    *(
+        ("ExternalSecret", {**SPEC, "target": {"deletionPolicy": "Delete", "creationPolicy": policy}}, "doesn't own")
+        for policy in ("Merge", "None", "CreateOrMerge")
+    ),
+    ("ExternalSecret", {**SPEC, "target": {"deletionPolicy": "Merge", "creationPolicy": "None"}}, "no Secret to merge"),
+    ("ExternalSecret", {**SPEC, "data": [VALUE, VALUE]}, "duplicate secretKey found"),
+    ("ExternalSecret", {**SPEC, "data": [VALUE] * 2, "target": {"deletionPolicy": "Retain"}}, "duplicate secretKey"),
+    ("ExternalSecret", {**SPEC, "dataFrom": [{**ALL, "find": {}}]}, "extract and find cannot be set at the same time"),
+    ("ExternalSecret", {**SPEC, "dataFrom": [{"find": {"path": "x"}}]}, "find is not implemented"),
+    ("ExternalSecret", {**SPEC, "dataFrom": [{}]}, "an item of dataFrom needs extract"),
+    ("ExternalSecret", {"data": [VALUE]}, "secretStoreRef.name is missing"),
+    ("ExternalSecret", {"secretStoreRef": {}, "dataFrom": [ALL]}, "secretStoreRef.name is missing"),
+    (
+        "ExternalSecret",
+        {"data": [{**VALUE, "sourceRef": STORE_REF}], "dataFrom": [ALL]},
+        "secretStoreRef.name is missing",
+    ),
+    *(
+        ("ExternalSecret", _from(target=text), "expected Data, Labels or Annotations")
+        for text in ("spec.a", "", "D ata")
+    ),
+    ("ExternalSecret", {**SPEC, "target": {"template": {"templateFrom": [{}]}}}, "give configMap, secret or literal"),
+    *(
+        ("ExternalSecret", {**SPEC, "refreshInterval": text}, "expected a duration")
+        for text in ("1d", "1", "", "h", "1h ", "1 h", "1h\n", "one hour", "--1h")
+    ),
+    *(
+        ("ExternalSecret", {**SPEC, "target": {"template": {"type": type_}}}, "is a credential of the cluster")
+        for type_ in ("kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token")
+    ),
+    ("ClusterExternalSecret", {"externalSecretSpec": {"data": [VALUE]}}, "secretStoreRef.name is missing"),
+    ("ClusterExternalSecret", {"externalSecretSpec": SPEC, "refreshTime": "1d"}, "expected a duration"),
+    ("SharedSecretStore", {**SHARED_STORE, "retrySettings": {"retryInterval": "soon"}}, "expected a duration"),
+    ("SecretStore", {"provider": {"aws": AWS}, "refreshInterval": "1d"}, "expected seconds, or a duration"),
+    ("SecretStore", {"provider": {"aws": {**AWS, "externalID": "x"}}}, "are for a role"),
+    ("SecretStore", {"provider": {"aws": {**AWS, "auth": {"jwt": {}, "secretRef": {}}}}}, "jwt or secretRef, not both"),
     (
         "ExternalSecret",
         {**SPEC, "dataFrom": [{"sourceRef": {"generatorRef": {"kind": "UUID", "name": "u"}}}]},

@@ -1,4 +1,4 @@
-"""The Pod Identity matrix of identity.md §2.5: from a pod's token to what its session may read (E1–E7, P2)."""
+"""The Pod Identity matrix: from a pod's token to what its session may read (E1–E7, P2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from conformance.pod_identity.stage import Stage, cases
 from unit.local.cloud.support import ACCOUNT
 
-#: identity.md E3: all others are 400
+#: facts/identity.md#eks-auth: all others are 400
 STATUSES = {"ResourceNotFoundException": 404, "ServiceUnavailableException": 503, "InternalServerException": 500}
 
 

@@ -1,4 +1,4 @@
-"""How the kinds of policies are put together: the whole product of identity.md §2.1 rules 1–5.
+"""How the kinds of policies are put together: the whole product of facts/identity.md#order-and-composition.
 
 ``expected`` is the rules in prose turned into a few lines, without the engine; every combination of caller, account,
 identity policy, resource policy, boundary, session policy and guard is asked, once about an object and once about a
@@ -53,7 +53,7 @@ class Case:
 
 
 def expected(case: Case) -> Outcome:
-    """§2.1, rule by rule."""
+    """Rule by rule."""
     kind, _, says = case.guard.partition(" ")
     linked, own = case.caller == "linked", case.caller in OWN
     bound = kind == "endpoint" or (kind == "rcp" and not linked) or (kind == "scp" and own and not linked)

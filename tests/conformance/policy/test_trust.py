@@ -1,4 +1,4 @@
-"""The trust matrix of identity.md §2.5: whom a trust policy admits by web identity, as Allow and as Deny."""
+"""The trust matrix: whom a trust policy admits by web identity, as Allow and as Deny."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine on the whole trust matrix (identity.md §2.5); ``trust_matrix.json`` was reasoned without it."""
+"""The engine on the whole trust matrix; ``trust_matrix.json`` was reasoned without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole trust matrix of identity.md §2.5, reasoned from the rules alone: nothing here knows the engine.
+"""The whole trust matrix, reasoned from the rules alone: nothing here knows the engine.
 
 ``python tests/conformance/policy/trust_matrix.py`` writes ``trust_matrix.json``: for every trust policy that the
 dimensions make, whether STS lets each of four tokens in (S) or answers AccessDenied (A).

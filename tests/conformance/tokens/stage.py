@@ -213,5 +213,5 @@ def agrees(stage: Stage, answer: Answer, case: Case, texts: Mapping[str, list[st
         assert answer.fields.get(name) == value, name
 
 
-#: identity.md S3; all others are 400
+#: facts/identity.md#sts: all others are 400
 STATUSES = {"AccessDenied": 403, "IDPRejectedClaim": 403, "RegionDisabledException": 403, "InternalFailure": 500}

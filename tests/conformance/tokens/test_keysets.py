@@ -1,4 +1,4 @@
-"""The JWKS matrix of identity.md §2.5: what an issuer publishes, and which of it STS takes; rotations step by step."""
+"""The JWKS matrix: what an issuer publishes, and which of it STS takes; rotations step by step."""
 
 from __future__ import annotations
 

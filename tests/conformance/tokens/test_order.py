@@ -1,4 +1,4 @@
-"""The order of STS's checks (identity.md §1.12), pair by pair: of two faults at once, the earlier one is told."""
+"""The order of STS's checks (facts/identity.md#token-checks), pair by pair: of two faults, the earlier one is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token matrix of identity.md §2.5, each case through STS's own door: code, status and text to the letter."""
+"""The token matrix, each case through STS's own door: code, status and text to the letter."""
 
 from __future__ import annotations
 

@@ -71,3 +71,24 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
 def test_two_readers_do_not_share_an_object() -> None:
     assert crds.all() == crds.all()
     assert crds.load(crds.HOST[0]) is not crds.load(crds.HOST[0])
+
+
+def test_no_category_is_another_kinds_name() -> None:
+    """``kubectl get externalsecrets`` asks for one kind: a category of that word would answer with others beside."""
+    names = [definition["spec"]["names"] for definition in crds.all()]
+    words = {word for one in names for word in (one["plural"], one["singular"], *one.get("shortNames", ()))}
+    assert not [one["plural"] for one in names if words & set(one.get("categories", ()))]
+
+
+EXTERNAL_SECRETS_COLUMNS = {
+    "externalsecrets": ["StoreType", "Store", "Refresh Interval", "Status", "Ready", "Last Sync"],
+    "clusterexternalsecrets": ["Store", "Refresh Interval", "Ready"],
+    "secretstores": ["AGE", "Status", "Capabilities", "Ready"],
+    "clustersecretstores": ["AGE", "Status", "Capabilities", "Ready"],
+}
+
+
+@pytest.mark.parametrize("plural", EXTERNAL_SECRETS_COLUMNS)
+def test_the_columns_are_external_secrets_own(plural: str) -> None:
+    version = crds.load(f"{plural}.external-secrets.io")["spec"]["versions"][0]
+    assert [column["name"] for column in version["additionalPrinterColumns"]] == EXTERNAL_SECRETS_COLUMNS[plural]

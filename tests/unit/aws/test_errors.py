@@ -2,6 +2,7 @@ import inspect
 
 import botocore.exceptions as bc
 import pytest
+from botocore.parsers import ResponseParserError
 
 from keyless.api import Permanent, Transient
 from keyless.aws import AwsPermanent, AwsTransient, failure
@@ -63,3 +64,9 @@ def test_a_parameters_value_is_left_out_of_the_message():
     error = failure("PutSecretValue", bc.ParamValidationError(report=report))
     assert "pl4nted" not in str(error)
     assert "SecretString" in str(error)
+
+
+def test_a_page_in_place_of_an_answer_is_tried_again_and_not_quoted():
+    told = failure("GetSecretValue", ResponseParserError("invalid XML received: <html>a secret</html>"))
+    assert isinstance(told, AwsTransient)
+    assert str(told) == "GetSecretValue: ResponseParser: the answer cannot be read"

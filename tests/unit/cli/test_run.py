@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ import pytest
 from keyless.api import Permanent
 from keyless.api.settings import setting
 from keyless.cli import run
+from keyless.serving import bind
+from keyless.tasks import Tasks
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Settings:
     api_token: str = setting("", env="KEYLESS_API_TOKEN", help="a secret")
 
 
+async def _listen_on(port: int) -> None:
+    bind("127.0.0.1", port)
+
+
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Registers the component ``sample``; the list tells how its service ended."""
@@ -37,6 +44,14 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
         notes.append(f"started {settings.bucket}")
+        if environ.get("FAIL") == "port":
+            async with Tasks() as tasks:
+                tasks.create_task(asyncio.Event().wait())
+                tasks.create_task(_listen_on(int(environ["PORT"])))
+        if environ.get("FAIL") == "disk":
+            raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/vector/spool")
+        if environ.get("FAIL") == "bug":
+            raise KeyError("AKIA-not-to-be-printed")
         if environ.get("FAIL"):
             raise Permanent("bucket x: expected to exist")
         os.kill(os.getpid(), signal.SIGTERM)
@@ -109,3 +124,26 @@ def test_a_failure_of_the_service_is_one_line_and_no_traceback(
     captured = capsys.readouterr()
     assert captured.err == "keyless: bucket x: expected to exist\n"
     assert "Traceback" not in captured.out
+
+
+def test_a_port_that_is_taken_inside_a_group_is_one_line_and_wrong_use(ended, capfd) -> None:
+    taken = bind("127.0.0.1", 0)
+    with taken:
+        port = taken.getsockname()[1]
+        assert run.main(["sample", "--bucket", "b"], {"FAIL": "port", "PORT": str(port)}) == 2
+    said = capfd.readouterr()
+    assert f"keyless: cannot listen on 127.0.0.1:{port}: another process has it; free it" in said.err
+    assert "Traceback" not in said.err + said.out
+
+
+def test_a_full_disk_is_one_line_with_the_place_and_the_next_step(ended, capfd) -> None:
+    assert run.main(["sample", "--bucket", "b"], {"FAIL": "disk"}) == 2
+    line = "keyless: /var/lib/vector/spool: No space left on device; the disk is full: free some space there"
+    assert line in capfd.readouterr().err
+
+
+def test_what_nobody_foresaw_is_called_a_bug_by_its_place_and_not_its_words(ended, capfd) -> None:
+    assert run.main(["sample", "--bucket", "b"], {"FAIL": "bug"}) == 3
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("keyless: this is a bug of ours, please report it: KeyError at serve, line ")
+    assert "AKIA" not in last

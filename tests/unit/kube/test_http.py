@@ -15,6 +15,8 @@ from keyless.kube import Forbidden, NotFound, Unauthorized, Unavailable, Unreach
 from keyless.kube.http import MAX_CALLS
 from keyless.kube.resources import CONFIGMAPS
 
+STORED = {"metadata": {"name": "a"}}
+
 
 class Server:
     """Answers each request with what ``answer(request line, headers)`` returns: (code, body) or bytes to send raw."""
@@ -90,7 +92,7 @@ def kubeconfig(tmp_path, url, user):
 
 
 async def test_a_mounted_folder_is_read_again_when_token_or_server_change(tmp_path):
-    async with serving(lambda line, headers: (200, {})) as one, serving(lambda line, headers: (200, {})) as two:
+    async with serving(lambda line, headers: (200, STORED)) as one, serving(lambda line, headers: (200, STORED)) as two:
         async with connect_folder(folder(tmp_path, one.url)) as kube:
             await kube.get(CONFIGMAPS, "a", "default")
             (tmp_path / "token").write_text("second, longer")
@@ -136,7 +138,7 @@ async def test_a_plugin_is_asked_once_until_its_token_is_refused(tmp_path):
     refused = {"Bearer p-1"}
 
     def answer(line, headers):
-        return (401, {}) if headers["authorization"] in refused and len(server.requests) > 2 else (200, {})
+        return (401, {}) if headers["authorization"] in refused and len(server.requests) > 2 else (200, STORED)
 
     spec = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
@@ -232,7 +234,7 @@ async def test_many_open_watches_leave_the_connections_of_calls_alone(tmp_path):
     event = json.dumps({"type": "ADDED", "object": {"metadata": {"name": "a"}}}) + "\n"
 
     def answer(line, headers):
-        return HEAD + chunked(event) if "watch=true" in line else (200, {})
+        return HEAD + chunked(event) if "watch=true" in line else (200, STORED)
 
     async with serving(answer) as server, connect_folder(folder(tmp_path, server.url)) as kube:
         watches = [kube.watch(CONFIGMAPS) for _ in range(MAX_CALLS + 8)]

@@ -198,3 +198,38 @@ def test_too_many_combinations_are_not_taken_apart() -> None:
         statement(Condition={"StringEquals": {**few, "aws:RequestTag/0": value}}) for value in few["aws:RequestTag/0"]
     ]
     assert admits_all(document(*halves), whole)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [
+        ("NumericLessThan", "10"),
+        ("NotIpAddress", "10.0.0.0/8"),
+        ("DateEquals", "2030-01-01"),
+        ("Bool", "true"),
+        ("BinaryEquals", "QUI="),
+        ("ArnLike", ["arn:aws:iam::1:role/a", "arn:aws:iam::1:role/b"]),
+        ("ArnNotEquals", "my-cluster"),
+        ("StringEqualsIgnoreCase", "a"),
+    ],
+)
+def test_a_policy_allows_all_that_it_allows_whatever_it_asks(operator: str, value: Any) -> None:
+    texts = [document(statement(Condition={operator: {"aws:x": value}})) for _ in range(2)]
+    assert admits_all(*texts)
+    assert not admits_all(texts[0], document(statement()))
+
+
+def test_arns_in_another_order_are_another_condition() -> None:
+    """What fits before a value that is no ARN is met; what comes after it is not."""
+    first, last = (
+        document(statement(Condition={"ArnNotLike": {"aws:x": values}}))
+        for values in (["arn:aws:iam::1:role/a", "my-cluster"], ["my-cluster", "arn:aws:iam::1:role/a"])
+    )
+    assert not admits_all(first, last)
+    assert admits_all(first, first)
+
+
+def test_null_asks_for_presence_with_whatever_is_not_true() -> None:
+    narrow = document(statement(Condition={"StringEquals": {"aws:x": "a"}}))
+    for value, proven in (("false", True), ("yes", True), ("", True), ("true", False), ("True", False)):
+        assert admits_all(document(statement(Condition={"Null": {"aws:x": value}})), narrow) is proven

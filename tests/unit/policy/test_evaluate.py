@@ -1,4 +1,4 @@
-"""Order and composition: identity.md §2.1, and matching of actions, resources and principals of §2.2."""
+"""Order and composition: facts/identity.md#order-and-composition, #actions-and-resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is bound by which policies: organisations, VPC endpoints, services, federated users, root (identity.md §2.1)."""
+"""Who is bound by which policies: organisations, VPC endpoints, services, federated users, root (facts/identity.md)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def trust(principal: Any, action: Any = "sts:AssumeRoleWithWebIdentity") -> Name
 
 
 def test_organisations_do_not_bind_service_linked_roles_not_even_by_a_deny() -> None:
-    """§2.1 rule 1: neither service nor resource control policies touch them."""
+    """Neither service nor resource control policies touch them."""
     for policies in (
         Policies(identity=(IDENTITY,), scps=((DENY,),)),
         Policies(identity=(IDENTITY,), rcps=((FULL_RCP, DENY_RCP),)),
@@ -98,7 +98,7 @@ def test_a_level_without_a_policy_allows_nothing() -> None:
 
 
 class TestEndpoint:
-    """A VPC endpoint's policy is one more AND (§2.1 rule 1)."""
+    """A VPC endpoint's policy is one more AND."""
 
     def test_it_must_allow(self) -> None:
         narrow = named(statement(action="s3:GetObject", Principal="*"), kind="endpoint")
@@ -143,7 +143,7 @@ class TestServices:
 
 
 class TestFederatedUsers:
-    """GetFederationToken: the user's policies, limited by the session's (§2.1 rules 3 and 5)."""
+    """GetFederationToken: the user's policies, limited by the session's."""
 
     def test_both_sides_must_allow(self) -> None:
         session = (named(statement(action="s3:Put*"), kind="session"),)

@@ -1,4 +1,4 @@
-"""What AWS refuses as MalformedPolicyDocument, and with which words (identity.md rule 16)."""
+"""What AWS refuses as MalformedPolicyDocument, and with which words (facts/identity.md#storing)."""
 
 from __future__ import annotations
 

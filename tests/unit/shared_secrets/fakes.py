@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from keyless.aws import AwsPermanent, AwsTransient, Keys
 from keyless.aws.errors import Said
+from keyless.gotemplate.jobs import render_all
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES, NAMESPACES
 from keyless.shared_secrets.settings import Settings
@@ -38,7 +39,9 @@ class FakeAws:
         if operation in self.refuse:
             code = self.refuse[operation]
             kind = AwsTransient if code == "ThrottlingException" else AwsPermanent
-            raise kind(Said(operation, code, f"not authorized to perform {operation}", f"r-{len(self.calls)}"))
+            raise kind(
+                Said(operation, code, f"User: {ARN} is not authorized to perform: {operation}", f"r-{len(self.calls)}")
+            )
 
     def _no(self, operation, code, message):
         raise AwsPermanent(Said(operation, code, message, "r-1"))
@@ -74,7 +77,13 @@ class FakeSessions:
 
 
 SETTINGS = Settings(
-    control_plane_name="ctp1", control_plane_group="default", host_namespace="mxp-1-system", port=0, concurrent=2
+    control_plane_name="ctp1",
+    control_plane_group="default",
+    host_namespace="mxp-1-system",
+    port=0,
+    concurrent=2,
+    # As External Secrets Operator does it; what holds without is tried in stores/test_attacks_tenants.py.
+    tenant_stores_may_use_controller_identity=True,
 )
 
 
@@ -103,3 +112,10 @@ def an_external_secret(name="db", namespace="app", **spec):
 
 def a_value(key, remote, **more):
     return {"secretKey": key, "remoteRef": {"key": remote, **more}}
+
+
+class InlineRenderer:
+    """Renders at once in this process, for tests whose templates are known to end."""
+
+    async def render(self, work):
+        return render_all(work)

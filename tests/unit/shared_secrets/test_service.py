@@ -18,6 +18,7 @@ from keyless.kube.resources import (
     SHAREDEXTERNALSECRETS,
     SHAREDSECRETSTORES,
 )
+from keyless.shared_secrets.projection.identity import Given
 from keyless.shared_secrets.service import Service
 from unit.shared_secrets.fakes import (
     ARN,
@@ -31,6 +32,7 @@ from unit.shared_secrets.fakes import (
     aws_provider,
 )
 
+ASSOCIATED = Given(associated=True)
 SELECTED = {"controlPlaneSelector": {"names": ["ctp1"]}, "namespaceSelector": {"names": ["app"]}}
 
 
@@ -64,8 +66,8 @@ def says(type_, status, reason=None):
 
 
 @asynccontextmanager
-async def running(aws, host, tenant):
-    service = Service(SETTINGS, host, tenant, aws)
+async def running(aws, host, tenant, settings=SETTINGS, given=ASSOCIATED):
+    service = Service(settings, host, tenant, aws, given)
     task = asyncio.create_task(service.run())
     try:
         yield service
@@ -161,7 +163,7 @@ async def test_before_any_read_the_condition_tells_of_the_identity_and_then_of_a
     host, tenant = a_space()
     aws = FakeAws(secrets={"db": PLANTED})
     async with running(aws, host, tenant):
-        told = await until(host, CONTROLPLANES, says("SharedSecretsRead", "True", "IdentityProven"))
+        told = await until(host, CONTROLPLANES, says("SharedSecretsRead", "Unknown", "IdentityProven"))
         assert ARN in told["status"]["conditions"][0]["message"]
         aws.refuse["GetSecretValue"] = "AccessDeniedException"
         await tenant.create(SECRETSTORES, a_store(), "app")
@@ -217,3 +219,157 @@ async def test_a_changed_target_is_restored_at_once(change):
         else:
             await tenant.patch(SECRETS, "db", {"data": {"k": "d3Jvbmc="}}, "app")
             await until(tenant, SECRETS, lambda s: base64.b64decode(s["data"]["k"]) == b"right")
+
+
+@pytest.mark.parametrize(
+    ("arn", "given", "reason"),
+    [
+        ("arn:aws:sts::111122223333:assumed-role/node/i-0123456789abcdef0", Given(), "IdentityOfNode"),
+        (ARN, Given(role_arn="arn:aws:iam::111122223333:role/other"), "IdentityOfAnotherRole"),
+        (ARN, Given(), "IdentityOfAnotherRole"),
+    ],
+)
+async def test_what_was_read_as_somebody_else_is_not_the_spaces_success(arn, given, reason):
+    host, tenant = a_space()
+    tenant.put(SECRETSTORES, a_store())
+    tenant.put(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")]))
+    aws = FakeAws(secrets={"db": "x"})
+    aws.GetCallerIdentity = lambda: {"Account": "111122223333", "Arn": arn, "UserId": "x"}
+    async with running(aws, host, tenant, given=given):
+        await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
+        told = await until(host, CONTROLPLANES, says("SharedSecretsRead", "False", reason))
+        assert arn in told["status"]["conditions"][0]["message"]
+
+
+@pytest.mark.parametrize("change", ["delete", "tamper", "unlabel", "disown"])
+@pytest.mark.parametrize("creation", ["Owner", "Merge", "CreateOrMerge"])
+async def test_a_target_is_repaired_at_once_whatever_was_done_to_it(creation, change):
+    """Merge targets carry no owner, and an owner or a label can be lost: they are known by name."""
+    if (creation, change) == ("Merge", "delete"):
+        return  # Merge never creates
+    host, tenant = a_space()
+    tenant.put(SECRETSTORES, a_store())
+    if creation == "Merge":
+        tenant.put(SECRETS, {"metadata": {"name": "t", "namespace": "app"}, "data": {"own": "eA=="}})
+    target = {"name": "t", "creationPolicy": creation}
+    tenant.put(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")], target=target))
+    async with running(FakeAws(secrets={"db": "right"}), host, tenant):
+        await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
+        before = await tenant.get(SECRETS, "t", "app")
+        if change == "delete":
+            await tenant.delete(SECRETS, "t", "app")
+        elif change == "tamper":
+            await tenant.patch(SECRETS, "t", {"data": {"k": "d3Jvbmc="}}, "app")
+        elif change == "unlabel":
+            await tenant.patch(SECRETS, "t", {"metadata": {"labels": None}}, "app")
+        else:
+            await tenant.patch(SECRETS, "t", {"metadata": {"ownerReferences": None}}, "app")
+        after = await until(tenant, SECRETS, lambda s: s["metadata"]["name"] == "t" and same(s, before))
+        assert base64.b64decode(after["data"]["k"]) == b"right"
+
+
+def same(one, other):
+    return (
+        all(one["metadata"].get(k) == other["metadata"].get(k) for k in ("labels", "ownerReferences"))
+        and one["data"] == other["data"]
+    )
+
+
+async def test_of_two_controllers_one_works_and_the_other_follows_it():
+    host, tenant = a_space()
+    tenant.put(SECRETSTORES, a_store())
+    tenant.put(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")]))
+    first, second = FakeAws(secrets={"db": "x"}), FakeAws(secrets={"db": "x"})
+    async with running(first, host, tenant):
+        await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
+        waiting = Service(SETTINGS, host, tenant, second, ASSOCIATED)
+        task = asyncio.create_task(waiting.run())
+        try:
+            for informer in waiting.watching.all:
+                await informer.synced()
+            assert waiting._not_ready() == ""
+            await tenant.patch(EXTERNALSECRETS, "db", {"spec": {"data": [a_value("new", "db")]}}, "app")
+            await until(tenant, SECRETS, lambda s: "new" in s["data"])
+            assert [call for call in second.calls if call[0] == "GetSecretValue"] == []
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+    async with running(second, host, tenant):
+        await tenant.patch(EXTERNALSECRETS, "db", {"spec": {"data": [a_value("newer", "db")]}}, "app")
+        await until(tenant, SECRETS, lambda s: "newer" in s["data"])
+
+
+async def test_what_belongs_to_another_controllers_stores_is_left_alone():
+    """External Secrets beside us: its stores name its class; neither status, nor Secret, nor event is ours."""
+    host, tenant = a_space()
+    theirs = a_store("theirs")
+    theirs["spec"]["controller"] = "eso"
+    tenant.put(SECRETSTORES, theirs)
+    tenant.put(CLUSTERSECRETSTORES, {"metadata": {"name": "wide"}, "spec": theirs["spec"]})
+    own = a_store("ours")
+    own["spec"]["controller"] = "keyless"
+    tenant.put(SECRETSTORES, own)
+    wide = {"name": "wide", "kind": "ClusterSecretStore"}
+    mixed = {**a_value("k", "db"), "sourceRef": {"storeRef": {"name": "theirs"}}}
+    for name, spec in (
+        ("one", {"secretStoreRef": {"name": "theirs"}, "data": [a_value("k", "db")]}),
+        ("two", {"secretStoreRef": wide, "dataFrom": [{"extract": {"key": "db"}}]}),
+        ("mixed", {"secretStoreRef": {"name": "ours"}, "data": [a_value("j", "db"), mixed]}),
+        ("broken", {"secretStoreRef": {"name": "theirs"}, "refreshInterval": "soon", "data": [a_value("k", "db")]}),
+    ):
+        tenant.put(EXTERNALSECRETS, an_external_secret(name, **spec))
+    labels = {"reconcile.external-secrets.io/managed": "true"}
+    secret = {"metadata": {"name": "one", "namespace": "app", "labels": labels}, "data": {"k": "eA=="}}
+    tenant.put(SECRETS, secret)
+    spread = {"secretStoreRef": wide, "data": [a_value("k", "db")]}
+    tenant.put(
+        CLUSTEREXTERNALSECRETS,
+        {"metadata": {"name": "spread"}, "spec": {"namespaces": ["other"], "externalSecretSpec": spread}},
+    )
+    local = {"secretStoreRef": {"name": "theirs"}, "data": [a_value("k", "db")]}
+    cluster = tenant.put(
+        CLUSTEREXTERNALSECRETS,
+        {"metadata": {"name": "local"}, "spec": {"namespaces": ["app"], "externalSecretSpec": local}},
+    )
+    spread_by_eso = an_external_secret("local", **local)
+    owner = {"kind": "ClusterExternalSecret", "name": "local", "uid": cluster["metadata"]["uid"], "controller": True}
+    spread_by_eso["metadata"]["ownerReferences"] = [owner]
+    tenant.put(EXTERNALSECRETS, spread_by_eso)
+    aws = FakeAws(secrets={"db": '{"a": "b"}'})
+    untouched = tenant.stored(EXTERNALSECRETS) + tenant.stored(SECRETS) + tenant.stored(CLUSTERSECRETSTORES)
+    async with running(aws, host, tenant):
+        await tenant.patch(SECRETS, "one", {"data": {"k": "eQ=="}}, "app")
+        await tenant.create(
+            EXTERNALSECRETS,
+            an_external_secret("ours", secretStoreRef={"name": "ours"}, data=[a_value("k", "db")]),
+            "app",
+        )
+        await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
+        await until(tenant, SECRETSTORES, says("Ready", "True"))
+    assert [params["SecretId"] for call, params in aws.calls if call == "GetSecretValue"] == ["db"]
+    found = tenant.stored(EXTERNALSECRETS) + tenant.stored(SECRETS) + tenant.stored(CLUSTERSECRETSTORES)
+    kept = [item for item in found if item["metadata"]["name"] not in {"ours"}]
+    assert [item.get("status") for item in kept] == [None] * len(untouched)
+    assert (await tenant.get(SECRETS, "one", "app"))["data"] == {"k": "eQ=="}
+    for name in ("spread", "local"):
+        assert "status" not in await tenant.get(CLUSTEREXTERNALSECRETS, name)
+
+
+async def test_an_api_server_that_restarts_and_forgets_its_history_is_followed_again():
+    host, tenant = a_space()
+    tenant.put(SECRETSTORES, a_store())
+    tenant.put(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")]))
+    async with running(FakeAws(secrets={"db": "x"}), host, tenant) as service:
+        seen = asyncio.Event()
+        service.watching.secrets.on_change(lambda event: seen.set())
+        await until(tenant, EXTERNALSECRETS, says("Ready", "True"))
+        await seen.wait()
+        # While nobody watches: the target is changed, another object comes, and 410 answers the old version.
+        for kube in (tenant, host):
+            kube.drop_watches()
+        await tenant.delete(SECRETS, "db", "app")
+        tenant.put(EXTERNALSECRETS, an_external_secret("late", data=[a_value("k", "db")]))
+        for kube in (tenant, host):
+            kube.expire_history()
+        for name in ("db", "late"):
+            await until(tenant, SECRETS, lambda s, name=name: s["metadata"]["name"] == name)

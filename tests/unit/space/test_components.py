@@ -2,11 +2,14 @@
 
 import pytest
 
+from keyless.api.settings import load
 from keyless.kube.resources import CLUSTERROLES, ROLES
+from keyless.shared_secrets.settings import Settings as SecretsSettings
+from keyless.shared_secrets.stores.scopes import Scope, from_text
+from keyless.shared_secrets.sync.deletion import Guard
 from keyless.space import components
-from keyless.space.items import covers, needs_apply
 from keyless.space.place import Place
-from keyless.space.values import Billing, Persistence, Values, Workload
+from keyless.space.values import Billing, Persistence, SecretsSync, Values, Workload
 
 PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
 BILLING = Billing(True, "aws", "usage", "us-west-2", "", "")
@@ -48,13 +51,34 @@ def test_the_collector_is_told_where_it_is_and_where_usage_goes() -> None:
     assert env["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
 
 
+def test_the_reader_of_secrets_is_told_its_own_scopes_and_only_what_differs() -> None:
+    plain = components.external_secrets(Values(), PLACE)
+    assert not {"KEYLESS_SCOPES", "KEYLESS_TENANT_STORES_MAY_USE_CONTROLLER_IDENTITY"} & set(_env(plain))
+    mine, other = Scope(("team-a",), control_plane="ctp1"), Scope(("team-b",), control_plane="ctp2")
+    env = _env(components.external_secrets(Values(scopes=(mine, other)), PLACE))
+    assert from_text(str(env["KEYLESS_SCOPES"])) == (mine,)
+    # Scopes that name no one here admit nothing, which is not the same as none at all.
+    assert _env(components.external_secrets(Values(scopes=(other,)), PLACE))["KEYLESS_SCOPES"] == "[]"
+    lending = Values(tenant_stores_may_use_controller_identity=True)
+    told = _env(components.external_secrets(lending, PLACE))
+    assert told["KEYLESS_TENANT_STORES_MAY_USE_CONTROLLER_IDENTITY"] == "true"
+
+
+def test_a_scope_of_another_control_plane_restarts_nothing_here() -> None:
+    before = Values(scopes=(Scope(("team-a",), control_plane="ctp1"),))
+    after = Values(scopes=(*before.scopes, Scope(("team-b",), control_plane="ctp2")))
+    assert components.external_secrets(before, PLACE) == components.external_secrets(after, PLACE)
+
+
 def test_workload_identity_means_that_no_pod_names_a_key() -> None:
     for component in components.wanted(Values(billing=BILLING), PLACE, volume=False):
         assert not [name for name in _env(component) if name.startswith("AWS_")]
 
 
 def test_a_secret_that_is_still_set_reaches_the_pod() -> None:
-    env = _env(components.vector(Values(billing=Billing(True, "aws", "usage")), PLACE, volume=False))
+    env = _env(
+        components.vector(Values(billing=Billing(True, "aws", "usage", secret="billing-storage")), PLACE, volume=False)
+    )
     assert env["AWS_ACCESS_KEY_ID"] == {"secretKeyRef": {"name": "billing-storage", "key": "AWS_ACCESS_KEY_ID"}}
 
 
@@ -119,29 +143,10 @@ def test_nobody_may_write_more_than_its_own_control_planes_status() -> None:
         assert all(rule["verbs"] == ["get", "list", "watch"] for each in wide for rule in each.object["rules"])
 
 
-def test_an_object_is_applied_when_we_or_someone_else_changed_our_mind() -> None:
-    account = components.external_secrets(Values(), PLACE).before[0]
-    live = {**account.object, "status": {}, "metadata": {**account.object["metadata"], "uid": "1"}}
-    assert not needs_apply(account, live)
-    assert needs_apply(account, None)
-    relabelled = {**live, "metadata": {**live["metadata"], "labels": {}}}
-    assert needs_apply(account, relabelled), "someone else took our labels away"
-    annotated = Values(external_secrets=Workload(annotations={"a": "b"}))
-    before = components.external_secrets(annotated, PLACE).before[0].object
-    assert needs_apply(account, before), "an annotation that we no longer want is still there"
-
-
-@pytest.mark.parametrize(
-    ("live", "wanted", "holds"),
-    [
-        ({"a": 1, "b": 2}, {"a": 1}, True),
-        ({"a": 1}, {"a": 2}, False),
-        ({"a": [1, 2]}, {"a": [1]}, False),
-        ({"a": [{"x": 1, "y": 2}]}, {"a": [{"x": 1}]}, True),
-        ({}, {"a": {}}, True),
-        ({}, {"a": []}, True),
-        ({}, {"a": 1}, False),
-    ],
-)
-def test_what_the_server_adds_is_no_difference(live: object, wanted: object, holds: bool) -> None:
-    assert covers(live, wanted) is holds
+def test_what_the_values_say_of_syncing_reaches_the_controllers_settings() -> None:
+    sync = SecretsSync(adopt_unowned=True, misses=5, seconds=60, percent=0, least=1)
+    told = _env(components.external_secrets(Values(secrets_sync=sync), PLACE))
+    environ = {name: value for name, value in told.items() if isinstance(value, str)}
+    settings = load(SecretsSettings, flags={}, environ=environ)
+    assert settings.adopt_unowned is True
+    assert settings.deletion_guard == Guard(misses=5, seconds=60, percent=0, least=1)

@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from keyless.api import crds
-from keyless.kube import KubeObject
+from keyless.kube import ApiError, Forbidden, KubeObject, Unauthorized, Unreachable, keep_in_touch
+from keyless.kube.errors import failure_status
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, CRDS, DEPLOYMENTS, SERVICEACCOUNTS
 from keyless.space import Settings
 from keyless.space.service import Operator
+from keyless.tasks import Tasks
 from unit.space.world import World
 
 ESTABLISHED = {"conditions": [{"type": "Established", "status": "True"}]}
@@ -41,7 +43,7 @@ async def _play(world: World) -> None:
 
 def _establish(world: World) -> None:
     for each in world._objects(CRDS):
-        if "status" not in each:
+        if not (each.get("status") or {}).get("conditions"):
             world.host.put(CRDS, {**each, "status": ESTABLISHED})
 
 
@@ -149,3 +151,47 @@ async def _gone(world: World) -> bool:
 
 async def _has_condition(world: World) -> bool:
     return await world.condition("Ready") is not None
+
+
+VOID = {
+    "a token that is void": Unauthorized(failure_status(401, "Unauthorized", "Unauthorized")),
+    "a server that is away": Unreachable(failure_status(0, "", "no answer: refused")),
+}
+
+
+@pytest.mark.parametrize("failure", VOID.values(), ids=VOID.keys())
+async def test_readiness_goes_within_seconds_of_the_connection_and_comes_back_with_it(failure: ApiError) -> None:
+    world = World()
+    _set_values(world)
+    world.create()
+    async with _running(world) as operator, Tasks() as tasks:
+        beat = tasks.create_task(keep_in_touch(world.host))
+        await _until(world, lambda: _is(operator.ready() == ""))
+        counted = world.host.before
+        world.host.before = lambda request: _refuse(failure)
+        await asyncio.sleep(7)
+        assert str(failure) in operator.ready(), "though every watch still stands"
+        world.host.before = counted
+        await asyncio.sleep(7)
+        assert operator.ready() == ""
+        beat.cancel()
+
+
+async def test_a_watch_that_stays_refused_is_no_readiness() -> None:
+    world = World()
+    _set_values(world)
+    async with _running(world) as operator:
+        await _until(world, lambda: _is(operator.ready() == ""))
+        counted = world.host.before
+        forbidden = Forbidden(failure_status(403, "Forbidden", "deployments is forbidden"))
+        world.host.before = lambda request: _refuse(forbidden) if "deployments" in request.path else None
+        world.host.drop_watches()
+        await asyncio.sleep(30)
+        assert operator.ready() == "deployments cannot be watched: deployments is forbidden"
+        world.host.before = counted
+        await asyncio.sleep(120)
+        assert operator.ready() == ""
+
+
+def _refuse(failure: ApiError) -> None:
+    raise failure

@@ -1,12 +1,21 @@
 """What Helm left, read back: every value of the guides, and every way in which it can be wrong."""
 
 import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from keyless.api import Reason, Refusal
-from keyless.space.values import Values, parse_values
+from keyless.shared_secrets.stores.scopes import Scope
+from keyless.space.values import SecretsSync, Values, parse_values
 
+CHART = Path(__file__).parents[3] / "spaces-helm-chart"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+STORAGE = SCHEMA["properties"]["billing"]["properties"]["storage"]["properties"]["aws"]
 ROLE = "arn:aws:iam::111122223333:role/billing"
 CHINA = "arn:aws-cn:iam::111122223333:role/path/billing"
 
@@ -51,6 +60,24 @@ def test_shared_secrets_are_on_until_one_of_two_switches_turns_them_off() -> Non
 def test_persistence_is_a_switch_with_a_third_position(written: object, read: bool | None) -> None:
     persistence = {"persistence": {"enabled": written}}
     assert _parsed(controlPlanes={"vector": persistence}).persistence.enabled is read
+
+
+def test_scopes_and_the_lending_of_the_controllers_identity_arrive() -> None:
+    assert _parsed().scopes is None
+    assert not _parsed().tenant_stores_may_use_controller_identity
+    section = {"tenantStoresMayUseControllerIdentity": True, "scopes": [{"namespace": "app", "prefixes": ["team-a"]}]}
+    values = _parsed(controlPlanes={"sharedSecrets": section})
+    assert values.tenant_stores_may_use_controller_identity
+    assert values.scopes == (Scope(("team-a",), namespace="app"),)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "text"), [([], "an empty list"), ([{"prefixes": ["a*"]}], "ends at /"), ("x", "a list")]
+)
+def test_scopes_that_cannot_be_read_are_refused_with_their_place(scopes: object, text: str) -> None:
+    refused = _refused({"controlPlanes": {"sharedSecrets": {"scopes": scopes}}})
+    assert "controlPlanes.sharedSecrets.scopes" in refused
+    assert text in refused
 
 
 def test_null_means_the_default_as_in_helm() -> None:
@@ -100,3 +127,101 @@ def test_billing_without_a_place_says_what_is_missing() -> None:
         "billing.storage.provider",
         "billing.storage.aws.bucket",
     )
+
+
+def test_the_guards_of_shared_secrets_arrive_and_zero_is_a_number() -> None:
+    guard = {"misses": 0, "seconds": 0.0, "percent": 100, "least": 7}
+    values = _parsed(controlPlanes={"sharedSecrets": {"adoptUnowned": True, "deletionGuard": guard}})
+    assert values.secrets_sync == SecretsSync(adopt_unowned=True, misses=0, seconds=0, percent=100, least=7)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "3", True, [3], {}])
+@pytest.mark.parametrize("field", ["misses", "seconds", "percent", "least"])
+def test_a_guard_that_is_no_whole_number_is_refused_by_name(field: str, wrong: object) -> None:
+    guard = {"sharedSecrets": {"deletionGuard": {field: wrong}}}
+    assert f"controlPlanes.sharedSecrets.deletionGuard.{field}: expected a whole" in _refused({"controlPlanes": guard})
+
+
+def test_a_share_of_more_than_all_is_refused() -> None:
+    guard = {"sharedSecrets": {"deletionGuard": {"percent": 101}}}
+    assert "percent: expected a whole number from 0 to 100, found 101" in _refused({"controlPlanes": guard})
+
+
+@pytest.mark.parametrize(
+    "storage", [{"secretRef": {"name": ""}}, {"secretRef": {"name": None}}, {"secretRef": {}}, {"secretRef": None}, {}]
+)
+def test_after_the_merge_an_empty_null_or_missing_secret_is_workload_identity(storage: dict[str, object]) -> None:
+    assert _parsed(billing={"enabled": True, "storage": storage}).billing.secret == ""
+
+
+def test_the_charts_default_stays_static_keys_so_that_a_forgotten_flag_is_named() -> None:
+    chart = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert _parsed(**chart).billing.secret == "billing-storage"
+
+
+BUCKETS = {
+    "": True,
+    "usage": True,
+    "a.b-c.d": True,
+    "x" * 63: True,
+    "x" * 64: False,
+    "ab": False,
+    "My-Bucket": False,
+    "my_bucket": False,
+    "-bucket": False,
+    "bucket.": False,
+    "a..b": False,
+    "192.168.5.4": False,
+    "xn--bucket": False,
+    "sthree-bucket": False,
+    "amzn-s3-demo-bucket": False,
+    "bucket-s3alias": False,
+    "bucket--ol-s3": False,
+    "bucket.mrap": False,
+    "bucket--x-s3": False,
+    "bucket--table-s3": False,
+    "s3://bucket": False,
+    "bucket/usage": False,
+    "bucket\n": False,
+}
+REGIONS = {
+    "": True,
+    "us-west-2": True,
+    "ap-southeast-5": True,
+    "us-gov-west-1": True,
+    "cn-northwest-1": True,
+    "us-iso-east-1": True,
+    "us-isob-east-1": True,
+    "eu-isoe-west-1": True,
+    "eusc-de-east-1": True,
+    "US-WEST-2": False,
+    "us-west": False,
+    "us-west-2a": False,
+    "Oregon": False,
+    "us_west_2": False,
+}
+
+
+def _accepts(schema: Mapping[str, Any], value: str) -> bool:
+    """The few words of JSON schema that the section uses, on one string; Helm's own reader is asked in the guides."""
+    return (
+        len(value) <= schema.get("maxLength", len(value))
+        and re.search(schema.get("pattern", ""), value.replace("\n", "\x01")) is not None
+        and not any(re.search(each["pattern"], value) for each in schema.get("not", {}).get("anyOf", ()))
+    )
+
+
+@pytest.mark.parametrize(("bucket", "good"), BUCKETS.items(), ids=repr)
+def test_a_bucket_is_judged_alike_by_the_schema_and_by_the_operator(bucket: str, good: bool) -> None:
+    billing = _parsed(billing={"enabled": True, "storage": {"provider": "aws", "aws": {"bucket": bucket}}}).billing
+    assert (not billing.faults) is good
+    assert _accepts(STORAGE["properties"]["bucket"], bucket) is good
+
+
+@pytest.mark.parametrize(("region", "good"), REGIONS.items(), ids=repr)
+def test_a_region_is_judged_alike_by_the_schema_and_by_the_operator(region: str, good: bool) -> None:
+    aws = {"bucket": "usage", "region": region}
+    assert (not _parsed(billing={"enabled": True, "storage": {"aws": aws}}).billing.faults) is good
+    assert _accepts(STORAGE["then"]["properties"]["region"], region) is good
+    elsewhere = {**aws, "endpoint": "https://objects.example.org"}
+    assert not _parsed(billing={"enabled": True, "storage": {"aws": elsewhere}}).billing.faults

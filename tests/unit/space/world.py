@@ -6,11 +6,13 @@ import asyncio
 import base64
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from keyless.api import Refusal
-from keyless.kube import KubeObject, Name, NotFound
+from keyless.kube import Invalid, KubeObject, Name, NotFound
+from keyless.kube.errors import failure_status
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import (
     CONTROLPLANES,
@@ -22,6 +24,9 @@ from keyless.kube.resources import (
     SERVICEACCOUNTS,
 )
 from keyless.kube.transport import Request
+from keyless.local.cluster.builtin.defaults import default
+from keyless.local.cluster.builtin.normal import normalize
+from keyless.local.cluster.faults import Malformed
 from keyless.space.control_planes.controller import ControlPlanes
 from keyless.space.control_planes.gathering import Gatherer
 from keyless.space.control_planes.model import Served
@@ -49,6 +54,7 @@ class World:
         self.host = MemoryKube(now=lambda: self.clock)
         self.insides: dict[str, MemoryKube] = {}
         self.webhook = True
+        self.meddle: Callable[[str, KubeObject], KubeObject] = lambda plural, obj: obj
         self.grace = timedelta(seconds=2)
         self.host.admit = self._admit
         self.host.put(NAMESPACES, {"metadata": {"name": "default", "labels": {"spaces.upbound.io/group": "true"}}})
@@ -69,6 +75,7 @@ class World:
         if host_namespace not in self.insides:
             kube = MemoryKube(now=lambda: self.clock)
             kube.before = self._count
+            kube.admit = lambda operation, plural, obj: as_stored(obj)
             self.insides[host_namespace] = kube
         return self.insides[host_namespace]
 
@@ -176,6 +183,7 @@ class World:
                 self.host._server.lifecycle._remove(key)
 
     def _admit(self, operation: str, plural: str, obj: KubeObject) -> KubeObject:
+        obj = self.meddle(plural, as_stored(obj))
         if plural != "pods" or operation != "CREATE" or not self.webhook:
             return obj
         name, namespace = obj["spec"]["serviceAccountName"], obj["metadata"]["namespace"]
@@ -212,6 +220,17 @@ class World:
                     text, place = text.replace(uid, word), place.replace(uid, word)
                 found[place] = _without_times(text)
         return found
+
+
+def as_stored(obj: KubeObject) -> KubeObject:
+    """An object as a real API server keeps it: quantities and empty values in its own form, defaults filled in."""
+    if obj.get("kind") == "CustomResourceDefinition":
+        return obj  # long, and nobody's values reach into them
+    group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
+    try:
+        return default(group, obj.get("kind", ""), normalize(group, version, obj.get("kind", ""), obj))
+    except Malformed as fault:
+        raise Invalid(failure_status(422, "Invalid", str(fault))) from None
 
 
 def _belongs(pod: KubeObject, deployment: KubeObject) -> bool:

@@ -1,4 +1,4 @@
-"""JWKS of a peer: identity.md S8, each rule seen live."""
+"""JWKS of a peer: facts/identity.md#key-sets, each rule seen live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens as STS verifies them: order and texts of identity.md §1.12, S5–S8."""
+"""Tokens as STS verifies them: facts/identity.md#token-checks."""
 
 from __future__ import annotations
 

@@ -1,132 +1,307 @@
-"""Counts the managed resources of a control plane: the kinds whose CRD is in category ``managed``.
+"""Counts the managed resources of a control plane without asking for anything at the moment of counting.
 
-A kind with instances is followed by a metadata-only watch; the many kinds without any are asked once for each sample,
-one short list each, so that a provider with a thousand kinds does not cost a thousand watches. The kinds themselves are
-read again when a CRD changes. Counts are whole or an error: a kind that could not be asked is never taken for zero.
+Kinds are followed by metadata-only watches, as far as a budget of connections reaches: first those with instances. The
+rest are asked in turn, a few each second, so that a thousand kinds cost no more than a hundred; how often is told
+(``Polled``), since what lives shorter than that in a kind that is only asked is not seen. What comes and goes between
+two counts in a kind that is watched is told as a peak.
+
+Each kind is on its own: one that cannot be asked is unknown, never zero, and the others go on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from keyless.api import Transient
-from keyless.billing.ledger.model import Gvk
-from keyless.kube import Informer, Kube, NotFound, Resource
-from keyless.kube.resources import CRDS
+from keyless.api import KeylessError
+from keyless.billing.collector.kinds import DEFINITION, Kinds
+from keyless.billing.collector.plan import CONTROL_PLANE_UNREACHABLE
+from keyless.billing.collector.ports import Counts
+from keyless.billing.ledger.model import Gvk, Polled, Unknown, hour_of
+from keyless.kube import ApiError, Informer, Kube, KubeObject, Resource
 
-CATEGORY = "managed"
-SYNC_SECONDS = 20.0
-AT_ONCE = 16
+WATCHES = 200
+"""Connections to the control plane's API that may stand open for watches."""
+POLLS_PER_SECOND = 2.0
+FIRST_POLLS_PER_SECOND = 20.0
+"""Of kinds that were never asked: until then nothing is known of them."""
+POLLS_AT_ONCE = 4
+SYNCS_AT_ONCE = 8
+SYNC_SECONDS = 2.0
+"""How long a watch that brings nothing holds up the next one."""
+SETTLE_SECONDS = 20.0
+"""How long the first count waits for kinds that do not answer."""
+NOT_COUNTED_YET = "NotCountedYet"
+WATCH_EXPIRED = "WatchExpired"
 
 
-@dataclass(frozen=True, slots=True)
-class _Followed:
-    informer: Informer
-    task: asyncio.Task[None]
+@dataclass(slots=True)
+class _Kind:
+    resource: Resource
+    seen_at: datetime
+    informer: Informer | None = None
+    task: asyncio.Task[None] | None = None
+    polled: int | None = None
+    error: KeylessError | None = None
+    known_at: datetime | None = None
+    count: int = 0
+    lists: int = 0
+    peaks: dict[datetime, int] = field(default_factory=dict)
+
+    @property
+    def gvk(self) -> Gvk:
+        return Gvk(self.resource.group, self.resource.version, self.resource.kind)
+
+    @property
+    def failing(self) -> KeylessError | None:
+        return self.informer.last_error if self.informer is not None else self.error
+
+    @property
+    def tried(self) -> bool:
+        return self.failing is not None or self.known
+
+    @property
+    def known(self) -> bool:
+        """Whether it was ever counted."""
+        return self.informer.has_synced if self.informer is not None else self.polled is not None
 
 
 class ManagedResources:
     """Implements ``Counter`` on one control plane's API."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, interval: timedelta, now: Callable[[], datetime], *, watches: int = WATCHES) -> None:
         self._kube = kube
-        self._crds = Informer(kube, CRDS, metadata_only=True)
-        self._crds_changed = asyncio.Event()
-        self._crds_changed.set()
+        self._interval = interval
+        self._now = now
+        self._budget = watches
+        self._definitions = Kinds(kube, now)
+        self._definitions.on_change(self._learn)
+        self._definitions_known_at = now()
+        self._kinds: dict[Resource, _Kind] = {}
         self._changed = asyncio.Event()
-        self._kinds: tuple[Resource, ...] = ()
-        self._followed: dict[Resource, _Followed] = {}
+        self._stirred = asyncio.Event()
+        self._gate = asyncio.Semaphore(SYNCS_AT_ONCE)
+        self._watching = 0
+        self._queue: deque[_Kind] = deque()
 
     async def run(self) -> None:
-        """Follow the control plane's CRDs until cancelled; watches of kinds end with it."""
-        self._crds.on_change(lambda _: self._note_crds())
+        """Follow the control plane until cancelled; watches of kinds end with it."""
+        polling = asyncio.create_task(self._poll(), name="polls of kinds")
         try:
-            await self._crds.run()
+            await self._definitions.run()
         finally:
-            for followed in self._followed.values():
-                followed.task.cancel()
-            await asyncio.gather(*(f.task for f in self._followed.values()), return_exceptions=True)
+            ending = [polling, *(kind.task for kind in self._kinds.values() if kind.task is not None)]
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
 
-    async def counts(self) -> dict[Gvk, int]:
-        """Count every kind now."""
+    def counts(self) -> Counts:
+        """How many there are of every kind; peaks begin anew."""
         self._changed.clear()
-        if self._crds.last_error is not None:
-            raise Transient(f"the control plane's CRDs cannot be watched: {self._crds.last_error}")
-        if self._crds_changed.is_set():
-            self._crds_changed.clear()
-            await self._learn_kinds()
-        gate = asyncio.Semaphore(AT_ONCE)
+        now = self._now()
+        unknown = self._unknown_definitions(now)
+        counts: dict[Gvk, int] = {}
+        peaks: dict[datetime, dict[Gvk, int]] = {}
+        for kind in self._kinds.values():
+            if (why := self._unknown(kind, now)) is not None:
+                unknown[kind.gvk] = why
+            elif kind.count:
+                counts[kind.gvk] = kind.count
+            self._take_peaks(kind, peaks)
+        if failure := self._failure(unknown):
+            return Counts(failure=failure)
+        return Counts(counts, peaks, unknown, self._polled())
 
-        async def one(kind: Resource) -> tuple[Gvk, int]:
-            async with gate:
-                return _gvk(kind), await self._count(kind)
-
-        return dict(await asyncio.gather(*(one(kind) for kind in self._kinds)))
+    async def settled(self) -> None:
+        """Return when every kind was counted once, or had its time."""
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                while not (self._definitions.complete and all(kind.tried for kind in self._kinds.values())):
+                    self._stirred.clear()
+                    try:
+                        async with asyncio.timeout(0.1):
+                            await self._stirred.wait()
+                    except TimeoutError:
+                        continue
+        except TimeoutError:
+            return
 
     async def changed(self) -> None:
         """Return when something was created or deleted since the last count."""
         await self._changed.wait()
 
-    def _note_crds(self) -> None:
-        self._crds_changed.set()
+    def _unknown(self, kind: _Kind, now: datetime) -> Unknown | None:
+        """A kind that is new, or whose turn to be asked comes, is no gap yet; one whose watch is broken is.
+
+        One that was listed anew is, once: what came and went before nobody told.
+        """
+        since = kind.known_at or kind.seen_at
+        if kind.informer is not None and kind.known:
+            lists, kind.lists = kind.lists, kind.informer.lists
+            if kind.failing is not None:
+                return Unknown(since, _word(kind.failing))
+            kind.known_at = now
+            return Unknown(since, WATCH_EXPIRED) if 0 < lists < kind.lists else None
+        asked = kind.informer is None and kind.known
+        patience = timedelta(seconds=self._every_seconds()) if asked else self._interval
+        return Unknown(since, _word(kind.failing)) if now - since > 3 * max(patience, self._interval) else None
+
+    def _unknown_definitions(self, now: datetime) -> dict[Gvk, Unknown]:
+        definitions = self._definitions
+        if definitions.synced and definitions.last_error is None:
+            self._definitions_known_at = now
+        since = [self._definitions_known_at]
+        error = definitions.last_error
+        for each in definitions.unread.values():
+            since.append(each.since)
+            error = error or each.error
+        if now - min(since) <= 3 * self._interval:
+            return {}
+        return {DEFINITION: Unknown(min(since), _word(error))}
+
+    def _failure(self, unknown: dict[Gvk, Unknown]) -> tuple[str, str] | None:
+        """Whether nothing is known: then there is no sample at all."""
+        error = self._definitions.last_error
+        if not self._definitions.synced:
+            return CONTROL_PLANE_UNREACHABLE, str(error or "the control plane's definitions were not listed yet")
+        if DEFINITION in unknown and all(kind.gvk in unknown for kind in self._kinds.values()):
+            return CONTROL_PLANE_UNREACHABLE, str(error or next(iter(unknown.values())).reason)
+        return None
+
+    def _take_peaks(self, kind: _Kind, peaks: dict[datetime, dict[Gvk, int]]) -> None:
+        for hour, peak in kind.peaks.items():
+            peaks.setdefault(hour, {})[kind.gvk] = peak
+        kind.peaks.clear()
+
+    def _polled(self) -> Polled | None:
+        kinds = len(self._kinds) - self._watching
+        return Polled(kinds, self._every_seconds()) if kinds else None
+
+    def _every_seconds(self) -> int:
+        kinds = len(self._kinds) - self._watching
+        return max(math.ceil(kinds / POLLS_PER_SECOND), int(self._interval.total_seconds()))
+
+    def _learn(self, before: Resource | None, after: Resource | None) -> None:
+        old = self._leave(before) if before is not None else None
+        if after is not None:
+            kind = self._kinds[after] = _Kind(after, self._now())
+            if old is not None:
+                # Another version is stored from now on: what was counted in the one before is still there.
+                kind.count, kind.seen_at = old.count, old.known_at or old.seen_at
+            self._follow(kind)
+        self._changed.set()
+        self._stirred.set()
+
+    def _leave(self, resource: Resource) -> _Kind | None:
+        kind = self._kinds.pop(resource, None)
+        if kind is not None:
+            self._watching -= kind.informer is not None
+            if kind.task is not None:
+                kind.task.cancel()
+        return kind
+
+    def _follow(self, kind: _Kind) -> None:
+        """Give a kind a watch, where the budget reaches; an empty kind makes room for one with instances."""
+        if self._watching >= self._budget:
+            idle = next((k for k in self._kinds.values() if k.informer is not None and k.known and not k.count), None)
+            if idle is None or not kind.count:
+                # A kind that was never asked goes first.
+                (self._queue.append if kind.tried else self._queue.appendleft)(kind)
+                return
+            self._unfollow(idle)
+        self._watching += 1
+        kind.informer = Informer(self._kube, kind.resource, metadata_only=True, keep=_nothing)
+        kind.informer.on_change(lambda _: self._note(kind))
+        name = f"watch {kind.resource.plural}.{kind.resource.group}"
+        kind.task = asyncio.create_task(self._watch(kind.informer), name=name)
+
+    async def _watch(self, informer: Informer) -> None:
+        """Run a watch; only a few at once bring what exists, for all of that together is what costs memory."""
+        async with self._gate:
+            running = asyncio.create_task(informer.run())
+            synced = asyncio.create_task(informer.synced())
+            try:
+                await asyncio.wait({running, synced}, timeout=SYNC_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                running.cancel()
+                raise
+            finally:
+                synced.cancel()
+        try:
+            await running
+        finally:
+            running.cancel()
+
+    def _unfollow(self, kind: _Kind) -> None:
+        assert kind.task is not None, "only a kind that is followed is left to the polls"
+        kind.task.cancel()
+        self._watching -= 1
+        kind.informer, kind.task, kind.polled, kind.known_at = None, None, 0, self._now()
+        self._queue.append(kind)
+
+    def _note(self, kind: _Kind) -> None:
+        assert kind.informer is not None, "only an informer has news"
+        if kind.informer.count == kind.count:
+            return
+        self._count(kind, kind.informer.count)
+
+    def _count(self, kind: _Kind, count: int) -> None:
+        hour = hour_of(self._now())
+        kind.peaks[hour] = max(kind.peaks.get(hour, 0), kind.count, count)
+        kind.count = count
         self._changed.set()
 
-    async def _learn_kinds(self) -> None:
+    async def _poll(self) -> None:
+        """Ask the kinds without a watch, one after the other, evenly over the time that a round takes."""
+        running: set[asyncio.Task[None]] = set()
         try:
-            page = await self._kube.list(CRDS)
-        except BaseException:
-            self._crds_changed.set()
-            raise
-        self._kinds = managed_kinds(page.items)
-        for gone in self._followed.keys() - set(self._kinds):
-            self._followed.pop(gone).task.cancel()
+            while True:
+                if self._queue and len(running) < POLLS_AT_ONCE:
+                    kind = self._queue.popleft()
+                    if self._kinds.get(kind.resource) is kind:
+                        kind.task = asyncio.create_task(self._ask(kind), name=f"poll of {kind.resource.plural}")
+                        running.add(kind.task)
+                        kind.task.add_done_callback(running.discard)
+                pause = max(1 / POLLS_PER_SECOND, self._interval.total_seconds() / max(len(self._queue), 1))
+                new = bool(self._queue) and not self._queue[0].tried
+                await asyncio.sleep(1 / FIRST_POLLS_PER_SECOND if new else min(pause, 1.0))
+        finally:
+            for task in running:
+                task.cancel()
 
-    async def _count(self, kind: Resource) -> int:
-        if followed := self._followed.get(kind):
-            if followed.informer.last_error is not None:
-                raise Transient(f"{kind.plural}.{kind.group} cannot be watched: {followed.informer.last_error}")
-            return sum(1 for _ in followed.informer.items())
+    async def _ask(self, kind: _Kind) -> None:
         try:
-            page = await self._kube.list(kind, metadata_only=True)
-        except NotFound:
-            # The CRD went between the two requests; what it held is gone with it.
-            return 0
-        if page.items:
-            await self._follow(kind)
-        return len(page.items)
-
-    async def _follow(self, kind: Resource) -> None:
-        informer = Informer(self._kube, kind, metadata_only=True)
-        informer.on_change(lambda event: None if event.type == "MODIFIED" else self._changed.set())
-        task = asyncio.create_task(informer.run(), name=f"watch {kind.plural}.{kind.group}")
-        try:
-            await asyncio.wait_for(informer.synced(), SYNC_SECONDS)
-        except TimeoutError:
-            task.cancel()
-            return
-        self._followed[kind] = _Followed(informer, task)
+            page = await self._kube.list(kind.resource, metadata_only=True)
+        except KeylessError as error:
+            # NotFound too: its definition went, or is not served yet; the watch of definitions knows which.
+            kind.error = error
+        else:
+            kind.error, kind.polled, kind.known_at = None, len(page.items), self._now()
+            if kind.count != len(page.items):
+                self._count(kind, len(page.items))
+        finally:
+            kind.task = None
+            self._stirred.set()
+        if kind.count:
+            self._follow(kind)
+        else:
+            self._queue.append(kind)
 
 
-def managed_kinds(crds: list[dict[str, Any]]) -> tuple[Resource, ...]:
-    """The resources of category ``managed``, each once, in the version that the API stores."""
-    found: list[Resource] = []
-    for crd in crds:
-        spec = crd["spec"]
-        names = spec["names"]
-        if CATEGORY not in (names.get("categories") or ()):
-            continue
-        served = [version for version in spec["versions"] if version.get("served")]
-        if not served:
-            continue
-        # Counting one kind in two versions would bill it twice in the peer's report.
-        version = next((v for v in served if v.get("storage")), served[0])
-        found.append(
-            Resource(spec["group"], version["name"], names["plural"], names["kind"], spec["scope"] == "Namespaced")
-        )
-    return tuple(sorted(found, key=lambda r: (r.group, r.kind)))
+def _word(error: KeylessError | None) -> str:
+    """One word for a gap's reason: Kubernetes' own where it says one."""
+    if error is None:
+        return NOT_COUNTED_YET
+    return (error.reason if isinstance(error, ApiError) else "") or type(error).__name__
 
 
-def _gvk(kind: Resource) -> Gvk:
-    return Gvk(kind.group, kind.version, kind.kind)
+_THERE: KubeObject = {"metadata": {}}
+
+
+def _nothing(_: KubeObject) -> KubeObject:
+    """All that is kept of an instance: that it is there."""
+    return _THERE

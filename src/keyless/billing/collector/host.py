@@ -1,62 +1,109 @@
-"""The Space's own API as the collector sees it: the census, and the condition it reports with."""
+"""The Space's own API as the collector sees it: the census, and the conditions it reports with."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from keyless.billing.collector.ports import Said
 from keyless.billing.collector.settings import Settings
-from keyless.billing.ledger.model import Member, moment_untrusted
-from keyless.kube import Informer, Kube, condition_of, timestamp
+from keyless.billing.ledger.model import Lost, Malformed, Member, moment_untrusted, stamp
+from keyless.kube import Event, Informer, Kube, condition_of, set_condition
 from keyless.kube.resources import CONTROLPLANES
 
-CONDITION = "BillingStored"
+BILLED = "Billed"
+STORED = "BillingStored"
+HEALTHY = "BillingHealthy"
+CONDITIONS = (BILLED, STORED, HEALTHY)
 FIELD_MANAGER = "vector"
+REMEMBERED = timedelta(hours=24)
+"""How long a control plane that went stays in the census, so that one hour's lost manifest does not lose its end."""
+_NOT_STORED = re.compile(r"usage from ([0-9TZ:.+-]+) to ([0-9TZ:.+-]+) is not stored(?:: .*)?", re.DOTALL)
 
 
 class Space:
     """Implements ``Host``. One small informer: ControlPlanes are few."""
 
-    def __init__(self, kube: Kube, settings: Settings) -> None:
+    def __init__(self, kube: Kube, settings: Settings, now: Callable[[], datetime]) -> None:
         self._kube = kube
         self._settings = settings
-        self._informer = Informer(kube, CONTROLPLANES)
-        self._reported: tuple[bool, str, str] | None = None
+        self._now = now
+        self._informer = Informer(kube, CONTROLPLANES, keep=_kept)
+        self._gone: dict[str, Member] = {}
+        self._written: tuple[dict[str, Any], ...] | None = None
 
     async def run(self) -> None:
         """Follow the ControlPlanes until cancelled."""
+        self._informer.on_change(self._note)
         await self._informer.run()
 
-    async def census(self) -> tuple[Member, ...]:
-        """The control planes that have an id."""
+    async def synced(self) -> None:
+        """Return when the census is known."""
         await self._informer.synced()
-        return tuple(sorted(found for item in self._informer.items() if (found := member_of(item)) is not None))
 
-    async def own(self) -> Member:
+    def census(self) -> tuple[Member, ...]:
+        """The control planes that have an id, and those that went within the last day."""
+        now = self._now()
+        self._gone = {i: m for i, m in self._gone.items() if m.deleted_at and now - m.deleted_at < REMEMBERED}
+        living = (found for item in self._informer.items() if (found := member_of(item)) is not None)
+        return tuple(sorted({**self._gone, **{member.id: member for member in living}}.values()))
+
+    def own(self) -> Member:
         """This collector's control plane; a ControlPlane that is not there (yet) is described by the settings."""
         settings = self._settings
-        found = next((m for m in await self.census() if m.id == settings.control_plane_id), None)
-        return found or Member(
+        known = {member.id: member for member in self.census()}
+        found = known.get(settings.control_plane_id) or Member(
             id=settings.control_plane_id,
             group=settings.control_plane_group,
             name=settings.control_plane_name,
             host_namespace=settings.host_namespace,
-            created_at=datetime.now(UTC),
+            created_at=self._now(),
         )
+        if found.billed_from is None and (billed := condition_of(self._written, BILLED)) is not None:
+            # What we wrote is newer than what the watch has shown.
+            return replace(found, billed_from=moment_untrusted(billed["lastTransitionTime"]))
+        return found
 
-    async def report(self, *, stored: bool, reason: str, message: str) -> None:
-        """Set ``BillingStored`` by server-side apply: our own row, nobody else's."""
-        if self._reported == (stored, reason, message):
-            return
+    async def report(self, *said: Said) -> None:
+        """Set conditions by server-side apply: our own rows, nobody else's; what we said before stays."""
         settings = self._settings
-        body = condition_body(
-            self._informer.get(settings.control_plane_name, settings.control_plane_group),
-            settings,
-            (stored, reason, message),
-            datetime.now(UTC),
-        )
+        seen = self._informer.get(settings.control_plane_name, settings.control_plane_group) or {}
+        live = (seen.get("status") or {}).get("conditions")
+        before = [each for name in CONDITIONS if (each := condition_of(live, name)) is not None]
+        if self._written is not None:
+            # What we wrote is newer than what the watch has shown.
+            before = list(self._written)
+        conditions = conditions_of(before, said, self._now())
+        if tuple(conditions) == self._written:
+            return
+        body = {
+            "apiVersion": CONTROLPLANES.api_version,
+            "kind": CONTROLPLANES.kind,
+            "metadata": {"name": settings.control_plane_name, "namespace": settings.control_plane_group},
+            "status": {"conditions": conditions},
+        }
         await self._kube.apply(CONTROLPLANES, body, field_manager=FIELD_MANAGER, subresource="status")
-        self._reported = (stored, reason, message)
+        self._written = tuple(conditions)
+
+    def _note(self, event: Event) -> None:
+        if event.type != "DELETED":
+            return
+        if (member := member_of(event.old or event.object)) is not None:
+            self._gone[member.id] = replace(member, deleted_at=member.deleted_at or self._now())
+
+
+def conditions_of(before: Sequence[dict[str, Any]], said: Sequence[Said], now: datetime) -> list[dict[str, Any]]:
+    """Our conditions with some set anew; a time moves only with its status. ``Billed`` dates the first run."""
+    conditions = list(before)
+    if condition_of(conditions, BILLED) is None:
+        message = "usage is owed from then on"
+        conditions = set_condition(conditions, BILLED, True, "CollectorStarted", message, now=now)
+    for each in said:
+        conditions = set_condition(conditions, each.type, each.status, each.reason, each.message, now=now)
+    return conditions
 
 
 def member_of(control_plane: dict[str, Any]) -> Member | None:
@@ -67,33 +114,40 @@ def member_of(control_plane: dict[str, Any]) -> Member | None:
         host = host.get("name")
     if not status.get("controlPlaneID") or not host:
         return None
+    deleted = metadata.get("deletionTimestamp")
+    billed = condition_of(status.get("conditions"), BILLED)
     return Member(
         id=status["controlPlaneID"],
         group=metadata["namespace"],
         name=metadata["name"],
         host_namespace=host,
         created_at=moment_untrusted(metadata["creationTimestamp"]),
+        deleted_at=moment_untrusted(deleted) if deleted else None,
+        billed_from=moment_untrusted(billed["lastTransitionTime"]) if billed else None,
+        lost=lost_of(status) if deleted else None,
     )
 
 
-def condition_body(
-    seen: dict[str, Any] | None, settings: Settings, said: tuple[bool, str, str], now: datetime
-) -> dict[str, Any]:
-    """The ControlPlane as the collector applies it: one condition, whose time moves only with its status."""
-    stored, reason, message = said
-    before = condition_of(((seen or {}).get("status") or {}).get("conditions"), CONDITION)
-    unchanged = before is not None and before.get("status") == str(stored)
-    since = before["lastTransitionTime"] if before is not None and unchanged else timestamp(now)
-    condition = {
-        "type": CONDITION,
-        "status": str(stored),
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": since,
-    }
-    return {
-        "apiVersion": CONTROLPLANES.api_version,
-        "kind": CONTROLPLANES.kind,
-        "metadata": {"name": settings.control_plane_name, "namespace": settings.control_plane_group},
-        "status": {"conditions": [condition]},
-    }
+def not_stored(start: datetime, end: datetime) -> str:
+    """How a condition tells which usage waits; :func:`lost_of` reads it where a control plane goes before that."""
+    return f"usage from {stamp(start)} to {stamp(end)} is not stored"
+
+
+def lost_of(status: dict[str, Any]) -> Lost | None:
+    """What a control plane that is deleted could not store, by its collector's own last word."""
+    stored = condition_of(status.get("conditions"), STORED)
+    if stored is None or stored.get("status") == "True":
+        return None
+    found = _NOT_STORED.fullmatch(str(stored.get("message", "")))
+    if found is None:
+        return None
+    try:
+        return Lost(moment_untrusted(found[1]), moment_untrusted(found[2]), str(stored.get("reason", "")))
+    except Malformed:
+        return None
+
+
+def _kept(control_plane: dict[str, Any]) -> dict[str, Any]:
+    """A hundred control planes' managed fields are of no use to anybody here."""
+    metadata = {key: value for key, value in control_plane["metadata"].items() if key != "managedFields"}
+    return {**control_plane, "metadata": metadata}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from keyless.billing.ledger.model import Gvk, Member
+from keyless.billing.ledger.model import Gvk, Member, Polled, Unknown
 
 
 class Put(Enum):
@@ -16,7 +19,7 @@ class Put(Enum):
 
 
 class ObjectStore(Protocol):
-    """A bucket that this collector may only add to."""
+    """A bucket that this collector may add to."""
 
     async def put_new(self, key: str, body: bytes, content_type: str) -> Put:
         """Write unless the key is taken. Raises ``Transient`` or ``Permanent`` with AWS's ``code``."""
@@ -24,22 +27,62 @@ class ObjectStore(Protocol):
     async def identity(self) -> str:
         """The ARN of the session that writes. Raises as ``put_new`` does."""
 
+    async def learn_time(self) -> None:
+        """Ask for nothing but the time, without credentials; no answer is no failure."""
+
+    async def last(self, prefixes: Sequence[str]) -> tuple[str, bytes] | None:
+        """The greatest key below the first of ``prefixes`` that holds any, and its bytes.
+
+        Needs rights that a collector may lack: raises as ``put_new`` does.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is known at this moment, without asking anybody.
+
+    ``peaks`` are, by the hour in which they were seen, the most that there were since the last counts, where that is
+    more than before and after. ``failure`` (one word, then a text) says that nothing at all is known.
+    """
+
+    counts: Mapping[Gvk, int] = field(default_factory=dict)
+    peaks: Mapping[datetime, Mapping[Gvk, int]] = field(default_factory=dict)
+    unknown: Mapping[Gvk, Unknown] = field(default_factory=dict)
+    polled: Polled | None = None
+    failure: tuple[str, str] | None = None
+
 
 class Counter(Protocol):
     """The managed resources of one control plane."""
 
-    async def counts(self) -> dict[Gvk, int]:
-        """How many there are of every kind, now and completely; raises ``Transient`` or ``Permanent``."""
+    def counts(self) -> Counts:
+        """How many there are of every kind; peaks begin anew."""
+
+    async def settled(self) -> None:
+        """Return when every kind was counted once, or had its time."""
 
     async def changed(self) -> None:
         """Return when a count has changed since the last :meth:`counts`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A condition of this collector's ControlPlane."""
+
+    type: str
+    status: bool
+    reason: str
+    message: str
+
+
 class Host(Protocol):
     """The Space's own API, as far as the collector looks at it."""
 
-    async def census(self) -> tuple[Member, ...]:
-        """The control planes that exist now."""
+    def census(self) -> tuple[Member, ...]:
+        """The control planes that exist, and those that went not long ago."""
 
-    async def report(self, *, stored: bool, reason: str, message: str) -> None:
-        """Set the condition ``BillingStored`` on this collector's ControlPlane."""
+    def own(self) -> Member:
+        """This collector's control plane."""
+
+    async def report(self, *said: Said) -> None:
+        """Set conditions on this collector's ControlPlane; the others of ours stay."""

@@ -1,65 +1,95 @@
-"""Takes samples and keeps them in the spool. Never waits for the bucket: without credentials it goes on collecting."""
+"""Takes samples and keeps them in the spool. Waits neither for the bucket nor for a count: it writes what is known."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
+import errno
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import structlog
 
-from keyless.api import KeylessError
-from keyless.billing.collector.plan import Recording, beginning, must_close, next_sample_at
-from keyless.billing.collector.ports import Counter, Host
+from keyless.billing.collector import plan
+from keyless.billing.collector.clock import Clock
+from keyless.billing.collector.plan import Recording, beginning, edge_sample_at, must_close, next_sample_at
+from keyless.billing.collector.ports import Counter, Counts, Host
 from keyless.billing.collector.settings import Settings
 from keyless.billing.collector.spool import Spool
-from keyless.billing.ledger import frames
-from keyless.billing.ledger.model import Gvk, Member, Sample, Segment, Source, hour_of
+from keyless.billing.ledger.model import Census, Frame, Gvk, Member, Opening, Polled, Sample, Source, Unknown, hour_of
 
 _log = structlog.get_logger("keyless.vector.recorder")
 # A burst of creations is one sample, not a hundred.
 SETTLE_SECONDS = 0.5
+CHANGE_SECONDS = 5.0
+"""Changes bring at most one sample in this time; what came and went in between is told by the peaks."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Recorder:
     """One control plane's samples, into one spool."""
 
-    def __init__(
-        self, settings: Settings, spool: Spool, counter: Counter, host: Host, *, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, settings: Settings, spool: Spool, counter: Counter, host: Host, clock: Clock) -> None:
         self.samples_taken = 0
-        self.last_failure = ""
+        self.last_failure: tuple[str, str] | None = None
+        """One word and a text: why there was no sample just now."""
+        self.unknown: Mapping[Gvk, Unknown] = {}
         self.closed = asyncio.Event()
         """Set whenever a segment was closed and waits for its upload."""
         self._settings = settings
         self._spool = spool
         self._counter = counter
         self._host = host
-        self._now = now
+        self._clock = clock
         self._recording = Recording(None, 0, spool.head.last_sample, ever_closed=False)
-        self._restarted = spool.head.last_sample is not None
+        # Why the next sample is late, if it is: of the first one, that the collector did not run.
+        self._late: tuple[str, str] = (plan.COLLECTOR_STOPPED, "")
+        self._counts: Mapping[Gvk, int] = {}
+        # Peaks are told once: those of a sample that could not be written belong to the next one.
+        self._unwritten: Mapping[datetime, Mapping[Gvk, int]] = {}
         self._census: tuple[Member, ...] = ()
+        self._polled: Polled | None = None
 
-    async def run(self, own: Member) -> None:
+    @property
+    def last_sample(self) -> datetime | None:
+        """When the last one was taken, by this run or the one before."""
+        return self._recording.last_sample
+
+    @property
+    def open_since(self) -> datetime | None:
+        """The beginning of the open segment."""
+        return self._recording.opened_at
+
+    async def run(self) -> None:
         """Take samples until cancelled."""
+        await self._counter.settled()
         while True:
-            await self.sample(own)
-            due = next_sample_at(self._recording.last_sample, self._now(), self._settings.interval)
-            wait = max((due - self._now()).total_seconds(), 0.0)
-            # After a failure the last sample is old and the next one overdue: do not spin.
-            await self._pause(max(wait, 1.0) if self.last_failure else wait)
+            self.sample()
+            now = self._clock.now()
+            due = next_sample_at(now, self._settings.interval)
+            await self._pause((due - now).total_seconds())
 
-    async def sample(self, own: Member) -> None:
+    def sample(self) -> None:
         """Take one sample; a control plane that does not answer leaves a gap, not a zero."""
-        try:
-            counts = await self._counter.counts()
-            census = await self._host.census()
-        except KeylessError as error:
-            self.last_failure = str(error)
-            _log.warning("no sample", error=str(error))
+        self._clock.check()
+        counts = self._counter.counts()
+        self.unknown = counts.unknown
+        if counts.failure is not None:
+            self._fail(*counts.failure)
             return
-        self.last_failure = ""
-        self._keep(own, counts, census)
+        counts = replace(counts, peaks=_most(self._unwritten, counts.peaks))
+        try:
+            self._keep(counts)
+        except OSError as error:
+            self._unwritten = counts.peaks
+            full = error.errno in _FULL
+            self._fail(plan.SPOOL_FULL if full else plan.SPOOL_BROKEN, str(error.strerror))
+            # What is there can be stored now, not only at the hour's end: that makes room.
+            self.close()
+            return
+        self._unwritten = {}
+        self.last_failure = None
+        self._late = (plan.COLLECTOR_LATE, "")
 
     def close(self) -> None:
         """End the open segment, so that it can be uploaded."""
@@ -68,46 +98,118 @@ class Recorder:
             self._recording = Recording(None, 0, self._recording.last_sample, ever_closed=True)
             self.closed.set()
 
+    def _fail(self, reason: str, detail: str) -> None:
+        if self.last_failure != (reason, detail):
+            _log.warning("no sample", reason=reason, error=detail)
+        self.last_failure = self._late = (reason, detail[:300])
+
     async def _pause(self, seconds: float) -> None:
-        if seconds <= SETTLE_SECONDS:
+        """Until the next sample is due, or something has changed and a while has passed."""
+        if seconds <= CHANGE_SECONDS:
             await asyncio.sleep(seconds)
             return
-        await asyncio.sleep(SETTLE_SECONDS)
         try:
-            await asyncio.wait_for(self._counter.changed(), seconds - SETTLE_SECONDS)
+            async with asyncio.timeout(seconds) as limit:
+                await self._counter.changed()
+                settled = asyncio.get_running_loop().time() + SETTLE_SECONDS
+                since_last = self._since_last()
+                settled += max(CHANGE_SECONDS - SETTLE_SECONDS - since_last, 0.0)
+                await asyncio.sleep(min(settled, limit.when() or settled) - asyncio.get_running_loop().time())
         except TimeoutError:
             return
 
-    def _keep(self, own: Member, counts: dict[Gvk, int], census: tuple[Member, ...]) -> None:
-        now = self._now()
+    def _since_last(self) -> float:
         last = self._recording.last_sample
-        turned = last is not None and hour_of(now) > hour_of(last)
-        late = last is not None and now - last > 3 * self._settings.interval
-        if self._recording.opened_at is not None and (turned or late):
+        return CHANGE_SECONDS if last is None else (self._clock.now() - last).total_seconds()
+
+    def _keep(self, counts: Counts) -> None:
+        now = self._clock.now()
+        last, interval = self._recording.last_sample, self._settings.interval
+        # Only one who looked all the time knows what was there at the hour's end.
+        looked = self._recording.last_sample if self.samples_taken and self.last_failure is None else None
+        if (edge := edge_sample_at(looked, now, interval)) is not None:
+            numbers = self._counts_at(hour_of(edge), counts)
+            self._write(Sample(edge, numbers, self._peaks(counts, numbers, edge), counts.unknown), counts.polled)
+            self._counts = numbers
+        if last is not None and (hour_of(now) != hour_of(last) or not timedelta() <= now - last <= 3 * interval):
             self.close()
-        if self._recording.opened_at is None:
-            self._open(own, now)
-        if census != self._census or self._recording.samples == 0:
-            self._census = census
-            self._spool.append(frames.census_frame(census))
-        self._spool.sample(Sample(now, counts))
+        peaks = self._peaks(counts, counts.counts, now)
+        self._write(Sample(now, counts.counts, peaks, counts.unknown), counts.polled)
+        self._counts = counts.counts
         self.samples_taken += 1
-        recording = self._recording
-        self._recording = Recording(recording.opened_at, recording.samples + 1, now, recording.ever_closed)
         if must_close(self._recording, now, self._settings.flush_interval):
             self.close()
 
-    def _open(self, own: Member, now: datetime) -> None:
+    def _write(self, sample: Sample, polled: Polled | None) -> None:
+        if self._recording.opened_at is None:
+            self._begin(sample, polled)
+        else:
+            self._append(*self._news(polled), sample)
+
+    def _counts_at(self, hour: datetime, counts: Counts) -> Mapping[Gvk, int]:
+        """The numbers at an hour's end: what changed after it does not count there."""
+        later = {gvk for seen, peaks in counts.peaks.items() if seen > hour for gvk in peaks}
+        return {**counts.counts, **{gvk: self._counts.get(gvk, 0) for gvk in later if gvk not in counts.unknown}}
+
+    def _peaks(self, counts: Counts, numbers: Mapping[Gvk, int], at: datetime) -> Mapping[Gvk, int]:
+        """What neither this sample nor the one before tells already."""
+        told = self._counts
+        seen = counts.peaks.get(hour_of(at), {})
+        return {gvk: peak for gvk, peak in seen.items() if peak > numbers.get(gvk, 0) and peak > told.get(gvk, 0)}
+
+    def _begin(self, sample: Sample, polled: Polled | None) -> None:
+        own = self._host.own()
+        state = self._clock.state()
+        reason, detail = (plan.CLOCK_SET, "") if state.jumps and self.samples_taken else self._late
         joined = beginning(
             self._recording.last_sample,
-            now,
+            sample.at,
             interval=self._settings.interval,
-            born=own.created_at,
-            restarted=self._restarted,
+            born=own.billed_from or own.created_at,
+            reason=reason,
+            detail=detail,
         )
-        self._restarted = False
         source = Source(self._settings.account, own, self._settings.pod_uid, self._settings.interval_seconds)
-        self._spool.open(Segment(source, self._spool.head.sequence, joined.since, samples=()))
-        if joined.gap is not None:
-            self._spool.append(frames.gap_frame(joined.gap))
-        self._recording = Recording(now, 0, self._recording.last_sample, self._recording.ever_closed)
+        opening = Opening(source, self._spool.next_sequence, joined.since)
+        census = self._host.census()
+        contents: list[Frame] = [Census(census), state]
+        contents += [polled] if polled else []
+        contents += [joined.gap] if joined.gap else []
+        self._spool.begin(opening, [*contents, sample])
+        self._census, self._polled = census, polled
+        self._recording = Recording(sample.at, 1, sample.at, self._recording.ever_closed)
+
+    def _news(self, polled: Polled | None) -> list[Frame]:
+        """What has changed since it was last written, beside the numbers."""
+        contents: list[Frame] = []
+        census = self._host.census()
+        if census != self._census:
+            self._census = census
+            contents.append(Census(census))
+        if polled is not None and polled != self._polled:
+            self._polled = polled
+            contents.append(polled)
+        if (state := self._clock.news()) is not None:
+            contents.append(state)
+        return contents
+
+    def _append(self, *contents: Frame) -> None:
+        self._spool.append(*contents)
+        samples = [each for each in contents if isinstance(each, Sample)]
+        self._recording = replace(
+            self._recording, samples=self._recording.samples + len(samples), last_sample=samples[-1].at
+        )
+
+
+def _most(
+    one: Mapping[datetime, Mapping[Gvk, int]], other: Mapping[datetime, Mapping[Gvk, int]]
+) -> Mapping[datetime, Mapping[Gvk, int]]:
+    if not one:
+        return other
+    return {
+        hour: {
+            gvk: max(one.get(hour, {}).get(gvk, 0), other.get(hour, {}).get(gvk, 0))
+            for gvk in one.get(hour, {}).keys() | other.get(hour, {}).keys()
+        }
+        for hour in one.keys() | other.keys()
+    }

@@ -34,6 +34,9 @@ class Settings:
     flush_seconds: int = setting(
         0, env="KEYLESS_FLUSH_SECONDS", help="Seconds between two uploads; 0: an hour with a volume, else 5 minutes."
     )
+    watches: int = setting(
+        200, env="KEYLESS_WATCHES", help="Kinds that are watched; more are asked in turn, two a second."
+    )
     pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address that /healthz, /readyz and /metrics answer on.")
     port: int = setting(8080, env="KEYLESS_PORT", help="Port that they answer on.")
     pod_uid: str = setting("", env="POD_UID", help="Names this run of the collector in its manifests.")

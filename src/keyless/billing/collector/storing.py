@@ -1,120 +1,188 @@
-"""The bucket behind ``ObjectStore``: S3 by obstore, with the credentials of the pod's own identity.
+"""The bucket behind ``ObjectStore``: S3 as the pod's own identity.
 
-obstore's own web-identity exchange refuses plain http and trips over a token file that ends in a newline, so the
-credentials come from botocore's chain (``keyless.aws``), which also renews them. Writes are conditional
-(``If-None-Match: *``): https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+Writes are conditional (``If-None-Match: *``): https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+Every answer's ``Date`` sets the clock. What went wrong is told in AWS's own code: see
+``docs/reference/usage.md``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from datetime import UTC
+import base64
+import contextlib
+import functools
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import S3Store
+import botocore.session
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from keyless.api import KeylessError, Permanent, Transient
-from keyless.aws import AWS_FAILURES, Session, caller_identity
+from keyless.aws import AWS_FAILURES, AwsPermanent, AwsTransient, Session, caller_identity, failure, in_pool
+from keyless.aws.errors import Said
+from keyless.aws.sessions import shared_loader
+from keyless.billing.collector.clock import Clock
 from keyless.billing.collector.ports import Put
 
-# What AWS documents as worth another try, beside any 5xx.
-TRANSIENT_CODES = frozenset(
-    {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "ConditionalRequestConflict", "ExpiredToken"}
+# Worth another try although S3 answers them with 4xx.
+AGAIN = frozenset({"ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "TemporaryRedirect"})
+# How S3 says that the bucket is in another region; it names the region in a header or in the answer's body.
+ELSEWHERE = frozenset(
+    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
 )
-_CODE = re.compile(r"<Code>([A-Za-z0-9.]+)</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
-
-
-class StoreTransient(Transient):
-    """The write may succeed later."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class StorePermanent(Permanent):
-    """The write fails until someone changes a policy, a name or a setting."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+_TIME_SECONDS = 3
 
 
 class S3:
     """One bucket, as one identity."""
 
-    def __init__(self, session: Session, bucket: str, *, endpoint: str = "") -> None:
+    def __init__(self, session: Session, bucket: str, clock: Clock, *, endpoint: str = "") -> None:
         self._session = session
         self._bucket = bucket
+        self._clock = clock
         self._endpoint = endpoint
-        # The reason that the credentials could not be had; obstore would only pass on its text.
-        self._credential_failure: KeylessError | None = None
-        self._store: Any = None
+        self._service: Any = None
+        self._date: tuple[datetime, float] | None = None
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], bucket: str, *, region: str, endpoint: str) -> S3:
+    def from_environment(
+        cls, environ: Mapping[str, str], bucket: str, clock: Clock, *, region: str, endpoint: str
+    ) -> S3:
         """The pod's identity; the endpoint is ``endpoint``, else what the AWS SDKs would use."""
-        chosen = endpoint or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or ""
-        return cls(Session.from_environment(environ, region=region), bucket, endpoint=chosen)
+        endpoints = {"s3": endpoint} if endpoint else {}
+        session = Session.from_environment(environ, region=region, endpoints=endpoints)
+        return cls(session, bucket, clock, endpoint=endpoint)
 
     async def put_new(self, key: str, body: bytes, content_type: str) -> Put:
         """Write unless the key is taken."""
-        self._credential_failure = None
+        wanted = {"Key": key, "Body": body, "ContentType": content_type, "ChecksumSHA256": _sum(body)}
         try:
-            await obstore.put_async(
-                self._opened(), key, body, mode="create", attributes={"Content-Type": content_type}, use_multipart=False
-            )
-        except AlreadyExistsError:
-            return Put.ALREADY_THERE
-        except BaseError as error:
-            if self._credential_failure is not None:
-                raise self._credential_failure from error
-            raise _failure(f"PutObject s3://{self._bucket}/{key}", str(error)) from None
+            await self._call("PutObject", IfNoneMatch="*", **wanted)
+        except AWS_FAILURES as error:
+            if error.code == "PreconditionFailed":
+                return Put.ALREADY_THERE
+            if error.code != "NotImplemented":
+                raise
+            # A store without conditional writes: the key holds the hash of the bytes, so they can only be the same.
+            await self._call("PutObject", **wanted)
         return Put.STORED
 
     async def identity(self) -> str:
         """The session's ARN, from STS."""
         return (await caller_identity(self._session)).arn
 
-    def _opened(self) -> Any:
-        if self._store is None:
-            options: dict[str, Any] = {"region": self._session.region}
-            if self._endpoint:
-                options |= {"endpoint": self._endpoint, "virtual_hosted_style_request": False}
-            self._store = S3Store(
-                self._bucket,
-                **options,
-                client_options={"allow_http": True, "timeout": "20s", "connect_timeout": "5s"},
-                # Retrying is the uploader's business: it also tells the user.
-                retry_config={"max_retries": 1},
-                credential_provider=self._credentials,
-            )
-        return self._store
+    async def last(self, prefixes: Sequence[str]) -> tuple[str, bytes] | None:
+        """The greatest key below the first prefix that holds any, and its bytes."""
+        for prefix in prefixes:
+            key = ""
+            more: dict[str, Any] = {}
+            while True:
+                page = await self._call("ListObjectsV2", Prefix=prefix, **more)
+                key = max([key, *(each["Key"] for each in page.get("Contents", ()))])
+                if not page.get("IsTruncated"):
+                    break
+                more = {"ContinuationToken": page["NextContinuationToken"]}
+            if key:
+                body = (await self._call("GetObject", Key=key))["Body"]
+                return key, await in_pool(functools.partial(self._guarded, "GetObject", body.read))
+        return None
 
-    async def _credentials(self) -> Any:
+    async def learn_time(self) -> None:
+        """One request without credentials; S3 refuses it and tells the time."""
+        await in_pool(self._ask_time)
+        self._tell_time()
+
+    async def _call(self, operation: str, **params: Any) -> dict[str, Any]:
         try:
-            keys = await self._session.keys()
-        except AWS_FAILURES as error:
-            self._credential_failure = error
+            answer: dict[str, Any] = await in_pool(
+                lambda: self._guarded(
+                    operation,
+                    lambda: getattr(self._opened(), botocore.xform_name(operation))(Bucket=self._bucket, **params),
+                )
+            )
+        finally:
+            self._tell_time()
+        return answer
+
+    def _guarded(self, operation: str, work: Callable[[], Any]) -> Any:
+        """Run one call; whatever it raises becomes a failure with a code."""
+        try:
+            return work()
+        except AWS_FAILURES:
             raise
-        return {
-            "access_key_id": keys.access_key_id,
-            "secret_access_key": keys.secret_access_key,
-            "token": keys.session_token or None,
-            # obstore takes no zone but this one; botocore has an object of its own for it.
-            "expires_at": keys.expires_at.astimezone(UTC) if keys.expires_at else None,
-        }
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise self._failure(operation, error) from error
+        except Exception as error:
+            # Something answers that is not S3, or half of an answer came: a proxy's page, say.
+            raise AwsTransient(Said(operation, "BrokenAnswer", f"not S3's: {str(error)[:300]}")) from error
+
+    def _failure(self, operation: str, error: Exception) -> AwsTransient | AwsPermanent:
+        told = failure(operation, error)
+        if told.code in AGAIN:
+            return AwsTransient(Said(told.operation, told.code, told.message, told.request_id))
+        if not isinstance(error, ClientError) or told.code not in ELSEWHERE:
+            return told
+        detail, headers = error.response.get("Error", {}), error.response["ResponseMetadata"].get("HTTPHeaders", {})
+        region = headers.get("x-amz-bucket-region") or detail.get("Region") or "another region"
+        message = (
+            f"bucket {self._bucket} is in {region}, the request went to {self._session.region}: set "
+            f"billing.storage.aws.region={region}; {told.message}"
+        )
+        code = "PermanentRedirect" if told.code == "301" else told.code
+        return AwsPermanent(Said(operation, code, message, told.request_id))
+
+    def _opened(self) -> Any:
+        if self._service is None:
+            service = self._session.service_blocking("s3")
+            service.meta.events.register("response-received.s3", self._note_time)
+            # Before botocore's own handler, which would follow the bucket silently while the values stay wrong.
+            service.meta.events.register_first("needs-retry.s3", _refuse_redirect)
+            self._service = service
+        return self._service
+
+    def _ask_time(self) -> None:
+        session = botocore.session.Session()
+        session.register_component("data_loader", shared_loader())
+        config = Config(
+            signature_version=UNSIGNED,
+            connect_timeout=_TIME_SECONDS,
+            read_timeout=_TIME_SECONDS,
+            retries={"total_max_attempts": 1},
+        )
+        # No answer, or none that can be read, is no failure: the next write asks again.
+        with contextlib.suppress(BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError, OSError):
+            service = session.create_client(
+                "s3", region_name=self._session.region, endpoint_url=self._endpoint or None, config=config
+            )
+            service.meta.events.register("response-received.s3", self._note_time)
+            service.meta.events.register_first("needs-retry.s3", _refuse_redirect)
+            service.head_bucket(Bucket=self._bucket)
+
+    def _note_time(self, response_dict: dict[str, Any] | None = None, **_: Any) -> None:
+        """Called in the pool for every answer."""
+        date = (response_dict or {}).get("headers", {}).get("date")
+        with contextlib.suppress(TypeError, ValueError):
+            read = parsedate_to_datetime(date)
+            self._date = (read if read.tzinfo else read.replace(tzinfo=UTC), self._clock.read_ticks())
+
+    def _tell_time(self) -> None:
+        date, self._date = self._date, None
+        if date is not None:
+            self._clock.learn(*date)
 
 
-def _failure(operation: str, text: str) -> StoreTransient | StorePermanent:
-    """The failure that obstore's text stands for; only AWS's own code and message are passed on."""
-    code = found.group(1) if (found := _CODE.search(text)) else ""
-    message = found.group(1) if (found := _MESSAGE.search(text)) else ""
-    if code:
-        said = f"{operation}: {code}: {message}"
-        return StoreTransient(code, said) if code in TRANSIENT_CODES else StorePermanent(code, said)
-    return StoreTransient("Unreachable", f"{operation}: no answer from S3: {text.splitlines()[0][:200]}")
+def _sum(body: bytes) -> str:
+    # Given in a header of its own: what the SDK would compute itself it appends to the body, in chunks.
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+def _refuse_redirect(response: Any = None, operation: Any = None, **_: Any) -> None:
+    if response is None:
+        return
+    parsed = response[1]
+    if str(parsed.get("Error", {}).get("Code")) in ELSEWHERE:
+        raise ClientError(parsed, operation.name)

@@ -1,40 +1,57 @@
 """Carries closed segments to the bucket: the usage object, then its manifest, then the spool forgets them.
 
 Stopped after any step it starts over with the same bytes under the same keys. It retries for ever, for what is wrong is
-mended outside (a policy, an association), and says what is wrong in the condition ``BillingStored``.
+mended outside (a policy, an association, a disk), and says what is wrong in the condition ``BillingStored``, at every
+attempt and with its time. Who it was that stored is told in a step of its own: it may fail, the usage is stored.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import structlog
 
 from keyless.api import KeylessError, Transient
+from keyless.billing.collector.host import STORED, not_stored
 from keyless.billing.collector.plan import retry_after
-from keyless.billing.collector.ports import Host, ObjectStore
+from keyless.billing.collector.ports import Host, ObjectStore, Said
 from keyless.billing.collector.spool import Spool
-from keyless.billing.ledger.objects import CONTENT_TYPE, count_events, manifest, usage_object
+from keyless.billing.ledger.model import stamp
+from keyless.billing.ledger.objects import CONTENT_TYPE, manifest
 
 _log = structlog.get_logger("keyless.vector.uploader")
-STORED = "UsageStored"
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-MESSAGE_LIMIT = 1000
+USAGE_STORED = "UsageStored"
+SPOOL_BROKEN = "SpoolBroken"
+_WORD = re.compile(r"[A-Za-z]([A-Za-z0-9]|[A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+MESSAGE_LIMIT = 4000
+ATTEMPT_SECONDS = 120.0
+"""Longer than the SDK's own retries take together: an attempt that hangs on anything else ends as a failure."""
 
 
 class Uploader:
     """One spool's way into one bucket."""
 
-    def __init__(self, spool: Spool, store: ObjectStore, host: Host, *, bucket: str) -> None:
+    def __init__(
+        self, spool: Spool, store: ObjectStore, host: Host, *, bucket: str, now: Callable[[], datetime]
+    ) -> None:
         self.segments_stored = 0
+        self.failures = 0
+        """In all."""
         self.last_failure = ""
+        self.stored_to: datetime | None = None
+        self.waiting_since: datetime | None = None
+        """Where the oldest usage that waits begins."""
         self._spool = spool
         self._store = store
         self._host = host
         self._bucket = bucket
-        self._failures = 0
+        self._now = now
+        self._in_a_row = 0
+        self._upload_lock = asyncio.Lock()
+        self._range: tuple[datetime, datetime] | None = None
 
     async def run(self, closed: asyncio.Event) -> None:
         """Upload whatever waits, and again whenever ``closed`` is set, until cancelled."""
@@ -48,49 +65,85 @@ class Uploader:
 
     async def upload_waiting(self) -> timedelta | None:
         """Upload all waiting segments; after a failure, how long to wait before the next try."""
-        for sequence in self._spool.waiting():
-            try:
-                await self._upload(sequence)
-            except KeylessError as error:
-                return await self._failed(error)
-            self._failures = 0
-            self.last_failure = ""
-        return None
+        # A segment is one upload at a time: the last flush may begin while a try is being given up.
+        async with self._upload_lock:
+            stored: str | None = None
+            for sequence in self._spool.waiting():
+                try:
+                    async with asyncio.timeout(ATTEMPT_SECONDS):
+                        stored = await self._upload(sequence) or stored
+                except TimeoutError:
+                    return await self._failed("Timeout", f"no end after {ATTEMPT_SECONDS:.0f} s", None)
+                except OSError as error:
+                    return await self._failed(SPOOL_BROKEN, f"the spool: {error.strerror}", None)
+                except KeylessError as error:
+                    told = error.retry_after_seconds if isinstance(error, Transient) else None
+                    return await self._failed(_reason(error), str(error), told)
+                self._in_a_row, self.last_failure = 0, ""
+            self.waiting_since = self._range = None
+            if stored is not None:
+                await self._tell_stored()
+            return None
 
-    async def _upload(self, sequence: int) -> None:
-        segment = self._spool.read(sequence)
-        if segment is None:
-            _log.warning("segment held nothing readable", sequence=sequence)
-            return
-        usage = usage_object(segment)
-        await self._store.put_new(usage.key, usage.body, CONTENT_TYPE)
+    async def _upload(self, sequence: int) -> str | None:
+        # In a thread: an hour of many changes takes a second to compress, and samples go on meanwhile.
+        packed = await asyncio.to_thread(self._spool.pack, sequence)
+        if packed is None:
+            _log.error("segment held nothing readable; its number is skipped", sequence=sequence)
+            return None
+        first = packed.runs.start if self._range is None else min(self._range[0], packed.runs.start)
+        self._range, self.waiting_since = (first, max(packed.runs.end, self._newest())), first
+        await self._store.put_new(packed.usage.key, packed.usage.body, CONTENT_TYPE)
         # Read here, not when the segment was opened: by now the manifest before it is acknowledged.
-        previous = self._spool.head.previous_manifest_sha256
-        record = manifest(segment, usage, events=count_events(segment), previous=previous)
+        record = manifest(packed, self._spool.link())
         await self._store.put_new(record.key, record.body, "application/json")
-        self._spool.drop(sequence, record.sha256)
+        self._spool.drop(sequence, record.sha256, packed.runs.end)
         self.segments_stored += 1
-        _log.info("usage stored", key=usage.key, samples=len(segment.samples))
-        arn = await self._store.identity()
-        await self._host.report(stored=True, reason=STORED, message=f"usage is stored in s3://{self._bucket} as {arn}")
+        self.stored_to, self._range = packed.runs.end, None
+        _log.info("usage stored", key=packed.usage.key, samples=packed.runs.samples, events=packed.events)
+        return packed.usage.key
 
-    async def _failed(self, error: KeylessError) -> timedelta:
-        self._failures += 1
-        self.last_failure = str(error)
-        pause = retry_after(self._failures, error.retry_after_seconds if isinstance(error, Transient) else None)
-        _log.warning("usage not stored", error=str(error), waiting=len(self._spool.waiting()))
+    def _newest(self) -> datetime:
+        return self._spool.head.last_sample or self._now()
+
+    async def _tell_stored(self) -> None:
+        """That it is stored is certain; by whom, STS is asked, and its silence changes nothing."""
         try:
-            await self._host.report(
-                stored=False,
-                reason=_reason(error),
-                message=f"{str(error)[:MESSAGE_LIMIT]}; usage is kept and tried again",
-            )
+            who = f" as {await self._store.identity()}"
+        except KeylessError as error:
+            who = f" (by whom, STS did not say: {_reason(error)})"
+        await self._report(True, USAGE_STORED, f"usage is stored in s3://{self._bucket}{who}, last at {self._time()}")
+
+    async def _failed(self, reason: str, text: str, told_seconds: float | None) -> timedelta:
+        self._in_a_row += 1
+        self.failures += 1
+        self.last_failure = f"{reason}: {text}"
+        waiting = len(self._spool.waiting())
+        _log.warning("usage not stored", reason=reason, error=text, waiting=waiting)
+        which = f"{not_stored(*self._range)}: " if self._range is not None else ""
+        tried = f"; tried last at {self._time()}, {waiting} segments are kept and tried again"
+        await self._report(False, reason, f"{which}s3://{self._bucket}: {_shortened(text)}{tried}")
+        return retry_after(self._in_a_row, told_seconds)
+
+    async def _report(self, status: bool, reason: str, message: str) -> None:
+        try:
+            await self._host.report(Said(STORED, status, reason, message))
         except KeylessError as silent:
             _log.warning("condition not written", error=str(silent))
-        return pause
+
+    def _time(self) -> str:
+        return stamp(self._now().replace(microsecond=0))
+
+
+def _shortened(text: str) -> str:
+    """From the middle: a sentence of S3's says at its end what it is about."""
+    if len(text) <= MESSAGE_LIMIT:
+        return text
+    half = MESSAGE_LIMIT // 2
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def _reason(error: KeylessError) -> str:
-    """AWS's own code where there is one, else the kind of failure; a condition's reason is one CamelCase word."""
-    code = str(getattr(error, "code", "") or "")
+    """AWS's own code where there is one, else the kind of failure; in the form that a condition's reason must have."""
+    code = str(getattr(error, "code", "") or "").rpartition(".")[2]
     return code if _WORD.fullmatch(code) else type(error).__name__

@@ -2,91 +2,256 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from itertools import groupby
 from typing import Any, Protocol
 
-from keyless.api import Permanent, Refusal
-from keyless.aws import Session
-from keyless.billing.export.plan import Request, hours, refusal
-from keyless.billing.ledger.aggregate import Row, rows, window_end
-from keyless.billing.ledger.completeness import Covered, Missing, manifest_untrusted, missing
-from keyless.billing.ledger.objects import hour_prefix, manifest_prefix
-from keyless.billing.ledger.report_file import report
+from keyless.api import Refusal
+from keyless.billing.export.plan import (
+    Held,
+    Request,
+    days,
+    hour_of_key,
+    nothing_found,
+    refusal,
+    too_early,
+)
+from keyless.billing.export.reading import Readers, readers
+from keyless.billing.ledger.aggregate import merge, window_end
+from keyless.billing.ledger.completeness import Missing, missing
+from keyless.billing.ledger.events import SMALL, STORED_LIMIT, Counts, TooLarge, counted_untrusted
+from keyless.billing.ledger.integrity import (
+    MALFORMED,
+    Fault,
+    committed,
+    content_fault,
+    listed_faults,
+)
+from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Committed, Covered, manifest_untrusted
+from keyless.billing.ledger.model import Malformed
+from keyless.billing.ledger.report_file import UsageWriter, archive, completeness_document, meta
+from keyless.billing.ledger.tolerant import counted_tolerantly_untrusted
+from keyless.billing.ledger.waivers import (
+    WAIVER_LIMIT,
+    Waiver,
+    Withdrawal,
+    record_untrusted,
+    standing,
+    touching,
+    waiver_prefix,
+)
+
+READERS = 64
+
+
+class Listing(Protocol):
+    """A line of a bucket's listing."""
+
+    @property
+    def key(self) -> str:
+        """The object's key."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
 
 
 class Bucket(Protocol):
-    """What an export reads."""
+    """What an export reads; called from several threads. Every method raises ``Transient`` or ``Permanent``."""
 
-    def objects(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
-        """Every object below ``prefix``, in the order of the listing."""
+    def list(self, prefix: str) -> Iterator[Any]:
+        """Every object below ``prefix``, in order, as ``Listing``."""
+
+    def groups(self, prefix: str) -> Iterator[str]:
+        """The names directly below ``prefix``, up to and with their slash."""
+
+    def get(self, key: str) -> bytes:
+        """An object's bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A finished export: the report's bytes, and what it lacks."""
+    """A finished export: the report in pieces, how many rows it has, what it lacks and rests on."""
 
-    archive: bytes
-    rows: tuple[Row, ...]
-    missing: tuple[Missing, ...]
-
-
-class S3Bucket:
-    """A bucket in S3, with the caller's credentials."""
-
-    def __init__(self, session: Session, bucket: str, endpoint: str) -> None:
-        self._session = session
-        self._bucket = bucket
-        self._endpoint = endpoint
-        self._service: Any = None
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str], bucket: str, endpoint: str) -> S3Bucket:
-        return cls(Session.from_environment(environ), bucket, endpoint)
-
-    async def objects(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
-        """List and read; raises ``AwsTransient`` or ``AwsPermanent``."""
-        token: dict[str, str] = {}
-        while True:
-            page = await self._session.call("s3", "ListObjectsV2", Bucket=self._bucket, Prefix=prefix, **token)
-            for item in page.get("Contents", ()):
-                answer = await self._session.call("s3", "GetObject", Bucket=self._bucket, Key=item["Key"])
-                yield item["Key"], answer["Body"].read()
-            if not page.get("IsTruncated"):
-                return
-            token = {"ContinuationToken": page["NextContinuationToken"]}
+    archive: Iterator[bytes]
+    rows: int
+    missing: tuple[Missing, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
 
-async def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refusal:
-    """Read the period and build the report, unless something is missing and that is not asked for."""
-    found: list[Row] = []
-    covered: list[Covered] = []
-    for hour in hours(request.period, now):
-        bodies = [item async for item in bucket.objects(hour_prefix(request.account, hour))]
-        found += rows(hour, window_end(hour, request.period[1]), bodies)
-        manifests = bucket.objects(manifest_prefix(request.account, hour))
-        covered += [manifest_untrusted(key, body) async for key, body in manifests]
-    lacking = missing((request.period[0], min(request.period[1], now)), covered)
-    if (refused := refusal(request, lacking, now)) is not None:
+@dataclass(slots=True)
+class _Found:
+    """What lies in the bucket for a period, before any usage is read."""
+
+    usage: dict[str, int] = field(default_factory=dict)  # key to size, in the order of the listing
+    hour: dict[str, datetime] = field(default_factory=dict)
+    manifests: list[Covered] = field(default_factory=list)
+    waivers: tuple[Waiver, ...] = ()
+    faults: list[Fault] = field(default_factory=list)
+
+
+def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refusal:
+    """Read the period and build the report, unless something stands against it and that is not asked for."""
+    if (early := too_early(request, now)) is not None:
+        return early
+    with readers(READERS) as pool:
+        found = _Found()
+        # Manifests first: a collector writes them last, so what one of them names is there when usage is listed.
+        if not request.compat:
+            _read_manifests(bucket, request, now, pool, found)
+            found.waivers = _waivers(bucket, request, pool, found.faults)
+        _list_usage(bucket, request, now, pool, found)
+        if not (found.usage or found.manifests or found.faults or request.force_incomplete):
+            return nothing_found(request, held(bucket), now)
+        named = _checked(request, found)
+        writer = _read_usage(bucket, request, pool, found, named)
+    period = request.period[0], min(request.period[1], now)
+    lacking = [] if request.compat else missing(period, found.manifests, found.waivers)
+    faults = sorted(fault for fault in found.faults if not _settled(fault, found.waivers))
+    if (refused := refusal(request, lacking, faults)) is not None:
         return refused
-    archive = report(request.account, request.period, found, collected_at=now)
-    return Export(archive, tuple(found), tuple(lacking))
+    told = completeness_document(found.waivers, lacking, faults)
+    pieces = archive(meta(request.account, request.period, now), writer, completeness=told)
+    return Export(pieces, writer.rows, tuple(lacking), tuple(faults), found.waivers)
 
 
-def must_be_new(out: Path) -> None:
-    """Refuse an existing file before anything is read: a report is never overwritten."""
-    if out.exists():
-        raise Permanent(f'file "{out}" already exists')
+def held(bucket: Bucket) -> Held:
+    """The accounts that have usage in the bucket, and in which months."""
+    months = []
+    for group in bucket.groups("account="):
+        found = {day.removeprefix(f"{group}date=")[:7] for day in bucket.groups(f"{group}date=")}
+        months.append((group.removeprefix("account=").rstrip("/"), tuple(sorted(found))))
+    return Held(tuple(months))
 
 
-def write_new(out: Path, archive: bytes) -> None:
-    """Write the report; a file that could not be written whole is removed."""
-    must_be_new(out)
-    try:
-        with out.open("xb") as file:
-            file.write(archive)
-    except OSError as error:
-        out.unlink(missing_ok=True)
-        raise Permanent(f"{out}: the report could not be written: {error.strerror}") from error
+def waivers_of(bucket: Bucket, account: str) -> tuple[Waiver, ...]:
+    """The account's standing waivers. Raises ``Malformed`` for a record that cannot be read."""
+    records = [record_untrusted(item.key, bucket.get(item.key)) for item in bucket.list(waiver_prefix(account))]
+    return standing(records)
+
+
+def _list_usage(bucket: Bucket, request: Request, now: datetime, pool: Readers, found: _Found) -> None:
+    """One listing a day instead of the peer's one an hour; what lies outside an hour's prefix the peer never sees."""
+
+    def one(day: datetime) -> tuple[datetime, str, list[Any]]:
+        prefix = f"account={request.account}/date={day:%Y-%m-%d}/"
+        return day, prefix, list(bucket.list(prefix))
+
+    for day, prefix, items in pool.in_order(one, days(request.period, now)):
+        # In order whatever the server's: an hour that came twice would be two rows for one kind.
+        for item in sorted(items, key=lambda item: item.key):
+            hour = hour_of_key(day, item.key.removeprefix(prefix))
+            if hour is not None and hour < now:
+                found.usage[item.key] = item.size
+                found.hour[item.key] = hour
+
+
+def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Readers, found: _Found) -> None:
+    def listed(day: datetime) -> list[Any]:
+        return list(bucket.list(f"manifest/account={request.account}/date={day:%Y-%m-%d}/"))
+
+    def read(item: Any) -> Covered | Fault:
+        try:
+            if item.size > MANIFEST_LIMIT:
+                raise Malformed(f"expected at most {MANIFEST_LIMIT} bytes, found {item.size}")
+            covered = manifest_untrusted(item.key, bucket.get(item.key))
+            if covered.account != request.account:
+                raise Malformed(f"account: expected {request.account!r}, found {covered.account!r}")
+            return covered
+        except Malformed as error:
+            return Fault(item.key, MALFORMED, str(error))
+
+    items = [item for day in pool.in_order(listed, days(request.period, now)) for item in day]
+    for result in pool.in_order(read, items, expected=len(items)):
+        if isinstance(result, Fault):
+            found.faults.append(result)
+        else:
+            found.manifests.append(result)
+
+
+def _waivers(bucket: Bucket, request: Request, pool: Readers, faults: list[Fault]) -> tuple[Waiver, ...]:
+    def read(item: Any) -> Waiver | Withdrawal | Fault:
+        try:
+            if item.size > WAIVER_LIMIT:
+                raise Malformed(f"expected at most {WAIVER_LIMIT} bytes, found {item.size}")
+            return record_untrusted(item.key, bucket.get(item.key))
+        except Malformed as error:
+            return Fault(item.key, MALFORMED, str(error))
+
+    records: list[Waiver | Withdrawal] = []
+    for result in pool.in_order(read, bucket.list(waiver_prefix(request.account))):
+        if isinstance(result, Fault):
+            faults.append(result)
+        else:
+            records.append(result)
+    return touching(standing(records), request.account, request.period)
+
+
+def _checked(request: Request, found: _Found) -> dict[str, Committed | None]:
+    """The objects to read, by key; None for one that is read although no manifest vouches for it."""
+    if request.compat:
+        return dict.fromkeys(found.usage)
+    named, faults = committed(item for manifest in found.manifests for item in manifest.objects)
+    faults += listed_faults(found.usage, named)
+    found.faults += faults
+    bad = {fault.key for fault in faults}
+    counted = {waiver.object_key for waiver in found.waivers if waiver.counted} & bad
+    return {key: None if key in counted else named[key] for key in found.usage if key in counted or key not in bad}
+
+
+def _settled(fault: Fault, waivers: Iterable[Waiver]) -> bool:
+    """Whether a waiver says what to do about the object; to count what cannot be read is nothing that can be done."""
+    return any(w.object_key == fault.key and not (w.counted and fault.reason == MALFORMED) for w in waivers)
+
+
+def _read_usage(
+    bucket: Bucket, request: Request, pool: Readers, found: _Found, named: dict[str, Committed | None]
+) -> UsageWriter:
+    """Read, check and aggregate hour by hour; no more than an hour's counts and the packed rows are kept."""
+    large = threading.Lock()
+    waived = {waiver.object_key for waiver in found.waivers if waiver.counted}
+
+    def read(key: str) -> Counts | Fault:
+        try:
+            if found.usage[key] > STORED_LIMIT:
+                raise Malformed(f"{key}: expected at most {STORED_LIMIT} bytes, found {found.usage[key]}")
+            if found.usage[key] <= SMALL:
+                return counted(key)
+            # One large object at a time, for each may inflate to its limit many times over.
+            with large:
+                return counted(key)
+        except Malformed as error:
+            return Fault(key, MALFORMED, str(error))
+
+    def counted(key: str) -> Counts | Fault:
+        body = bucket.get(key)
+        promised = named[key]
+        fault = content_fault(body, promised) if promised is not None else None
+        if fault is not None and key not in waived:
+            return fault
+        count = counted_tolerantly_untrusted if request.compat else counted_untrusted
+        if len(body) > SMALL:
+            return count(key, body)
+        try:
+            return count(key, body, limit=SMALL)
+        except TooLarge:
+            # What inflates to more waits its turn, as a large object does.
+            with large:
+                return count(key, body)
+
+    writer = UsageWriter(request.account)
+    results = zip(named, pool.in_order(read, named, expected=len(named)), strict=True)
+    for hour, group in groupby(results, key=lambda result: found.hour[result[0]]):
+        largest: Counts = {}
+        for _, result in group:
+            if isinstance(result, Fault):
+                found.faults.append(result)
+            else:
+                merge(largest, result)
+        counted_rows = [(key, value) for key, value in sorted(largest.items()) if value > 0]
+        writer.add_window(hour, window_end(hour, request.period[1]), counted_rows)
+    return writer

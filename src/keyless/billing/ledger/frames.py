@@ -1,12 +1,13 @@
-"""The spool's format: frames that can be cut off anywhere and are still readable up to the cut.
+"""The spool's format: frames that can be cut off anywhere, or spoilt, and are readable around the damage.
 
     file   = magic frame*
-    magic  = "KLSPOOL1"
-    frame  = length (4 bytes, big endian) crc (4 bytes, CRC-32 of the payload) payload (JSON)
+    magic  = "KLSPOOL2"
+    frame  = mark (4 bytes, "FRM1") length (4 bytes, big endian) crc (4 bytes, CRC-32 of the payload) payload (JSON)
 
-The first frame of a file is the *opening*: version, source, sequence. Then samples, gaps and the census follow in the
-order they were taken. A frame whose length or sum does not fit ends the readable part: what stands before it is good,
-for every frame was synced before the next was written.
+The first frame of a file is the *opening*: version, source, sequence. Then samples, gaps, the census and the clock
+follow in the order they were taken. A frame that is cut off at the end of the file was never acknowledged and costs
+nothing. One whose sum does not fit was spoilt later: reading goes on at the next mark, and what lay between the samples
+before and after is a gap with the reason ``SpoolDamaged``.
 """
 
 from __future__ import annotations
@@ -14,23 +15,44 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import IO, Any
 
-from keyless.billing.ledger.model import Gap, Gvk, Malformed, Member, Sample, Segment, Source, moment_untrusted, stamp
+from keyless.billing.ledger.model import (
+    Census,
+    ClockJump,
+    ClockState,
+    Frame,
+    Gap,
+    Gvk,
+    Lost,
+    Malformed,
+    Member,
+    Opening,
+    Polled,
+    Sample,
+    Source,
+    Unknown,
+    moment_untrusted,
+    stamp,
+)
 
-MAGIC = b"KLSPOOL1"
-VERSION = 1
-# A sample of 20,000 kinds is about 2 MiB: a larger length is a torn or foreign file, not a frame.
+MAGIC = b"KLSPOOL2"
+MAGIC_BEFORE = b"KLSPOOL1"
+VERSION = 2
+MARK = b"FRM1"
+SPOOL_DAMAGED = "SpoolDamaged"
+# A sample of 20,000 kinds is about 2 MiB: a larger length is a spoilt or foreign file, not a frame.
 MAX_PAYLOAD = 16 * 2**20
-_HEAD = struct.Struct(">II")
+_HEAD = struct.Struct(">4sII")
+_HEAD_BEFORE = struct.Struct(">II")
 
 
-def opening(segment: Segment) -> bytes:
-    """The start of a spool file: magic and opening frame of a segment without samples."""
-    source = segment.source
+def opening_frame(opening: Opening) -> bytes:
+    """The start of a spool file: magic and opening frame."""
+    source = opening.source
     payload = {
         "v": VERSION,
         "t": "open",
@@ -38,112 +60,225 @@ def opening(segment: Segment) -> bytes:
         "controlPlane": member_document(source.control_plane),
         "collector": source.collector,
         "interval": source.interval_seconds,
-        "sequence": segment.sequence,
-        "since": stamp(segment.since) if segment.since else None,
+        "sequence": opening.sequence,
+        "since": _stamp(opening.since),
     }
-    return MAGIC + _frame(payload)
+    return MAGIC + _framed(payload)
 
 
-def sample_frame(sample: Sample) -> bytes:
-    """A sample; kinds in order, so that the same counts are the same bytes."""
-    counts = [[g.group, g.version, g.kind, n] for g, n in sorted(sample.counts.items())]
-    return _frame({"t": "sample", "at": stamp(sample.at), "counts": counts})
+def frame(content: Frame) -> bytes:
+    """The bytes of a frame; kinds in order, so that the same counts are the same bytes."""
+    match content:
+        case Sample(at, counts, peaks, unknown):
+            payload: dict[str, Any] = {"t": "sample", "at": stamp(at), "counts": _numbers(counts)}
+            if peaks:
+                payload["peaks"] = _numbers(peaks)
+            if unknown:
+                payload["unknown"] = [
+                    [g.group, g.version, g.kind, stamp(why.since), why.reason] for g, why in sorted(unknown.items())
+                ]
+        case Gap(start, end, reason, kinds, detail):
+            payload = {"t": "gap", "from": stamp(start), "to": stamp(end), "reason": reason, "detail": detail}
+            payload["kinds"] = [[g.group, g.version, g.kind] for g in kinds]
+        case Census(members):
+            payload = {"t": "census", "members": [member_document(m) for m in sorted(members)]}
+        case ClockState(offset, jumps):
+            payload = {
+                "t": "clock",
+                "offset": None if offset is None else offset.total_seconds(),
+                "jumps": [[stamp(jump.at), jump.by.total_seconds()] for jump in jumps],
+            }
+        case Polled(kinds_polled, every_seconds):
+            payload = {"t": "polled", "kinds": kinds_polled, "every": every_seconds}
+    return _framed(payload)
 
 
-def gap_frame(gap: Gap) -> bytes:
-    """An interval known not to be measured."""
-    return _frame({"t": "gap", "from": stamp(gap.start), "to": stamp(gap.end), "reason": gap.reason})
+class Reader:
+    """One spool file, read from its start. Raises ``Malformed`` where even the opening is not readable."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.damaged = 0
+        """How many places were not readable so far."""
+        self._file = file
+        magic = file.read(len(MAGIC))
+        if magic not in {MAGIC, MAGIC_BEFORE}:
+            raise Malformed(f"expected a spool file that starts with {MAGIC.decode()}, found {magic!r}")
+        self._payloads = self._marked() if magic == MAGIC else self._unmarked()
+        first = next(self._payloads, None)
+        if first is None:
+            raise Malformed("expected an opening frame, found none that is whole")
+        self.opening = _parsed(_opened, first)
+
+    def frames(self) -> Iterator[Frame]:
+        """What follows the opening, once."""
+        last: datetime | None = None
+        spoilt = False
+        for payload in self._payloads:
+            if payload is None:
+                spoilt = True
+                continue
+            found = _parsed(_content, payload)
+            if isinstance(found, Sample):
+                if spoilt and (last or self.opening.since):
+                    yield Gap(last or self.opening.since or found.at, found.at, SPOOL_DAMAGED)
+                last, spoilt = found.at, False
+            yield found
+
+    def _marked(self) -> Iterator[Any]:
+        """The payloads; None where something is not readable."""
+        while head := self._file.read(_HEAD.size):
+            if len(head) < _HEAD.size:
+                return
+            mark, length, crc = _HEAD.unpack(head)
+            at = self._file.tell()
+            body = self._file.read(length) if mark == MARK and length <= MAX_PAYLOAD else b""
+            if mark == MARK and len(body) == length and zlib.crc32(body) == crc:
+                yield json.loads(body)
+                continue
+            # Behind the damage, the next mark; without one the file was cut off here.
+            self._file.seek(at - _HEAD.size + 1)
+            if not self._seek_mark():
+                return
+            self.damaged += 1
+            yield None
+
+    def _seek_mark(self) -> bool:
+        tail = b""
+        while chunk := self._file.read(2**16):
+            window = tail + chunk
+            found = window.find(MARK)
+            if found >= 0:
+                self._file.seek(found - len(window), 1)
+                return True
+            tail = window[-(len(MARK) - 1) :]
+        return False
+
+    def _unmarked(self) -> Iterator[Any]:
+        """Version 1: the first frame that is not readable ends the file."""
+        while len(head := self._file.read(_HEAD_BEFORE.size)) == _HEAD_BEFORE.size:
+            length, crc = _HEAD_BEFORE.unpack(head)
+            body = self._file.read(length) if length <= MAX_PAYLOAD else b""
+            if len(body) < length or zlib.crc32(body) != crc:
+                return
+            yield json.loads(body)
 
 
-def census_frame(members: Iterable[Member]) -> bytes:
-    """The control planes that the host's API shows now; a later census adds to an earlier one."""
-    return _frame({"t": "census", "members": [member_document(m) for m in sorted(members)]})
-
-
-def read_untrusted(data: bytes) -> tuple[Segment, int]:
-    """Return the segment and the length of its readable part; raises ``Malformed`` where even the opening is not."""
-    if not data.startswith(MAGIC):
-        raise Malformed(f"expected a spool file that starts with {MAGIC.decode()}, found {data[:8]!r}")
-    frames, good = _frames(data)
-    if not frames:
-        raise Malformed("expected an opening frame, found none that is whole")
-    try:
-        segment = _opened(frames[0])
-        for frame in frames[1:]:
-            segment = _with(segment, frame)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise Malformed(f"expected a frame of version {VERSION}, found one without {error}") from None
-    return segment, good
-
-
-def member_document(member: Member) -> dict[str, str]:
-    """A census line as JSON."""
-    return {
+def member_document(member: Member) -> dict[str, Any]:
+    """A census line as JSON; what is not known is left out."""
+    document: dict[str, Any] = {
         "id": member.id,
         "group": member.group,
         "name": member.name,
         "hostNamespace": member.host_namespace,
         "createdAt": stamp(member.created_at),
     }
+    if member.deleted_at is not None:
+        document["deletedAt"] = stamp(member.deleted_at)
+    if member.billed_from is not None:
+        document["billedFrom"] = stamp(member.billed_from)
+    if member.lost is not None:
+        lost = member.lost
+        document["lost"] = {"from": stamp(lost.start), "to": stamp(lost.end), "reason": lost.reason}
+    return document
 
 
 def member_untrusted(document: Any) -> Member:
     """Read a census line; raises ``Malformed`` or ``KeyError``."""
+    lost = document.get("lost")
     return Member(
         id=str(document["id"]),
         group=str(document["group"]),
         name=str(document["name"]),
         host_namespace=str(document["hostNamespace"]),
         created_at=moment_untrusted(document["createdAt"]),
+        deleted_at=_moment(document.get("deletedAt")),
+        billed_from=_moment(document.get("billedFrom")),
+        lost=Lost(moment_untrusted(lost["from"]), moment_untrusted(lost["to"]), str(lost["reason"])) if lost else None,
     )
 
 
-def _frame(payload: dict[str, Any]) -> bytes:
+def merged(census: Iterable[Member], later: Iterable[Member]) -> tuple[Member, ...]:
+    """The union of two censuses. What the later one says counts, but that a member was deleted is never forgotten."""
+    found = {member.id: member for member in census}
+    for member in later:
+        before = found.get(member.id, member)
+        found[member.id] = replace(
+            member,
+            deleted_at=member.deleted_at or before.deleted_at,
+            billed_from=member.billed_from or before.billed_from,
+            lost=member.lost or before.lost,
+        )
+    return tuple(sorted(found.values()))
+
+
+def _framed(payload: dict[str, Any]) -> bytes:
     body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
-    return _HEAD.pack(len(body), zlib.crc32(body)) + body
+    return _HEAD.pack(MARK, len(body), zlib.crc32(body)) + body
 
 
-def _frames(data: bytes) -> tuple[list[Any], int]:
-    found: list[Any] = []
-    at = len(MAGIC)
-    while len(data) - at >= _HEAD.size:
-        length, crc = _HEAD.unpack_from(data, at)
-        body = data[at + _HEAD.size : at + _HEAD.size + length]
-        if length > MAX_PAYLOAD or len(body) < length or zlib.crc32(body) != crc:
-            break
-        try:
-            found.append(json.loads(body))
-        except ValueError:
-            break
-        at += _HEAD.size + length
-    return found, at
+def _parsed(parse: Any, payload: Any) -> Any:
+    try:
+        return parse(payload)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        if isinstance(error, Malformed):
+            raise
+        raise Malformed(f"expected a frame of version {VERSION}, found {type(error).__name__}: {error}") from None
 
 
-def _opened(frame: Any) -> Segment:
-    if frame["t"] != "open":
-        raise Malformed(f"expected an opening frame first, found {frame['t']!r}")
-    if int(frame["v"]) > VERSION:
-        raise Malformed(f"expected spool version {VERSION} or older, found {frame['v']}: a newer collector wrote it")
+def _opened(payload: Any) -> Opening:
+    if payload["t"] != "open":
+        raise Malformed(f"expected an opening frame first, found {payload['t']!r}")
+    if int(payload["v"]) > VERSION:
+        raise Malformed(f"expected spool version {VERSION} or older, found {payload['v']}: a newer collector wrote it")
     source = Source(
-        account=str(frame["account"]),
-        control_plane=member_untrusted(frame["controlPlane"]),
-        collector=str(frame["collector"]),
-        interval_seconds=int(frame["interval"]),
+        account=str(payload["account"]),
+        control_plane=member_untrusted(payload["controlPlane"]),
+        collector=str(payload["collector"]),
+        interval_seconds=int(payload["interval"]),
     )
-    since: datetime | None = moment_untrusted(frame["since"]) if frame["since"] else None
-    return Segment(source, int(frame["sequence"]), since, samples=())
+    return Opening(source, int(payload["sequence"]), _moment(payload["since"]))
 
 
-def _with(segment: Segment, frame: Any) -> Segment:
-    match frame["t"]:
+def _content(payload: Any) -> Frame:
+    match payload["t"]:
         case "sample":
-            counts = {Gvk(str(g), str(v), str(k)): int(n) for g, v, k, n in frame["counts"]}
-            return replace(segment, samples=(*segment.samples, Sample(moment_untrusted(frame["at"]), counts)))
+            unknown = {
+                Gvk(str(g), str(v), str(k)): Unknown(moment_untrusted(since), str(reason))
+                for g, v, k, since, reason in payload.get("unknown", ())
+            }
+            return Sample(
+                moment_untrusted(payload["at"]),
+                _numbered(payload["counts"]),
+                _numbered(payload.get("peaks", ())),
+                unknown,
+            )
         case "gap":
-            gap = Gap(moment_untrusted(frame["from"]), moment_untrusted(frame["to"]), str(frame["reason"]))
-            return replace(segment, gaps=(*segment.gaps, gap))
+            kinds = tuple(Gvk(str(g), str(v), str(k)) for g, v, k in payload.get("kinds", ()))
+            start, end = moment_untrusted(payload["from"]), moment_untrusted(payload["to"])
+            return Gap(start, end, str(payload["reason"]), kinds, str(payload.get("detail", "")))
         case "census":
-            seen = {m.id: m for m in segment.census} | {m.id: m for m in map(member_untrusted, frame["members"])}
-            return replace(segment, census=tuple(sorted(seen.values())))
+            return Census(tuple(member_untrusted(m) for m in payload["members"]))
+        case "clock":
+            offset = payload["offset"]
+            jumps = tuple(ClockJump(moment_untrusted(at), timedelta(seconds=float(by))) for at, by in payload["jumps"])
+            return ClockState(None if offset is None else timedelta(seconds=float(offset)), jumps)
+        case "polled":
+            return Polled(int(payload["kinds"]), int(payload["every"]))
         case other:
-            raise Malformed(f"expected a sample, gap or census, found a frame of type {other!r}")
+            raise Malformed(f"expected a sample, gap, census, clock or polled frame, found {other!r}")
+
+
+def _numbers(counts: Any) -> list[list[Any]]:
+    return [[g.group, g.version, g.kind, n] for g, n in sorted(counts.items())]
+
+
+def _numbered(counts: Any) -> dict[Gvk, int]:
+    return {Gvk(str(g), str(v), str(k)): int(n) for g, v, k, n in counts}
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return None if moment is None else stamp(moment)
+
+
+def _moment(text: Any) -> datetime | None:
+    return None if text is None else moment_untrusted(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 HOUR = timedelta(hours=1)
 
@@ -27,31 +28,118 @@ class Gvk:
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """Why a kind's number is not known at a moment, and until when it was."""
+
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """The number of managed resources of every kind at one moment. A kind that is not named was not there."""
+    """The number of managed resources of every kind at one moment.
+
+    A kind that is named nowhere was not there. ``peaks`` are the kinds of which there were more for a while since the
+    sample before (after ``at`` of that one, up to ``at``); ``unknown`` are those that could not be counted.
+    """
 
     at: datetime
     counts: Mapping[Gvk, int]
+    peaks: Mapping[Gvk, int] = field(default_factory=dict)
+    unknown: Mapping[Gvk, Unknown] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Gap:
-    """An interval in which nothing was measured, and why."""
+    """An interval in which nothing was measured, and why; ``kinds`` are those concerned, none: all of them."""
+
+    start: datetime
+    end: datetime
+    reason: str
+    kinds: tuple[Gvk, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Usage that a control plane took with it when it went: it was collected and could not be stored any more."""
 
     start: datetime
     end: datetime
     reason: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Member:
-    """A control plane that a collector saw in the host's API: a line of the census."""
+    """A control plane that a collector saw in the host's API: a line of the census.
+
+    It owes usage from ``billed_from`` (from its creation, where that is not known) until ``deleted_at``.
+    """
 
     id: str
     group: str
     name: str
     host_namespace: str
     created_at: datetime
+    deleted_at: datetime | None = None
+    billed_from: datetime | None = None
+    lost: Lost | None = None
+
+    def __lt__(self, other: Member) -> bool:
+        return (self.id, self.group, self.name, self.host_namespace, self.created_at) < (
+            other.id,
+            other.group,
+            other.name,
+            other.host_namespace,
+            other.created_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ClockJump:
+    """The collector's clock was set while it ran, or found wrong: by how much, and when (in corrected time)."""
+
+    at: datetime
+    by: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """How the collector told the time: ``offset`` is S3's clock less its own, None where S3 has not answered yet.
+
+    Times of samples are corrected by it already.
+    """
+
+    offset: timedelta | None = None
+    jumps: tuple[ClockJump, ...] = ()
+
+
+class Chain(StrEnum):
+    """What a manifest's ``previousManifestSha256`` stands for."""
+
+    FIRST = "First"
+    """Nothing came before: the control plane is newly billed."""
+    CONTINUED = "Continued"
+    UNKNOWN = "Unknown"
+    """Another pod may have stored usage before; this one had no volume and may not read the bucket."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Skipped:
+    """A sequence number without a manifest, and why."""
+
+    sequence: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a manifest stands among those of its spool: numbers count up by one within a ``spool``."""
+
+    spool: str = ""
+    chain: Chain = Chain.FIRST
+    previous: str = ""
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +153,16 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """Everything recorded between two uploads.
+class Polled:
+    """Kinds without a watch: what lived shorter than ``every_seconds`` in one of them may not have been seen."""
+
+    kinds: int
+    every_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is known of a segment when it begins.
 
     ``since`` is where the segment before it ended, or None where this collector knows of none.
     """
@@ -74,25 +170,17 @@ class Segment:
     source: Source
     sequence: int
     since: datetime | None
-    samples: tuple[Sample, ...]
-    gaps: tuple[Gap, ...] = ()
-    census: tuple[Member, ...] = field(default=())
 
-    @property
-    def hour(self) -> datetime:
-        """The UTC hour that the segment belongs to: that of its first sample."""
-        return hour_of(self.samples[0].at)
 
-    @property
-    def start(self) -> datetime:
-        """Where the interval that the segment accounts for begins."""
-        first = self.samples[0].at
-        return first if self.since is None else max(min(self.since, first), self.hour)
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The control planes that the host's API shows; a later census adds to an earlier one."""
 
-    @property
-    def end(self) -> datetime:
-        """Where it ends: the last sample."""
-        return self.samples[-1].at
+    members: tuple[Member, ...]
+
+
+Frame = Sample | Gap | Census | ClockState | Polled
+"""What a segment is made of, in the order in which it was recorded."""
 
 
 def hour_of(moment: datetime) -> datetime:

@@ -4,26 +4,41 @@ The same segment always gives the same bytes under the same keys, so an upload t
 its own object there (412) and is done. The usage object is a gzipped JSON **array** of the peer's events with
 ``Content-Type: application/gzip`` and no ``Content-Encoding``: what readers with both AWS SDKs for Go accept. The
 manifest is the commit record: usage without a manifest was not acknowledged. Manifests live outside ``account=``, where
-the peer reads every object as events.
+the peer reads every object as events. Fields: ``docs/reference/facts/billing-formats.md``.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from keyless.billing.ledger.frames import member_document
-from keyless.billing.ledger.model import Gvk, Segment, hour_of, stamp
+from keyless.billing.ledger.frames import member_document, merged
+from keyless.billing.ledger.model import (
+    Census,
+    ClockState,
+    Frame,
+    Gap,
+    Gvk,
+    Link,
+    Member,
+    Opening,
+    Polled,
+    Sample,
+    hour_of,
+    stamp,
+)
+from keyless.billing.ledger.runs import Run, Runs
 
 EVENT_NAME = "kube_managedresource_uid"
 CONTENT_TYPE = "application/gzip"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+# No name, no time, operating system "unknown": the same events are the same bytes.
+_GZIP_HEAD = bytes.fromhex("1f8b08000000000002ff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,20 @@ class StoredObject:
         return hashlib.sha256(self.body).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A segment as it is stored: its usage object, and what its manifest says of it."""
+
+    opening: Opening
+    usage: StoredObject
+    events: int
+    runs: Runs
+    gaps: tuple[Gap, ...]
+    census: tuple[Member, ...]
+    clock: ClockState
+    polled: Polled | None
+
+
 def hour_prefix(account: str, hour: datetime) -> str:
     """``account=A/date=D/hour=HH/``: where the peer looks for the events of one hour."""
     start = hour_of(hour)
@@ -49,88 +78,148 @@ def manifest_prefix(account: str, hour: datetime) -> str:
     return "manifest/" + hour_prefix(account, hour)
 
 
-def usage_object(segment: Segment) -> StoredObject:
-    """The segment's events; an hour without managed resources is an empty array, for zero is data."""
-    events = list(_events(segment))
-    body = _gzip(_canonical(events))
-    return StoredObject(hour_prefix(segment.source.account, segment.hour) + _name(segment, body, ".json.gz"), body)
+def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
+    """Go through a segment once; None where it holds no sample. Raises ``Malformed``.
 
-
-def manifest(segment: Segment, usage: StoredObject, *, events: int, previous: str) -> StoredObject:
-    """The commit record of ``usage``: what it covers, what is missing, who else was there, what came before.
-
-    ``previous`` is the SHA-256 of this collector's manifest before this one: the links of a chain.
+    Only what is compressed already is held: an hour of 200 changing kinds is some megabytes, not a thousand. An hour
+    without managed resources is an empty array, for zero is data.
     """
-    source = segment.source
-    body = _canonical(
+    runs = Runs(opening.since, timedelta(seconds=opening.source.interval_seconds))
+    packed = _Array()
+    gaps: list[Gap] = []
+    census: tuple[Member, ...] = ()
+    clock, polled = ClockState(), None
+    for frame in frames:
+        match frame:
+            case Sample():
+                for run in runs.add(frame):
+                    packed.add(_event(opening, run))
+            case Gap():
+                gaps.append(frame)
+            case Census(members):
+                census = merged(census, members)
+            case ClockState():
+                clock = ClockState(frame.offset, (*clock.jumps, *frame.jumps))
+            case Polled():
+                polled = frame
+    if not runs.samples:
+        return None
+    for run in runs.finish():
+        packed.add(_event(opening, run))
+    body = packed.finish()
+    prefix = hour_prefix(opening.source.account, runs.hour)
+    usage = StoredObject(prefix + _name(opening, body, ".json.gz"), body)
+    return Packed(opening, usage, packed.events, runs, (*gaps, *runs.gaps), census, clock, polled)
+
+
+def manifest(packed: Packed, link: Link) -> StoredObject:
+    """The commit record: what it covers, what is missing, who else was there, what came before."""
+    opening, runs, usage = packed.opening, packed.runs, packed.usage
+    source = opening.source
+    body = canonical(
         {
             "version": MANIFEST_VERSION,
             "account": source.account,
             "controlPlane": member_document(source.control_plane),
             "collector": source.collector,
-            "sequence": segment.sequence,
-            "previousManifestSha256": previous,
-            "hour": stamp(segment.hour),
-            "from": stamp(segment.start),
-            "to": stamp(segment.end),
+            "spool": link.spool,
+            "sequence": opening.sequence,
+            "chain": link.chain.value,
+            "previousManifestSha256": link.previous,
+            "skipped": [{"sequence": s.sequence, "reason": s.reason} for s in link.skipped],
+            "hour": stamp(runs.hour),
+            "from": stamp(runs.start),
+            "to": stamp(runs.end),
             "intervalSeconds": source.interval_seconds,
-            "samples": len(segment.samples),
-            "gaps": [{"from": stamp(g.start), "to": stamp(g.end), "reason": g.reason} for g in segment.gaps],
-            "objects": [{"key": usage.key, "sha256": usage.sha256, "bytes": len(usage.body), "events": events}],
-            "census": [member_document(m) for m in segment.census],
+            "samples": runs.samples,
+            "intervals": runs.intervals,
+            "intervalsSampled": runs.intervals_sampled,
+            "longestMs": _milliseconds(runs.longest),
+            "clock": _clock(packed.clock),
+            "polled": None
+            if packed.polled is None
+            else {"kinds": packed.polled.kinds, "everySeconds": packed.polled.every_seconds},
+            "gaps": [gap_document(gap) for gap in packed.gaps],
+            "objects": [{"key": usage.key, "sha256": usage.sha256, "bytes": len(usage.body), "events": packed.events}],
+            "census": [member_document(m) for m in packed.census],
         }
     )
-    return StoredObject(manifest_prefix(source.account, segment.hour) + _name(segment, body, ".json"), body)
+    return StoredObject(manifest_prefix(source.account, runs.hour) + _name(opening, body, ".json"), body)
 
 
-def count_events(segment: Segment) -> int:
-    """How many events the usage object holds."""
-    return sum(1 for _ in _events(segment))
+def gap_document(gap: Gap) -> dict[str, Any]:
+    """A gap as JSON; ``kinds`` is empty where nothing at all was measured."""
+    return {
+        "from": stamp(gap.start),
+        "to": stamp(gap.end),
+        "reason": gap.reason,
+        "kinds": [_kind(gvk) for gvk in gap.kinds],
+        "detail": gap.detail,
+    }
 
 
-def _events(segment: Segment) -> Iterator[dict[str, Any]]:
-    """One event for each stretch of samples in which a kind's count stayed the same, zero included."""
-    kinds = sorted({gvk for sample in segment.samples for gvk in sample.counts})
-    for gvk in kinds:
-        start, value = segment.samples[0].at, segment.samples[0].counts.get(gvk, 0)
-        for sample in segment.samples[1:]:
-            found = sample.counts.get(gvk, 0)
-            if found != value:
-                yield _event(segment, gvk, (start, sample.at), value)
-                start, value = sample.at, found
-        yield _event(segment, gvk, (start, segment.end), value)
+def canonical(document: Any) -> bytes:
+    """JSON without spaces, keys in the order given, text as UTF-8."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _event(segment: Segment, gvk: Gvk, interval: tuple[datetime, datetime], value: int) -> dict[str, Any]:
+def _kind(gvk: Gvk) -> dict[str, str]:
+    return {"group": gvk.group, "version": gvk.version, "kind": gvk.kind}
+
+
+def _clock(clock: ClockState) -> dict[str, Any]:
+    return {
+        "offsetMs": None if clock.offset is None else _milliseconds(clock.offset),
+        "jumps": [{"at": stamp(jump.at), "ms": _milliseconds(jump.by)} for jump in clock.jumps],
+    }
+
+
+def _milliseconds(span: timedelta) -> int:
+    return round(span / timedelta(milliseconds=1))
+
+
+def _event(opening: Opening, run: Run) -> dict[str, Any]:
     return {
         "kind": "absolute",
         "name": EVENT_NAME,
         "tags": {
-            "customresource_group": gvk.group,
-            "customresource_version": gvk.version,
-            "customresource_kind": gvk.kind,
-            "upbound_account": segment.source.account,
-            "mxp_id": segment.source.control_plane.id,
+            "customresource_group": run.gvk.group,
+            "customresource_version": run.gvk.version,
+            "customresource_kind": run.gvk.kind,
+            "upbound_account": opening.source.account,
+            "mxp_id": opening.source.control_plane.id,
         },
-        "timestamp": stamp(interval[0]),
-        "timestamp_end": stamp(interval[1]),
-        "value": float(value),
+        "timestamp": stamp(run.start),
+        "timestamp_end": stamp(run.end),
+        "value": float(run.value),
     }
 
 
-def _name(segment: Segment, body: bytes, suffix: str) -> str:
+def _name(opening: Opening, body: bytes, suffix: str) -> str:
     # The host namespace stands first, so that a policy can narrow a collector to its own objects.
     digest = hashlib.sha256(body).hexdigest()[:16]
-    return f"{segment.source.control_plane.host_namespace}-{segment.sequence:010d}-{digest}{suffix}"
+    return f"{opening.source.control_plane.host_namespace}-{opening.sequence:010d}-{digest}{suffix}"
 
 
-def _canonical(document: Any) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+class _Array:
+    """A gzipped JSON array that grows by one event at a time."""
 
+    def __init__(self) -> None:
+        self.events = 0
+        self._packer = zlib.compressobj(level=6, wbits=-zlib.MAX_WBITS)
+        self._crc = self._size = 0
+        self._out = [_GZIP_HEAD]
 
-def _gzip(data: bytes) -> bytes:
-    out = io.BytesIO()
-    # mtime 0 and no file name: the same events are the same bytes.
-    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0, filename="") as packed:
-        packed.write(data)
-    return out.getvalue()
+    def add(self, event: dict[str, Any]) -> None:
+        self._write((b"," if self.events else b"[") + canonical(event))
+        self.events += 1
+
+    def finish(self) -> bytes:
+        self._write(b"]" if self.events else b"[]")
+        tail = self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+        return b"".join((*self._out, self._packer.flush(), tail))
+
+    def _write(self, data: bytes) -> None:
+        self._crc, self._size = zlib.crc32(data, self._crc), self._size + len(data)
+        if packed := self._packer.compress(data):
+            self._out.append(packed)

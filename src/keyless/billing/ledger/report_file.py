@@ -8,25 +8,112 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+
+import orjson
 
 from keyless.billing.ledger.aggregate import Row
+from keyless.billing.ledger.completeness import Missing
+from keyless.billing.ledger.events import Key
+from keyless.billing.ledger.integrity import Fault
 from keyless.billing.ledger.model import stamp
+from keyless.billing.ledger.waivers import Waiver
 
 REPORT_EVENT = "max_resource_count_per_gvk_per_mxp"
 # mtime 0 and operating system "unknown", as Go's writer leaves them.
 _GZIP_HEAD = bytes.fromhex("1f8b08000000000000ff")
+_USAGE_END = b"\n]\n"
+_CHUNK = 256 * 2**10
 # Go's encoder escapes these within strings, so that JSON may stand in HTML.
 _GO_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def report(account: str, period: tuple[datetime, datetime], rows: Iterable[Row], *, collected_at: datetime) -> bytes:
+def report(
+    account: str,
+    period: tuple[datetime, datetime],
+    rows: Iterable[Row],
+    *,
+    collected_at: datetime,
+    completeness: bytes = b"",
+) -> bytes:
     """The whole ``.tgz``."""
-    return _gzip(
-        tar({"report/meta.json": meta(account, period, collected_at), "report/usage.json": usage(account, rows)})
-    )
+    writer = UsageWriter(account)
+    writer.add(rows)
+    return b"".join(archive(meta(account, period, collected_at), writer, completeness=completeness))
+
+
+class UsageWriter:
+    """``usage.json`` as it grows: one event a line, kept packed, since a month of lines is tens of megabytes.
+
+    ``rows`` is how many were added.
+    """
+
+    def __init__(self, account: str) -> None:
+        self.rows = 0
+        self._account = _go(orjson.dumps(account).decode())
+        self._size = 0
+        self._packer = zlib.compressobj(level=1)
+        self._packed: list[bytes] = []
+        self._heads: dict[Key, str] = {}
+        self._put(b"[")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the finished ``usage.json``."""
+        return self._size + len(_USAGE_END)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Append ``rows`` as they come."""
+        for row in rows:
+            key = (row.mxp_id, row.gvk.group, row.gvk.version, row.gvk.kind)
+            self.add_window(row.start, row.end, [(key, row.value)])
+
+    def add_window(self, start: datetime, end: datetime, values: Iterable[tuple[Key, int]]) -> None:
+        """Append the rows of one window, in the order given."""
+        times, heads = _times(start, end), self._heads
+        lines = [f"{heads.get(key) or self._head(key)}{times}{value}}}" for key, value in values]
+        if lines:
+            before = ",\n" if self.rows else "\n"
+            self._put((before + ",\n".join(lines)).encode())
+            self.rows += len(lines)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The finished ``usage.json``; nothing can be added after."""
+        unpacker = zlib.decompressobj()
+        self._packed.append(self._packer.flush())
+        for part in self._packed:
+            while part:
+                yield unpacker.decompress(part, _CHUNK)
+                part = unpacker.unconsumed_tail
+        yield unpacker.flush() + _USAGE_END
+
+    def _put(self, data: bytes) -> None:
+        self._size += len(data)
+        if packed := self._packer.compress(data):
+            self._packed.append(packed)
+
+    def _head(self, key: Key) -> str:
+        """The line up to its times; the same for every hour, so it is made once."""
+        mxp, group, version, kind = (_go(orjson.dumps(text).decode()) for text in key)
+        found = self._heads[key] = (
+            f'{{"name":"{REPORT_EVENT}","tags":{{"customresource_group":{group},"customresource_version":{version},'
+            f'"customresource_kind":{kind},"upbound_account":{self._account},"mxp_id":{mxp}}},'
+        )
+        return found
+
+
+def archive(meta_json: bytes, usage: UsageWriter, *, completeness: bytes = b"") -> Iterator[bytes]:
+    """The ``.tgz``, in pieces. ``completeness`` is a third member, which the peer's report does not have."""
+    packer = zlib.compressobj(level=6, wbits=-zlib.MAX_WBITS)
+    crc, size = 0, 0
+    yield _GZIP_HEAD
+    for chunk in _tar(meta_json, usage, completeness):
+        crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+        if packed := packer.compress(chunk):
+            yield packed
+    yield packer.flush() + crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def meta(account: str, period: tuple[datetime, datetime], collected_at: datetime) -> bytes:
@@ -41,32 +128,52 @@ def meta(account: str, period: tuple[datetime, datetime], collected_at: datetime
 
 def usage(account: str, rows: Iterable[Row]) -> bytes:
     """``usage.json``: one event a line."""
-    lines = ",".join(
-        "\n" + _go(json.dumps(_event(account, row), separators=(",", ":"), ensure_ascii=False)) for row in rows
-    )
-    return f"[{lines}\n]\n".encode()
+    writer = UsageWriter(account)
+    writer.add(rows)
+    return b"".join(writer.chunks())
 
 
-def tar(members: Mapping[str, bytes]) -> bytes:
+def _tar(meta_json: bytes, usage: UsageWriter, completeness: bytes) -> Iterator[bytes]:
     """A USTAR archive that ends in exactly two zero blocks."""
-    out = b"".join(_header(name, len(body)) + body + bytes(-len(body) % 512) for name, body in members.items())
-    return out + bytes(1024)
+    yield _header("report/meta.json", len(meta_json)) + meta_json + bytes(-len(meta_json) % 512)
+    yield _header("report/usage.json", usage.size)
+    yield from usage.chunks()
+    yield bytes(-usage.size % 512)
+    if completeness:
+        size = len(completeness)
+        yield _header("report/completeness.json", size) + completeness + bytes(-size % 512)
+    yield bytes(1024)
 
 
-def _event(account: str, row: Row) -> dict[str, Any]:
-    return {
-        "name": REPORT_EVENT,
-        "tags": {
-            "customresource_group": row.gvk.group,
-            "customresource_version": row.gvk.version,
-            "customresource_kind": row.gvk.kind,
-            "upbound_account": account,
-            "mxp_id": row.mxp_id,
-        },
-        "timestamp": stamp(row.start),
-        "timestamp_end": stamp(row.end),
-        "value": row.value,
+def completeness_document(waivers: Sequence[Waiver], missing: Sequence[Missing], faults: Sequence[Fault]) -> bytes:
+    """``completeness.json``: what a report lacks and what was waived; empty where there is nothing to say.
+
+    A complete report has no such member and is the peer's, byte for byte.
+    """
+    if not (waivers or missing or faults):
+        return b""
+    document = {
+        "waivers": [{"id": waiver.id, **waiver.document()} for waiver in waivers],
+        "missing": [
+            {
+                "controlPlane": gap.control_plane.id,
+                "group": gap.control_plane.group,
+                "name": gap.control_plane.name,
+                "from": stamp(gap.start),
+                "to": stamp(gap.end),
+                "reason": gap.reason,
+                "kinds": [{"group": k.group, "version": k.version, "kind": k.kind} for k in gap.kinds],
+            }
+            for gap in missing
+        ],
+        "notCounted": [{"object": fault.key, "reason": fault.reason, "detail": fault.detail} for fault in faults],
     }
+    return json.dumps(document, indent=2).encode()
+
+
+@lru_cache(maxsize=64)
+def _times(start: datetime, end: datetime) -> str:
+    return f'"timestamp":"{stamp(start)}","timestamp_end":"{stamp(end)}","value":'
 
 
 def _header(name: str, size: int) -> bytes:
@@ -91,12 +198,6 @@ def _header(name: str, size: int) -> bytes:
     blank = b"".join(fields)
     fields[6] = f"{sum(blank):06o}\0 ".encode()
     return b"".join(fields)
-
-
-def _gzip(data: bytes) -> bytes:
-    packer = zlib.compressobj(level=6, wbits=-zlib.MAX_WBITS)
-    body = packer.compress(data) + packer.flush()
-    return _GZIP_HEAD + body + zlib.crc32(data).to_bytes(4, "little") + (len(data) & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def _go(text: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from keyless.api import Permanent, Reason
 from keyless.cli.demo.stage import Stage, until
 from keyless.kube import NotFound, condition_of
-from keyless.kube.resources import CONTROLPLANES, EXTERNALSECRETS, SECRETS
+from keyless.kube.resources import CONTROLPLANES, DEPLOYMENTS, EXTERNALSECRETS, SECRETS
 
 WAIT_SECONDS = 90.0
 
@@ -30,6 +31,20 @@ async def usage_stored(stage: Stage) -> str:
     )
 
 
+async def scopes_given(stage: Stage) -> str:
+    """What the operator made of the scopes: the controller is told those of its own control plane."""
+
+    async def told() -> str | None:
+        namespace = stage.name("YOUR_CONTROL_PLANE_NAMESPACE")
+        deployment = await stage.host.get(DEPLOYMENTS, "external-secrets", namespace)
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        found = [one["value"] for one in container["env"] if one["name"] == "KEYLESS_SCOPES"]
+        return found[0] if found else None
+
+    what = "expected Deployment external-secrets to be told the scopes"
+    return f"told     external-secrets: {await until(told, seconds=WAIT_SECONDS, what=what)}"
+
+
 async def secret_arrived(stage: Stage) -> str:
     """The Secret's keys (never its values) and who read them."""
 
@@ -47,6 +62,26 @@ async def secret_arrived(stage: Stage) -> str:
     readers = {line["caller"]["arn"] for line in _calls(stage, "secretsmanager:GetSecretValue", "Success")}
     who = "\n".join(f"identity {arn}" for arn in sorted(readers))
     return f"{who}\narrived  Secret payments/database in ctp1, keys: {', '.join(sorted(secret['data']))}"
+
+
+async def out_of_scope(stage: Stage) -> str:
+    """The refusal in the team's own words, and that AWS was not even asked."""
+
+    async def refused() -> dict[str, Any] | None:
+        try:
+            found = await stage.tenant.get(EXTERNALSECRETS, "neighbour", "payments")
+        except NotFound:
+            return None
+        ready = condition_of((found.get("status") or {}).get("conditions"), "Ready")
+        return ready if ready is not None and ready["status"] == "False" else None
+
+    what = "expected ExternalSecret payments/neighbour to be refused"
+    ready: dict[str, Any] = await until(refused, seconds=WAIT_SECONDS, what=what)
+    key = f"{stage.name('YOUR_SECRET_PREFIX')}search"
+    asked = [line for line in _calls(stage, "secretsmanager:GetSecretValue") if key in json.dumps(line)]
+    if asked or Reason.KEY_NOT_IN_SCOPE not in ready["message"]:
+        raise Permanent(f"expected {Reason.KEY_NOT_IN_SCOPE} without a call of AWS, found {ready['message']}")
+    return f"refused  {ready['message']}\nasked    AWS was not: its record has no call for {key}"
 
 
 async def _condition(stage: Stage, kind: str, status: str) -> dict[str, Any]:
@@ -67,7 +102,7 @@ def _refused_by_trust(stage: Stage) -> str:
     return "\n".join(f"because  {text}" for text in trace)
 
 
-def _calls(stage: Stage, action: str, code: str) -> list[dict[str, Any]]:
+def _calls(stage: Stage, action: str, code: str = "") -> list[dict[str, Any]]:
     from keyless.local.cloud.audit import read_audit
     from keyless.local.state.database import open_for_reading
 
@@ -75,4 +110,4 @@ def _calls(stage: Stage, action: str, code: str) -> list[dict[str, Any]]:
     assert connection is not None
     lines = [json.loads(line.text) for line in read_audit(connection, limit=100_000)]
     connection.close()
-    return [line for line in lines if line["action"] == action and line["code"] == code]
+    return [line for line in lines if line["action"] == action and code in ("", line["code"])]

@@ -106,6 +106,16 @@ def shared_objects(stage: Stage) -> list[Object]:
     ]
 
 
+def neighbours_key(stage: Stage) -> Object:
+    """What the team tries next: the other team's key, through the store that it may use."""
+    spec = {
+        "secretStoreRef": {"kind": "ClusterSecretStore", "name": "aws-secrets"},
+        "data": [{"secretKey": "key", "remoteRef": {"key": f"{stage.name('YOUR_SECRET_PREFIX')}search"}}],
+    }
+    metadata = {"name": "neighbour", "namespace": "payments"}
+    return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": metadata, "spec": spec}
+
+
 def payments_namespace() -> Object:
     """The team's namespace in the control plane."""
     return {

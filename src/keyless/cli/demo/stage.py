@@ -16,6 +16,7 @@ from typing import Any
 from keyless.api import Permanent
 from keyless.aws import Session
 from keyless.kube import Kube, connect
+from keyless.local.node.images import SAFE_PATH
 
 # aws takes AWS_ENDPOINT_URL from the environment since these versions; an older one would call AWS itself.
 OLDEST_AWS = {1: (1, 29), 2: (2, 13)}
@@ -55,7 +56,7 @@ class Stage:
 
 def keyless(*arguments: str) -> list[str]:
     """This very keyless, whatever the PATH says."""
-    return [sys.executable, "-m", "keyless", *arguments]
+    return [sys.executable, SAFE_PATH, "-m", "keyless", *arguments]
 
 
 def start_space(state: Path) -> None:

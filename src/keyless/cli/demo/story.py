@@ -13,7 +13,7 @@ import yaml
 from keyless.cli.demo import looks, objects, stand_ins
 from keyless.cli.demo.stage import Stage, keyless
 from keyless.kube import Resource
-from keyless.kube.resources import CRDS, NAMESPACES, SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
+from keyless.kube.resources import CRDS, EXTERNALSECRETS, NAMESPACES, SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
 
 VPCS = Resource("ec2.aws.upbound.io", "v1beta1", "vpcs", "VPC", namespaced=False)
 
@@ -134,8 +134,9 @@ def _secrets(stage: Stage) -> list[Step]:
 
     async def secret_made() -> str:
         value = json.dumps({"username": "app", "password": "demo-value-that-is-never-shown"})
-        made = await stage.aws.call("secretsmanager", "CreateSecret", Name=f"{prefix}database", SecretString=value)
-        return str(made["ARN"])
+        ours = await stage.aws.call("secretsmanager", "CreateSecret", Name=f"{prefix}database", SecretString=value)
+        theirs = await stage.aws.call("secretsmanager", "CreateSecret", Name=f"{prefix}search", SecretString="theirs")
+        return f"{ours['ARN']}\n{theirs['ARN']}"
 
     async def associated() -> str:
         made = await stage.aws.call(
@@ -153,12 +154,18 @@ def _secrets(stage: Stage) -> list[Step]:
         await stand_ins.apply(stage.host, shared[1:], SHAREDEXTERNALSECRETS)
         return await stand_ins.apply(stage.tenant, [objects.payments_namespace()], NAMESPACES)
 
+    scope = ("controlPlanes", "sharedSecrets", "scopes")
+    scopes: dict[tuple[str, ...], object] = {scope: [{"namespace": "payments", "prefixes": [f"{prefix}database"]}]}
+    asks = objects.neighbours_key(stage)
+
     return [
         Step(
-            "A secret to share",
+            "A secret to share, and one of another team",
             "aws",
             "aws secretsmanager create-secret --name ${YOUR_SECRET_PREFIX}database --query ARN --output text"
-            ' --secret-string \'{"username":"app","password":"demo-value-that-is-never-shown"}\'',
+            ' --secret-string \'{"username":"app","password":"demo-value-that-is-never-shown"}\'\n'
+            "aws secretsmanager create-secret --name ${YOUR_SECRET_PREFIX}search --query ARN --output text"
+            " --secret-string theirs",
             secret_made,
         ),
         Step(
@@ -181,6 +188,15 @@ def _secrets(stage: Stage) -> list[Step]:
             associated,
         ),
         Step(
+            "The role may read both; a scope gives namespace `payments` its own key and no other",
+            "helm",
+            "helm upgrade spaces spaces-helm-chart --reuse-values \\\n"
+            "  --set 'controlPlanes.sharedSecrets.scopes[0].namespace=payments' \\\n"
+            '  --set "controlPlanes.sharedSecrets.scopes[0].prefixes[0]=${YOUR_SECRET_PREFIX}database"',
+            lambda: stand_ins.helm_upgrade(stage, scopes, reuse_values=True),
+            look=looks.scopes_given,
+        ),
+        Step(
             "A running pod keeps the identity that it was created with: restart it",
             "kubectl",
             "kubectl rollout restart deployment external-secrets -n $YOUR_CONTROL_PLANE_NAMESPACE",
@@ -193,6 +209,14 @@ def _secrets(stage: Stage) -> list[Step]:
             shared_made,
             look=looks.secret_arrived,
             before=_files(stage, {"shared.yaml": shared, "payments.yaml": [objects.payments_namespace()]}),
+        ),
+        Step(
+            "The team asks for its neighbour's key through the same store",
+            "kubectl",
+            "kubectl --kubeconfig $TENANT_KUBECONFIG apply -f neighbour.yaml",
+            lambda: stand_ins.apply(stage.tenant, [asks], EXTERNALSECRETS),
+            look=looks.out_of_scope,
+            before=_files(stage, {"neighbour.yaml": [asks]}),
         ),
     ]
 

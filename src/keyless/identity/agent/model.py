@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from keyless.aws.errors import AwsTransient, Said
+
 
 @dataclass(frozen=True, slots=True)
 class PodCredentials:
@@ -41,8 +43,13 @@ class Refused:
 
 
 def credentials_of(answer: Mapping[str, Any]) -> PodCredentials:
-    """Read the answer of AssumeRoleForPodIdentity."""
-    found = answer["credentials"]
+    """Read the answer of AssumeRoleForPodIdentity; raises ``AwsTransient`` for one that was cut off on its way."""
+    found = answer.get("credentials")
+    needed = ("accessKeyId", "secretAccessKey", "sessionToken", "expiration")
+    missing = needed if not isinstance(found, Mapping) else [name for name in needed if not found.get(name)]
+    if not isinstance(found, Mapping) or missing:
+        text = f"expected credentials, found an answer without {', '.join(missing)}"
+        raise AwsTransient(Said("AssumeRoleForPodIdentity", "ResponseParser", text))
     arn = str((answer.get("assumedRoleUser") or {}).get("arn", ""))
     parts = arn.split(":")
     return PodCredentials(

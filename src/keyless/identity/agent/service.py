@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,6 +15,7 @@ from keyless.identity.agent.cache import CredentialCache
 from keyless.identity.agent.model import PodCredentials, credentials_of
 from keyless.identity.agent.settings import Settings
 from keyless.serving import bind, serve
+from keyless.tasks import Tasks
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         listeners.append((agent.probe_app, bind("127.0.0.1", settings.probe_port)))
     if settings.metrics_port >= 0:
         listeners.append((agent.metrics_app, bind(settings.metrics_address, settings.metrics_port)))
-    async with asyncio.TaskGroup() as tasks:
+    async with Tasks() as tasks:
         for app, sock in listeners:
             tasks.create_task(serve(app, sock))
         log.info("agent ready", hosts=hosts, port=settings.port, cluster=settings.cluster_name)

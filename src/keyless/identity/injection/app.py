@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import random
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -53,17 +54,26 @@ class Metrics:
 class Webhook:
     """Answers admission reviews; ``app`` is the TLS face, ``metrics_app`` the plain one."""
 
-    def __init__(self, directory: Directory, settings: Settings) -> None:
+    def __init__(self, directory: Directory, settings: Settings, ready: Callable[[], str] = lambda: "") -> None:
+        """``ready`` says why service accounts may be old; empty: they are not."""
         self._directory = directory
         self._settings = settings
+        self._ready = ready
         self.metrics = Metrics()
         self.app = Starlette(
             routes=[
                 Route("/mutate", self._mutate, methods=["POST"]),
                 Route("/healthz", self._healthz, methods=["GET"]),
+                Route("/readyz", self._readyz, methods=["GET"]),
             ]
         )
-        self.metrics_app = Starlette(routes=[Route("/metrics", self._metrics), Route("/healthz", self._healthz)])
+        self.metrics_app = Starlette(
+            routes=[
+                Route("/metrics", self._metrics),
+                Route("/healthz", self._healthz),
+                Route("/readyz", self._readyz),
+            ]
+        )
 
     async def review(self, body: bytes) -> dict[str, Any]:
         """Answer one AdmissionReview."""
@@ -129,6 +139,10 @@ class Webhook:
 
     async def _healthz(self, _request: Request) -> Response:
         return PlainTextResponse("ok")
+
+    async def _readyz(self, _request: Request) -> Response:
+        reason = self._ready()
+        return PlainTextResponse(reason or "ok", 503 if reason else 200)
 
     async def _metrics(self, _request: Request) -> Response:
         return Response(generate_latest(self.metrics.registry), media_type="text/plain; version=0.0.4")

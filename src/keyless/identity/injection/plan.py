@@ -25,7 +25,7 @@ MINIMUM_EXPIRATION = 600
 # Upstream spreads the renewal of a node's tokens over two hours; EKS was seen to use multiples of 240 s.
 JITTER_STEP_SECONDS, JITTER_STEPS = 240, 30
 
-ROLE_ARN = re.compile(r"^arn:aws[a-z0-9-]*:iam::\d{12}:role/[\w\-/.@+=,]+$")
+ROLE_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w\-/.@+=,]+", re.ASCII)
 REGION_KEYS = ("AWS_DEFAULT_REGION", "AWS_REGION")
 STS_KEY = "AWS_STS_REGIONAL_ENDPOINTS"
 IRSA_KEYS = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -71,7 +71,7 @@ def inject(
         return None
     if settings.compose_role_arn and known.account and not role.startswith("arn:"):
         role = f"arn:{known.account.partition}:iam::{known.account.account}:role/{role}"
-    warnings = () if ROLE_ARN.match(role) else (_bad_role(role, namespace, name, settings),)
+    warnings = () if ROLE_ARN.fullmatch(role) else (_bad_role(role, namespace, name, settings),)
     return _patched(pod, _irsa_identity(pod, annotations, mapped, settings, role), warnings)
 
 
@@ -152,7 +152,7 @@ def _expiration(
         annotations.get("token-expiration"),
         str(mapped.token_expiration) if mapped and mapped.token_expiration else "",
     )
-    chosen = next((int(text) for text in said if re.fullmatch(r"[+-]?\d{1,18}", text)), settings.token_expiration)
+    chosen = next((int(text) for text in said if re.fullmatch(r"[+-]?[0-9]{1,18}", text)), settings.token_expiration)
     return max(chosen, MINIMUM_EXPIRATION)
 
 

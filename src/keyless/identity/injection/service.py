@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +13,10 @@ from keyless.identity.injection.app import Webhook
 from keyless.identity.injection.directory import AssociationFile, Directory
 from keyless.identity.injection.model import Account
 from keyless.identity.injection.settings import Settings
-from keyless.kube import Informer, Kube, connect
+from keyless.kube import Informer, Kube, connect, keep_in_touch
 from keyless.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
 from keyless.serving import Tls, bind, serve
+from keyless.tasks import Tasks
 
 CONFIG_MAP = "pod-identity-webhook"
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
 
 async def serve_webhook(settings: Settings, kube: Kube, account: Account | None = None) -> None:
     """Serve for the cluster behind ``kube`` until cancelled."""
-    async with asyncio.TaskGroup() as tasks:
+    async with Tasks() as tasks:
         accounts = Informer(kube, SERVICEACCOUNTS, metadata_only=True)
         directory = Directory(
             KubeServiceAccounts(kube, accounts),
@@ -54,11 +54,12 @@ async def serve_webhook(settings: Settings, kube: Kube, account: Account | None 
             lookup_seconds=settings.service_account_lookup_seconds,
             account=account,
         )
-        webhook = Webhook(directory, settings)
+        webhook = Webhook(directory, settings, lambda: kube.contact.trouble or accounts.trouble())
         # Sockets first: a port that is taken must fail the start, not surface later.
         sock = bind(settings.bind_host, settings.port)
         metrics = bind(settings.bind_host, settings.metrics_port) if settings.metrics_port >= 0 else None
         tasks.create_task(accounts.run(), name="serviceaccounts")
+        tasks.create_task(keep_in_touch(kube), name="contact")
         if settings.watch_config_map:
             tasks.create_task(_follow_config_map(kube, directory, settings.namespace), name="configmap")
         if metrics:

@@ -10,7 +10,7 @@ from keyless.api import Access
 from keyless.aws import Session
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import KubeFacts, Release
-from keyless.identity.verify.model import Cluster, ControlPlane, Facts, Space, Subject
+from keyless.identity.verify.model import Bounds, Cluster, ControlPlane, Facts, Space, Subject
 from keyless.kube import Kube
 
 AccessOf = Callable[[Space, ControlPlane, Cluster], Awaitable[Access | None]]
@@ -35,7 +35,24 @@ class Chosen:
     group: str = "default"
 
 
-async def gather(sources: Sources, subject: Subject, chosen: Chosen, access_of: AccessOf) -> list[Facts]:
+BoundsOf = Callable[[Space, ControlPlane, Cluster], Bounds | None]
+"""What the component lets others ask of its role; ``None`` for one that nobody asks."""
+
+
+def unbounded(_space: Space, _plane: ControlPlane, _cluster: Cluster) -> Bounds | None:
+    """Nobody asks the component for anything."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What is declared of a component."""
+
+    access_of: AccessOf
+    bounds_of: BoundsOf = unbounded
+
+
+async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Needs) -> list[Facts]:
     """The facts of each chosen chain; one without a control plane when the chosen one is not there."""
     kube, aws = KubeFacts(sources.kube, sources.release), AwsFacts(sources.aws)
     planes = await kube.control_planes()
@@ -61,14 +78,15 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, access_of: 
     if not wanted:
         return [common]
     readers = (kube, aws)
-    return list(await asyncio.gather(*(_chain(readers, common, plane, access_of) for plane in wanted)))
+    return list(await asyncio.gather(*(_chain(readers, common, plane, needs) for plane in wanted)))
 
 
-async def _chain(readers: tuple[KubeFacts, AwsFacts], common: Facts, plane: ControlPlane, access_of: AccessOf) -> Facts:
+async def _chain(readers: tuple[KubeFacts, AwsFacts], common: Facts, plane: ControlPlane, needs: Needs) -> Facts:
     kube, aws = readers
     facts = replace(common, control_plane=plane, workload=await kube.workload(plane, common.subject))
     account = ""
     if isinstance(facts.cluster, Cluster):
         account = facts.cluster.account
-        facts = replace(facts, access=await access_of(facts.space, plane, facts.cluster))
+        bounds = needs.bounds_of(facts.space, plane, facts.cluster)
+        facts = replace(facts, access=await needs.access_of(facts.space, plane, facts.cluster), bounds=bounds)
     return replace(facts, role=await aws.role(facts.role_arn, account)) if facts.role_arn else facts

@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 
 from keyless.api import KeylessError
 from keyless.identity.verify.helm import is_deployed, revision_of
-from keyless.identity.verify.model import Condition, ControlPlane, Pod, Revision, Space, Subject, Unread, Workload
+from keyless.identity.verify.model import (
+    STORAGE_VARIABLES,
+    Condition,
+    ControlPlane,
+    Pod,
+    Revision,
+    Space,
+    Subject,
+    Unread,
+    Workload,
+)
 from keyless.identity.verify.values import flatten
 from keyless.kube import Kube, KubeObject, NotFound, Resource, is_true
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, PODS, SECRETS, SERVICEACCOUNTS
@@ -106,13 +116,13 @@ def control_plane_of(item: KubeObject) -> ControlPlane | None:
 
 
 def pod_of(item: KubeObject) -> Pod:
-    """A pod's part in the chain. Values of variables other than AWS's are not kept, those of secrets neither."""
+    """A pod's part in the chain: AWS's variables and where it stores; values of secrets are not kept."""
     metadata, spec, status = item["metadata"], item["spec"], item.get("status") or {}
     env = {
         variable["name"]: "" if "SECRET" in variable["name"] else variable.get("value", "")
         for container in spec.get("containers", [])
         for variable in container.get("env", [])
-        if variable["name"].startswith("AWS_")
+        if variable["name"].startswith("AWS_") or variable["name"] in STORAGE_VARIABLES
     }
     audiences = [audience for name, audience in _tokens(spec) if name == "aws-iam-token"]
     return Pod(

@@ -17,6 +17,12 @@ ANNOTATION = "eks.amazonaws.com/role-arn"
 STS_AUDIENCE = "sts.amazonaws.com"
 POD_IDENTITY_AUDIENCE = "pods.eks.amazonaws.com"
 AGENT_ADDON = "eks-pod-identity-agent"
+STORAGE_VARIABLES = {
+    "KEYLESS_BILLING_BUCKET": "aws.bucket",
+    "KEYLESS_BILLING_REGION": "aws.region",
+    "KEYLESS_BILLING_ENDPOINT": "aws.endpoint",
+}
+"""What a collector is told in its environment, and the value below ``Subject.storage`` that it comes from."""
 
 
 class State(StrEnum):
@@ -55,7 +61,8 @@ class Unread:
 class Subject:
     """The component that is verified: its names in Kubernetes and the Helm values that concern it.
 
-    ``static_keys`` is the value that must be empty; ``annotations`` the map whose entries go to the service account.
+    ``static_keys`` is the value that must be empty; ``annotations`` the map whose entries go to the service account;
+    ``storage`` the section that says where it stores.
     """
 
     title: str
@@ -65,6 +72,21 @@ class Subject:
     enabled: str
     annotations: str
     static_keys: str = ""
+    storage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the component lets others ask of its role, whatever the role may do.
+
+    ``rows`` are for people; ``resources`` are the ARN patterns that they admit for ``actions``. Both are empty where
+    scopes exist and none is for this control plane; ``scoped`` is false where there are none at all.
+    """
+
+    rows: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    scoped: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +130,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod of the component. ``waiting`` is the reason its container does not run; ``env`` only the AWS variables."""
+    """A pod of the component. ``waiting`` is why its container does not run; ``env`` AWS's variables and its place."""
 
     name: str
     ready: bool
@@ -199,6 +221,7 @@ class Facts:
     associations: tuple[Association, ...] | Unread = ()
     agent: str | Unread | None = None
     role: Role | Unread | None = None
+    bounds: Bounds | None = None
 
     @property
     def namespace(self) -> str:

@@ -95,7 +95,8 @@ def probe_succeeded(facts: Facts) -> Link:
     if seen is None:
         return Link("probe", State.UNKNOWN, expected, f"the component has not set {name} yet")
     found = f"{name}={seen.status} ({seen.reason}): {seen.message}"
-    if seen.status != "True":
+    proven = seen.status == "Unknown" and seen.reason == _IDENTITY_ONLY
+    if seen.status != "True" and not proven:
         mend = f"kubectl logs deployment/{facts.subject.deployment} -n {facts.namespace}"
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, mend)
     if not role:
@@ -103,5 +104,5 @@ def probe_succeeded(facts: Facts) -> Link:
     if "assumed-role/" in seen.message and f":assumed-role/{role}/" not in seen.message:
         mend = f"kubectl rollout restart deployment {facts.subject.deployment} -n {facts.namespace}"
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_BY_ANOTHER_ROLE, facts.restart)
-    unproven = ("the identity is proven; no data was read with it yet",) if seen.reason == _IDENTITY_ONLY else ()
+    unproven = ("the identity is proven; no data was read with it yet",) if proven else ()
     return Link("probe", State.HELD, expected, found, notes=unproven)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from keyless.api import Reason
-from keyless.identity.verify import federation, permission, pods, trust
+from keyless.identity.verify import bounds, federation, permission, pods, storage, trust
 from keyless.identity.verify.model import Facts, Link, State
 from keyless.identity.verify.values import dropped, upgrade
 
@@ -91,6 +91,7 @@ def static_keys_are_off(facts: Facts) -> Link | None:
 CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
     component_is_enabled,
     static_keys_are_off,
+    storage.storage_is_named,
     pods.workload_runs,
     pods.service_account_has_a_role,
     pods.pods_are_injected,
@@ -99,5 +100,6 @@ CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
     federation.agent_runs,
     trust.role_trusts_the_component,
     permission.role_may_do_its_work,
+    bounds.scopes_hold,
     permission.probe_succeeded,
 )

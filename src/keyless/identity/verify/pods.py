@@ -9,7 +9,7 @@ from keyless.api import Reason
 from keyless.identity.verify.model import ANNOTATION, Association, Facts, Link, Pod, State, Unread
 from keyless.identity.verify.values import dropped, upgrade
 
-_ROLE_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::\d{12}:role/[\w\-/.@+=,]+\Z", re.ASCII)
+_ROLE_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w\-/.@+=,]+", re.ASCII)
 _IRSA = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _POD_IDENTITY = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
 _STATIC = ("AWS_ACCESS_KEY_ID",)
@@ -57,7 +57,13 @@ def service_account_has_a_role(facts: Facts) -> Link:
 
 
 def _annotation(facts: Facts, expected: str) -> Link:
-    if _ROLE_ARN.match(facts.annotation):
+    wanted = facts.space.values.get(f"{facts.subject.annotations}.{ANNOTATION.replace('.', chr(92) + '.')}", "")
+    if wanted and wanted != facts.annotation and _ROLE_ARN.fullmatch(facts.annotation):
+        found = f"{ANNOTATION}: {facts.annotation}, but the values say {wanted}"
+        name = f"kubectl annotate serviceaccount {facts.subject.service_account} -n {facts.namespace} --overwrite"
+        mend = f"{name} {ANNOTATION}={wanted}"
+        return Link("service account", State.BROKEN, expected, found, Reason.ROLE_DIFFERS, mend)
+    if _ROLE_ARN.fullmatch(facts.annotation):
         return Link("service account", State.HELD, expected, f"{ANNOTATION}: {facts.annotation}")
     return Link(
         "service account",

@@ -92,6 +92,8 @@ def decide_token(facts: Facts, role: Role, cluster: Cluster) -> Decision:
         f"{host}:aud": audience,
         f"{host}:oaud": (audience,),
         "aws:FederatedProvider": cluster.provider_arn,
+        # Kubernetes' tokens have no roles claim, and STS takes that as a no (facts/identity.md#claims).
+        "sts:RoleAuthorizedByIdp": "false",
     }
     request = Request(_WEB_IDENTITY, role.arn, principal, context)
     return evaluate(request, Policies(resource=Named(f"trust policy of {role.name}", role.trust)))
@@ -163,7 +165,7 @@ def decide_service(facts: Facts, role: Role, cluster: Cluster, action: str) -> D
 
 
 def session_tags(facts: Facts, cluster: Cluster) -> dict[str, str]:
-    """The session tags that EKS sets (identity.md E5), as far as they are known before there is a pod."""
+    """The session tags that EKS sets (facts/identity.md#eks-auth), as far as they are known before there is a pod."""
     if facts.association is None or not facts.association.tags:
         return {}
     return {

@@ -7,6 +7,8 @@ the first one. The release's history tells which revision did it and what it dro
 from __future__ import annotations
 
 import itertools
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,6 +39,8 @@ def flatten(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        return json.dumps(value, separators=(",", ":"))
     return "" if value is None else str(value)
 
 
@@ -59,5 +63,12 @@ def dropped(space: Space, prefixes: tuple[str, ...]) -> Dropped | None:
 
 def upgrade(space: Space, changes: Mapping[str, str]) -> str:
     """The helm command that sets ``changes`` and keeps the rest."""
-    flags = "".join(f' --set "{path}={value}"' for path, value in changes.items())
+    flags = "".join(_flag(path, value) for path, value in changes.items())
     return f"helm upgrade {space.release} {space.chart} --reuse-values{flags}"
+
+
+def _flag(path: str, value: str) -> str:
+    """A list travels as JSON: ``--set`` would make one text of it."""
+    if value.startswith("["):
+        return f" --set-json {shlex.quote(f'{path}={value}')}"
+    return f' --set "{path}={value}"'

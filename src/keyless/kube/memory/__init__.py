@@ -11,8 +11,10 @@
 
 Kept: resourceVersion and conflicts, generateName, generation, finalizers, owners (cascade at once), namespaces that end
 with their content, selectors, status apart from the rest, JSON, merge and server-side apply, watches with bookmarks,
-initial events and 410. Left out: schemas and defaults, authorization, graceful deletion of pods, controllers; any
-resource of any group is served; strategic merge patches are merged as plain ones. It holds no secret: tokens are words.
+initial events and 410; of Secrets also what a server refuses (type and ``immutable``, keys, labels, size) and who
+manages which field. Left out: schemas and defaults of all else, authorization, graceful deletion of pods, controllers;
+any resource of any group is served; strategic merge patches are merged as plain ones. It holds no secret: tokens are
+words.
 """
 
 from keyless.kube.memory.kube import MemoryKube

@@ -15,6 +15,7 @@ import orjson
 
 from keyless.kube.conditions import timestamp
 from keyless.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, Rejected, failure_status
+from keyless.kube.memory import managers, secrets
 from keyless.kube.memory.apply import fields_of
 from keyless.kube.memory.lifecycle import Lifecycle
 from keyless.kube.memory.objects import Change, Objects
@@ -108,10 +109,10 @@ class MemoryServer:
             metadata["namespace"] = route.namespace
         key = Key(route.group, route.plural, route.namespace, metadata["name"])
         self._must_accept(route, key)
-        admitted = self.admit("CREATE", route.plural, {**body, "metadata": metadata})
+        admitted = self._validated(key, None, self.admit("CREATE", route.plural, {**body, "metadata": metadata}))
         if "dryRun" in request.params:
             return admitted
-        return self.objects.put(key, admitted)
+        return self.objects.put(key, self._managed(key, {}, admitted, request))
 
     def _must_accept(self, route: Route, key: Key) -> None:
         if route.namespace:
@@ -131,10 +132,13 @@ class MemoryServer:
         content_type = request.headers.get("content-type", "")
         applying = content_type.startswith("application/apply-patch")
         if live is None and applying and not route.subresource:
-            created = self._post(Route(route.group, route.version, route.plural, route.namespace), body, request)
             if "dryRun" not in request.params:
                 self._own(route.key, body, request)
-            return created
+            try:
+                return self._post(Route(route.group, route.version, route.plural, route.namespace), body, request)
+            except ApiError:
+                self.objects.owners.pop(route.key, None)
+                raise
         if live is None:
             raise _missing(route)
         if request.method == "PUT":
@@ -142,13 +146,29 @@ class MemoryServer:
         else:
             owners = self.objects.owners.get(route.key, {})
             new = patched(live, body, content_type, request.params, owners)
-        new = self.lifecycle.prepared(live, new, route.subresource)
+        # Admission first, as on a real server: the generation counts changes of what is stored, not of what was sent.
         new = self.admit(_ADMITTED_VERBS[request.method], route.plural, new)
+        new = self._validated(route.key, live, self.lifecycle.prepared(live, new, route.subresource))
         if "dryRun" in request.params:
             return new
         if applying:
             self._own(route.key, body, request)
-        return self.lifecycle.update(route.key, live, new)
+        return self.lifecycle.update(route.key, live, self._managed(route.key, live, new, request))
+
+    def _validated(self, key: Key, live: KubeObject | None, new: KubeObject) -> KubeObject:
+        """``new`` with a Secret's defaults; raises ``Invalid`` where a server would. Other kinds have no rules here."""
+        return secrets.validated(live, new) if _is_secret(key) else new
+
+    def _managed(self, key: Key, live: KubeObject, new: KubeObject, request: Request) -> KubeObject:
+        """``new`` with ``metadata.managedFields``: for Secrets alone, the only kind whose managers anybody reads."""
+        if not _is_secret(key):
+            return new
+        if not request.headers.get("content-type", "").startswith("application/apply-patch"):
+            owners = self.objects.owners.get(key, {})
+            manager = request.params.get("fieldManager", "unknown")
+            self.objects.owners[key] = managers.after_update(owners, live, new, manager)
+        shown = managers.managed_fields(self.objects.owners.get(key, {}))
+        return {**new, "metadata": {**new["metadata"], "managedFields": shown}}
 
     def _own(self, key: Key, body: KubeObject, request: Request) -> None:
         manager = request.params["fieldManager"]
@@ -156,10 +176,14 @@ class MemoryServer:
 
     def _delete(self, route: Route, options: KubeObject) -> KubeObject:
         live = self._found(route)
-        uid = (options.get("preconditions") or {}).get("uid")
-        if uid and uid != live["metadata"]["uid"]:
-            message = f'Operation cannot be fulfilled on {route.qualified} "{route.name}": the UID in the precondition '
-            raise Conflict(failure_status(409, "Conflict", message + f"({uid}) does not match the UID in record"))
+        for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+            asked, found = (options.get("preconditions") or {}).get(field), live["metadata"][field]
+            if asked and asked != found:
+                text = (
+                    f'Operation cannot be fulfilled on {route.qualified} "{route.name}": the {word} in the '
+                    f"precondition ({asked}) does not match the {word} in record ({found})"
+                )
+                raise Conflict(failure_status(409, "Conflict", text))
         return self.lifecycle.delete(route.key, orphan=options.get("propagationPolicy") == "Orphan")
 
     def _token(self, route: Route, body: KubeObject) -> KubeObject:
@@ -219,6 +243,10 @@ def _bookmark(version: int, metadata: KubeObject) -> bytes:
 
 def _partial(obj: KubeObject) -> KubeObject:
     return {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": obj["metadata"]}
+
+
+def _is_secret(key: Key) -> bool:
+    return key.plural == "secrets" and not key.group
 
 
 def _missing(route: Route) -> NotFound:

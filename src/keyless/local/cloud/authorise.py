@@ -27,6 +27,7 @@ from keyless.policy import (
     Unreadable,
     evaluate,
     parse,
+    parse_to_store,
 )
 from keyless.policy.model import Source
 
@@ -38,6 +39,12 @@ _ALLOWS_NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Actio
 def compiled(text: str, kind: Kind) -> Document:
     """A document compiled once; raises ``MalformedPolicy``."""
     return parse(text, kind)
+
+
+@lru_cache(maxsize=256)
+def storable(text: str, kind: Kind) -> Document:
+    """A document that is being written; raises ``MalformedPolicy`` for what AWS keeps in no policy."""
+    return parse_to_store(text, kind)
 
 
 def source(name: str, text: str, kind: Kind) -> Source:

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from keyless.api.numbers import is_digits
 from keyless.local.cluster.apply import Shape, schema_shape
 from keyless.local.cluster.builtin import KINDS, Subresource
 from keyless.local.cluster.schema import Structural
@@ -168,7 +169,7 @@ def version_order(version: str) -> tuple[int, int, int, str]:
     if not rest:
         digits, _, rest = version[1:].partition("alpha")
         level = 2 if rest else 0
-    if not version.startswith("v") or not digits.isdigit() or (rest and not rest.isdigit()):
+    if not version.startswith("v") or not is_digits(digits) or (rest and not is_digits(rest)):
         return (3, 0, 0, version)
     return (level, -int(digits), -int(rest or 0), "")
 

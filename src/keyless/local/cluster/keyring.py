@@ -22,8 +22,8 @@ MIGRATIONS = (
     "CREATE TABLE IF NOT EXISTS cluster_signing_keys (cluster TEXT NOT NULL, kid TEXT NOT NULL, pem BLOB NOT NULL,"
     " state TEXT NOT NULL, since INTEGER NOT NULL, tokens_until INTEGER NOT NULL, PRIMARY KEY (cluster, kid))",
 )
-#: EKS changes keys about every seven days (identity.md I2). Verifiers hold a set for an hour, as it is served and as
-#: the local STS does; five minutes more are for clocks and slow fetches. The last is for keys whose
+#: EKS changes keys about every seven days (facts/identity.md#issuer). Verifiers hold a set for an hour, as it is served
+#: and as the local STS does; five minutes more are for clocks and slow fetches. The last is for keys whose
 #: tokens nobody counted.
 SCHEDULE = Schedule(rotate_after=7 * 86400, cache_seconds=3600 + 300, token_seconds=365 * 86400)
 _KEY_BITS = 2048

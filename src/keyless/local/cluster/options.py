@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from keyless.api.numbers import whole_number
 from keyless.local.cluster.messages import Request
 from keyless.local.cluster.status import bad_request, invalid
 
@@ -91,6 +92,6 @@ def _grace(value: object) -> int | None:
     if value is None:
         return None
     try:
-        return max(int(str(value)), 0)
+        return max(whole_number(str(value)), 0)
     except ValueError as error:
         raise bad_request(f"gracePeriodSeconds: expected a whole number, found {str(value)[:20]!r}") from error

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from keyless.api.numbers import is_digits
 from keyless.local.cluster import selectors
 from keyless.local.cluster.api import Api
 from keyless.local.cluster.faults import Malformed
@@ -94,7 +95,7 @@ def list_objects(api: Api, request: Request, target: Target) -> Reply:
 
 def _number(request: Request, name: str) -> int:
     text = request.params.get(name, "") or "0"
-    if not text.isdigit():
+    if not is_digits(text):
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return int(text)
 

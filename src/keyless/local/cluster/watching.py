@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from keyless.api.numbers import is_digits
 from keyless.local.cluster.api import Api
 from keyless.local.cluster.messages import Reply, Request
 from keyless.local.cluster.objects import Target
@@ -101,8 +102,8 @@ class _Asked:
 def _asked(request: Request) -> _Asked:
     text = request.params.get("resourceVersion", "") or "0"
     seconds = request.params.get("timeoutSeconds", "") or "0"
-    if not text.isdigit() or not seconds.isdigit():
-        raise bad_request(f'strconv.ParseUint: parsing "{text if seconds.isdigit() else seconds}": invalid syntax')
+    if not is_digits(text) or not is_digits(seconds):
+        raise bad_request(f'strconv.ParseUint: parsing "{text if is_digits(seconds) else seconds}": invalid syntax')
     listed = request.flag("sendInitialEvents")
     match = request.params.get("resourceVersionMatch", "")
     if listed and match != "NotOlderThan":

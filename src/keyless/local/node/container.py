@@ -14,6 +14,7 @@ from keyless.local.node import probing
 from keyless.local.node.logs import LogFile
 from keyless.local.node.probing import Outcome, Tally
 from keyless.local.node.processes import Ended, Launch, Process, Processes
+from keyless.tasks import Tasks
 
 PROBES = (("startupProbe", "Startup"), ("livenessProbe", "Liveness"), ("readinessProbe", "Readiness"))
 OUTPUT_BYTES = 4096
@@ -92,7 +93,7 @@ class StartedContainer:
         first, *others = PROBES
         if startup := self._spec.get(first[0]):
             await self._follow(first[1], startup, until_started=True)
-        async with asyncio.TaskGroup() as group:
+        async with Tasks() as group:
             for field, kind in others:
                 if probe := self._spec.get(field):
                     group.create_task(self._follow(kind, probe, until_started=False))

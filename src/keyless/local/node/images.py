@@ -9,6 +9,8 @@ from typing import Any
 from keyless.api import Permanent
 
 OURS = "keyless/keyless"
+SAFE_PATH = "-P"
+"""``python -m`` looks for modules in the working directory first: a stray ``copy.py`` there would be run as us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class ImageMap:
 
 def own_image(python: str) -> dict[str, Image]:
     """Our own image, run by this interpreter; after a fork it is a call of the command line."""
-    return {OURS: Image((python, "-m", "keyless"), function="keyless.cli:dispatch")}
+    return {OURS: Image((python, SAFE_PATH, "-m", "keyless"), function="keyless.cli:dispatch")}
 
 
 def repository(name: str) -> str:

@@ -21,6 +21,7 @@ from keyless.local.node.record import PodRecord, load
 from keyless.local.node.scheduler import Scheduler
 from keyless.local.node.server import KubeletApp
 from keyless.local.node.worker import PodWorker
+from keyless.tasks import Tasks
 
 ORPHAN_SECONDS = 5.0
 ORPHAN_POLL_SECONDS = 0.02
@@ -60,7 +61,7 @@ class Kubelet:
         self._around = self._surroundings()
         node = await registration.register(self._kube, self._configuration)
         try:
-            async with asyncio.TaskGroup() as group:
+            async with Tasks() as group:
                 group.create_task(registration.heartbeat_forever(self._kube, self._configuration, node))
                 for work in (self._stories.run(), self._schedulings.run(), self._objects.run()):
                     group.create_task(work)
@@ -86,7 +87,7 @@ class Kubelet:
     async def _follow_pods(self) -> None:
         await self._objects.synced()
         self._pods.on_change(self._pod_changed)
-        async with asyncio.TaskGroup() as group:
+        async with Tasks() as group:
             group.create_task(self._pods.run())
             await self._pods.synced()
             self._forget_strangers()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from keyless.api.numbers import is_digits
+
 ROTATE_BYTES = 10 * 2**20
 KEPT_ATTEMPTS = 2
 READ_BYTES = 65536
@@ -168,7 +170,7 @@ def path_of(folder: Path, container: str, attempt: int) -> Path:
 def forget_old_attempts(folder: Path, container: str, attempt: int) -> None:
     """Keep this attempt's log and the one before."""
     for path in (folder / container).glob("*.*"):
-        if path.stem.isdigit() and int(path.stem) <= attempt - KEPT_ATTEMPTS:
+        if is_digits(path.stem) and int(path.stem) <= attempt - KEPT_ATTEMPTS:
             path.unlink(missing_ok=True)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from keyless.kube import Event, Informer, Kube, KubeObject, Name, NotFound, name_of
 from keyless.kube.resources import CONFIGMAPS, SECRETS
 from keyless.local.node.environment import Lookup
+from keyless.tasks import Tasks
 
 KINDS = {"Secret": SECRETS, "ConfigMap": CONFIGMAPS}
 
@@ -29,7 +29,7 @@ class Objects:
 
     async def run(self) -> None:
         """Follow both kinds until cancelled."""
-        async with asyncio.TaskGroup() as group:
+        async with Tasks() as group:
             for informer in self._informers.values():
                 group.create_task(informer.run())
 

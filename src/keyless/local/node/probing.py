@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyless.api import KeylessError
+from keyless.api.numbers import is_digits
 from keyless.kube import KubeObject
 
 Execute = Callable[[list[str]], Awaitable[tuple[int, str]]]
@@ -112,7 +113,7 @@ async def http_get(spec: KubeObject, container: Mapping[str, Any], pod_ip: str) 
         lines = [f"GET {spec.get('path') or '/'} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
         writer.write("\r\n".join(lines).encode())
         words = (await reader.readline()).split()
-        code = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+        code = int(words[1]) if len(words) > 1 and is_digits(words[1].decode("latin-1")) else 0
     finally:
         writer.close()
     if not code:
@@ -128,7 +129,7 @@ async def _tcp(spec: KubeObject, container: Mapping[str, Any], pod_ip: str) -> O
 
 def _port(port: int | str, container: Mapping[str, Any]) -> int:
     """A number, or the name of one of the container's ports."""
-    if isinstance(port, int) or port.isdigit():
+    if isinstance(port, int) or is_digits(port):
         return int(port)
     for known in container.get("ports") or ():
         if known.get("name") == port:

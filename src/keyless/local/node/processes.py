@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from keyless.api import Permanent, Transient
+from keyless.local.node.images import SAFE_PATH
 from keyless.local.node.mounts import Bind
 
 
@@ -80,7 +81,7 @@ class SpawnedProcesses:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             child = subprocess.Popen(
-                [sys.executable, "-m", "keyless.local.node.spawner", str(theirs.fileno()), *modules],
+                [sys.executable, SAFE_PATH, "-m", "keyless.local.node.spawner", str(theirs.fileno()), *modules],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # a Ctrl-C in the terminal is for us: we end the children in order

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from keyless.api.numbers import whole_number
 from keyless.local.node import logs
 from keyless.local.node.logs import LogQuery
 
@@ -91,16 +92,16 @@ def read_query_untrusted(params: Mapping[str, str], now: datetime) -> LogQuery:
     """The query as values; raises ``ValueError``."""
     since = None
     if "sinceSeconds" in params:
-        since = now - timedelta(seconds=int(params["sinceSeconds"]))
+        since = now - timedelta(seconds=whole_number(params["sinceSeconds"]))
     elif "sinceTime" in params:
         since = datetime.fromisoformat(params["sinceTime"])
     return LogQuery(
         follow=params.get("follow") in {"true", "1"},
         previous=params.get("previous") in {"true", "1"},
         timestamps=params.get("timestamps") in {"true", "1"},
-        tail_lines=int(params["tailLines"]) if "tailLines" in params else None,
+        tail_lines=whole_number(params["tailLines"]) if "tailLines" in params else None,
         since=since,
-        limit_bytes=int(params["limitBytes"]) if "limitBytes" in params else None,
+        limit_bytes=whole_number(params["limitBytes"]) if "limitBytes" in params else None,
     )
 
 

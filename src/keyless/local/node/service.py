@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from keyless.local.node.images import ImageMap, own_image, read_image_map_untrus
 from keyless.local.node.kubelet import Kubelet
 from keyless.local.node.processes import SpawnedProcesses
 from keyless.local.node.settings import Settings
+from keyless.tasks import Tasks
 
 LOOPBACK = "127.0.0.1"
 
@@ -26,18 +27,31 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Connect as ``KUBECONFIG`` says, then work until cancelled; pods are ended before this returns."""
     configuration = configure(settings)
     configuration.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    listener = _listen(settings.port)
     processes = SpawnedProcesses.launch()
     try:
         async with connect(environ) as kube:
             kubelet = Kubelet(configuration, kube, processes)
-            server = uvicorn.Server(
-                uvicorn.Config(kubelet.app, host=LOOPBACK, port=settings.port, lifespan="off", log_config=None)
-            )
-            async with asyncio.TaskGroup() as group:
-                group.create_task(server._serve())  # without its signal handlers: signals are the runner's
+            server = uvicorn.Server(uvicorn.Config(kubelet.app, lifespan="off", log_config=None))
+            async with Tasks() as group:
+                # Without its signal handlers: signals are the runner's.
+                group.create_task(server._serve(sockets=[listener]))
                 group.create_task(kubelet.run())
     finally:
+        listener.close()
         await processes.aclose()
+
+
+def _listen(port: int) -> socket.socket:
+    """Bound by us: uvicorn would end the process where the port is taken, without a word that names it."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, error.strerror, f"{LOOPBACK}:{port}") from error
+    return listener
 
 
 def configure(settings: Settings) -> NodeConfiguration:

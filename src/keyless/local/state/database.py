@@ -6,6 +6,7 @@ https://www.sqlite.org/pragma.html#pragma_synchronous
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from keyless.api import Permanent
 from keyless.local.state.errors import StateTooNew
 from keyless.local.state.lock import private
+
+_PART_NAME = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9_-]+")
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -43,7 +46,7 @@ def migrate(connection: sqlite3.Connection, part: str, steps: Sequence[str]) -> 
             f"the state's part {part!r}: expected version {len(steps)} or older, found {version}; it was written by a "
             "newer keyless: use that one, or choose another folder with --state"
         )
-    if not part.replace("_", "").replace("-", "").isalnum():
+    if not _PART_NAME.fullmatch(part):
         raise Permanent(f"part name {part!r}: expected letters, digits, _ and -")
     for number, step in enumerate(steps[version:], start=version + 1):
         _run_step(connection, part, number, step)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from keyless.api import Permanent
+from keyless.api.numbers import is_digits
 from keyless.local.state.errors import PortBusy
 
 LOOPBACK = "127.0.0.1"
@@ -70,7 +71,7 @@ def _holder(port: int) -> str:
     if inode is None:
         return "in use"
     for process in Path("/proc").iterdir():
-        if process.name.isdigit() and _has_socket(process, inode):
+        if is_digits(process.name) and _has_socket(process, inode):
             name = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
             return f"process {process.name} ({name[:80]})"
     return "a process of another user"

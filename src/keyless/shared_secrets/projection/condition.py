@@ -1,8 +1,8 @@
 """``SharedSecretsRead`` on the ControlPlane: as whom secrets are read, or what AWS said instead.
 
-It tells of the last real read of every ExternalSecret that uses the Space's credentials: it holds while none of them
-failed. As long as there was none, it tells of the identity alone: whether the pod's credentials can be had and whose
-they are.
+It tells of the last real read of every ExternalSecret that uses the pod's identity: it is True while none of them
+failed. As long as there was none it is Unknown, and tells whose the pod's credentials are. It is False where they
+cannot be had, or are not those that the pod was given: a node's role may read a great deal.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import structlog
 
@@ -18,6 +19,7 @@ from keyless.api import KeylessError, Reason
 from keyless.aws import AWS_FAILURES
 from keyless.kube import Kube, KubeObject, Name, condition_of, timestamp
 from keyless.kube.resources import CONTROLPLANES
+from keyless.shared_secrets.projection.identity import Given, judge
 
 CONDITION = "SharedSecretsRead"
 FIELD_MANAGER = "external-secrets"
@@ -31,7 +33,7 @@ log = structlog.get_logger()
 class Told:
     """What the condition says."""
 
-    holds: bool
+    status: Literal["True", "False", "Unknown"]
     reason: str
     message: str
 
@@ -46,11 +48,12 @@ class SharedSecretsRead:
         name: str,
         group: str,
         whoami: Callable[[], Awaitable[str]],
+        given: Given,
         control_plane: Callable[[], KubeObject | None],
         now: Callable[[], datetime],
     ) -> None:
         self._host, self._name, self._group = host, name, group
-        self._whoami, self._control_plane, self._now = whoami, control_plane, now
+        self._whoami, self._given, self._control_plane, self._now = whoami, given, control_plane, now
         self._news = asyncio.Event()
         self._failed: dict[Name, tuple[str, str]] = {}
         self._read: set[Name] = set()
@@ -79,7 +82,7 @@ class SharedSecretsRead:
         """Keep the condition until cancelled."""
         while True:
             told = await self.tell()
-            wait = SETTLED_SECONDS if told.holds else RETRY_SECONDS
+            wait = SETTLED_SECONDS if told.status == "True" else RETRY_SECONDS
             try:
                 async with asyncio.timeout(wait):
                     await self._news.wait()
@@ -89,7 +92,7 @@ class SharedSecretsRead:
 
     async def tell(self) -> Told:
         """Say it once, if it is news."""
-        told = self._failure() or await self._identity()
+        told = await self._told()
         if told != self._written:
             try:
                 await self._host.apply(
@@ -101,6 +104,17 @@ class SharedSecretsRead:
                 self._written = told
         return told
 
+    async def _told(self) -> Told:
+        """The identity first: what is read, or refused, as somebody else says nothing of the pod's own."""
+        try:
+            arn = await self._whoami()
+        except AWS_FAILURES as error:
+            return self._failure() or Told("False", error.code, str(error)[:MESSAGE_LIMIT])
+        wrong = judge(arn, self._given)
+        if wrong:
+            return Told("False", wrong.reason, wrong.message[:MESSAGE_LIMIT])
+        return self._failure() or self._success(arn)
+
     def _failure(self) -> Told | None:
         if not self._failed:
             return None
@@ -108,25 +122,21 @@ class SharedSecretsRead:
         code, message = self._failed[key]
         others = f" ({len(self._failed)} ExternalSecrets fail)" if len(self._failed) > 1 else ""
         text = f"ExternalSecret {key.namespace}/{key.name}{others}: {message}"
-        return Told(False, code, text[:MESSAGE_LIMIT])
+        return Told("False", code, text[:MESSAGE_LIMIT])
 
-    async def _identity(self) -> Told:
-        try:
-            arn = await self._whoami()
-        except AWS_FAILURES as error:
-            return Told(False, error.code, str(error)[:MESSAGE_LIMIT])
+    def _success(self, arn: str) -> Told:
         if self._read:
-            return Told(True, Reason.SECRETS_READ, f"secrets are read as {arn}")
-        return Told(True, Reason.IDENTITY_PROVEN, f"no secret was read yet; the identity is {arn}")
+            return Told("True", Reason.SECRETS_READ, f"secrets are read as {arn}")
+        return Told("Unknown", Reason.IDENTITY_PROVEN, f"no secret was read yet; the identity is {arn}")
 
     def _body(self, told: Told) -> KubeObject:
         status = (self._control_plane() or {}).get("status") or {}
         before = condition_of(status.get("conditions"), CONDITION)
-        unchanged = before is not None and before.get("status") == str(told.holds)
+        unchanged = before is not None and before.get("status") == told.status
         since = before["lastTransitionTime"] if before and unchanged else timestamp(self._now())
         condition = {
             "type": CONDITION,
-            "status": str(told.holds),
+            "status": told.status,
             "reason": told.reason,
             "message": told.message,
             "lastTransitionTime": since,

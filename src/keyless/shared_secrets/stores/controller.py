@@ -13,6 +13,7 @@ from keyless.aws import AWS_FAILURES
 from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, Resource, set_condition
 from keyless.kube.resources import CLUSTERSECRETSTORES, SECRETSTORES
 from keyless.shared_secrets.durations import seconds_of
+from keyless.shared_secrets.stores.classes import is_ours
 from keyless.shared_secrets.stores.model import StoreFault
 from keyless.shared_secrets.stores.resolution import Stores
 
@@ -38,7 +39,7 @@ class StoreController:
             store = await self._kube.get(self._res, key.name, key.namespace or None)
         except NotFound:
             return None
-        if (store.get("spec") or {}).get("controller"):
+        if not is_ours(store):
             return None  # another controller's class
         ready, reason, message = await self._checked(store)
         await self._say(store, ready, reason, message)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keyless.api import Permanent, Reason
+from keyless.shared_secrets.durations import seconds_of
 
 SECRETS_MANAGER, PARAMETER_STORE = "SecretsManager", "ParameterStore"
-_REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
+CONTROLLER_CLASS = "keyless"
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 
 
 class StoreFault(Permanent):
@@ -75,6 +77,14 @@ class AwsProvider:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrySettings:
+    """``spec.retrySettings``: reads are tried again so often, after so many seconds each."""
+
+    max_retries: int = 0
+    interval_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class SharedProvider:
     """``spec.provider.upboundspaces``: a shared store of the Space, whose credentials stay outside."""
 
@@ -100,7 +110,10 @@ class Payload:
 
     def plain(self) -> bytes:
         """Return the value when no property is asked for: the string wins."""
-        return self.text.encode() if self.text is not None else self.binary or b""
+        if self.text is None:
+            return self.binary or b""
+        # Half a surrogate pair has no UTF-8: U+FFFD stands for it, as Go's reader of AWS's answer puts.
+        return self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
     def structured(self) -> bytes:
         """Return the value that a property is looked up in: the binary wins."""
@@ -123,6 +136,22 @@ def provider_of(spec: Mapping[str, Any]) -> AwsProvider | SharedProvider:
     return _aws(aws)
 
 
+def retries_of(spec: Mapping[str, Any]) -> RetrySettings:
+    """Read ``spec.retrySettings``; raises ``StoreFault``."""
+    settings = spec.get("retrySettings") or {}
+    said = str(settings.get("retryInterval") or "0")
+    try:
+        seconds = seconds_of(said)
+    except ValueError as error:
+        raise StoreFault(Reason.INVALID_STORE_CONFIGURATION, f"retrySettings.retryInterval: {error}") from None
+    return RetrySettings(max(0, int(settings.get("maxRetries") or 0)), max(0.0, seconds))
+
+
+def is_ours(spec: Mapping[str, Any]) -> bool:
+    """Return whether a store is of our class: none, or the one that is named after us. Another is left alone."""
+    return (spec.get("controller") or "") in {"", CONTROLLER_CLASS}
+
+
 def _aws(aws: Mapping[str, Any]) -> AwsProvider:
     service, region = str(aws.get("service", "")), str(aws.get("region", ""))
     if service not in {SECRETS_MANAGER, PARAMETER_STORE}:
@@ -130,7 +159,7 @@ def _aws(aws: Mapping[str, Any]) -> AwsProvider:
             Reason.INVALID_PROVIDER_CONFIG,
             f"provider.aws.service: expected {SECRETS_MANAGER} or {PARAMETER_STORE}, found {service!r}",
         )
-    if not _REGION.match(region):
+    if not _REGION.fullmatch(region):
         raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, f"provider.aws.region: expected a region, found {region!r}")
     return AwsProvider(
         service=service,

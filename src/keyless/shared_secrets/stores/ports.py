@@ -13,7 +13,7 @@ class Reader(Protocol):
     identity: str
     """Names the chain of credentials and the region; values are never shared between identities."""
     by_controller: bool
-    """Whether the chain begins with the Space's credentials rather than with a tenant's own."""
+    """Whether the chain begins with the identity of the controller's own pod."""
 
     async def read(self, ref: RemoteRef) -> Payload:
         """Read one secret; raises ``SecretMissing``, ``AwsTransient`` or ``AwsPermanent``."""

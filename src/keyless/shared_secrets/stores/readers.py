@@ -5,10 +5,11 @@ Versions: a plain word is a stage (or a parameter's label or number), ``uuid/ID`
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from typing import Any
 
 from keyless.aws import AwsPermanent
+from keyless.gotemplate.json_text import json_of
 from keyless.shared_secrets.stores.model import PARAMETER_STORE, AwsProvider, Payload, RemoteRef, SecretMissing
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.sessions import Opened
@@ -21,7 +22,9 @@ _PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterExceptio
 def open_reader(opened: Opened, provider: AwsProvider) -> Reader:
     """Return the reader for the provider's service."""
     kind = ParameterStore if provider.service == PARAMETER_STORE else SecretsManager
-    return kind(opened, provider.prefix)
+    # The same key is another secret behind another prefix or service: their reads and failures are never shared.
+    named = replace(opened, identity=f"{opened.identity}/{provider.service}/{provider.region}/{provider.prefix}")
+    return kind(named, provider.prefix)
 
 
 class SecretsManager:
@@ -82,7 +85,8 @@ def _secret_version(version: str) -> dict[str, str]:
 
 
 def _tags(tags: Any) -> str:
-    return json.dumps({tag["Key"]: tag["Value"] for tag in tags})
+    # As Go writes a map: compact, keys in order, <>& escaped.
+    return json_of({tag["Key"]: tag["Value"] for tag in tags})
 
 
 def _missing(error: AwsPermanent) -> SecretMissing:

@@ -15,18 +15,22 @@ from keyless.api import Reason
 from keyless.kube import KubeObject
 from keyless.shared_secrets.stores.model import (
     AwsProvider,
+    RetrySettings,
     ServiceAccountAuth,
     SharedProvider,
     StoreFault,
+    is_ours,
     provider_of,
+    retries_of,
 )
 from keyless.shared_secrets.stores.plan import allows_namespace, is_referent, reference_namespaces, selects
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.readers import open_reader
+from keyless.shared_secrets.stores.scopes import Scope, prefixes_of
+from keyless.shared_secrets.stores.scoping import Bounds, RetryingReader, ScopedReader
 from keyless.shared_secrets.stores.sessions import Opened, Place, Sessions
 
 SECRET_STORE, CLUSTER_SECRET_STORE = "SecretStore", "ClusterSecretStore"
-CONTROLLER_CLASS = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,44 @@ class Checked:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class StorePolicy:
+    """What the platform lets stores do with its own credentials. ``scopes`` None: every key, as the role allows."""
+
+    tenant_stores_may_use_controller_identity: bool = False
+    scopes: tuple[Scope, ...] | None = None
+
+
+STRICT = StorePolicy()
+NO_AUTH = (
+    "provider.aws.auth is missing: a store that is made in the control plane brings its own credentials (auth.jwt or "
+    "auth.secretRef); what the Space shares is read through its SharedSecretStore (or the platform sets the Helm value "
+    "controlPlanes.sharedSecrets.tenantStoresMayUseControllerIdentity=true)"
+)
+
+
+def _require_cluster_wide(kind: str) -> None:
+    # Only the projection of a shared store carries this provider, and it is a ClusterSecretStore.
+    if kind != CLUSTER_SECRET_STORE:
+        text = "provider.upboundspaces: only a ClusterSecretStore refers to a shared store"
+        raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, text)
+
+
 class Stores:
     """Opens stores. ``group`` and ``host_namespace`` are where shared stores' references live."""
 
     def __init__(
-        self, facts: Facts, sessions: Sessions, *, tenant: Place, host: Place, group: str, host_namespace: str
+        self,
+        facts: Facts,
+        sessions: Sessions,
+        *,
+        tenant: Place,
+        host: Place,
+        group: str,
+        host_namespace: str,
+        policy: StorePolicy = STRICT,
     ) -> None:
-        self._facts = facts
+        self._facts, self._policy = facts, policy
         self._sessions = sessions
         self._tenant, self._host = tenant, host
         self._group, self._host_namespace = group, host_namespace
@@ -82,6 +117,11 @@ class Stores:
         if store is None:
             raise StoreFault(Reason.INVALID_STORE_CONFIGURATION, f"{ref.kind} {ref.name!r} does not exist")
         spec = store.get("spec") or {}
+        if not is_ours(spec):
+            text = (
+                f"{ref.kind} {ref.name!r} is of controller class {spec['controller']!r}: another controller serves it"
+            )
+            raise StoreFault(Reason.INVALID_STORE_CONFIGURATION, text)
         labels = self._facts.namespace_labels(namespace)
         cluster_wide = ref.kind == CLUSTER_SECRET_STORE
         if cluster_wide and not allows_namespace(spec, namespace, labels):
@@ -89,8 +129,9 @@ class Stores:
                 Reason.INVALID_STORE_CONFIGURATION,
                 f"using {ref.kind} {ref.name!r} is not allowed from namespace {namespace!r}: denied by spec.conditions",
             )
-        provider = provider_of(spec)
+        provider, retries = provider_of(spec), retries_of(spec)
         if isinstance(provider, SharedProvider):
+            _require_cluster_wide(ref.kind)
             shared = self._shared(provider.shared_store)
             if not selects(shared["spec"].get("namespaceSelector"), namespace, labels):
                 raise StoreFault(
@@ -99,15 +140,35 @@ class Stores:
                 )
             aws, place = self._shared_provider(shared)
         else:
-            aws = reference_namespaces(provider, cluster_wide=cluster_wide, namespace=namespace)
+            aws = reference_namespaces(self._own(provider), cluster_wide=cluster_wide, namespace=namespace)
             place = self._tenant
         opened = await self._sessions.open(aws, place)
-        return open_reader(opened, aws)
+        return self._bounded(open_reader(opened, aws), opened, aws, namespace, retries)
+
+    def _own(self, provider: AwsProvider) -> AwsProvider:
+        """A store that was made in the control plane: it brings credentials of its own, unless the Space lends its."""
+        if provider.auth is None and not self._policy.tenant_stores_may_use_controller_identity:
+            raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, NO_AUTH)
+        return provider
+
+    def _bounded(
+        self, reader: Reader, opened: Opened, aws: AwsProvider, namespace: str, retries: RetrySettings
+    ) -> Reader:
+        if retries.max_retries:
+            reader = RetryingReader(reader, retries)
+        # A tenant's own credentials are bounded by their own policies.
+        if not (opened.of_space or opened.by_controller) or self._policy.scopes is None:
+            return reader
+        bounds = Bounds(namespace, prefixes_of(self._policy.scopes, namespace))
+        return ScopedReader(reader, opened.session, aws, bounds)
 
     async def check(self, store: KubeObject) -> Checked:
         """Validate a store as External Secrets does: can credentials be had. No secret is read."""
-        provider = provider_of(store.get("spec") or {})
+        spec = store.get("spec") or {}
+        provider = provider_of(spec)
+        retries_of(spec)
         if isinstance(provider, SharedProvider):
+            _require_cluster_wide(store["kind"])
             aws, place = self._shared_provider(self._shared(provider.shared_store))
         elif store["kind"] == CLUSTER_SECRET_STORE and is_referent(provider):
             return Checked(
@@ -116,7 +177,7 @@ class Stores:
         else:
             namespace = store["metadata"].get("namespace", "")
             cluster_wide = store["kind"] == CLUSTER_SECRET_STORE
-            aws = reference_namespaces(provider, cluster_wide=cluster_wide, namespace=namespace)
+            aws = reference_namespaces(self._own(provider), cluster_wide=cluster_wide, namespace=namespace)
             place = self._tenant
         opened: Opened = await self._sessions.open(aws, place)
         await opened.session.keys()

@@ -38,11 +38,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session, the name of its chain, and whether the chain begins with the Space's own credentials."""
+    """A session and the name of its chain.
+
+    ``by_controller``: the chain begins with this pod's own identity; ``of_space``: or with others of the Space's.
+    """
 
     session: Session
     identity: str
     by_controller: bool
+    of_space: bool = False
 
 
 class Sessions:
@@ -64,7 +68,12 @@ class Sessions:
         self._chains.move_to_end(identity)
         while len(self._chains) > MAX_CHAINS:
             self._chains.popitem(last=False)
-        return Opened(session, identity, place.name == "host" or base == "pod")
+        own = base == "pod" or (place.name == "host" and self._is_own(provider))
+        return Opened(session, identity, own, place.name == "host" or own)
+
+    def _is_own(self, provider: AwsProvider) -> bool:
+        auth = provider.auth
+        return isinstance(auth, ServiceAccountAuth) and (auth.namespace, auth.name) == self._own_account
 
     async def _base(self, provider: AwsProvider, place: Place) -> tuple[object, Callable[[], Session]]:
         region = provider.region
@@ -145,9 +154,13 @@ async def _secret_value(ref: KeyRef, place: Place) -> str:
     if encoded is None:
         raise _fault(f"secret {ref.namespace}/{ref.name} has no key {ref.key}")
     try:
-        return base64.b64decode(encoded).decode().strip()
+        value = base64.b64decode(encoded).decode().strip()
     except (binascii.Error, UnicodeDecodeError):
         raise _fault(f"secret {ref.namespace}/{ref.name}, key {ref.key}: the value is no text") from None
+    if not value:
+        # With half a key an SDK might look for the other half elsewhere: in this pod.
+        raise _fault(f"secret {ref.namespace}/{ref.name}, key {ref.key}: the value is empty")
+    return value
 
 
 def _fault(message: str) -> StoreFault:

@@ -9,6 +9,9 @@ from keyless.api import Reason, Transient
 from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, set_condition
 from keyless.kube.resources import CLUSTEREXTERNALSECRETS, EXTERNALSECRETS
 from keyless.shared_secrets.durations import seconds_of
+from keyless.shared_secrets.stores.classes import FindStore, serves
+from keyless.shared_secrets.stores.resolution import CLUSTER_SECRET_STORE, StoreRef
+from keyless.shared_secrets.sync.answers import of_kubernetes
 from keyless.shared_secrets.sync.cluster_plan import FAILED, Spread, spread
 
 FIELD_MANAGER = "external-secrets-cluster"
@@ -28,8 +31,10 @@ class ClusterController:
         namespaces: Callable[[], Iterable[KubeObject]],
         existing: Callable[[], Iterable[KubeObject]],
         now: Callable[[], datetime],
+        store: FindStore,
     ) -> None:
         self._kube, self._namespaces, self._existing, self._now = kube, namespaces, existing, now
+        self._store = store
 
     async def reconcile(self, key: Name) -> float | None:
         """Spread one; returns the seconds to the next look at the namespaces."""
@@ -39,10 +44,17 @@ class ClusterController:
             return None
         if cluster["metadata"].get("deletionTimestamp"):
             return None
-        plan = spread(cluster, self._namespaces(), self._existing())
+        external_secret = cluster["spec"].get("externalSecretSpec") or {}
+        if not serves(external_secret, "", self._cluster_store):
+            return None  # another controller's: its status is not ours to write
+        plan = spread(cluster, self._served(external_secret, self._namespaces()), self._existing())
+        if not (plan.apply or plan.refused) and spread(cluster, self._namespaces(), ()).apply:
+            return None  # in every chosen namespace the store is another controller's
         failed = dict(plan.refused)
         for item in plan.delete:
-            await self._delete(item)
+            # What another controller spread for the same ClusterExternalSecret has the same owner as ours.
+            if serves(item.get("spec") or {}, item["metadata"]["namespace"], self._store):
+                await self._delete(item)
         for item in plan.apply:
             if reason := await self._apply(item):
                 failed[item["metadata"]["namespace"]] = reason
@@ -51,11 +63,17 @@ class ClusterController:
             raise NotSpread(f"ClusterExternalSecret {key.name}: {FAILED}: {', '.join(sorted(failed))}")
         return _refresh_seconds(cluster["spec"])
 
+    def _served(self, external_secret: KubeObject, spaces: Iterable[KubeObject]) -> list[KubeObject]:
+        return [space for space in spaces if serves(external_secret, space["metadata"]["name"], self._store)]
+
+    def _cluster_store(self, ref: StoreRef, namespace: str) -> KubeObject | None:
+        return self._store(ref, namespace) if ref.kind == CLUSTER_SECRET_STORE else None
+
     async def _apply(self, item: KubeObject) -> str:
         try:
             await self._kube.apply(EXTERNALSECRETS, item, field_manager=FIELD_MANAGER)
         except ApiError as error:
-            return f"could not apply the ExternalSecret: {error.reason or error.code}"
+            return f"could not apply the ExternalSecret: {of_kubernetes(error)}"
         return ""
 
     async def _delete(self, item: KubeObject) -> None:

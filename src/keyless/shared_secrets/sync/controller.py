@@ -6,30 +6,48 @@ show variables.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import structlog
 
-from keyless.api import KeylessError, Reason, Transient
-from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, record, set_condition, timestamp
+from keyless.api import KeylessError, Reason
+from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound
 from keyless.kube.resources import CONFIGMAPS, EXTERNALSECRETS, SECRETS
+from keyless.shared_secrets.stores.classes import FindStore, serves
 from keyless.shared_secrets.stores.guard import ReadGuard
 from keyless.shared_secrets.stores.resolution import Stores
 from keyless.shared_secrets.sync import plan
+from keyless.shared_secrets.sync.answers import of_kubernetes
+from keyless.shared_secrets.sync.contention import Contest, repaired
+from keyless.shared_secrets.sync.deletion import (
+    Guard,
+    Held,
+    Missing,
+    Population,
+    held,
+    held_condition,
+    how_to_release,
+    is_released,
+    missed,
+    population_of,
+)
 from keyless.shared_secrets.sync.hashes import field_manager, owner_hash, resource_version
 from keyless.shared_secrets.sync.metrics import SyncMetrics
 from keyless.shared_secrets.sync.model import SecretTemplate, SpecFault, Wanted, wanted_of
 from keyless.shared_secrets.sync.plan import Said
 from keyless.shared_secrets.sync.reading import Gathering, Read, ReadFailed
-from keyless.shared_secrets.sync.templates import Rendered, render
+from keyless.shared_secrets.sync.refusals import clash, faults, how_to_replace, may_replace, unchangeable
+from keyless.shared_secrets.sync.target import Part, data_of, managed_by, managers_of, part_of, replaces_data, secret_of
+from keyless.shared_secrets.sync.telling import Telling
+from keyless.shared_secrets.sync.templates import Rendered, Renders, render
 from keyless.shared_secrets.sync.values import ValueFault
+from keyless.shared_secrets.sync.writing import NotSynced, Raced, Targets, WriteRefused
 
-COMPONENT = "external-secrets"
-# A condition's message is meant for people; AWS's longest denials are about 600 characters.
-MESSAGE_LIMIT = 1500
+RACES = 4
+"""How often a write is decided anew within one sync because the target changed meanwhile."""
 log = structlog.get_logger()
 
 
@@ -49,13 +67,14 @@ class Listener(Protocol):
         ...
 
 
-class NotSynced(Transient):
-    """Raised after the status said so, to be tried again with backoff."""
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the loop works with; ``owned`` names the Secrets that carry an owner hash."""
+    """What the loop works with.
+
+    ``owned`` names the Secrets of a namespace that carry an owner hash; ``others`` are all ExternalSecrets and
+    ``secrets`` counts the Secrets that are managed, for the deletion guard; ``adopts`` is External Secrets' own way
+    with a Secret that nobody owns.
+    """
 
     kube: Kube
     stores: Stores
@@ -64,6 +83,21 @@ class Tools:
     metrics: SyncMetrics
     now: Callable[[], datetime]
     owned: Callable[[str, str], list[str]]
+    renderer: Renders
+    store: FindStore
+    others: Callable[[], Iterable[KubeObject]]
+    secrets: Callable[[], int]
+    deletion: Guard = field(default_factory=Guard)
+    adopts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a refresh came to. ``missing``: whether the source is, None where that was not found out."""
+
+    said: Said
+    missing: bool | None = False
+    reason: str = Reason.SOURCE_PRESENT
 
 
 class SyncController:
@@ -71,21 +105,27 @@ class SyncController:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._targets = Targets(tools.kube)
+        self._telling = Telling(tools.kube, tools.metrics, tools.now)
         self._tried: dict[Name, str] = {}
+        self._missing: dict[Name, Missing] = {}
+        self._contests: dict[Name, Contest] = {}
 
     async def reconcile(self, key: Name) -> float | None:
         """Sync one; returns the seconds to its next read. Raises ``Transient`` when it must be tried again."""
         try:
-            obj = await self._tools.kube.get(EXTERNALSECRETS, key.name, key.namespace)
-        except NotFound:
-            self._tools.metrics.forget(key)
-            self._tools.listener.forget(key)
-            self._tried.pop(key, None)
-            return None
-        if obj["metadata"].get("deletionTimestamp"):
-            return None
-        try:
-            return await self._sync(obj)
+            obj = await self._found(key)
+            if obj is None or obj["metadata"].get("deletionTimestamp"):
+                return None
+            if not serves(obj.get("spec") or {}, key.namespace, self._tools.store):
+                self._forget(key)  # another controller's: its status is not ours to write
+                return None
+            return await self._sync(key, obj)
+        except ApiError as error:
+            raise NotSynced(
+                f"{key.namespace}/{key.name}: {of_kubernetes(error)}",
+                retry_after_seconds=getattr(error, "retry_after_seconds", None),
+            ) from None
         except KeylessError:
             raise
         except Exception as error:  # noqa: BLE001 - its trace may hold values: it must not reach a log
@@ -93,61 +133,114 @@ class SyncController:
             log.error("bug in sync", name=key.name, namespace=key.namespace, error=type(error).__name__, place=place)
             raise NotSynced(f"{key.namespace}/{key.name}: internal fault {type(error).__name__} at {place}") from None
 
-    async def _sync(self, obj: KubeObject) -> float | None:
+    async def _found(self, key: Name) -> KubeObject | None:
+        try:
+            return await self._tools.kube.get(EXTERNALSECRETS, key.name, key.namespace)
+        except NotFound:
+            self._forget(key)
+            return None
+
+    def _forget(self, key: Name) -> None:
+        self._tools.metrics.forget(key)
+        self._tools.listener.forget(key)
+        for known in (self._tried, self._missing, self._contests):
+            known.pop(key, None)
+
+    async def _sync(self, key: Name, obj: KubeObject) -> float | None:
         now = self._tools.now()
         try:
             wanted = wanted_of(obj)
         except SpecFault as fault:
-            await self._say(obj, Said(False, Reason.SECRET_SYNCED_ERROR, str(fault)), synced=False)
+            await self._telling.say(obj, Said(False, Reason.SECRET_SYNCED_ERROR, str(fault)))
             return None  # only a change of the spec mends it
-        target = await self._target(wanted)
+        target = await self._target(obj, wanted)
         if not plan.is_due(obj, wanted, target, now):
             return plan.seconds_to_next(obj, wanted, now)
+        repairs = not plan.policy_asks(obj, wanted, now)
+        fresh = self._is_news(key, obj)
+        if not fresh and (wait := self._wait(key, repairs=repairs)):
+            if repairs:
+                await self._telling.say(obj, _contended(wanted, target))
+            return wait
         self._tools.metrics.started()
-        said = await self._refresh(obj, wanted, target)
-        await self._say(obj, said, synced=said.ready)
+        outcome = await self._refresh(key, obj, wanted, target, fresh=fresh)
+        said = outcome.said
+        await self._telling.say(obj, said, missing=outcome.missing, reason=outcome.reason)
+        if outcome.missing is False:
+            self._missing.pop(key, None)
+        if said.again_seconds is not None:
+            return said.again_seconds
         if not said.ready:
             self._tools.metrics.failed()
             raise NotSynced(f"{wanted.namespace}/{wanted.name}: {said.message}")
+        if repairs:
+            self._contests[key] = repaired(self._contests.get(key), now)
+        if said.reason == Reason.SECRET_MISSING:
+            return plan.SECONDS_TO_LOOK_FOR_TARGET
         periodic = wanted.policy == "Periodic" and wanted.interval_seconds > 0
         return wanted.interval_seconds if periodic else None
 
-    async def _target(self, wanted: Wanted) -> KubeObject | None:
-        try:
-            return await self._tools.kube.get(SECRETS, wanted.target, wanted.namespace)
-        except NotFound:
+    async def _target(self, obj: KubeObject, wanted: Wanted) -> KubeObject | None:
+        """Return the target, after finishing an exchange of it that was stopped."""
+        target = await self._targets.get(wanted)
+        if target is not None or wanted.creation != "Owner":
+            return target
+        spare = await self._targets.spare(obj, wanted)
+        if spare is None:
             return None
+        try:
+            await self._targets.finish(wanted, spare)
+        except Raced:
+            pass
+        except WriteRefused as refused:
+            await self._telling.say(obj, Said(False, Reason.SECRET_SYNCED_ERROR, str(refused)))
+            raise NotSynced(f"{wanted.namespace}/{wanted.name}: {refused}") from None
+        return await self._targets.get(wanted)
 
-    async def _refresh(self, obj: KubeObject, wanted: Wanted, target: KubeObject | None) -> Said:
-        refused = plan.clash(obj, wanted, target)
-        if refused:
-            return refused
-        gathering = Gathering(self._tools.stores, self._tools.guard, wanted, fresh=self._is_news(obj))
+    def _is_news(self, key: Name, obj: KubeObject) -> bool:
+        """Return whether a person changed the object since the last try: then no wait and no failure counts."""
+        version = resource_version(obj)
+        before, self._tried[key] = self._tried.get(key), version
+        return before is not None and before != version
+
+    def _wait(self, key: Name, *, repairs: bool) -> float:
+        """Return how long this one has to wait: for its next look at a missing source, or in a contest."""
+        now, contest, missing = self._tools.now(), self._contests.get(key), self._missing.get(key)
+        if repairs and contest:
+            return contest.wait_seconds(now)
+        if missing is None:
+            return 0.0
+        return max(0.0, self._tools.deletion.spacing_seconds - (now - missing.last).total_seconds())
+
+    async def _refresh(
+        self, key: Name, obj: KubeObject, wanted: Wanted, target: KubeObject | None, *, fresh: bool
+    ) -> Outcome:
+        if refused := clash(obj, wanted, target, adopts=self._tools.adopts):
+            return Outcome(refused, None)
+        # A miss counts when it was seen: not from memory.
+        tools, looks_again = self._tools, fresh or key in self._missing
+        gathering = Gathering(tools.stores, tools.guard, wanted, tools.renderer, fresh=looks_again)
         try:
             read = await gathering.run()
         except ReadFailed as failed:
-            self._report(wanted, gathering, failed)
+            self._report(key, gathering, failed)
             # Without the request's id: a repetition then counts up one event instead of adding another.
-            await self._tell(obj, "Warning", "UpdateFailed", f"{plan.GET_FAILED}: {failed.brief}")
-            return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.GET_FAILED}: {failed}")
-        self._report(wanted, gathering, None)
+            await self._telling.tell(obj, "Warning", "UpdateFailed", f"{plan.GET_FAILED}: {failed.brief}")
+            return Outcome(Said(False, failed.reason, f"{plan.GET_FAILED}: {failed}"), None)
+        self._report(key, gathering, None)
         for skipped in read.skipped:
             text = f"key {skipped.key!r} is not in the provider ({skipped.code}); left out as deletionPolicy says"
-            await self._tell(obj, "Warning", "MissingProviderSecret", text)
-        match plan.outcome(wanted, read.data, target):
-            case "nothing":
-                return Said(True, Reason.SECRET_SYNCED, plan.SYNCED)
-            case "retain":
-                return Said(True, Reason.SECRET_SYNCED, plan.SYNCED_RETAIN)
-            case "missing":
-                return Said(True, Reason.SECRET_MISSING, plan.MISSING)
-            case "delete":
-                return await self._delete(obj, wanted, target)
-            case _:
-                return await self._write(obj, wanted, read, target)
+            await self._telling.tell(obj, "Warning", "MissingProviderSecret", text)
+        try:
+            return await self._settle(key, obj, wanted, read, target)
+        except (ValueFault, WriteRefused, NotSynced) as fault:
+            text = str(fault) if isinstance(fault, WriteRefused | NotSynced) else f"{plan.UPDATE_FAILED}: {fault}"
+            reason = fault.reason if isinstance(fault, ValueFault) else Reason.SECRET_SYNCED_ERROR
+            await self._telling.tell(obj, "Warning", "UpdateFailed", text)
+            return Outcome(Said(False, reason, text), None)
 
-    def _report(self, wanted: Wanted, gathering: Gathering, failed: ReadFailed | None) -> None:
-        listener, key = self._tools.listener, Name(wanted.namespace, wanted.name)
+    def _report(self, key: Name, gathering: Gathering, failed: ReadFailed | None) -> None:
+        listener = self._tools.listener
         if not gathering.by_controller:
             listener.forget(key)
         elif failed is None:
@@ -155,69 +248,79 @@ class SyncController:
         elif failed.code:
             listener.read_failed(key, failed.code, failed.brief)
 
-    def _is_news(self, obj: KubeObject) -> bool:
-        """Return whether a person changed the object since the last try: then no remembered failure counts."""
-        key = Name(obj["metadata"]["namespace"], obj["metadata"]["name"])
-        version = resource_version(obj)
-        before, self._tried[key] = self._tried.get(key), version
-        return before is not None and before != version
-
-    async def _delete(self, obj: KubeObject, wanted: Wanted, target: KubeObject | None) -> Said:
-        if target is not None:
+    async def _settle(
+        self, key: Name, obj: KubeObject, wanted: Wanted, read: Read, target: KubeObject | None
+    ) -> Outcome:
+        """Write or delete what was decided; decide anew while others change the target."""
+        part: Part | None = None
+        for _ in range(RACES):
+            match plan.outcome(wanted, read.data, target):
+                case "nothing":
+                    return Outcome(Said(True, Reason.SECRET_SYNCED, plan.SYNCED))
+                case "retain":
+                    return Outcome(Said(True, Reason.SECRET_SYNCED, plan.SYNCED_RETAIN))
+                case "missing":
+                    return Outcome(Said(True, Reason.SECRET_MISSING, plan.MISSING))
             try:
-                uid = target["metadata"].get("uid")
-                await self._tools.kube.delete(SECRETS, wanted.target, wanted.namespace, uid=uid)
-            except NotFound:
-                pass
-            except ApiError as error:
-                return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.DELETE_FAILED}: {error.reason}")
-            await self._tell(obj, "Normal", "Deleted", "secret deleted")
-        return Said(True, Reason.SECRET_DELETED, plan.DELETED)
+                if plan.outcome(wanted, read.data, target) == "delete":
+                    return await self._delete(key, obj, wanted, target)
+                part = part or part_of(obj, wanted, read.data, await self._rendered(wanted, read))
+                return await self._write(key, obj, wanted, part, target, skipped=bool(read.skipped))
+            except Raced:
+                target = await self._targets.get(wanted)
+                if refused := clash(obj, wanted, target, adopts=self._tools.adopts):
+                    return Outcome(refused, None)
+        return Outcome(_contended(wanted, target), None)
 
-    async def _write(self, obj: KubeObject, wanted: Wanted, read: Read, target: KubeObject | None) -> Said:
-        try:
-            rendered = await self._rendered(wanted, read)
-        except ValueFault as fault:
-            await self._tell(obj, "Warning", "UpdateFailed", str(fault))
-            return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.UPDATE_FAILED}: {fault}")
-        secret = plan.secret_for(obj, wanted, read.data, rendered, target)
-        if target and target.get("immutable") and plan.data_of(target) != dict(secret.data):
-            return Said(False, Reason.SECRET_SYNCED_ERROR, plan.IMMUTABLE)
-        try:
-            await self._apply(wanted, secret, target)
-        except ApiError as error:
-            if isinstance(error, Transient):
-                raise NotSynced(f"{plan.UPDATE_FAILED}: Kubernetes answered {error.reason or error.code}") from None
-            return Said(False, Reason.SECRET_SYNCED_ERROR, f"{plan.UPDATE_FAILED}: {_shape(error)}")
-        await self._remove_renamed(wanted)
-        reason, text = ("Updated", "secret updated") if target else ("Created", "secret created")
-        await self._tell(obj, "Normal", reason, text)
-        return Said(True, Reason.SECRET_SYNCED, plan.SYNCED)
+    async def _delete(self, key: Name, obj: KubeObject, wanted: Wanted, target: KubeObject | None) -> Outcome:
+        if target is None:
+            return Outcome(Said(True, Reason.SECRET_DELETED, plan.DELETED), False, Reason.TARGET_REMOVED)
+        if waits := self._held(key, obj):
+            return _held_outcome(wanted, f"secret {wanted.target} stays", waits)
+        await self._targets.delete(target)
+        await self._telling.tell(obj, "Normal", "Deleted", "secret deleted")
+        return Outcome(Said(True, Reason.SECRET_DELETED, plan.DELETED), False, Reason.TARGET_REMOVED)
 
-    async def _apply(self, wanted: Wanted, secret: plan.Secret, target: KubeObject | None) -> None:
-        kube = self._tools.kube
-        foreign = plan.foreign_keys(wanted, secret, target)
-        if foreign:
-            dropped = {"data": dict.fromkeys(foreign)}
-            await kube.patch(SECRETS, secret.name, dropped, secret.namespace)
-        await kube.apply(SECRETS, secret.manifest(), secret.namespace, field_manager=field_manager(wanted.name))
+    def _held(self, key: Name, obj: KubeObject) -> Held | None:
+        now, guard = self._tools.now(), self._tools.deletion
+        missing = missed(self._missing.get(key), held_condition(obj), guard, now)
+        self._missing[key] = missing
+        population: Population = population_of(self._tools.others(), self._tools.secrets(), obj, now)
+        return held(missing, guard, population, now, released=is_released(obj))
 
-    async def _remove_renamed(self, wanted: Wanted) -> None:
-        """Delete Secrets of ours that are no longer the target: the target was renamed."""
-        if wanted.creation != "Owner":
-            return
-        for name in self._tools.owned(wanted.namespace, owner_hash(wanted.namespace, wanted.name)):
-            if name != wanted.target:
-                try:
-                    await self._tools.kube.delete(SECRETS, name, wanted.namespace)
-                except NotFound:
-                    continue
+    async def _write(
+        self, key: Name, obj: KubeObject, wanted: Wanted, part: Part, target: KubeObject | None, *, skipped: bool
+    ) -> Outcome:
+        secret = secret_of(obj, wanted, part, target)
+        if found := list(faults(wanted, part, secret)):
+            raise WriteRefused(f"{plan.UPDATE_FAILED}: {'; '.join(found)}")
+        lost = _lost(wanted, target, secret) if skipped else 0
+        if lost and (waits := self._held(key, obj)):
+            return _held_outcome(wanted, f"{lost} key(s) of secret {wanted.target} stay, and it is not written", waits)
+        fixed = unchangeable(wanted, secret, target)
+        if fixed and target is not None:
+            if not may_replace(obj, wanted, target):
+                raise WriteRefused(fixed + how_to_replace(wanted))
+            await self._targets.exchange(wanted, target, secret)
+            changed = True
+        else:
+            changed = await self._targets.write(wanted, target, secret)
+        if wanted.creation == "Owner":
+            owned = self._tools.owned(wanted.namespace, owner_hash(wanted.namespace, wanted.name))
+            await self._targets.delete_renamed(obj, wanted, [name for name in owned if name != wanted.target])
+        if changed:
+            reason, text = ("Updated", "secret updated") if target else ("Created", "secret created")
+            await self._telling.tell(obj, "Normal", reason, text)
+        said = Said(True, Reason.SECRET_SYNCED, plan.SYNCED)
+        return Outcome(said, False, Reason.TARGET_REMOVED if lost else Reason.SOURCE_PRESENT)
 
     async def _rendered(self, wanted: Wanted, read: Read) -> Rendered | None:
         if wanted.template is None:
             return None
         texts = await self._texts(wanted.template, wanted.namespace)
-        return render(wanted.template, read.data, texts)
+        # Keys out of a payload are the provider's, and so are no names to show.
+        named = frozenset(item.secret_key for item in wanted.data)
+        return await render(wanted.template, read.data, texts, self._tools.renderer, named=named)
 
     async def _texts(self, template: SecretTemplate, namespace: str) -> dict[tuple[str, str, str], str]:
         found: dict[tuple[str, str, str], str] = {}
@@ -229,56 +332,33 @@ class SyncController:
                     held = (await self._tools.kube.get(CONFIGMAPS, source.name, namespace)).get("data") or {}
                 else:
                     secret = await self._tools.kube.get(SECRETS, source.name, namespace)
-                    held = {key: value.decode("utf-8", "replace") for key, value in plan.data_of(secret).items()}
+                    held = {key: value.decode("utf-8", "surrogateescape") for key, value in data_of(secret).items()}
             except NotFound:
                 raise ValueFault(f"templateFrom.{source.kind}: {namespace}/{source.name} does not exist") from None
             found |= {(source.kind, source.name, key): text for key, text in held.items()}
         return found
 
-    async def _say(self, obj: KubeObject, said: Said, *, synced: bool) -> None:
-        now = self._tools.now()
-        status = obj.get("status") or {}
-        message = said.message[:MESSAGE_LIMIT]
-        conditions = set_condition(status.get("conditions"), "Ready", said.ready, said.reason, message, now=now)
-        new: KubeObject = {"conditions": conditions}
-        if synced:
-            target = ((obj.get("spec") or {}).get("target") or {}).get("name") or obj["metadata"]["name"]
-            new |= {
-                "refreshTime": timestamp(now),
-                "syncedResourceVersion": resource_version(obj),
-                "binding": {"name": target},
-            }
-        metadata = obj["metadata"]
-        self._tools.metrics.condition(Name(metadata["namespace"], metadata["name"]), ready=said.ready)
-        if {key: status.get(key) for key in new} == new:
-            return
-        try:
-            await self._tools.kube.patch(
-                EXTERNALSECRETS, metadata["name"], {"status": new}, metadata["namespace"], subresource="status"
-            )
-        except NotFound:
-            return
-        log.info("external secret", name=metadata["name"], namespace=metadata["namespace"], reason=said.reason)
 
-    async def _tell(self, obj: KubeObject, level: str, reason: str, message: str) -> None:
-        try:
-            await record(
-                self._tools.kube,
-                obj,
-                type="Warning" if level == "Warning" else "Normal",
-                reason=reason,
-                message=message,
-                component=COMPONENT,
-            )
-        except ApiError as error:
-            log.info("event not written", reason=reason, error=error.reason)
+def _lost(wanted: Wanted, target: KubeObject | None, secret: KubeObject) -> int:
+    """Return how many keys the write would take away."""
+    before = set((target or {}).get("data") or {})
+    if not replaces_data(wanted):
+        before &= managed_by(target, field_manager(wanted.name)).data
+    return len(before - set(secret["data"]))
 
 
-def _shape(error: ApiError) -> str:
-    """Which fields Kubernetes refused and why; its message may quote values, its causes' fields do not."""
-    causes = ((error.status.get("details") or {}).get("causes")) or ()
-    fields = ", ".join(sorted({f"{cause.get('field')} ({cause.get('reason')})" for cause in causes}))
-    return f"Kubernetes answered {error.reason or error.code}" + (f" for {fields}" if fields else "")
+def _held_outcome(wanted: Wanted, what: str, waits: Held) -> Outcome:
+    text = f"{what}: {waits.message}{how_to_release(wanted.namespace, wanted.name)}"
+    return Outcome(Said(False, Reason.DELETION_HELD, text, waits.again_seconds), True, Reason.SOURCE_MISSING)
+
+
+def _contended(wanted: Wanted, target: KubeObject | None) -> Said:
+    others = ", ".join(name for name in managers_of(target) if name != field_manager(wanted.name)) or "unknown"
+    text = (
+        f"another writer changes secret {wanted.target} each time it is repaired (field managers beside ours: "
+        f"{others}); repairs are spaced out until only one of them writes it"
+    )
+    return Said(False, Reason.TARGET_CONTENDED, text)
 
 
 def _place(error: BaseException) -> str:

@@ -1,171 +1,82 @@
-"""Read a property of a JSON payload, keeping the text of what is not a string as it was written. Pure.
+"""Read a property of a payload, as External Secrets does. Pure.
 
-A path is External Secrets' (gjson's): members joined by dots, ``\\.`` for a dot in a name, numbers for indexes, ``#``
-for a length or for "of each", ``*`` and ``?`` in names. Queries, modifiers and multipaths go to the gjson library,
-over parsed values. A payload that is no JSON has no properties.
+A property with a dot is a member's whole name first, and a gjson path after that. What is found in a payload that is no
+strict JSON counts; what is not found in one is the payload's fault, and the text says where it breaks.
 
-Paths: https://github.com/tidwall/gjson/blob/master/SYNTAX.md
+Rules: docs/reference/facts/payloads.md
 """
 
 from __future__ import annotations
 
-import fnmatch
-import json
-import re
-from dataclasses import dataclass
-from typing import Any
+from keyless.shared_secrets.sync.gjson import Broken, Budget, PathFault, broken, find, members, string_found
 
-import gjson
-
-from keyless.gotemplate import fixed_text
-
-_SPACE = re.compile(r"[ \t\r\n]*")
-_ATOM = re.compile(r"true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
-_SPECIAL = re.compile(r"#\(|[|@{}\[\]!~]")
-_DECODER = json.JSONDecoder()
-MAX_DEPTH = 200
+_MARKS = frozenset("|*?\\@{[!")
+MAX_PATH = 4096
+MAX_PAYLOAD = 1 << 18
+"""Bytes; four times what a secret of AWS can hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A JSON value with the text it was read from."""
-
-    raw: str
-    text: str | None = None
-    members: tuple[tuple[str, Node], ...] | None = None
-    items: tuple[Node, ...] | None = None
-
-    def string(self) -> str:
-        """Return the value as a Secret gets it."""
-        if self.text is not None:
-            return self.text
-        if self.members is not None or self.items is not None or self.raw in {"true", "false"}:
-            return self.raw
-        if self.raw == "null":
-            return ""
-        return self.raw if re.fullmatch(r"-?\d+", self.raw) else fixed_text(float(self.raw))
-
-    def member(self, name: str) -> Node | None:
-        """Return a member; the last of that name, as JSON readers do."""
-        return next((node for key, node in reversed(self.members or ()) if key == name), None)
+class Malformed(ValueError):
+    """The payload is no JSON where it would have to be; the text says where and holds nothing of it."""
 
 
-def read_untrusted(text: str) -> Node | None:
-    """Return the tree of ``text``; None when it is no JSON."""
+def lookup(payload: bytes, path: str) -> bytes | None:
+    """Return the property at ``path``; None when there is none. Raises ``Malformed`` and ``PathFault``."""
+    _bounded(payload)
+    if len(path) > MAX_PATH:
+        raise PathFault(f"it is longer than {MAX_PATH} characters")
+    budget = Budget()
+    if "." in path and _may_be_name(payload, path):
+        literal = find(payload, path.replace(".", "\\."), budget)
+        if literal.exists:
+            return literal.text()
+    found = find(payload, path, budget)
+    if found.exists:
+        return found.text()
+    _refuse(payload, broken(payload))
+    return None
+
+
+def _may_be_name(payload: bytes, path: str) -> bool:
+    # What is found without standing in the payload has escapes, there or here: most lookups walk once.
+    return b"\\" in payload or bool(_MARKS & set(path)) or path.encode("utf-8", "surrogateescape") in payload
+
+
+def object_members(payload: bytes) -> dict[str, bytes] | None:
+    """Return an object's members, the last of a name: strings unquoted, null empty, all else as written.
+
+    None for JSON that is no object; raises ``Malformed``.
+    """
+    _bounded(payload)
     try:
-        node, end = _value(text, _skip(text, 0), 0)
-        return node if _skip(text, end) == len(text) else None
-    except (ValueError, IndexError):
+        found = members(payload)
+    except Broken as fault:
+        raise _malformed(payload, fault) from None
+    if found is None:
         return None
+    return {_text(key).decode("utf-8", "replace"): _member(raw) for key, raw in found}
 
 
-def lookup(text: str, path: str) -> str | None:
-    """Return the property at ``path``; None when there is none. A member named like the whole path wins."""
-    root = read_untrusted(text)
-    if root is None:
-        return None
-    literal = root.member(path)
-    if literal is not None:
-        return literal.string()
-    if _SPECIAL.search(path):
-        return _by_library(text, path)
-    found = _walk(root, _components(path))
-    return found.string() if found else None
+def _member(raw: bytes) -> bytes:
+    if raw == b"null":
+        return b""
+    # Go reads a string as UTF-8 text here, whatever its bytes are.
+    return _text(raw).decode("utf-8", "replace").encode() if raw[:1] == b'"' else raw
 
 
-def _walk(node: Node | None, path: list[str]) -> Node | None:
-    for position, name in enumerate(path):
-        if node is None:
-            return None
-        if node.items is not None:
-            if name == "#":
-                return _of_each(node.items, path[position + 1 :])
-            node = node.items[int(name)] if name.isdigit() and int(name) < len(node.items) else None
-        else:
-            node = _member(node, name)
-    return node
+def _text(raw: bytes) -> bytes:
+    return string_found(raw).content
 
 
-def _of_each(items: tuple[Node, ...], rest: list[str]) -> Node:
-    if not rest:
-        return Node(str(len(items)))
-    found = tuple(node for item in items if (node := _walk(item, rest)) is not None)
-    return Node("[" + ",".join(node.raw for node in found) + "]", items=found)
+def _bounded(payload: bytes) -> None:
+    if len(payload) > MAX_PAYLOAD:
+        raise Malformed(f"it is longer than {MAX_PAYLOAD} bytes, so it is not read as JSON")
 
 
-def _member(node: Node, name: str) -> Node | None:
-    plain = name.replace("\\", "")
-    if node.members is None or not re.search(r"(?<!\\)[*?]", name):
-        return node.member(plain)
-    pattern = name.replace("[", "[[]")
-    return next((found for key, found in node.members if fnmatch.fnmatchcase(key, pattern)), None)
+def _refuse(payload: bytes, fault: Broken | None) -> None:
+    if fault is not None:
+        raise _malformed(payload, fault)
 
 
-def _components(path: str) -> list[str]:
-    return [part.replace("\\.", ".") for part in re.split(r"(?<!\\)\.", path)]
-
-
-def _by_library(text: str, path: str) -> str | None:
-    try:
-        found: Any = gjson.get(json.loads(text), path)
-    except Exception:  # noqa: BLE001 - the library's errors quote the payload, and its own faults are many
-        return None
-    if isinstance(found, str):
-        return found
-    node = read_untrusted(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
-    return node.string() if node else None
-
-
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _value(text: str, at: int, depth: int) -> tuple[Node, int]:
-    if depth > MAX_DEPTH:
-        raise ValueError("too deep")
-    first = text[at]
-    if first == '"':
-        value, end = _DECODER.raw_decode(text, at)
-        return Node(text[at:end], text=value), end
-    if first == "{":
-        return _object(text, at, depth)
-    if first == "[":
-        return _array(text, at, depth)
-    match = _ATOM.match(text, at)
-    if not match:
-        raise ValueError("no JSON value")
-    return Node(match.group()), match.end()
-
-
-def _object(text: str, start: int, depth: int) -> tuple[Node, int]:
-    members: list[tuple[str, Node]] = []
-    at = _skip(text, start + 1)
-    while text[at] != "}":
-        if members:
-            at = _skip(text, _expect(text, at, ","))
-        _expect(text, at, '"')
-        name, at = _DECODER.raw_decode(text, at)
-        at = _skip(text, _expect(text, _skip(text, at), ":"))
-        node, at = _value(text, at, depth + 1)
-        members.append((name, node))
-        at = _skip(text, at)
-    return Node(text[start : at + 1], members=tuple(members)), at + 1
-
-
-def _array(text: str, start: int, depth: int) -> tuple[Node, int]:
-    items: list[Node] = []
-    at = _skip(text, start + 1)
-    while text[at] != "]":
-        if items:
-            at = _skip(text, _expect(text, at, ","))
-        node, at = _value(text, at, depth + 1)
-        items.append(node)
-        at = _skip(text, at)
-    return Node(text[start : at + 1], items=tuple(items)), at + 1
-
-
-def _expect(text: str, at: int, mark: str) -> int:
-    if text[at] != mark:
-        raise ValueError("no JSON")
-    return at + 1
+def _malformed(payload: bytes, fault: Broken) -> Malformed:
+    return Malformed(f"it is no JSON from {fault.where(payload)}")

@@ -5,7 +5,7 @@ Fields: https://external-secrets.io/latest/api/externalsecret/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -70,6 +70,8 @@ class TemplateSource:
     name: str = ""
     items: tuple[tuple[str, bool], ...] = ()
     """(key, whether the text renders to keys and values)."""
+    decoding: str = "None"
+    """How each rendered value is decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +185,23 @@ def _template(template: Mapping[str, Any]) -> SecretTemplate:
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         data=template.get("data") or {},
-        sources=tuple(_template_source(source) for source in template.get("templateFrom") or ()),
+        sources=tuple(one for source in template.get("templateFrom") or () for one in _template_sources(source)),
         merges=template.get("mergePolicy") == "Merge",
     )
 
 
-def _template_source(source: Mapping[str, Any]) -> TemplateSource:
+def _template_sources(source: Mapping[str, Any]) -> Iterator[TemplateSource]:
+    """An item may name several: a literal wins over a Secret, and that over a ConfigMap."""
     target = str(source.get("target") or "Data").lower()
     if target not in {"data", "annotations", "labels"}:
         raise SpecFault(f"templateFrom.target: expected Data, Annotations or Labels, found {source['target']!r}")
-    if source.get("literal"):
-        return TemplateSource(target, literal=source["literal"])
+    if not any(source.get(kind) for kind in ("configMap", "secret", "literal")):
+        raise SpecFault("templateFrom: give configMap, secret or literal")
+    decoding = source.get("valuesDecodingStrategy") or "None"
     for kind in ("configMap", "secret"):
         if source.get(kind):
             ref = source[kind]
             items = tuple((item["key"], item.get("templateAs") == "KeysAndValues") for item in ref.get("items") or ())
-            return TemplateSource(target, kind=kind, name=ref["name"], items=items)
-    raise SpecFault("templateFrom: give configMap, secret or literal")
+            yield TemplateSource(target, kind=kind, name=ref["name"], items=items, decoding=decoding)
+    if source.get("literal"):
+        yield TemplateSource(target, literal=source["literal"], decoding=decoding)

@@ -1,6 +1,7 @@
 """Gather an ExternalSecret's values: open its stores, read each thing once, shape the results.
 
-A failure carries what a person needs: the key, the store, AWS's code and request id; never a value.
+A failure carries what a person needs: the key, the store, AWS's code and request id; never a value. What waits for its
+deletion in AWS is not missing: it can be restored, so nothing is removed for it.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from keyless.api import KeylessError
+from keyless.api import KeylessError, Reason
 from keyless.aws import AWS_FAILURES
 from keyless.kube import ApiError
 from keyless.shared_secrets.stores.guard import ReadGuard
 from keyless.shared_secrets.stores.model import Payload, SecretMissing, StoreFault
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.resolution import StoreRef, Stores
-from keyless.shared_secrets.sync.model import Source, Wanted
-from keyless.shared_secrets.sync.values import ValueFault, extract, value_of
+from keyless.shared_secrets.sync import answers
+from keyless.shared_secrets.sync.model import ExtractItem, Source, Wanted
+from keyless.shared_secrets.sync.templates import Renders, renamed
+from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, extract, value_of
+
+# A secret that waits for its deletion answers so, as AWS documents it and as older models of its SDKs do.
+PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +42,26 @@ class Read:
     skipped: tuple[Skipped, ...]
 
     def __repr__(self) -> str:
-        return f"Read(keys={sorted(self.data)}, skipped={self.skipped})"
+        # The keys, too, may come from the provider.
+        return f"Read({len(self.data)} keys, skipped={self.skipped})"
 
 
 class ReadFailed(KeylessError):
     """The values could not be had; ``code`` is AWS's where it spoke, ``brief`` the text without a request's id."""
 
-    def __init__(self, brief: str, *, code: str = "", request_id: str = "") -> None:
+    def __init__(
+        self, brief: str, *, code: str = "", request_id: str = "", reason: Reason = Reason.SECRET_SYNCED_ERROR
+    ) -> None:
         super().__init__(f"{brief} (request {request_id})" if request_id else brief)
-        self.brief, self.code = brief, code
+        self.brief, self.code, self.reason = brief, code, reason
 
 
 class Gathering:
     """Reads for one ExternalSecret."""
 
-    def __init__(self, stores: Stores, guard: ReadGuard, wanted: Wanted, *, fresh: bool) -> None:
+    def __init__(self, stores: Stores, guard: ReadGuard, wanted: Wanted, renderer: Renders, *, fresh: bool) -> None:
         self._stores, self._guard, self._wanted, self._fresh = stores, guard, wanted, fresh
+        self._renderer = renderer
         self._readers: dict[StoreRef, Reader] = {}
         self._payloads: dict[tuple[StoreRef, object], Payload] = {}
         self.by_controller = False
@@ -65,13 +75,22 @@ class Gathering:
             payload = await self._payload(item.source, skipped)
             if payload is not None:
                 with _told(item.source):
-                    data |= extract(item.source, payload, item.rewrites)
+                    data |= await self._extracted(item, payload)
         for entry in self._wanted.data:
             payload = await self._payload(entry.source, skipped)
             if payload is not None:
                 with _told(entry.source):
                     data[entry.secret_key] = value_of(entry.source, payload)
         return Read(data, tuple(skipped))
+
+    async def _extracted(self, item: ExtractItem, payload: Payload) -> dict[str, bytes]:
+        renames: dict[str, dict[str, str]] = {}
+        while True:
+            try:
+                return extract(item.source, payload, item.rewrites, renames)
+            except NamesWanted as wanted:
+                # Each question is another rewrite's, so there are no more of them than rewrites.
+                renames.setdefault(wanted.template, {}).update(await renamed(wanted, self._renderer))
 
     async def _payload(self, source: Source, skipped: list[Skipped]) -> Payload | None:
         known = self._payloads.get((source.store, source.remote))
@@ -83,7 +102,7 @@ class Gathering:
             try:
                 payload = await self._guard.read(reader, source.remote, fresh=self._fresh)
             except SecretMissing as missing:
-                if self._wanted.deletion == "Retain":
+                if self._wanted.deletion == "Retain" or missing.code in PENDING_CODES:
                     raise
                 skipped.append(Skipped(source.remote.key, missing.code))
                 return None
@@ -103,16 +122,16 @@ def _told(source: Source) -> Iterator[None]:
     try:
         yield
     except SecretMissing as error:
-        text = f"{where}: {error.code}: {error.message}"
-        raise ReadFailed(text, code=error.code, request_id=error.request_id) from error
+        told = answers.sentence(error.message)
+        text = f"{where}: {error.code}: {told}" if told else f"{where}: {error.code}"
+        raise ReadFailed(text, code=error.code, request_id=error.request_id) from None
     except AWS_FAILURES as error:
-        text = f"{where}: {error.operation}: {error.code}: {error.message}"
-        raise ReadFailed(text, code=error.code, request_id=error.request_id) from error
+        text = f"{where}: {error.operation}: {error.code}: {answers.of_aws(error)}"
+        raise ReadFailed(text, code=error.code, request_id=error.request_id) from None
     except StoreFault as error:
-        raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {error}", code=error.code) from error
+        raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {error}", code=error.code) from None
     except ValueFault as error:
-        raise ReadFailed(str(error)) from None
+        raise ReadFailed(str(error), reason=error.reason) from None
     except ApiError as error:
-        # A Kubernetes answer about a Secret may quote what is in it: its reason is enough.
-        text = f"{source.store.kind} {source.store.name!r}: Kubernetes answered {error.reason or error.code}"
-        raise ReadFailed(text) from None
+        # A Kubernetes answer about a Secret may quote what is in it.
+        raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {answers.of_kubernetes(error)}") from None

@@ -8,15 +8,16 @@ Rules: https://external-secrets.io/latest/guides/ (decoding strategy, getting mu
 from __future__ import annotations
 
 import base64
-import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
-import re2
-
-from keyless.gotemplate import TemplateError, parse
+from keyless.api import Reason
+from keyless.gotemplate.errors import Problem
+from keyless.gotemplate.regexps import replace_all
 from keyless.shared_secrets.stores.model import Payload
-from keyless.shared_secrets.sync.jsonpath import Node, lookup, read_untrusted
+from keyless.shared_secrets.sync.gjson import PathFault
+from keyless.shared_secrets.sync.jsonpath import Malformed, lookup, object_members
 from keyless.shared_secrets.sync.model import Rewrite, Source
 
 MAX_KEY = 253
@@ -27,55 +28,76 @@ _NOT_KEY = re.compile(r"[^-._a-zA-Z0-9]")
 class ValueFault(ValueError):
     """A payload does not have the form that was asked for; the text holds no value."""
 
+    reason = Reason.SECRET_SYNCED_ERROR
+
+
+class NamesWanted(Exception):
+    """Names are to be made by a template, which a renderer does: ask again with them."""
+
+    def __init__(self, template: str, names: tuple[str, ...]) -> None:
+        super().__init__("names are to be rendered")
+        self.template, self.names = template, names
+
+
+Renames = Mapping[str, Mapping[str, str]]
+"""Per template of ``rewrite.transform``, the names it makes of names."""
+
 
 def value_of(source: Source, payload: Payload) -> bytes:
     """Return one value: the payload or a property of it, decoded."""
     return _checked(source, decode(_selected(source, payload), source.decoding, source.remote.key))
 
 
-def extract(source: Source, payload: Payload, rewrites: tuple[Rewrite, ...] = ()) -> dict[str, bytes]:
-    """Return the members of a JSON object, keys rewritten or converted, values decoded."""
-    text = _text(_selected(source, payload), source.remote.key)
-    root = read_untrusted(text)
-    if root is None or root.members is None:
-        raise ValueFault(f"unable to unmarshal secret {source.remote.key}: expected a JSON object")
-    members = {name: _member_value(node) for name, node in root.members}
+def extract(
+    source: Source, payload: Payload, rewrites: tuple[Rewrite, ...] = (), renames: Renames = MappingProxyType({})
+) -> dict[str, bytes]:
+    """Return the members of a JSON object, keys rewritten or converted, values decoded; may raise ``NamesWanted``."""
+    members = _members(source, payload)
     if rewrites:
         for rewrite in rewrites:
-            members = rewritten(members, rewrite)
+            members = rewritten(members, rewrite, renames)
     else:
         members = converted(members, source.conversion)
-    found = {name: value for name, value in members.items() if name}
-    for name in found:
+    found: dict[str, bytes] = {}
+    for number, (name, value) in enumerate(members.items(), 1):
+        if not name:
+            continue
+        # A name comes from the provider, too: its place says which it is.
+        where = f"{'rewritten key' if rewrites else 'member'} {number} of secret {source.remote.key}"
         if len(name) > MAX_KEY or not _KEY.fullmatch(name):
             raise ValueFault(
-                f"key {name!r} of secret {source.remote.key} is no key of a Secret "
+                f"{where} has a name that is no key of a Secret "
                 "(letters, digits, '-', '_', '.', 253 at most); rewrite it or use conversionStrategy"
             )
-    return {name: _checked(source, decode(value, source.decoding, name)) for name, value in found.items()}
+        found[name] = _checked(source, decode(value, source.decoding, where))
+    return found
 
 
-def _member_value(node: Node) -> bytes:
-    # Only strings are unquoted: 1.50 stays 1.50.
-    if node.text is not None:
-        return node.text.encode("utf-8", "surrogatepass")
-    return b"" if node.raw == "null" else node.raw.encode()
+def _members(source: Source, payload: Payload) -> dict[str, bytes]:
+    where = f"unable to unmarshal secret {source.remote.key}"
+    try:
+        members = object_members(_selected(source, payload))
+    except Malformed as fault:
+        raise ValueFault(f"{where}: {fault}") from None
+    if members is None:
+        raise ValueFault(f"{where}: expected a JSON object")
+    return members
 
 
 def _selected(source: Source, payload: Payload) -> bytes:
     if not source.property:
         return payload.plain()
-    found = lookup(_text(payload.structured(), source.remote.key), source.property)
+    where = f"property {source.property!r} of secret {source.remote.key}"
+    try:
+        found = lookup(payload.structured(), source.property)
+    except PathFault as fault:
+        raise ValueFault(f"{where}: {fault}") from None
+    except Malformed as fault:
+        # It may well be there, past what cannot be read: "does not exist" would send people to look for it elsewhere.
+        raise ValueFault(f"{where} is not found, and the payload cannot be read: {fault}") from None
     if found is None:
         raise ValueFault(f"key {source.property} does not exist in secret {source.remote.key}")
-    return found.encode("utf-8", "surrogatepass")
-
-
-def _text(value: bytes, key: str) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise ValueFault(f"secret {key} is no UTF-8 text, so it has no properties") from None
+    return found
 
 
 def _checked(source: Source, value: bytes) -> bytes:
@@ -86,29 +108,23 @@ def _checked(source: Source, value: bytes) -> bytes:
 
 def decode(value: bytes, strategy: str, name: str) -> bytes:
     """Apply a decoding strategy; ``name`` is for the error."""
-    if strategy == "Base64":
-        return _decoded(base64.b64decode, value, name, strategy)
-    if strategy == "Base64URL":
-        return _decoded(_b64url, value, name, strategy)
+    if strategy not in {"Base64", "Base64URL", "Auto"}:
+        return value
+    # As Go's decoder: line breaks are ignored, wherever they stand.
+    text = value.replace(b"\n", b"").replace(b"\r", b"")
+    if strategy != "Base64URL" and _STANDARD.fullmatch(text):
+        return base64.b64decode(text)
+    if strategy != "Base64" and _FOR_URLS.fullmatch(text):
+        return base64.urlsafe_b64decode(text)
     if strategy == "Auto":
-        for function in (base64.b64decode, _b64url):
-            try:
-                return _decoded(function, value, name, strategy)
-            except ValueFault:
-                continue
-    return value
+        return value
+    raise ValueFault(f"unable to decode {name}: the value is no {strategy}")
 
 
-def _b64url(value: bytes, *, validate: bool) -> bytes:
-    return base64.b64decode(value, altchars=b"-_", validate=validate)
-
-
-def _decoded(function: Callable[..., bytes], value: bytes, name: str, strategy: str) -> bytes:
-    try:
-        # As Go's decoder: line breaks are allowed.
-        return function(value.replace(b"\n", b"").replace(b"\r", b""), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueFault(f"unable to decode {name}: the value is no {strategy}") from None
+# Python's own check takes padding where none belongs, and both alphabets at once. Spare bits in the last character are
+# let be, as Go does.
+_STANDARD = re.compile(rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_FOR_URLS = re.compile(rb"(?:[A-Za-z0-9_-]{4})*+(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)?")
 
 
 def converted(members: Mapping[str, bytes], strategy: str) -> dict[str, bytes]:
@@ -118,54 +134,43 @@ def converted(members: Mapping[str, bytes], strategy: str) -> dict[str, bytes]:
         return f"_U{ord(match.group()):04x}_" if strategy == "Unicode" else "_"
 
     found: dict[str, bytes] = {}
-    for name, value in members.items():
+    for number, (name, value) in enumerate(members.items(), 1):
         key = _NOT_KEY.sub(replace, name)
         if key in found:
-            raise ValueFault(f"secret name collision during conversion: {key}")
+            earlier = list(found).index(key) + 1
+            raise ValueFault(f"secret name collision during conversion: members {earlier} and {number} become one key")
         found[key] = value
     return found
 
 
-def rewritten(members: Mapping[str, bytes], rewrite: Rewrite) -> dict[str, bytes]:
+def rewritten(
+    members: Mapping[str, bytes], rewrite: Rewrite, renames: Renames = MappingProxyType({})
+) -> dict[str, bytes]:
     """Rename keys; of keys that become one, the alphabetically last wins."""
-    rename = _transform(rewrite.template) if rewrite.template else _regexp(rewrite)
+    rename = _transform(rewrite.template, members, renames) if rewrite.template else _regexp(rewrite)
     return {rename(name): members[name] for name in sorted(members)}
 
 
-def _transform(text: str) -> Callable[[str], str]:
-    try:
-        template = parse(text, name="dataFrom.rewrite.transform")
-    except TemplateError as error:
-        raise ValueFault(str(error)) from None
-
-    def rename(name: str) -> str:
-        try:
-            return template.render({"value": name})
-        except TemplateError as error:
-            raise ValueFault(str(error)) from None
-
-    return rename
-
-
-_GROUP = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+def _transform(template: str, names: Iterable[str], renames: Renames) -> Callable[[str], str]:
+    known = renames.get(template, {})
+    unknown = tuple(name for name in names if name not in known)
+    if unknown:
+        raise NamesWanted(template, unknown)
+    return known.__getitem__
 
 
 def _regexp(rewrite: Rewrite) -> Callable[[str], str]:
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        pattern = re2.compile(rewrite.source, options=options)
-    except re2.error:
-        raise ValueFault(f"dataFrom.rewrite.regexp.source {rewrite.source!r} is no RE2 expression") from None
+    def rename(name: str) -> str:
+        try:
+            made = replace_all(rewrite.source, _bytes(name), _bytes(rewrite.target))
+        except Problem:
+            raise ValueFault(f"dataFrom.rewrite.regexp.source {rewrite.source!r} is no RE2 expression") from None
+        return made.decode("utf-8", "replace")
 
-    def expand(match: re.Match[str]) -> str:
-        return _GROUP.sub(lambda group: _group(match, group[1] or group[2]), rewrite.target)
+    # A pattern is refused also where there is nothing to rename.
+    rename("")
+    return rename
 
-    return lambda name: str(pattern.sub(expand, name))
 
-
-def _group(match: re.Match[str], name: str) -> str:
-    try:
-        return match.group(int(name) if name.isdigit() else name) or ""
-    except (IndexError, KeyError, re2.error):
-        return ""
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

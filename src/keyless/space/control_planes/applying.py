@@ -22,19 +22,29 @@ from keyless.space.control_planes.model import (
     Tell,
 )
 from keyless.space.control_planes.tokens import Issued
-from keyless.space.items import FIELD_MANAGER
+from keyless.space.items import FIELD_MANAGER, Key
+from keyless.space.settling import Applied, after_writing
 
 
 class Hands:
     """The two API servers that steps act on; ``inside`` is None while the control plane's own is not served."""
 
-    def __init__(self, host: Kube, inside: Kube | None, served: Served | None) -> None:
+    def __init__(
+        self, host: Kube, inside: Kube | None, served: Served | None, applied: dict[tuple[Side, Key], Applied]
+    ) -> None:
         self._host = host
         self._inside = inside
         self._served = served
+        self._applied = applied
+        """Outlives these hands: what is known of each object's last write."""
+        self.changed = False
+        """Whether anything is another than before."""
 
     async def apply(self, step: Step, facts: Facts) -> None:
         """Do one step."""
+        if isinstance(step, Apply):
+            await self._write(step, facts)
+            return
         match step:
             case SetFinalizers(finalizers):
                 await self._patch_control_plane(facts, {"finalizers": list(finalizers)})
@@ -57,8 +67,17 @@ class Hands:
                 await self._issue(step, facts)
             case _:
                 await self._object(step)
+        self.changed = True
 
-    async def _object(self, step: Create | Label | Apply | Remove) -> None:
+    async def _write(self, step: Apply, facts: Facts) -> None:
+        """Server-side apply decides whether there is anything to change: it makes no new version where not."""
+        wanted, place = step.item, (step.side, step.item.key)
+        before = (facts.host if step.side == "host" else facts.tenant or {}).get(wanted.key)
+        after = await self._side(step.side).apply(wanted.resource, wanted.object, field_manager=FIELD_MANAGER)
+        known = self._applied[place] = after_writing(wanted, before, after, self._applied.get(place), facts.now)
+        self.changed = self.changed or bool(known.at == facts.now and known.fields)
+
+    async def _object(self, step: Create | Label | Remove) -> None:
         match step:
             case Create(item):
                 try:
@@ -68,8 +87,6 @@ class Hands:
             case Label(key, labels, resource_version):
                 patch: KubeObject = {"metadata": {"labels": dict(labels), "resourceVersion": resource_version}}
                 await self._host.patch(key.resource, key.name, patch, key.namespace or None)
-            case Apply(item, side):
-                await self._side(side).apply(item.resource, item.object, field_manager=FIELD_MANAGER)
             case Remove(key, side, with_dependents):
                 how: Propagation = "Foreground" if with_dependents else "Background"
                 try:

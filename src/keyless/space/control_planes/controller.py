@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
-from keyless.api import Bug, KeylessError, Reason
-from keyless.kube import Conflict, Kube, KubeObject, Name, NotFound, timestamp
+from keyless.api import KeylessError, Reason
+from keyless.kube import Backoff, Conflict, Kube, KubeObject, Name, NotFound, timestamp
 from keyless.kube.resources import CONTROLPLANES
 from keyless.space.control_planes import findings
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.applying import Hands
 from keyless.space.control_planes.gathering import Gatherer
-from keyless.space.control_planes.model import Facts, Finding, Plan, Served
+from keyless.space.control_planes.model import (
+    API,
+    Apply,
+    Create,
+    Facts,
+    Finding,
+    IssueToken,
+    Label,
+    Plan,
+    Remove,
+    Served,
+    Side,
+    Step,
+)
 from keyless.space.control_planes.plan import plan
 from keyless.space.control_planes.tenants import Tenants
-from keyless.space.items import FIELD_MANAGER
+from keyless.space.items import FIELD_MANAGER, Key
+from keyless.space.settling import Applied
+from keyless.tasks import most_telling
 
 MAX_ROUNDS = 12
 """A plan needs about six; more would mean that two of them undo each other."""
 
+_WAITS = Backoff(first_seconds=5.0, cap_seconds=300.0)
 _log = structlog.get_logger("keyless.operator")
 
 
@@ -43,6 +60,8 @@ class ControlPlanes:
         self._now = now
         self._resync_seconds = resync_seconds
         self._missing_since: dict[tuple[Name, str], datetime] = {}
+        self._applied: dict[Name, dict[tuple[Side, Key], Applied]] = {}
+        self._endless: dict[Name, int] = {}
 
     async def reconcile(self, name: Name) -> float | None:
         """One run; returns the seconds after which to look again without a change."""
@@ -51,35 +70,71 @@ class ControlPlanes:
         except Conflict:
             raise  # someone wrote in between: the next run reads what
         except KeylessError as error:
-            await self._say(name, error)
+            await self._say(name, str(error))
+            raise
+        except Exception as error:
+            # Its words may quote anything; the log has them.
+            await self._say(name, f"{type(error).__name__} in the operator, which is a bug of ours; its log has more")
             raise
 
     async def _reconcile(self, name: Name) -> float | None:
         for _ in range(MAX_ROUNDS):
-            facts = await self._gatherer.gather(name, self._now(), self._waited(name))
-            if facts is None:
+            found = await self._gatherer.gather(name, self._now(), self._waited(name))
+            if found is None:
                 await self._forget(name)
                 return None
+            facts = replace(found, applied=self._applied.setdefault(name, {}))
             self._note(name, facts)
             planned = plan(facts)
-            if not planned.steps:
-                await self._write_status(facts, planned)
-                return min(self._resync_seconds, planned.again_seconds or self._resync_seconds)
-            hands = await self._hands(name, facts)
-            for step in planned.steps:
-                await hands.apply(step, facts)
-            _log.debug("applied", control_plane="/".join(name), steps=len(planned.steps))
-        raise Bug(f"control plane {'/'.join(name)}: the plan does not come to an end: {planned.steps}")
+            changed, failure = await self._carry_out(name, facts, planned)
+            if changed:
+                continue  # also after a failure: what does not need that step goes on
+            self._endless.pop(name, None)
+            if failure is not None:
+                await self._write_status(facts, _with(planned, Reason.RECONCILE_ERROR, str(failure)))
+                raise failure
+            await self._write_status(facts, planned)
+            return min(self._resync_seconds, planned.again_seconds or self._resync_seconds)
+        return await self._give_up(name, facts, planned)
+
+    async def _carry_out(self, name: Name, facts: Facts, planned: Plan) -> tuple[bool, BaseException | None]:
+        """Do the steps: whether that changed anything, and what failed. One list may fail without the others."""
+        if not planned.steps:
+            return False, None
+        hands = await self._hands(name, facts)
+        failures: list[BaseException] = []
+        for chain in planned.chains or (planned.steps,):
+            try:
+                for step in chain:
+                    await hands.apply(step, facts)
+            except Conflict:
+                raise
+            except KeylessError as error:
+                failures.append(error)
+        _log.debug("applied", control_plane="/".join(name), steps=len(planned.steps))
+        return hands.changed, most_telling(failures) if failures else None
+
+    async def _give_up(self, name: Name, facts: Facts, planned: Plan) -> float:
+        """Steps without end: say which, and leave the others their turn."""
+        steps = ", ".join(sorted({_named(step) for step in planned.steps}))
+        why = "someone else undoes them, or the clocks of two API servers differ"
+        message = f"the same steps are due again after {MAX_ROUNDS} rounds: {steps}; {why}"
+        await self._write_status(facts, _with(planned, Reason.NOT_SETTLED, message))
+        times = self._endless[name] = self._endless.get(name, 0) + 1
+        _log.warning("not settled", control_plane="/".join(name), steps=steps)
+        return _WAITS.seconds(times)
 
     async def _hands(self, name: Name, facts: Facts) -> Hands:
         served = api_of(facts) if facts.tenant is not None else None
         if not isinstance(served, Served):
-            return Hands(self._host, None, None)
+            return Hands(self._host, None, None, self._applied[name])
         opened = await self._tenants.at(name, served)
-        return Hands(self._host, opened.kube, served)
+        return Hands(self._host, opened.kube, served, self._applied[name])
 
     async def _forget(self, name: Name) -> None:
         await self._tenants.forget(name)
+        self._applied.pop(name, None)
+        self._endless.pop(name, None)
         for key in [key for key in self._missing_since if key[0] == name]:
             del self._missing_since[key]
 
@@ -98,6 +153,10 @@ class ControlPlanes:
                 self._missing_since.pop((name, component), None)
             else:
                 self._missing_since.setdefault((name, component), facts.now)
+        if facts.trouble:
+            self._missing_since.setdefault((name, API), facts.now)
+        else:
+            self._missing_since.pop((name, API), None)
 
     async def _write_status(self, facts: Facts, planned: Plan) -> None:
         wanted = _status(facts, planned)
@@ -113,13 +172,13 @@ class ControlPlanes:
         except NotFound:
             return  # let go of meanwhile
 
-    async def _say(self, name: Name, error: KeylessError) -> None:
+    async def _say(self, name: Name, what: str) -> None:
         """Put what went wrong where the user looks, if that can be done at all."""
         try:
             control_plane = await self._host.get(CONTROLPLANES, name.name, name.namespace)
             status = control_plane.get("status") or {}
             generation = control_plane["metadata"].get("generation", 1)
-            told = Finding("Synced", False, Reason.RECONCILE_ERROR, str(error)[:1000])
+            told = Finding("Synced", False, Reason.RECONCILE_ERROR, what[:1000])
             mine = _mine(status)
             synced = findings.conditions(mine, [told], generation=generation, now=self._now())
             others = [each for each in mine["conditions"] if each["type"] != "Synced"]
@@ -130,15 +189,36 @@ class ControlPlanes:
             _log.warning("status not written", control_plane="/".join(name), error=str(second))
 
 
+def _with(planned: Plan, reason: Reason, message: str) -> Plan:
+    """What the plan says, and that it could not be carried out."""
+    return replace(planned, findings=(*planned.findings, Finding("Synced", False, reason, message[:1000])))
+
+
+def _named(step: Step) -> str:
+    """A step in a user's words."""
+    match step:
+        case Create(item) | Apply(item):
+            return f"write {item.key}"
+        case Label(key) | Remove(key):
+            return f"change {key}"
+        case IssueToken():
+            return f"issue the token in {step.secret}"
+        case _:
+            return type(step).__name__
+
+
 def _status(facts: Facts, planned: Plan) -> KubeObject:
     generation = facts.control_plane["metadata"].get("generation", 1)
-    conditions = findings.conditions(facts.status, planned.findings, generation=generation, now=facts.now)
+    conditions = findings.conditions(
+        facts.status, planned.findings, generation=generation, now=facts.now, keeps=planned.keeps
+    )
+    message = findings.message_of(planned.findings)
     available = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     first = facts.status.get("firstAvailableAt") or (timestamp(facts.now) if available else None)
     return {
         **{key: facts.status[key] for key in _PLACED if key in facts.status},
         "conditions": conditions,
-        "message": findings.message_of(planned.findings),
+        "message": message or (facts.status.get("message", "") if planned.keeps else ""),
         "observedGeneration": generation,
         **({"firstAvailableAt": first} if first else {}),
     }

@@ -6,6 +6,7 @@ One writer per condition: the components write their own (``BillingStored``, ``S
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from keyless.api import Reason, Refusal
@@ -13,7 +14,7 @@ from keyless.kube import KubeObject, condition_of, set_condition
 from keyless.space.components import Component
 from keyless.space.control_planes.model import Facts, Finding
 from keyless.space.control_planes.workloads import Intent, promises_role
-from keyless.space.values import Values
+from keyless.space.values import ROLE_ANNOTATION, Values
 
 TYPES = (
     "Ready",
@@ -45,12 +46,19 @@ def of_workloads(facts: Facts, intent: Intent) -> tuple[Finding, ...]:
     return tuple(said)
 
 
-def conditions(status: KubeObject, told: Iterable[Finding], *, generation: int, now: datetime) -> list[KubeObject]:
-    """Our conditions as they are written: the findings, and Synced where nothing speaks against it."""
+def conditions(
+    status: KubeObject, told: Iterable[Finding], *, generation: int, now: datetime, keeps: bool = False
+) -> list[KubeObject]:
+    """Our conditions as they are written: the findings, and Synced where nothing speaks against it.
+
+    With ``keeps`` those of which nothing is told now stay as they are.
+    """
     mine = [each for each in status.get("conditions") or () if each.get("type") in TYPES]
-    findings = {finding.type: finding for finding in told}
-    findings.setdefault("Synced", Finding("Synced", True, Reason.RECONCILE_SUCCESS))
-    written: list[KubeObject] = []
+    findings = _joined(told)
+    kept = [each for each in mine if keeps and each["type"] not in findings]
+    if not any(each["type"] == "Synced" for each in kept):
+        findings.setdefault("Synced", Finding("Synced", True, Reason.RECONCILE_SUCCESS))
+    written: list[KubeObject] = kept
     for finding in findings.values():
         old = condition_of(mine, finding.type)
         written += set_condition(
@@ -63,6 +71,19 @@ def conditions(status: KubeObject, told: Iterable[Finding], *, generation: int, 
             observed_generation=generation,
         )
     return sorted(written, key=lambda each: TYPES.index(each["type"]))
+
+
+def _joined(told: Iterable[Finding]) -> dict[str, Finding]:
+    """One finding for each type: what is wrong, all of it, under the first reason; else the last word."""
+    findings: dict[str, Finding] = {}
+    for finding in told:
+        known = findings.get(finding.type)
+        if known is None or known.status:
+            findings[finding.type] = finding
+        elif not finding.status and finding.message not in known.message:
+            message = f"{known.message}; {finding.message}" if known.message else finding.message
+            findings[finding.type] = replace(known, message=message)
+    return findings
 
 
 def message_of(told: Iterable[Finding]) -> str:
@@ -87,11 +108,30 @@ def _values(facts: Facts) -> list[Finding]:
 
 
 def _billing(values: Values) -> list[Finding]:
-    if not values.billing.enabled or not values.billing.missing:
+    if not values.billing.enabled:
         return []
+    if values.billing.faults:
+        message = f"{'; '.join(values.billing.faults)}: vector is not changed; correct them and run helm upgrade again"
+        return [Finding("BillingConfigured", False, Reason.BILLING_NOT_CONFIGURED, message)]
+    if not values.billing.missing:
+        return _static_keys(values)
     flags = " ".join(f"--set {name}=…" for name in values.billing.missing)
     message = f"billing is enabled without {' and '.join(values.billing.missing)}: vector is not started; add {flags}"
     return [Finding("BillingConfigured", False, Reason.BILLING_NOT_CONFIGURED, message)]
+
+
+def _static_keys(values: Values) -> list[Finding]:
+    """Keys that a forgotten flag left on are named: they win over the identity that the guides give."""
+    secret, role = values.billing.secret, values.vector.annotations.get(ROLE_ANNOTATION)
+    if not secret:
+        return []
+    message = (
+        f"vector takes static keys from Secret {secret} (billing.storage.secretRef.name); for workload identity "
+        '`helm upgrade spaces spaces-helm-chart --reuse-values --set "billing.storage.secretRef.name="`'
+    )
+    if role:
+        message = f"the keys win over role {role}, which its service account names: {message}"
+    return [Finding("BillingConfigured", not role, Reason.STATIC_KEYS_SET, message)]
 
 
 def _available(facts: Facts, wanted: tuple[Component, ...]) -> Finding:

@@ -8,7 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
-from keyless.kube import Kube, KubeObject, Name, NotFound, Resource
+import structlog
+
+from keyless.api import KeylessError
+from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, Resource, Unauthorized, Unreachable
 from keyless.kube.resources import CONTROLPLANES, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
@@ -16,7 +19,7 @@ from keyless.space.control_planes import findings, tenant
 from keyless.space.control_planes.api import api_of, attached_key
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key
 from keyless.space.control_planes.ports import ReadValues
-from keyless.space.control_planes.tenants import Tenants
+from keyless.space.control_planes.tenants import Tenant, Tenants
 from keyless.space.control_planes.workloads import intent_of, promises_role
 from keyless.space.items import CONTROL_PLANE_LABEL, Key
 from keyless.space.place import Place
@@ -24,6 +27,7 @@ from keyless.space.values import Values
 
 STORAGECLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+_log = structlog.get_logger("keyless.operator")
 
 
 class Gatherer:
@@ -51,19 +55,29 @@ class Gatherer:
         if control_plane["metadata"].get("deletionTimestamp"):
             return facts
         facts = replace(facts, default_storage_class=await self._default_storage_class(facts, place))
-        return await self._inside(name, facts, place)
+        return await self._tried(await self._inside(name, facts), place)
 
-    async def _inside(self, name: Name, facts: Facts, place: Place) -> Facts:
+    async def _inside(self, name: Name, facts: Facts) -> Facts:
+        """Its failures are the control plane's own: they are told of it and leave what is known of the host."""
         served = api_of(facts)
         if not isinstance(served, Served):
             return facts
-        opened = await self._tenants.at(name, served)
+        try:
+            return await self._looked_into(facts, await self._tenants.at(name, served))
+        except KeylessError as error:
+            return replace(facts, trouble=str(error))
+
+    async def _looked_into(self, facts: Facts, opened: Tenant) -> Facts:
         if not opened.kinds.complete:
             return replace(facts, trouble=opened.kinds.trouble)
         keys = [each.key for each in (tenant.namespace(), *tenant.definitions())]
         for identity in (*components.NAMES, tenant.CONNECTION):
-            keys += [each.key for each in tenant.identity(identity, ())]
-        facts = replace(facts, tenant=await _existing(opened.kube, keys), managed=opened.kinds.kinds())
+            keys += [each.key for each in tenant.identity(identity)]
+        return replace(facts, tenant=await _existing(opened.kube, keys), managed=opened.kinds.kinds())
+
+    async def _tried(self, facts: Facts, place: Place) -> Facts:
+        if facts.tenant is None:
+            return facts
         tried = {
             component.name: await self._is_injected(component)
             for component in intent_of(facts, place).wanted
@@ -104,7 +118,14 @@ class Gatherer:
             },
             "spec": deployment["spec"]["template"]["spec"],
         }
-        return findings.pod_has_identity(await self._host.create(PODS, pod, dry_run=True))
+        try:
+            return findings.pod_has_identity(await self._host.create(PODS, pod, dry_run=True))
+        except (Unauthorized, Unreachable):
+            raise
+        except ApiError as error:
+            # A webhook that is down, a quota, a policy: the pod itself will meet it too, and its Deployment says so.
+            _log.info("dry run refused", component=component.name, error=str(error))
+            return False
 
 
 def _must_be_tried(facts: Facts, component: Component) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keyless.api import Reason
 from keyless.kube.resources import SECRETS
 from keyless.space import components
 from keyless.space.components import EXTERNAL_SECRETS
 from keyless.space.control_planes import tenant, tokens
-from keyless.space.control_planes.model import Apply, Facts, Finding, IssueToken, Plan, Served, Step
+from keyless.space.control_planes.model import Facts, Finding, IssueToken, Plan, Served, Step
 from keyless.space.control_planes.workloads import Intent, foreign_definitions
-from keyless.space.items import Item, Key, is_ours, needs_apply
+from keyless.space.control_planes.writing import write
+from keyless.space.items import Item, Key, is_ours
 from keyless.space.place import Place
 
 
@@ -20,23 +23,22 @@ def wanted_inside(facts: Facts, intent: Intent) -> tuple[Item, ...]:
     return (
         tenant.namespace(),
         *(tenant.definitions() if secrets else ()),
-        *(each for name in names for each in tenant.identity(name, facts.managed)),
+        *(each for name in names for each in tenant.identity(name)),
     )
 
 
 def prepare(facts: Facts, intent: Intent) -> Plan:
     """Namespace, definitions, identities. Definitions that someone else installed are theirs."""
-    lives = facts.tenant or {}
-    due = [each for each in wanted_inside(facts, intent) if needs_apply(each, lives.get(each.key))]
-    steps = tuple(Apply(each, "tenant") for each in due)
+    written = write(facts, wanted_inside(facts, intent), "tenant")
     foreign = foreign_definitions(facts)
     if not foreign:
-        return Plan(steps)
+        return written
     message = (
         f"{', '.join(foreign)} inside the control plane: expected none or the operator's, found someone else's; "
         "shared secrets do not run there until they are removed"
     )
-    return Plan(steps, (Finding("Synced", False, Reason.DEFINITION_OWNED_ELSEWHERE, message),))
+    refused = Finding("Synced", False, Reason.DEFINITION_OWNED_ELSEWHERE, message)
+    return replace(written, findings=(*written.findings, refused))
 
 
 def issue_tokens(facts: Facts, place: Place, served: Served, intent: Intent) -> Plan:

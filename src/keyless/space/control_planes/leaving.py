@@ -1,17 +1,20 @@
 """Taking a control plane away. Pure.
 
 First the components are flushed, with their identity still there; then what they stood on goes, then the API and the
-host namespace. Each wait has an end: what does not go in time is named in an event and left to Kubernetes.
+host namespace. A collector that is refused by its bucket is given a while more, for what it holds goes with it. Each
+wait has an end: what does not go in time is named in an event and left to Kubernetes.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from keyless.api import Reason
-from keyless.kube import KubeObject
+from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.kube.resources import NAMESPACES
 from keyless.space import components
+from keyless.space.components import VECTOR, deployment_key
 from keyless.space.control_planes.model import (
     FINALIZER,
     MADE_HERE,
@@ -24,12 +27,14 @@ from keyless.space.control_planes.model import (
     Tell,
     logical_cluster_key,
 )
-from keyless.space.control_planes.workloads import end_pods
+from keyless.space.control_planes.workloads import CONDITIONS, end_pods
 from keyless.space.items import CONTROL_PLANE_LABEL, Key
 from keyless.space.place import Place
 
 LIMIT = timedelta(seconds=60)
 """How long the API and the namespace may each take to go."""
+FLUSH_LIMIT = timedelta(seconds=60)
+"""How long usage that is refused is waited for: time to mend a policy, before what holds it goes."""
 
 
 def leave(facts: Facts) -> Plan:
@@ -39,14 +44,48 @@ def leave(facts: Facts) -> Plan:
         return Plan()
     if place is None:
         return _let_go(facts)
-    return _end_components(facts, place) or _remove_remains(facts, place) or _remove_places(facts, place)
+    refused = _refused(facts)
+    plan = (
+        _wait_for_usage(facts, place, refused)
+        or _end_components(facts, place, refused)
+        or _remove_remains(facts, place)
+        or _remove_places(facts, place)
+    )
+    return plan if refused is None else replace(plan, findings=(*plan.findings, _unflushed(facts, refused)))
 
 
-def _end_components(facts: Facts, place: Place) -> Plan | None:
+def _refused(facts: Facts) -> KubeObject | None:
+    """What the collector says of usage that it could not store."""
+    stored = condition_of(facts.status.get("conditions"), CONDITIONS[VECTOR][0])
+    return stored if stored is not None and stored.get("status") == "False" else None
+
+
+def _flush_until(facts: Facts) -> datetime:
+    return datetime.fromisoformat(facts.control_plane["metadata"]["deletionTimestamp"]) + FLUSH_LIMIT
+
+
+def _wait_for_usage(facts: Facts, place: Place, refused: KubeObject | None) -> Plan | None:
+    if refused is None or facts.now >= _flush_until(facts) or not _exists(facts, deployment_key(VECTOR, place)):
+        return None
+    return Plan((), _deleting("waiting for usage to be stored (see UsageFlushed)"), 1.0)
+
+
+def _unflushed(facts: Facts, refused: KubeObject) -> Finding:
+    until, said = _flush_until(facts), refused.get("message", "")
+    ends = "it is waited for until" if facts.now < until else "it was given up at"
+    message = (
+        f"{refused.get('reason', '')}: {said}; {ends} {timestamp(until)}, then the collector goes with its identity"
+    )
+    return Finding("UsageFlushed", False, Reason.USAGE_NOT_FLUSHED, message)
+
+
+def _end_components(facts: Facts, place: Place, refused: KubeObject | None) -> Plan | None:
     plans = {name: plan for name in components.NAMES if (plan := end_pods(facts, place, name)) is not None}
     if not plans:
         return None
     steps = tuple(step for plan in plans.values() for step in plan.steps)
+    if refused is not None and Remove(deployment_key(VECTOR, place), with_dependents=True) in steps:
+        steps = (Tell(Reason.USAGE_NOT_FLUSHED, _unflushed(facts, refused).message), *steps)
     return Plan(steps, _deleting(f"waiting for {' and '.join(plans)} to store what they hold and end"), 0.5)
 
 

@@ -16,6 +16,7 @@ from keyless.kube import KubeObject
 from keyless.kube.resources import LOGICALCLUSTERS
 from keyless.space.items import Item, Key
 from keyless.space.place import Place
+from keyless.space.settling import Applied
 from keyless.space.values import Mode, Values
 
 FINALIZER = "keyless.dev/control-plane"
@@ -25,6 +26,7 @@ ATTACHED_ANNOTATION = "keyless.dev/attached-secret"
 MADE_HERE = "keyless.dev/made-by"
 """On a host namespace: only what the operator made, it also deletes."""
 
+API = "api"
 Side = Literal["host", "tenant"]
 Kind = tuple[str, str]
 """Group and plural of a kind of managed resource."""
@@ -66,7 +68,9 @@ class Facts:
     injected: Mapping[str, bool] = field(default_factory=dict)
     """By component: what a dry run of its pod came back with; absent where there was nothing to try."""
     waited_seconds: Mapping[str, float] = field(default_factory=dict)
-    """By component: how long its identity has been missing."""
+    """By component: how long its identity has been missing; under ``API`` how long the API has not answered."""
+    applied: Mapping[tuple[Side, Key], Applied] = field(default_factory=dict)
+    """What is known of earlier writes."""
     default_storage_class: bool = False
 
     @property
@@ -198,11 +202,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do now, what to say, and when to look again without a change."""
+    """What to do now, what to say, and when to look again without a change.
+
+    ``keeps``: what was said before and is not said now stays, because nothing is known that speaks against it.
+    ``chains``: the steps where they fall into several lists that do not need one another; one may fail alone.
+    """
 
     steps: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
     again_seconds: float | None = None
+    keeps: bool = False
+    chains: tuple[tuple[Step, ...], ...] = ()
 
 
 def not_ready(reason: Reason, message: str, *others: Finding) -> tuple[Finding, ...]:

@@ -7,11 +7,13 @@ only when the facts show the one before it, so a plan can stop after any step an
 from __future__ import annotations
 
 from keyless.api import Reason, Refusal
+from keyless.kube import is_true
 from keyless.kube.resources import NAMESPACES
 from keyless.space.control_planes import findings, inside, workloads
 from keyless.space.control_planes.api import api_of, logical_cluster
 from keyless.space.control_planes.leaving import leave
 from keyless.space.control_planes.model import (
+    API,
     FINALIZER,
     GROUP_LABEL,
     MADE_HERE,
@@ -30,6 +32,9 @@ from keyless.space.items import CONTROL_PLANE_LABEL, FIELD_MANAGER, Key, item
 from keyless.space.place import Place
 
 SOON_SECONDS = 0.5
+UNREACHABLE_SECONDS = 5.0
+PASSING_SECONDS = 15.0
+"""An API that is silent for less may be restarting: its control plane is not called broken for that."""
 RESERVED = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -109,8 +114,7 @@ def _served(facts: Facts, place: Place) -> Plan:
     served = api_of(facts)
     assert isinstance(served, Served)
     if facts.tenant is None:
-        why = f": {facts.trouble}" if facts.trouble else ""
-        return _waiting(facts, f"waiting for the control plane's API to answer{why}")
+        return _unanswered(facts)
     intent = workloads.intent_of(facts, place)
     parts = (
         inside.prepare(facts, intent),
@@ -126,7 +130,22 @@ def _served(facts: Facts, place: Place) -> Plan:
         steps=tuple(step for part in parts for step in part.steps),
         findings=(*told, *findings.not_managed(facts)),
         again_seconds=min(waits, default=None),
+        chains=tuple(part.steps for part in parts if part.steps),
     )
+
+
+def _unanswered(facts: Facts) -> Plan:
+    """What was true stays until it is known to be false: an operator that has just started has not looked yet."""
+    if not is_true(facts.control_plane, "Ready"):
+        why = f": {facts.trouble}" if facts.trouble else ""
+        return _waiting(facts, f"waiting for the control plane's API to answer{why}")
+    if not facts.trouble:
+        return Plan(again_seconds=SOON_SECONDS, keeps=True)
+    message = f"the control plane's API does not answer: {facts.trouble}"
+    told = [Finding("Synced", False, Reason.API_UNREACHABLE, message)]
+    if facts.waited_seconds.get(API, 0.0) >= PASSING_SECONDS:
+        told.insert(0, Finding("Ready", False, Reason.API_UNREACHABLE, message))
+    return Plan((), tuple(told), UNREACHABLE_SECONDS, keeps=True)
 
 
 def _finalizers(facts: Facts) -> tuple[str, ...]:

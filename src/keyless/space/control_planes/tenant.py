@@ -1,7 +1,9 @@
 """What the operator keeps inside a control plane's API: identities with that component's rights alone. Pure.
 
-The rights of ``vector`` follow the kinds of managed resources there (CRD category ``managed``): it may count them and
-change nothing.
+``vector`` may list and watch every kind, and change nothing. Which kinds are managed resources is told by CRDs that
+come at any time, in groups that nobody knows before; RBAC knows no pattern between one group and all of them. Rights
+that follow the CRDs come after them, and not at all while the operator is away: what is not counted meanwhile is lost.
+See ``docs/reference/facts/counting-rights.md``.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from keyless.api import crds
 from keyless.kube import KubeObject
 from keyless.kube.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, CRDS, NAMESPACES, SERVICEACCOUNTS
 from keyless.space.components import VECTOR
-from keyless.space.control_planes.model import Kind
 from keyless.space.items import Item, Key, item
 
 SYSTEM_NAMESPACE = "keyless-system"
@@ -37,18 +38,18 @@ def definitions() -> tuple[Item, ...]:
     )
 
 
-def identity(name: str, managed: tuple[Kind, ...]) -> tuple[Item, ...]:
+def identity(name: str) -> tuple[Item, ...]:
     """A service account with its rights: of a component, or of the user's connection."""
     if name == CONNECTION:
         return (_account(name), _binding(name, "cluster-admin"))
-    rules = _counting(managed) if name == VECTOR else _SECRETS_RULES
+    rules = _COUNTING_RULES if name == VECTOR else _SECRETS_RULES
     role = item(CLUSTERROLES, f"keyless:{name}", rules=rules)
     return (_account(name), role, _binding(name, f"keyless:{name}"))
 
 
 def identity_keys(name: str) -> tuple[Key, ...]:
     """What to remove when the component is gone."""
-    return tuple(reversed([each.key for each in identity(name, ())]))
+    return tuple(reversed([each.key for each in identity(name)]))
 
 
 def account_key(name: str) -> Key:
@@ -69,16 +70,10 @@ def _binding(name: str, role: str) -> Item:
     )
 
 
-def _counting(managed: tuple[Kind, ...]) -> list[KubeObject]:
-    groups: dict[str, list[str]] = {}
-    for group, plural in sorted(managed):
-        groups.setdefault(group, []).append(plural)
-    return [
-        {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": READ},
-        *({"apiGroups": [group], "resources": plurals, "verbs": READ} for group, plurals in groups.items()),
-    ]
-
-
+_COUNTING_RULES: list[KubeObject] = [
+    {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": READ},
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["list", "watch"]},
+]
 _SECRETS_RULES: list[KubeObject] = [
     {"apiGroups": ["external-secrets.io"], "resources": ["*"], "verbs": ALL},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ALL},

@@ -10,10 +10,23 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keyless.kube import Controller, Event, Informer, Kube, Name, NotFound, name_of
+from keyless.api import KeylessError
+from keyless.kube import (
+    Controller,
+    Event,
+    Informer,
+    Kube,
+    KubeObject,
+    Name,
+    NotFound,
+    Unauthorized,
+    Unreachable,
+    name_of,
+)
 from keyless.kube.resources import CRDS
 from keyless.space.control_planes.model import Kind, Served
 from keyless.space.control_planes.ports import Door
+from keyless.tasks import Tasks
 
 CATEGORY = "managed"
 
@@ -46,7 +59,7 @@ class ManagedKinds:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        async with asyncio.TaskGroup() as group:
+        async with Tasks() as group:
             group.create_task(self._informer.run())
             group.create_task(self._reader.run(workers=1))
             await self._informer.synced()
@@ -58,15 +71,29 @@ class ManagedKinds:
     async def _read(self, name: str) -> float | None:
         before = self.kinds() if self.complete else None
         try:
-            spec = (await self._kube.get(CRDS, name))["spec"]
+            self._known[name] = _managed_kind(await self._kube.get(CRDS, name))
         except NotFound:
             self._known.pop(name, None)
-        else:
-            managed = CATEGORY in (spec["names"].get("categories") or ())
-            self._known[name] = (spec["group"], spec["names"]["plural"]) if managed else None
+        except (Unauthorized, Unreachable):
+            raise
+        except KeylessError:
+            # One definition that cannot be read must not hold back the control plane; it is tried again.
+            self._known.setdefault(name, None)
+            self._tell_of_change(before)
+            raise
+        self._tell_of_change(before)
+        return None
+
+    def _tell_of_change(self, before: tuple[Kind, ...] | None) -> None:
         if self.complete and self.kinds() != before:
             self._changed()
-        return None
+
+
+def _managed_kind(definition: KubeObject) -> Kind | None:
+    spec = definition.get("spec") or {}
+    names = spec.get("names") or {}
+    managed = CATEGORY in (names.get("categories") or ()) and spec.get("group") and names.get("plural")
+    return (spec["group"], names["plural"]) if managed else None
 
 
 @dataclass(slots=True)

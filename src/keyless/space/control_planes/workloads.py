@@ -7,7 +7,7 @@ account, with which they store what they hold, and the volume.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from keyless.api import Reason
@@ -16,8 +16,9 @@ from keyless.kube.resources import PODS
 from keyless.space import components
 from keyless.space.components import EXTERNAL_SECRETS, VECTOR, Component
 from keyless.space.control_planes import tenant
-from keyless.space.control_planes.model import Apply, DropCondition, Facts, Finding, Plan, Remove, Step
-from keyless.space.items import Key, is_ours, needs_apply
+from keyless.space.control_planes.model import DropCondition, Facts, Finding, Plan, Remove, Step
+from keyless.space.control_planes.writing import write
+from keyless.space.items import Key, is_ours
 from keyless.space.place import Place
 from keyless.space.values import ROLE_ANNOTATION, Values
 
@@ -28,8 +29,8 @@ GRACE = timedelta(seconds=30)
 FLUSH_SLACK = timedelta(seconds=15)
 """After its grace period a pod that is still listed is waited for no longer."""
 FLUSH_POLL_SECONDS = 0.5
-CONDITIONS = {VECTOR: "BillingStored", EXTERNAL_SECRETS: "SharedSecretsRead"}
-"""What each component itself says on the ControlPlane."""
+CONDITIONS = {VECTOR: ("BillingStored", "BillingHealthy", "Billed"), EXTERNAL_SECRETS: ("SharedSecretsRead",)}
+"""What each component itself says on the ControlPlane; the first is whether its work succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def intent_of(facts: Facts, place: Place) -> Intent:
         volume = facts.default_storage_class or components.volume_key(place) in facts.host
     wanted = components.wanted(facts.values, place, volume=volume)
     held = set()
-    if facts.values.billing.enabled and facts.values.billing.missing:
+    if facts.values.billing.enabled and (facts.values.billing.missing or facts.values.billing.faults):
         held.add(VECTOR)
     if foreign_definitions(facts):
         held.add(EXTERNAL_SECRETS)
@@ -74,17 +75,18 @@ def foreign_definitions(facts: Facts) -> tuple[str, ...]:
 
 def bring(facts: Facts, component: Component) -> Plan:
     """Apply what differs; the Deployment last, and only when its pods would be complete."""
-    steps: list[Step] = [Apply(each) for each in component.before if needs_apply(each, facts.host.get(each.key))]
+    items = list(component.before)
     if component.volume is not None and component.volume.key not in facts.host:
         # Claims can hardly be changed: what exists is used.
-        steps.append(Apply(component.volume))
+        items.append(component.volume)
     live = facts.host.get(component.deployment.key)
     wait = None if live is not None else _wait_seconds(facts, component)
     if wait == 0 or live is not None:
-        if needs_apply(component.deployment, live):
-            steps.append(Apply(component.deployment))
+        items.append(component.deployment)
         wait = None
-    return Plan(tuple(steps), again_seconds=wait)
+    written = write(facts, items)
+    waits = [each for each in (wait, written.again_seconds) if each is not None]
+    return replace(written, again_seconds=min(waits, default=None))
 
 
 def _wait_seconds(facts: Facts, component: Component) -> float | None:
@@ -114,12 +116,12 @@ def retire(facts: Facts, place: Place, name: str) -> Plan:
     steps: list[Step] = [*(Remove(key) for key in keys), *(Remove(key, "tenant") for key in inside)]
     volume = components.volume_key(place)
     if name == VECTOR and volume in facts.host:
-        if not is_true(facts.control_plane, CONDITIONS[VECTOR]):
+        if not is_true(facts.control_plane, CONDITIONS[VECTOR][0]):
             return Plan(tuple(steps), (_unflushed(volume),))
         steps.append(Remove(volume))
-    condition = CONDITIONS[name]
-    if any(each["type"] == condition for each in facts.status.get("conditions") or ()):
-        steps.append(DropCondition(condition))
+    said = [each["type"] for each in facts.status.get("conditions") or () if each["type"] in CONDITIONS[name]]
+    # One at a time: each writes the whole status.
+    steps += [DropCondition(condition) for condition in said[:1]]
     return Plan(tuple(steps))
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keyless.aws import AwsTransient
 from keyless.identity.agent.model import Refused, check_host, check_token_untrusted, credentials_of
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -90,3 +91,16 @@ def test_the_account_is_read_from_the_sessions_arn():
         "Expiration": "2026-01-01T12:00:00Z",
     }
     assert "pl4nted" not in repr(found)
+
+
+WHOLE = {"accessKeyId": "A", "secretAccessKey": "S", "sessionToken": "T", "expiration": datetime.now(UTC)}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"credentials": None}, {"credentials": []}, *({"credentials": {**WHOLE, name: None}} for name in WHOLE)],
+)
+def test_an_answer_without_credentials_is_tried_again(answer):
+    with pytest.raises(AwsTransient, match="found an answer without") as raised:
+        credentials_of(answer)
+    assert raised.value.code == "ResponseParser"

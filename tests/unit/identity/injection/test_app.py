@@ -7,8 +7,11 @@ import pytest
 
 from keyless.identity.injection.app import Webhook
 from keyless.identity.injection.directory import AssociationFile, Directory
+from keyless.identity.injection.service import KubeServiceAccounts
 from keyless.identity.injection.settings import Settings
-from keyless.kube import NotFound, Unavailable
+from keyless.kube import Informer, NotFound, Unavailable
+from keyless.kube.resources import SERVICEACCOUNTS
+from kube_answers import ANSWERS, Sick
 
 ACCOUNT = {
     "metadata": {
@@ -132,3 +135,16 @@ async def test_the_http_face_asks_for_json_exactly():
         assert (await http.get("/healthz")).text == "ok"
     async with httpx.AsyncClient(transport=httpx.ASGITransport(webhook.metrics_app), base_url="http://w") as http:
         assert 'pod_count_total{method="sts_web_identity"} 1.0' in (await http.get("/metrics")).text
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+async def test_whatever_the_api_server_answers_the_pod_is_let_through_and_the_webhook_goes_on(answer):
+    kube = Sick()
+    kube.put(SERVICEACCOUNTS, {"metadata": {**ACCOUNT["metadata"], "namespace": "ns"}})
+    webhook = a_webhook(KubeServiceAccounts(kube, Informer(kube, SERVICEACCOUNTS)))
+    kube.answer = answer
+    reviewed = await webhook.review(a_review())
+    assert reviewed["response"]["allowed"] is True
+    assert operations(reviewed) == []
+    kube.answer = None
+    assert operations(await webhook.review(a_review())), "and the next pod gets its identity"

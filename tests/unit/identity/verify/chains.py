@@ -46,9 +46,11 @@ BILLING = Subject(
     enabled="billing.enabled",
     annotations="controlPlanes.vector.serviceAccount.customAnnotations",
     static_keys="billing.storage.secretRef.name",
+    storage="billing.storage",
 )
 ANNOTATED = "controlPlanes.vector.serviceAccount.customAnnotations.eks\\.amazonaws\\.com/role-arn"
-SET = {"billing.enabled": "true", "billing.storage.secretRef.name": "", ANNOTATED: ROLE}
+PLACE = {"billing.storage.provider": "aws", "billing.storage.aws.bucket": "usage"}
+SET = {"billing.enabled": "true", "billing.storage.secretRef.name": "", **PLACE, ANNOTATED: ROLE}
 IRSA_ENV = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token"}
 POD_ENV = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://x", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/var/run/t"}
 GUIDE_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"]
@@ -111,7 +113,7 @@ def irsa() -> Facts:
 
 def pod_identity() -> Facts:
     facts = irsa()
-    values = {"billing.enabled": "true", "billing.storage.secretRef.name": ""}
+    values = {"billing.enabled": "true", "billing.storage.secretRef.name": "", **PLACE}
     return replace(
         facts,
         space=replace(facts.space, values=values, history=(Revision(1, {}), Revision(2, values))),

@@ -11,7 +11,19 @@ import pytest
 from keyless.api import Access, Permanent
 from keyless.aws import AwsPermanent, Session
 from keyless.aws.errors import Said
-from keyless.identity.verify import Chosen, Cluster, ControlPlane, Facts, Sources, Space, State, gather, held, verify
+from keyless.identity.verify import (
+    Chosen,
+    Cluster,
+    ControlPlane,
+    Facts,
+    Needs,
+    Sources,
+    Space,
+    State,
+    gather,
+    held,
+    verify,
+)
 from keyless.identity.verify.kube_facts import pod_of
 from keyless.identity.verify.model import ANNOTATION, Role, Unread
 from keyless.kube.memory import MemoryKube
@@ -21,7 +33,7 @@ from unit.identity.verify.chains import ACCOUNT, BILLING, HOST, IRSA_ENV, ISSUER
 from unit.identity.verify.test_values import secret
 
 VALUES = {
-    "billing": {"enabled": True, "storage": {"secretRef": {"name": ""}, "aws": {"bucket": "usage"}}},
+    "billing": {"enabled": True, "storage": {"provider": "aws", "secretRef": {"name": ""}, "aws": {"bucket": "usage"}}},
     "controlPlanes": {"vector": {"serviceAccount": {"customAnnotations": {ANNOTATION: ROLE}}}},
 }
 ALLOW = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::usage/*"}
@@ -141,7 +153,7 @@ async def access_of(space: Space, plane: ControlPlane, cluster: Cluster) -> Acce
 async def read(kube: MemoryKube, aws: FakeAws, name: str = "", cluster: str = "keyless") -> list[Facts]:
     aws.answers.setdefault("DescribeCluster", {"cluster": {"identity": {"oidc": {"issuer": ISSUER}}}})
     sources = Sources(kube, cast("Session", aws), cluster)
-    return await gather(sources, BILLING, Chosen(name), access_of)
+    return await gather(sources, BILLING, Chosen(name), Needs(access_of))
 
 
 async def one(kube: MemoryKube, aws: FakeAws) -> Facts:

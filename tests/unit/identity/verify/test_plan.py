@@ -19,6 +19,7 @@ from unit.identity.verify.chains import (
     ISSUER,
     NAMESPACE,
     OTHER,
+    PLACE,
     POD_ENV,
     PROVIDER,
     ROLE,
@@ -47,6 +48,7 @@ def test_a_chain_by_irsa_holds_link_by_link() -> None:
     assert [link.name for link in links] == [
         "Helm values",
         "no static keys",
+        "storage",
         "workload",
         "service account",
         "injection",
@@ -63,7 +65,7 @@ def test_a_chain_by_irsa_holds_link_by_link() -> None:
 
 def test_a_chain_by_pod_identity_has_an_agent_instead_of_a_provider() -> None:
     links = verify(pod_identity())
-    assert [link.name for link in links][5:] == ["agent", "trust", "permission", "probe"]
+    assert [link.name for link in links][6:] == ["agent", "trust", "permission", "probe"]
     assert {link.state for link in links} == {State.HELD}
     assert held(links)
 
@@ -108,7 +110,7 @@ class TestHelm:
         assert link.mend.endswith('--reuse-values --set "billing.storage.secretRef.name="')
 
     def test_a_secret_that_came_back_with_a_revision(self) -> None:
-        kept = {"billing.enabled": "true", ANNOTATED: ROLE}
+        kept = {"billing.enabled": "true", **PLACE, ANNOTATED: ROLE}
         values = {**kept, "billing.storage.secretRef.name": "billing-storage"}
         facts = with_values(irsa(), values=values, history=(Revision(2, SET), Revision(3, kept)))
         assert "revision 3 dropped the empty value of revision 2" in broken(facts).found
@@ -316,6 +318,11 @@ class TestTrust:
         untagged = Association("a-1", NAMESPACE, "vector", ROLE, tags=False)
         assert held(verify(replace(facts, associations=(untagged,))))
 
+    def test_a_deny_of_what_the_issuer_did_not_authorise_is_seen(self) -> None:
+        unasked = {"Bool": {"sts:RoleAuthorizedByIdp": "false"}}
+        deny = {**web(), "Effect": "Deny", "Sid": "OnlyAuthorised", "Condition": unasked}
+        assert broken(with_trust(irsa(), web(), deny)).reason is Reason.TRUST_DENIES
+
     def test_an_irsa_trust_does_not_serve_pod_identity(self) -> None:
         assert broken(with_trust(pod_identity(), web())).reason is Reason.TRUST_DENIES
 
@@ -436,3 +443,62 @@ def test_every_broken_link_says_what_was_expected_found_and_mends(facts: Facts) 
         assert link.found
         assert (link.reason is not None) is (link.state is State.BROKEN)
         assert bool(link.mend) is (link.state is State.BROKEN)
+
+
+class TestStorage:
+    @pytest.mark.parametrize(
+        ("changes", "word"),
+        [
+            ({"billing.storage.aws.bucket": ""}, "billing.storage.aws.bucket=''"),
+            ({"billing.storage.provider": ""}, "billing.storage.provider=''"),
+            ({"billing.storage.aws.bucket": "My_Bucket"}, "expected 3 to 63 of a-z"),
+            ({"billing.storage.aws.region": "Oregon"}, "expected the name of an AWS region"),
+        ],
+    )
+    def test_a_place_that_cannot_be_is_told(self, changes: dict[str, str], word: str) -> None:
+        link = named(with_values(irsa(), values={**SET, **changes}), "storage")
+        assert (link.state, link.reason) == (State.BROKEN, Reason.STORAGE_NOT_NAMED)
+        assert word in link.found
+        assert link.mend.startswith("helm upgrade spaces spaces-helm-chart --reuse-values --set ")
+
+    def test_a_place_that_is_missing_altogether_is_told(self) -> None:
+        values = {key: value for key, value in SET.items() if "storage.aws" not in key}
+        assert named(with_values(irsa(), values=values), "storage").reason is Reason.STORAGE_NOT_NAMED
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("KEYLESS_BILLING_BUCKET", "other"),
+            ("KEYLESS_BILLING_REGION", "eu-west-1"),
+            ("KEYLESS_BILLING_ENDPOINT", "x"),
+        ],
+    )
+    def test_a_collector_that_stores_elsewhere_than_the_values_say_is_told(self, variable: str, value: str) -> None:
+        env = {**IRSA_ENV, "KEYLESS_BILLING_BUCKET": "usage", variable: value}
+        link = broken(with_workload(irsa(), pods=(Pod("vector-1", True, "", env, "sts.amazonaws.com"),)))
+        assert (link.name, link.reason) == ("storage", Reason.STORAGE_DIFFERS)
+        assert f"pod vector-1 carries {variable}='{value}'" in link.found
+        assert link.mend == "kubectl describe controlplane ctp1 -n default"
+
+    def test_a_collector_that_says_it_stored_elsewhere_is_told(self) -> None:
+        link = broken(with_values(irsa(), values={**SET, "billing.storage.aws.bucket": "new-bucket"}))
+        assert (link.reason, link.found) == (Reason.STORAGE_DIFFERS, "BillingStored speaks of s3://usage")
+
+    def test_an_account_with_another_role_than_the_values_say_is_told(self) -> None:
+        other = f"arn:aws:iam::{ACCOUNT}:role/other"
+        link = named(with_values(irsa(), values={**SET, ANNOTATED: other}), "service account")
+        assert (link.state, link.reason) == (State.BROKEN, Reason.ROLE_DIFFERS)
+        assert other in link.found
+        assert link.mend.endswith(f"--overwrite eks.amazonaws.com/role-arn={other}")
+
+    def test_without_billing_there_is_no_place_to_look_at(self) -> None:
+        values = {**SET, "billing.enabled": "false"}
+        assert "storage" not in [link.name for link in verify(with_values(irsa(), values=values))]
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_or_missing_secret_means_workload_identity(value: str | None) -> None:
+    values = {key: text for key, text in SET.items() if key != "billing.storage.secretRef.name"}
+    if value is not None:
+        values["billing.storage.secretRef.name"] = value
+    assert named(with_values(irsa(), values=values), "no static keys").state is State.HELD

@@ -249,7 +249,7 @@ def test_every_call_leaves_one_line(world: World) -> None:
     before = last_number(world.connection)
     world.aws("sts").get_caller_identity()
     refusal(world.aws("iam").get_role, RoleName="none")
-    refusal(world.aws("eks").list_nodegroups, clusterName="keyless")
+    refusal(world.aws("eks").list_eks_anywhere_subscriptions)
     refusal(world.aws("sts", {"AccessKeyId": "AKIA", "SecretAccessKey": "x"}).get_caller_identity)
     codes = [line["code"] for line in world.audit()[before:]]
     assert codes == ["Success", "NoSuchEntity", "UnknownOperationException", "InvalidClientTokenId"]

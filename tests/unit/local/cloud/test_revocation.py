@@ -1,4 +1,4 @@
-"""Tokens of pods that are gone: taken as AWS takes them (identity.md S13), unless revocation was asked for."""
+"""Tokens of pods that are gone: taken as AWS takes them (facts/identity.md#sts), unless revocation was asked for."""
 
 from __future__ import annotations
 

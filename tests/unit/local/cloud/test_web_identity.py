@@ -1,4 +1,4 @@
-"""AssumeRoleWithWebIdentity: the check order and the verbatim texts of identity.md §1.7 and §1.12."""
+"""AssumeRoleWithWebIdentity: the check order and the verbatim texts of facts/identity.md#token-checks."""
 
 from __future__ import annotations
 

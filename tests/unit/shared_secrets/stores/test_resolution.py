@@ -2,7 +2,7 @@ import pytest
 
 from keyless.shared_secrets.stores.model import StoreFault
 from keyless.shared_secrets.stores.plan import allows_namespace, selects
-from keyless.shared_secrets.stores.resolution import StoreRef, Stores
+from keyless.shared_secrets.stores.resolution import StorePolicy, StoreRef, Stores
 from keyless.shared_secrets.stores.sessions import Place
 from unit.shared_secrets.fakes import FakeAws, FakeSessions, aws_provider
 
@@ -50,6 +50,7 @@ def bench(facts):
         host=Place("host", None),
         group="default",
         host_namespace="mxp-1-system",
+        policy=StorePolicy(tenant_stores_may_use_controller_identity=True),
     )
     return stores, sessions
 

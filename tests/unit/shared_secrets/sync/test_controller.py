@@ -1,115 +1,14 @@
-import base64
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from keyless.kube import Invalid, Name, NotFound
-from keyless.kube.resources import CONFIGMAPS, EVENTS, EXTERNALSECRETS, SECRETS
-from keyless.shared_secrets.stores.guard import ReadGuard
-from keyless.shared_secrets.stores.resolution import StoreRef, Stores
-from keyless.shared_secrets.stores.sessions import Place
-from keyless.shared_secrets.sync.controller import NotSynced, SyncController, Tools
-from keyless.shared_secrets.sync.metrics import SyncMetrics
-from unit.shared_secrets.fakes import PLANTED, FakeAws, FakeSessions, a_space, a_store, a_value, an_external_secret
-
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-OWN_KEYS = {"jwt": {"serviceAccountRef": {"name": "tenant"}}}
-
-
-class Facts:
-    def __init__(self, *stores):
-        self.stores = {(store["metadata"].get("namespace", ""), store["metadata"]["name"]): store for store in stores}
-
-    def store(self, ref: StoreRef, namespace):
-        return self.stores.get((namespace if ref.kind == "SecretStore" else "", ref.name))
-
-    def shared_store(self, name):
-        return None
-
-    def control_plane(self):
-        return None
-
-    def namespace_labels(self, name):
-        return {}
-
-
-class Bench:
-    """One control plane, one clock, one controller."""
-
-    def __init__(self, **aws):
-        _, self.kube = a_space()
-        self.aws = FakeAws(**aws)
-        self.now, self.heard = NOON, []
-        host = Place("host", self.kube)
-        stores = Stores(
-            Facts(a_store(), a_store("params", service="ParameterStore"), a_store("own", auth=OWN_KEYS)),
-            FakeSessions(self.aws),
-            tenant=Place("tenant", self.kube),
-            host=host,
-            group="default",
-            host_namespace="h",
-        )
-        self.registry = CollectorRegistry()
-        self.owned = []
-        tools = Tools(
-            kube=self.kube,
-            stores=stores,
-            guard=ReadGuard(lambda: self.now.timestamp()),
-            listener=self,
-            metrics=SyncMetrics(self.registry),
-            now=lambda: self.now,
-            owned=lambda namespace, owner: self.owned,
-        )
-        self.controller = SyncController(tools)
-
-    def read_succeeded(self, key):
-        self.heard.append("read")
-
-    def read_failed(self, key, code, message):
-        self.heard.append(code)
-
-    def forget(self, key):
-        self.heard.append("forgotten")
-
-    async def sync(self, obj=None, name="db"):
-        if obj is not None:
-            self.kube.put(EXTERNALSECRETS, obj)
-            name = obj["metadata"]["name"]
-        return await self.controller.reconcile(Name("app", name))
-
-    async def fails(self, obj=None, name="db"):
-        with pytest.raises(NotSynced):
-            await self.sync(obj, name)
-        return await self.ready(name)
-
-    async def status(self, name="db"):
-        return (await self.kube.get(EXTERNALSECRETS, name, "app"))["status"]
-
-    async def ready(self, name="db"):
-        condition = (await self.status(name))["conditions"][0]
-        return condition["status"], condition["reason"], condition["message"]
-
-    async def secret(self, name="db"):
-        return await self.kube.get(SECRETS, name, "app")
-
-    async def data(self, name="db"):
-        secret = await self.secret(name)
-        return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
-
-    async def change(self, patch, name="db"):
-        await self.kube.patch(EXTERNALSECRETS, name, patch, "app")
-
-    async def events(self):
-        return [(event["type"], event["reason"], event["message"]) for event in (await self.kube.list(EVENTS)).items]
-
-
-def db(**spec):
-    return an_external_secret(data=[a_value("password", "db/password")], **spec)
+from keyless.kube import Invalid, NotFound
+from keyless.kube.resources import CONFIGMAPS, EXTERNALSECRETS, SECRETS
+from keyless.shared_secrets.sync.writing import NotSynced
+from unit.shared_secrets.bench import UNGUARDED, Bench, db
+from unit.shared_secrets.fakes import ARN, PLANTED, a_value, an_external_secret
 
 
 async def test_a_value_arrives_with_external_secrets_marks_and_status():
@@ -221,7 +120,7 @@ async def test_a_denial_is_told_with_the_key_the_code_and_the_request():
     assert (status, reason) == ("False", "SecretSyncedError")
     assert message == (
         "could not get secret data from provider: key 'db/password' of SecretStore 'aws': GetSecretValue: "
-        "AccessDeniedException: not authorized to perform GetSecretValue (request r-1)"
+        f"AccessDeniedException: User: {ARN} is not authorized to perform: GetSecretValue (request r-1)"
     )
     assert bench.heard == ["AccessDeniedException"]
     assert "refreshTime" not in await bench.status()
@@ -263,7 +162,7 @@ async def test_retain_keeps_the_secret_when_the_source_is_gone():
 
 
 async def test_delete_removes_the_secret_when_the_source_is_gone():
-    bench = Bench(secrets={"db/password": "one"})
+    bench = Bench(UNGUARDED, secrets={"db/password": "one"})
     await bench.sync(db(refreshInterval="1m", target={"deletionPolicy": "Delete"}))
     bench.aws.secrets.clear()
     bench.now += timedelta(minutes=1)
@@ -277,7 +176,7 @@ async def test_delete_removes_the_secret_when_the_source_is_gone():
 
 
 async def test_merge_deletion_drops_the_missing_key():
-    bench = Bench(secrets={"a": "1", "b": "2"})
+    bench = Bench(UNGUARDED, secrets={"a": "1", "b": "2"})
     spec = {"data": [a_value("a", "a"), a_value("b", "b")], "target": {"deletionPolicy": "Merge"}}
     await bench.sync(an_external_secret(refreshInterval="1m", **spec))
     del bench.aws.secrets["a"]
@@ -306,8 +205,8 @@ async def test_orphan_creates_without_an_owner():
     assert "ownerReferences" not in (await bench.secret("free"))["metadata"]
 
 
-async def test_an_unowned_secret_is_adopted_and_its_keys_replaced():
-    bench = Bench(secrets={"db/password": "one"})
+async def test_an_unowned_secret_is_adopted_and_its_keys_replaced_where_the_values_say_so():
+    bench = Bench({"adopts": True}, secrets={"db/password": "one"})
     bench.kube.put(SECRETS, {"metadata": {"name": "db", "namespace": "app"}, "data": {"old": "eA=="}})
     await bench.sync(db())
     assert await bench.data() == {"password": "one"}
@@ -328,7 +227,6 @@ async def test_anothers_secret_is_left_alone(kind, text):
 async def test_a_renamed_target_leaves_nothing_behind():
     bench = Bench(secrets={"db/password": "one"})
     await bench.sync(db())
-    bench.owned = ["db"]
     await bench.change({"spec": {"target": {"name": "new"}}})
     await bench.sync()
     assert await bench.data("new") == {"password": "one"}
@@ -358,12 +256,12 @@ async def test_a_template_makes_the_data_the_type_and_the_metadata():
         "data": {"dsn": "{{ .user }}:{{ .pass }}@db"},
         "templateFrom": [
             {"configMap": {"name": "t", "items": [{"key": "url"}]}},
-            {"literal": "k: {{ .pass | quote }}\nn: 5"},
+            {"literal": "k: {{ .pass | quote }}\ncount: 5"},
         ],
     }
     await bench.sync(an_external_secret(dataFrom=[{"extract": {"key": "app"}}], target={"template": template}))
     secret = await bench.secret()
-    assert await bench.data() == {"dsn": "ada:x@db", "url": "u=ada", "k": "x", "n": "5"}
+    assert await bench.data() == {"dsn": "ada:x@db", "url": "u=ada", "k": "x", "count": "5"}
     assert secret["type"] == "kubernetes.io/basic-auth"
     assert secret["metadata"]["labels"]["user"] == "ADA"
 
@@ -383,7 +281,8 @@ async def test_an_immutable_target_that_would_change_is_refused():
     assert (await bench.secret())["immutable"] is True
     bench.aws.secrets["db/password"] = "two"
     bench.now += timedelta(minutes=1)
-    assert (await bench.fails())[2] == "could not update secret, target is immutable"
+    status, _, message = await bench.fails()
+    assert (status, message.partition(";")[0]) == ("False", "could not update secret, target is immutable")
 
 
 async def test_a_spec_that_cannot_be_is_told_and_not_retried():
@@ -434,7 +333,7 @@ async def test_a_refusal_of_kubernetes_is_told_without_its_quotes():
 
     bench.kube.admit = refuse
     message = (await bench.fails(db()))[2]
-    assert message == "could not update secret: Kubernetes answered Invalid for data[password] (FieldValueInvalid)"
+    assert message == "could not update secret: Kubernetes answered Invalid for data (FieldValueInvalid)"
 
 
 async def test_a_fault_of_ours_is_logged_by_its_place_alone():
@@ -458,3 +357,37 @@ async def test_a_deleted_external_secret_is_forgotten():
     assert await bench.sync() is None
     labels = {"name": "db", "namespace": "app", "condition": "Ready", "status": "True"}
     assert bench.registry.get_sample_value("externalsecret_status_condition", labels) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{{ $x := list 1 }}{{ range 40 }}{{ $x = list $x $x }}{{ end }}", "written out in full"),
+        ("{{ range 1000000 }}{{ end }}", "more than 200000 steps"),
+        ("{{ .absent }}", "'absent'"),
+        ("{{ (dict .password `x`).missing }}", "'missing'"),
+    ],
+)
+async def test_a_template_that_cannot_be_rendered_is_a_template_error_with_its_limit(template, told):
+    bench = Bench(secrets={"db/password": PLANTED})
+    status, reason, message = await bench.fails(db(target={"template": {"data": {"k": template}}}))
+    assert (status, reason) == ("False", "TemplateError")
+    assert told in message
+    assert PLANTED not in message
+
+
+async def test_names_that_a_template_makes_of_keys_come_from_the_renderer():
+    bench = Bench(secrets={"app": '{"user": "ada", "pass": "x"}'})
+    rewrite = [{"transform": {"template": "db_{{ .value | upper }}"}}, {"transform": {"template": "{{ .value }}2"}}]
+    await bench.sync(an_external_secret(dataFrom=[{"extract": {"key": "app"}, "rewrite": rewrite}]))
+    assert await bench.data() == {"db_USER2": "ada", "db_PASS2": "x"}
+
+
+async def test_a_transform_that_fails_is_a_template_error_that_shows_no_key():
+    bench = Bench(secrets={"app": f'{{"{PLANTED}": "ada"}}'})
+    rewrite = [{"transform": {"template": "{{ fail .value }}"}}]
+    status, reason, message = await bench.fails(
+        an_external_secret(dataFrom=[{"extract": {"key": "app"}, "rewrite": rewrite}])
+    )
+    assert (status, reason) == ("False", "TemplateError")
+    assert PLANTED not in message

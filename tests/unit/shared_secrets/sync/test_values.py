@@ -3,7 +3,7 @@ import pytest
 from keyless.shared_secrets.stores.model import Payload, RemoteRef
 from keyless.shared_secrets.stores.resolution import StoreRef
 from keyless.shared_secrets.sync.model import Rewrite, Source
-from keyless.shared_secrets.sync.values import ValueFault, converted, decode, extract, rewritten, value_of
+from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, converted, decode, extract, rewritten, value_of
 
 
 def a_source(**more):
@@ -46,12 +46,12 @@ def test_extract_wants_an_object_and_quotes_nothing(payload):
 def test_keys_are_converted_and_a_collision_is_refused():
     assert converted({"a/b": b"1", "c d": b"2"}, "Default") == {"a_b": b"1", "c_d": b"2"}
     assert converted({"a/b": b"1"}, "Unicode") == {"a_U002f_b": b"1"}
-    with pytest.raises(ValueFault, match="collision during conversion: a_b"):
+    with pytest.raises(ValueFault, match="collision during conversion: members 1 and 2 become one key"):
         converted({"a/b": b"1", "a_b": b"2"}, "Default")
 
 
 def test_rewritten_keys_are_not_converted():
-    with pytest.raises(ValueFault, match="'x/b' of secret db is no key"):
+    with pytest.raises(ValueFault, match="rewritten key 1 of secret db has a name that is no key"):
         extract(a_source(), text('{"a/b": "1"}'), (Rewrite(source="^a", target="x"),))
 
 
@@ -61,7 +61,6 @@ def test_rewritten_keys_are_not_converted():
         (Rewrite(source="^db-(.*)$", target="DB_$1"), {"DB_user", "other"}),
         (Rewrite(source="^(?P<p>db)-", target="${p}_"), {"db_user", "other"}),
         (Rewrite(source="db-", target="$1x"), {"user", "other"}),
-        (Rewrite(template="{{ .value | upper }}"), {"DB-USER", "OTHER"}),
     ],
 )
 def test_keys_are_rewritten(rewrite, expected):
@@ -94,3 +93,12 @@ def test_what_cannot_be_decoded_is_not_quoted(strategy):
 def test_a_null_byte_fails_where_asked():
     with pytest.raises(ValueFault, match="null byte"):
         value_of(a_source(fails_on_null_byte=True), Payload(binary=b"a\0"))
+
+
+def test_keys_are_renamed_by_what_a_renderer_made_of_them():
+    members, rewrite = {"db-user": b"1", "other": b"2"}, Rewrite(template="{{ .value | upper }}")
+    with pytest.raises(NamesWanted) as wanted:
+        rewritten(members, rewrite)
+    assert set(wanted.value.names) == set(members)
+    made = {rewrite.template: {name: name.upper() for name in members}}
+    assert rewritten(members, rewrite, made) == {"DB-USER": b"1", "OTHER": b"2"}

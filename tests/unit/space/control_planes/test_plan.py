@@ -11,7 +11,7 @@ import pytest
 
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
-from keyless.kube.resources import LOGICALCLUSTERS, NAMESPACES, SECRETS
+from keyless.kube.resources import DEPLOYMENTS, LOGICALCLUSTERS, NAMESPACES, SECRETS
 from keyless.space import components
 from keyless.space.control_planes import tenant, tokens
 from keyless.space.control_planes.api import api_of
@@ -205,10 +205,41 @@ def test_no_token_is_shown_in_a_representation() -> None:
     assert "s3cret" not in shown
 
 
-def test_the_rights_inside_are_grouped_by_api_group() -> None:
-    kinds = (("ec2.aws", "vpcs"), ("s3.aws", "buckets"), ("ec2.aws", "subnets"))
-    role = next(each for each in tenant.identity("vector", kinds) if each.key.name == "keyless:vector").object
-    assert [(rule["apiGroups"], rule["resources"]) for rule in role["rules"][1:]] == [
-        (["ec2.aws"], ["subnets", "vpcs"]),
-        (["s3.aws"], ["buckets"]),
-    ]
+def test_the_collector_may_count_kinds_that_nobody_knows_yet_and_change_none() -> None:
+    role = next(each for each in tenant.identity("vector") if each.key.name == "keyless:vector").object
+    assert role["rules"][-1] == {"apiGroups": ["*"], "resources": ["*"], "verbs": ["list", "watch"]}
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+
+
+def _refused(deleted_ago: int) -> Facts:
+    facts = _facts(deleted=True)
+    said = {
+        "type": "BillingStored",
+        "status": "False",
+        "reason": "AccessDenied",
+        "message": "usage from A to B is not stored: no",
+    }
+    facts.control_plane["status"]["conditions"] = [said]
+    deleted = NOON - timedelta(seconds=deleted_ago)
+    facts.control_plane["metadata"]["deletionTimestamp"] = deleted.strftime("%Y-%m-%dT%H:%M:%SZ")
+    deployment = {"metadata": {"name": "vector", "namespace": HOST, "uid": "d"}}
+    return replace(facts, host={Key(DEPLOYMENTS, "vector", HOST): deployment})
+
+
+def test_usage_that_is_refused_is_waited_for_before_its_identity_goes() -> None:
+    found = plan(_refused(30))
+    assert found.steps == ()
+    told = next(each for each in found.findings if each.type == "UsageFlushed")
+    assert (told.status, told.reason) == (False, Reason.USAGE_NOT_FLUSHED)
+    assert "AccessDenied: usage from A to B is not stored: no; it is waited for until 2026-" in told.message
+
+
+def test_usage_that_stays_refused_is_given_up_and_that_is_told() -> None:
+    found = plan(_refused(61))
+    tell, remove = found.steps
+    assert isinstance(tell, Tell)
+    assert tell.reason == Reason.USAGE_NOT_FLUSHED
+    assert "usage from A to B is not stored" in tell.message
+    assert "it was given up at" in tell.message
+    assert remove == Remove(Key(DEPLOYMENTS, "vector", HOST), with_dependents=True)
+    assert any(each.type == "UsageFlushed" for each in found.findings)

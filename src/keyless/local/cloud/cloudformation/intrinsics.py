@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.cloudformation.model import Resource
 from keyless.local.cloud.errors import validation
 
@@ -231,7 +232,7 @@ def _join(argument: Any, scope: Scope) -> str:
 def _select(argument: Any, scope: Scope) -> Any:
     if isinstance(argument, list) and len(argument) == 2:
         index, values = (resolve(one, scope) for one in argument)
-        if isinstance(values, list) and str(index).isdecimal() and int(index) < len(values):
+        if isinstance(values, list) and is_digits(str(index)) and int(index) < len(values):
             return values[int(index)]
     raise validation("Template error: Fn::Select cannot select nonexistent value at index")
 

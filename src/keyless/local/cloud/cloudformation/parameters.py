@@ -112,7 +112,7 @@ def _check_bounds(name: str, declared: Mapping[str, Any], number: float) -> None
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", text) is not None
+    return re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?", text) is not None
 
 
 def _matches(name: str, pattern: str, text: str) -> bool:

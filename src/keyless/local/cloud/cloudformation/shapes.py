@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.cloudformation import parameters
 from keyless.local.cloud.cloudformation.model import ChangeSet, Resource, Stack, Wish
 from keyless.local.cloud.cloudformation.template import parse
@@ -117,7 +118,7 @@ def change_set(one: ChangeSet) -> Fields:
 
 def page(name: str, items: Sequence[Any], token: str | None, *, size: int = 100) -> Fields:
     """One page of ``items``; the token says where the next one begins."""
-    if token and not token.isdecimal():
+    if token and not is_digits(token):
         raise validation("1 validation error detected: Value at 'nextToken' is not a token of this operation")
     start = int(token or 0)
     fields: Fields = {name: list(items[start : start + size])}

@@ -135,7 +135,7 @@ def _type_of(one: Mapping[str, Any]) -> str:
 
 
 def _check_resource(name: str, one: Mapping[str, Any]) -> None:
-    if not name.isalnum() or not name.isascii():
+    if not (name.isascii() and name.isalnum()):
         raise validation(f"Template format error: Resource name {name} is non alphanumeric.")
     if not _type_of(one):
         raise validation(

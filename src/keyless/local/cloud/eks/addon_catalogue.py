@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from keyless.local.cloud.eks.cluster import VERSION
 from keyless.local.cloud.eks.projection import AGENT
+from keyless.local.cloud.eks.versions import VERSION
 from keyless.local.cloud.errors import AwsError
 
 NAMESPACE = "kube-system"

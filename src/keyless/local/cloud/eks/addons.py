@@ -15,10 +15,11 @@ from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.eks import addon_catalogue as catalogue
 from keyless.local.cloud.eks.associations import Associations, OfAddon, passed
-from keyless.local.cloud.eks.cluster import VERSION, ClusterFacts, ClusterOperations
+from keyless.local.cloud.eks.cluster import ClusterFacts, ClusterOperations
 from keyless.local.cloud.eks.paging import page
 from keyless.local.cloud.eks.projection import AGENT, Projection
 from keyless.local.cloud.eks.tags import checked
+from keyless.local.cloud.eks.versions import VERSION
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.service import Operation, anything
 

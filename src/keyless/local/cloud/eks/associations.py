@@ -1,4 +1,4 @@
-"""Pod identity associations: rules and texts of identity.md §1.6 (P1–P8)."""
+"""Pod identity associations: facts/identity.md#associations."""
 
 from __future__ import annotations
 

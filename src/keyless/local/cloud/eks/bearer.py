@@ -16,13 +16,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.wire.http import HttpRequest
 
 PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
 LIFETIME_SECONDS = 900
 _LONGEST = 4096 * 3  # a session token of ours is longer than AWS's
-_STS = re.compile(r"sts(-fips)?(\.[a-z]{2}(-[a-z]+)+-\d)?\.amazonaws\.com(\.cn)?")
+_STS = re.compile(r"sts(-fips)?(\.[a-z]{2}(-[a-z]+)+-[0-9])?\.amazonaws\.com(\.cn)?")
 _ALLOWED = frozenset(
     {
         "action",
@@ -103,7 +104,7 @@ def _arguments(query: str) -> Mapping[str, str]:
 
 def _check_times(query: Mapping[str, str], now: float) -> None:
     expires = query.get("x-amz-expires", "")
-    if not expires.isdecimal() or len(expires) > 6 or not 0 < int(expires) <= LIFETIME_SECONDS:
+    if not is_digits(expires) or len(expires) > 6 or not 0 < int(expires) <= LIFETIME_SECONDS:
         raise Unfit(f"invalid X-Amz-Expires parameter in pre-signed URL: {expires[:10]}")
     date = query.get("x-amz-date", "")
     if not date:

@@ -9,11 +9,11 @@ from typing import Any
 from keyless.local.cloud.authorise import resource_tag_keys, tag_keys
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.database import Database
+from keyless.local.cloud.eks.paging import page
+from keyless.local.cloud.eks.versions import PLATFORM, VERSION, described
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.service import Operation, anything
 
-VERSION = "1.32"
-PLATFORM = "eks.25"
 _KIND = "eks-cluster"
 
 
@@ -115,23 +115,7 @@ class ClusterOperations:
         return {"clusters": [self._facts.name] if call.region == self._facts.region else []}
 
     def _versions(self, call: Call) -> dict[str, Any]:
-        """One version; eksctl falls over an empty list, so it is never filtered away but by its own number."""
-        wanted = call.params.get("clusterVersions") or [VERSION]
-        if VERSION not in wanted:
-            return {"clusterVersions": []}
-        found = {
-            "clusterVersion": VERSION,
-            "clusterType": "eks",
-            "defaultPlatformVersion": PLATFORM,
-            "defaultVersion": True,
-            "releaseDate": 1737590400,
-            "endOfStandardSupportDate": 1774224000,
-            "endOfExtendedSupportDate": 1805760000,
-            "status": "standard-support",
-            "versionStatus": "STANDARD_SUPPORT",
-            "kubernetesPatchVersion": "1.32.9",
-        }
-        return {"clusterVersions": [found]}
+        return page("clusterVersions", described(call.params, call.now), call.params)
 
 
 def _asked(call: Call) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keyless.local.cloud.database import Database
+from keyless.local.cloud.eks.absent import AbsentKinds
 from keyless.local.cloud.eks.access_entries import AccessEntries, AccessPolicies
 from keyless.local.cloud.eks.addons import Addons
 from keyless.local.cloud.eks.associations import Associations
@@ -34,6 +35,7 @@ class Eks:
             "eks",
             operations=(
                 *self._cluster.operations(),
+                *AbsentKinds(self._cluster).operations(),
                 *self._addons.operations(),
                 *self.associations.operations(),
                 *self.entries.operations(),

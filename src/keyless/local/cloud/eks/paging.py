@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keyless.api.numbers import whole_number
 from keyless.local.cloud.errors import AwsError
 
 _MOST = 100
@@ -26,6 +27,6 @@ def _start(token: str | None) -> int:
     if not token:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(token).decode().removeprefix("from:"))
+        return whole_number(base64.urlsafe_b64decode(token).decode().removeprefix("from:"))
     except (ValueError, binascii.Error):
         raise AwsError("InvalidParameterException", "The nextToken parameter is invalid", status=400) from None

@@ -1,4 +1,4 @@
-"""AssumeRoleForPodIdentity: rules of identity.md §1.5 (E1–E7).
+"""AssumeRoleForPodIdentity: facts/identity.md#eks-auth.
 
 The caller is the node (its role must allow it); the token is the pod's. The role is assumed by
 ``pods.eks.amazonaws.com`` with six session tags, and where the association names a target role, that role by the first
@@ -184,7 +184,7 @@ def session_name(cluster: str, pod: str, unique: str) -> str:
 
 
 def _denied(call: Call, target: Target) -> AwsError:
-    """Who is not the node, nor allowed to be; the status is the model's (identity.md E3), unlike elsewhere."""
+    """Who is not the node, nor allowed to be; the status is the model's (facts/identity.md#eks-auth)."""
     return AwsError("AccessDeniedException", access_denied(call.decisions[-1], resource=target.label or None))
 
 

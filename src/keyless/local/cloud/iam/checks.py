@@ -1,7 +1,7 @@
 """What IAM checks before it writes: documents, principals, tags, sizes.
 
-The quotas of identity.md Q2–Q3 stand in one table: AWS's defaults, but for the counts of an account, which are what AWS
-raises them to on request (a rehearsal must not need a support case).
+The quotas (facts/identity.md#quotas) stand in one table: AWS's defaults, but for the counts of an
+account, which are what AWS raises them to on request (a rehearsal must not need a support case).
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from keyless.local.cloud.authorise import compiled
+from keyless.local.cloud.authorise import storable
 from keyless.local.cloud.errors import AwsError, validation
 from keyless.local.cloud.iam import principals
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.shared_issuers import unscoped
-from keyless.policy import Kind, MalformedPolicy, size
+from keyless.policy import Document, Kind, MalformedPolicy, size
 
 TRUST_SIZE = 2048
 MANAGED_SIZE = 6144
+MANAGED_VERSION = "2012-10-17"
 INLINE_SIZE = {"role": 10240, "user": 2048, "group": 5120}
 MANAGED_PER_HOLDER = 10
 VERSIONS = 5
@@ -39,7 +40,7 @@ _PATHS = ("path", "newPath")
 _OF_A_PATTERN = re.compile(
     r"1 validation error detected: Value '.*' at '(?P<name>\w+)' failed to satisfy constraint: "
     r"Member must satisfy regular expression pattern: (?P<pattern>.*)",
-    re.DOTALL,
+    re.DOTALL | re.ASCII,
 )
 
 
@@ -77,26 +78,32 @@ def invalid(text: str) -> AwsError:
 
 def document(text: str, kind: Kind) -> str:
     """Return ``text`` when it is a valid policy; raises MalformedPolicyDocument with AWS's reason."""
-    try:
-        compiled(text, kind)
-    except MalformedPolicy as error:
-        raise AwsError("MalformedPolicyDocument", str(error), status=400) from None
+    _storable(text, kind)
     return text
 
 
+def _storable(text: str, kind: Kind) -> Document:
+    try:
+        return storable(text, kind)
+    except MalformedPolicy as error:
+        raise _malformed(str(error)) from None
+
+
+def _malformed(text: str) -> AwsError:
+    return AwsError("MalformedPolicyDocument", text, status=400)
+
+
 def trust(directory: Directory, text: str) -> str:
-    """A valid trust policy within its quota, as it is kept; shared issuers must be narrowed down (Q4)."""
+    """A valid trust policy within its quota, as it is kept; shared issuers must be narrowed down."""
     document(text, "trust")
     if fault := unscoped(text):
-        raise AwsError("MalformedPolicyDocument", fault, status=400)
+        raise _malformed(fault)
     if size(text) > TRUST_SIZE:
         raise beyond(f"Cannot exceed quota for ACLSizePerRole: {TRUST_SIZE}")
     try:
         return principals.stored(directory.database.connection, text, account=directory.account)
     except principals.UnknownPrincipal as unknown:
-        raise AwsError(
-            "MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{unknown.entry}"', status=400
-        ) from None
+        raise _malformed(f'Invalid principal in policy: "AWS":"{unknown.entry}"') from None
 
 
 def boundary(directory: Directory, arn: str) -> str:
@@ -108,7 +115,8 @@ def boundary(directory: Directory, arn: str) -> str:
 
 def managed(text: str) -> str:
     """A valid managed policy within its quota."""
-    document(text, "identity")
+    if _storable(text, "identity").version < MANAGED_VERSION:
+        raise _malformed(f"Policy document must be version {MANAGED_VERSION} or greater.")
     if size(text) > MANAGED_SIZE:
         raise beyond(f"Cannot exceed quota for PolicySize: {MANAGED_SIZE}")
     return text

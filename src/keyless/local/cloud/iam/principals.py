@@ -1,4 +1,4 @@
-"""Principals in stored policies: users and roles of the account are kept by unique id (identity.md §2.2 rule 7).
+"""Principals in stored policies: users and roles of the account are kept by unique id (facts/identity.md#principals).
 
 So a user or role that is made again under the same name is somebody else: the old policy shows ``AIDA…`` or ``AROA…``
 and does not let it in. An account's bare number becomes its ARN; everything else a policy names stays as it was

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import validation
 from keyless.local.cloud.iam.checks import as_tags
@@ -136,7 +137,7 @@ def _whole_seconds(moment: float) -> float:
 def page(call: Call, name: str, items: Sequence[Any]) -> Fields:
     """One page of ``items`` by the caller's MaxItems and Marker."""
     marker = _position(call)
-    start = int(marker) if marker.isdecimal() else 0
+    start = int(marker) if is_digits(marker) else 0
     end = start + _size(call)
     return _page(name, list(items[start:end]), str(end) if end < len(items) else "")
 

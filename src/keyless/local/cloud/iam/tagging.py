@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from keyless.local.cloud.call import Call
+from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.iam import checks, shapes
 from keyless.local.cloud.iam.model import InstanceProfile, ManagedPolicy, OidcProvider, Role, User
 from keyless.local.cloud.service import Operation, TargetOf
@@ -32,6 +33,9 @@ class Tagging(Generic[T]):
         )
 
     def _tag(self, call: Call) -> None:
+        if not call.params["Tags"]:
+            # The code was seen live, the words were not.
+            raise AwsError("InvalidInput", "Tags cannot be empty.", status=400)
         found = self._find(call)
         self._save(replace(found, tags=checks.tags(call.params["Tags"], found.tags)))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.model import Role
@@ -97,7 +98,7 @@ class Imds:
 
     def _token(self, request: HttpRequest) -> HttpResponse:
         seconds = request.header(f"{_TOKEN}-ttl-seconds")
-        if not seconds.isdecimal() or not 1 <= int(seconds) <= _LONGEST_SECONDS:
+        if not is_digits(seconds) or not 1 <= int(seconds) <= _LONGEST_SECONDS:
             return _text(400, "Bad Request")
         now = self._now()
         self._tokens = {token: until for token, until in self._tokens.items() if until > now}

@@ -29,7 +29,8 @@ from keyless.local.cloud.kms.targets import Targets, principal
 
 _PRINCIPAL = re.compile(
     r"arn:aws[a-z-]*:(iam|sts)::\d{12}:(root|(user|role|assumed-role|federated-user)/[\w+=,.@/-]+)"
-    r"|[a-z0-9.-]+\.amazonaws\.com"
+    r"|[a-z0-9.-]+\.amazonaws\.com",
+    re.ASCII,
 )
 _MOST_LISTED, _LISTED = 100, 50
 _FORM = "keyless-grant-1"

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from keyless.local.cloud.errors import AwsError
-from keyless.policy import MalformedPolicy, parse
+from keyless.policy import MalformedPolicy, parse_to_store
 
 POLICY_NAME = "default"
 
@@ -66,7 +66,7 @@ def managed_policy(service: str, account: str, region: str) -> str:
 def checked(policy: str) -> str:
     """The policy, or MalformedPolicyDocumentException."""
     try:
-        parse(policy, "resource")
+        parse_to_store(policy, "resource")
     except MalformedPolicy as error:
         raise AwsError("MalformedPolicyDocumentException", str(error)) from None
     return policy

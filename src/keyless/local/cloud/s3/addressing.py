@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from keyless.local.cloud.wire.http import HttpRequest
 
-_HOST = re.compile(r"(?P<bucket>.+?)(\.s3([.-][a-z0-9-]+)?)?\.localhost(:\d+)?", re.IGNORECASE)
-_ENDPOINT = re.compile(r"s3([.-][a-z0-9-]+)?\.localhost(:\d+)?", re.IGNORECASE)
+_HOST = re.compile(r"(?P<bucket>.+?)(\.s3([.-][a-z0-9-]+)?)?\.localhost(:[0-9]+)?", re.IGNORECASE)
+_ENDPOINT = re.compile(r"s3([.-][a-z0-9-]+)?\.localhost(:[0-9]+)?", re.IGNORECASE)
 
 
 def path_style(request: HttpRequest) -> HttpRequest:

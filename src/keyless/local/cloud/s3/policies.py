@@ -15,7 +15,7 @@ from keyless.local.cloud.s3.buckets import Buckets
 from keyless.local.cloud.s3.public import is_public
 from keyless.local.cloud.s3.settings import blocks_public
 from keyless.local.cloud.s3.storage import Bucket, Storage
-from keyless.policy import MalformedPolicy, parse
+from keyless.policy import MalformedPolicy, parse_to_store
 
 _LARGEST_BYTES = 20 * 1024
 
@@ -39,7 +39,7 @@ class BucketPolicies:
             said = "Bucket policy exceeds the maximum allowed document size."
             raise AwsError("PolicyTooLarge", said, status=400, fields={"MaxSizeAllowed": str(_LARGEST_BYTES)})
         try:
-            parse(text, "resource")
+            parse_to_store(text, "resource")
         except MalformedPolicy as error:
             raise AwsError("MalformedPolicy", str(error), status=400) from None
         if blocks_public(bucket, "BlockPublicPolicy") and is_public(text):

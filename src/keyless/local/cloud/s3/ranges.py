@@ -10,7 +10,7 @@ import re
 
 from keyless.local.cloud.errors import AwsError
 
-_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)\s*")
+_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,40})\s*-\s*([0-9]{0,40})\s*")
 _COPIED = re.compile(r"bytes=([0-9]+)-([0-9]+)")
 
 

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from keyless.local.cloud.errors import AwsError
-from keyless.policy import MalformedPolicy, parse
+from keyless.policy import MalformedPolicy, parse_to_store
 
 #: conditions that keep "everybody" within known bounds, where they name fixed values
 _BINDING = frozenset(
@@ -34,7 +34,7 @@ _BINDING_OPERATORS = ("stringequals", "stringlike", "arnequals", "arnlike")
 def checked(text: str) -> str:
     """The policy, or MalformedPolicyDocumentException."""
     try:
-        parse(text, "resource")
+        parse_to_store(text, "resource")
     except MalformedPolicy as error:
         raise AwsError("MalformedPolicyDocumentException", str(error)) from None
     return text

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.secretsmanager.filters import filtered, ordered
@@ -145,7 +146,7 @@ def described(secret: Secret) -> dict[str, Any]:
 def page(call: Call, found: Sequence[Any], most: int) -> tuple[list[Any], dict[str, str]]:
     """The page that the call asks for, and the token for the next one."""
     token = str(call.params.get("NextToken") or "0")
-    if not token.isdecimal():
+    if not is_digits(token):
         raise AwsError("InvalidNextTokenException", "The NextToken value is invalid.")
     start, limit = int(token), min(int(call.params.get("MaxResults") or most), most)
     more = {"NextToken": str(start + limit)} if start + limit < len(found) else {}

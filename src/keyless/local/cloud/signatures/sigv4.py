@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_plus
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.signatures.refusals import SignatureFault
 from keyless.local.cloud.wire.http import HttpRequest
 
@@ -89,7 +90,7 @@ def _from_query(request: HttpRequest) -> Signature | SignatureFault:
     if argument["X-Amz-Algorithm"] != _ALGORITHM:
         return SignatureFault.INCOMPLETE
     seconds = argument["X-Amz-Expires"] or ("" if argument["X-Amz-Credential"].find("/s3/") >= 0 else "900")
-    if not seconds.isdecimal() or len(seconds) > 6 or not 0 < int(seconds) <= _LONGEST_PRESIGNED_SECONDS:
+    if not is_digits(seconds) or len(seconds) > 6 or not 0 < int(seconds) <= _LONGEST_PRESIGNED_SECONDS:
         return SignatureFault.INCOMPLETE
     return _signature(
         argument["X-Amz-Credential"],

@@ -10,7 +10,7 @@ import re
 from keyless.local.cloud.errors import AwsError
 
 _SIGNS = re.compile(r"[A-Za-z0-9_.\-/]+")
-_LABEL = re.compile(r"(?!aws|ssm|\d)[A-Za-z0-9_.-]{1,100}", re.IGNORECASE)
+_LABEL = re.compile(r"(?!aws|ssm|[0-9])[A-Za-z0-9_.-]{1,100}", re.IGNORECASE)
 _MOST_LEVELS = 15
 _MOST_CHARACTERS = 1011  # of the ARN
 _PATH_RULES = (
@@ -23,6 +23,7 @@ _SUB_PATHS = (
     "If formed as a path, it can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of "
     "letters, numbers and the following 3 symbols .-_"
 )
+_MALFORMED = f'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). {_SUB_PATHS}'
 
 
 def invalid(text: str) -> AwsError:
@@ -35,12 +36,27 @@ def checked(name: str) -> str:
     _refuse_reserved(name)
     if "/" in name and not name.startswith("/"):
         raise invalid("Parameter name must be a fully qualified name.")
-    if not _SIGNS.fullmatch(name) or name.endswith("/") or "//" in name:
-        raise invalid(f'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). {_SUB_PATHS}')
+    if _is_malformed(name):
+        raise invalid(_MALFORMED)
     if name.count("/") > _MOST_LEVELS:
         text = f"A hierarchy can have a maximum of {_MOST_LEVELS} levels. Found {name.count('/')} in {name}."
         raise AwsError("HierarchyLevelLimitExceededException", text)
     return name
+
+
+def readable(name: str) -> str:
+    """The name to read: none that could never be a parameter's; raises ValidationException, never "not found".
+
+    AWS says the same whatever is wrong: a path without its first slash, a last slash, a sign that no name has
+    (docs/reference/facts/external-secrets-sync.md).
+    """
+    if not name.startswith("arn:") and (_is_malformed(name) or ("/" in name and not name.startswith("/"))):
+        raise invalid(_MALFORMED)
+    return name
+
+
+def _is_malformed(name: str) -> bool:
+    return not _SIGNS.fullmatch(name) or name.endswith("/") or "//" in name
 
 
 def refuse_long(arn: str) -> None:
@@ -64,7 +80,7 @@ def _refuse_reserved(name: str) -> None:
         raise AwsError("AccessDeniedException", f"No access to reserved parameter name: {name}.", status=400)
     if not is_path:
         raise invalid('Parameter name: can\'t be prefixed with "aws" or "ssm" (case-insensitive).')
-    raise invalid(f'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). {_SUB_PATHS}')
+    raise invalid(_MALFORMED)
 
 
 def selected(text: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.errors import AwsError
 
 _MOST = 10
@@ -76,7 +77,7 @@ def _check(policy: Any) -> None:
     if "Unit" in attributes and attributes["Unit"] not in _UNITS:
         raise _bad_attribute("Unit is Days or Hours")
     for number in ("Before", "After"):
-        if number in attributes and not (str(attributes[number]).isdecimal() and int(attributes[number]) > 0):
+        if number in attributes and not (is_digits(str(attributes[number])) and int(attributes[number]) > 0):
             raise _bad_attribute(f"{number} is a number above 0")
     if kind == "Expiration" and _moment(attributes["Timestamp"]) is None:
         raise _bad_attribute("Timestamp is an ISO 8601 instant, such as 2030-12-02T21:34:33.000Z")

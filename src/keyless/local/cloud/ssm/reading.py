@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.call import Call
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.ssm import policies
 from keyless.local.cloud.ssm.filters import check, passes_old, version_matching
 from keyless.local.cloud.ssm.model import Parameter, Version, version_meant
-from keyless.local.cloud.ssm.names import checked_path, invalid, is_below, selected
+from keyless.local.cloud.ssm.names import checked_path, invalid, is_below, readable, selected
 from keyless.local.cloud.ssm.parameters import Parameters
 from keyless.local.cloud.ssm.values import Values
 
@@ -71,7 +72,7 @@ class Reading:
         return {"Parameters": [_described(one, one.last) | {"ARN": one.arn} for one in page], **more}
 
     def history(self, call: Call) -> dict[str, Any]:
-        parameter = self._parameters.existing(call, str(call.params["Name"]))
+        parameter = self._parameters.existing(call, readable(str(call.params["Name"])))
         page, more = _page(call, parameter.versions, _MOST_LISTED)
         decrypt = bool(call.params.get("WithDecryption"))
         shown = [
@@ -89,7 +90,7 @@ class Reading:
 
     def _selected(self, call: Call, text: str) -> dict[str, Any]:
         name, selector = selected(text)
-        parameter = self._parameters.existing(call, name)
+        parameter = self._parameters.existing(call, readable(name))
         shown = self._shown(call, parameter, version_meant(parameter, selector))
         return shown | {"Selector": f":{selector}"} if selector else shown
 
@@ -134,7 +135,7 @@ def _described(parameter: Parameter, version: Version) -> dict[str, Any]:
 
 def _page(call: Call, found: Sequence[Any], most: int) -> tuple[list[Any], dict[str, str]]:
     token = str(call.params.get("NextToken") or "0")
-    if not token.isdecimal():
+    if not is_digits(token):
         raise AwsError("InvalidNextToken", "The specified token isn't valid.")
     start, limit = int(token), min(int(call.params.get("MaxResults") or most), most)
     more = {"NextToken": str(start + limit)} if start + limit < len(found) else {}

@@ -1,7 +1,7 @@
 """What AWS reads from a verified token beyond the standard claims: tags, source identity, allowed roles. Pure.
 
-Spec: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html and identity.md S10. Of the refusals only
-the first text is known; the others are ours, in its manner.
+Facts: facts/identity.md#claims. Of the texts that of a malformed source identity is ours, in AWS's
+manner.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _FLAT = f"{_TAGS}/principal_tags/"
 _FLAT_TRANSITIVE = f"{_TAGS}/transitive_tag_keys"
 _SOURCE_IDENTITY = "https://aws.amazon.com/source_identity"
 _ROLES = "https://aws.amazon.com/roles"
+_ROLE = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/\S+", re.ASCII)
 _IDENTITY = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
 
@@ -31,11 +32,23 @@ class AwsClaims:
     source_identity: str = ""
     roles: tuple[str, ...] | None = None
 
+    def authorizes(self, role_arn: str) -> bool:
+        """Whether the issuer says that this role may be assumed; not where it says nothing about roles."""
+        return role_arn in (self.roles or ())
+
+    def check_role(self, role_arn: str) -> None:
+        """Raise InvalidIdentityToken where the issuer says which roles may be assumed, and this is none of them."""
+        if self.roles is None or role_arn in self.roles:
+            return
+        if not any(map(_ROLE.fullmatch, self.roles)):
+            raise _refused("The roles claim contains no valid role ARNs")
+        raise _refused("The target role ARN is not present in the roles claim of the identity token")
+
 
 def aws_claims(claims: Mapping[str, Any]) -> AwsClaims:
     """Read them; raises InvalidIdentityToken where their form is wrong."""
     tags, transitive = _nested(claims.get(_TAGS))
-    tags |= {key[len(_FLAT) :]: _one(value) for key, value in claims.items() if key.startswith(_FLAT)}
+    tags |= {key[len(_FLAT) :]: _bare(value) for key, value in claims.items() if key.startswith(_FLAT)}
     if _FLAT_TRANSITIVE in claims:
         transitive = _strings(claims[_FLAT_TRANSITIVE])
     known = {key.lower() for key in tags}
@@ -54,9 +67,14 @@ def _nested(value: Any) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def _one(value: Any) -> str:
-    """Tag values come as a list of one, or bare."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
+    """A nested tag's value comes as a list of one, and in no other form."""
+    if not isinstance(value, list) or len(value) != 1:
+        raise _malformed("principal_tags")
+    return _bare(value[0])
+
+
+def _bare(value: Any) -> str:
+    """A flat tag's value is no list."""
     if not isinstance(value, str):
         raise _malformed("principal_tags")
     return value
@@ -80,10 +98,13 @@ def _roles(value: Any) -> tuple[str, ...] | None:
     """A list of ARNs, or one text with semicolons; what is neither allows no role."""
     if value is None:
         return None
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(";"))
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+    listed = value.split(";") if isinstance(value, str) else value
+    return tuple(item.strip() for item in listed if isinstance(item, str)) if isinstance(listed, list) else ()
 
 
 def _malformed(claim: str) -> AwsError:
-    return AwsError("InvalidIdentityToken", f"{claim} passed in claim is not in correct format.", status=400)
+    return _refused(f"{claim} passed in claim is not in correct format.")
+
+
+def _refused(text: str) -> AwsError:
+    return AwsError("InvalidIdentityToken", text, status=400)

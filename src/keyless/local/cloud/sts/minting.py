@@ -74,7 +74,7 @@ class Minter:
         self._sessions = sessions
 
     def mint(self, role: Role, wanted: Wanted, *, now: float) -> RoleSession:
-        """Check what is left to check (steps 12 and 13 of identity.md §1.12) and mint."""
+        """Check what is left to check (steps 12 and 13 of facts/identity.md#token-checks) and mint."""
         self._check_seconds(role, wanted)
         self.check_policies(wanted)
         percent = packed_percent(wanted.policies, wanted.policy_arns, wanted.tags, subject=wanted.subject)

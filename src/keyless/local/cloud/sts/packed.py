@@ -1,6 +1,6 @@
 """The packed size of session policies and tags: a percentage of a limit that AWS does not publish.
 
-An estimate: AWS's binary form is secret. Known points it is fitted to (identity.md S11, S12, pain point 12): a web
+An estimate: AWS's binary form is secret. Known points it is fitted to (facts/identity.md#sts): a web
 identity session without policies and tags reports 24–34; EKS's six tags take about 74; 2048 characters of policy fit.
 """
 

@@ -1,4 +1,4 @@
-"""AssumeRoleWithWebIdentity, in the order of identity.md §1.12 and with the texts of §1.7.
+"""AssumeRoleWithWebIdentity, in the order of facts/identity.md#token-checks.
 
 The reason for a refusal goes into the audit line; the caller learns what AWS would tell, which for everything that
 trust decides is one sentence.
@@ -92,17 +92,15 @@ class WebIdentity:
             keys["sts:TransitiveTagKeys"] = extra.transitive_tags
         if extra.source_identity:
             keys["sts:SourceIdentity"] = extra.source_identity
-        if extra.roles is not None:
-            keys["sts:RoleAuthorizedByIdp"] = str(role.arn in extra.roles).lower()
+        # "false" also where the issuer says nothing about roles, so that a Deny on it holds there too.
+        keys["sts:RoleAuthorizedByIdp"] = str(extra.authorizes(role.arn)).lower()
         keys["sts:RoleSessionName"] = call.params["RoleSessionName"]
         self._ask(call, role, provider, keys, action=_ACTION)
         if extra.tags:
             self._ask(call, role, provider, keys, action="sts:TagSession")
         if extra.source_identity:
             self._ask(call, role, provider, keys, action="sts:SetSourceIdentity")
-        if extra.roles is not None and role.arn not in extra.roles:
-            text = "The role is not among the roles that the identity provider authorized"
-            raise AwsError("InvalidIdentityToken", text, status=400)
+        extra.check_role(role.arn)
         return role, extra
 
     def _ask(

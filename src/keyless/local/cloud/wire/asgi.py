@@ -33,7 +33,7 @@ def head_of(scope: Scope) -> HttpRequest:
     )
 
 
-_PORT = re.compile(r":\d{1,5}$")
+_PORT = re.compile(r":[0-9]{1,5}\Z")
 
 
 @lru_cache(maxsize=64)

@@ -129,7 +129,7 @@ def _header_list(item: Shape, text: str) -> list[Any]:
     """A comma separated header; items may be quoted, and dates bring a comma along."""
     if not text:
         return []
-    if item.kind == "timestamp" and text[:1].isalpha():
+    if item.kind == "timestamp" and text[:1].isascii() and text[:1].isalpha():
         parts = text.split(",")
         return [from_text(item, ",".join(parts[at : at + 2]).strip()) for at in range(0, len(parts), 2)]
     found, at = [], 0

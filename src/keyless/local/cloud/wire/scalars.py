@@ -47,9 +47,9 @@ def in_range(kind: str, number: float) -> bool:
 
 def timestamp_from_text(text: str) -> datetime:
     """Read ISO 8601, RFC 822 or epoch seconds; raises ``ValueError``."""
-    if text[:1].isdigit() and "-" not in text:
+    if _EPOCH.fullmatch(text):
         return datetime.fromtimestamp(float(text), UTC)
-    if text[:1].isalpha():
+    if text[:1].isascii() and text[:1].isalpha():
         return parsedate_to_datetime(text)
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
@@ -71,6 +71,7 @@ def to_text(shape: Shape, value: Any, *, timestamps: str) -> str:
     return str(value)
 
 
+_EPOCH = re.compile(r"[0-9]{1,15}(\.[0-9]*)?")
 SPECIAL_FLOATS = frozenset({"NaN", "Infinity", "-Infinity"})
 
 

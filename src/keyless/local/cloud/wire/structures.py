@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
+from keyless.api.numbers import is_digits
 from keyless.local.cloud.errors import AwsError
 from keyless.local.cloud.wire.scalars import (
     SPECIAL_FLOATS,
@@ -156,7 +157,7 @@ def _inside(shape: Shape, node: dict[str, Any], level: str) -> dict[str, Any]:
 
 
 def _numbered(node: dict[str, Any]) -> list[dict[str, Any]]:
-    return [node[key] for key in sorted((k for k in node if k.isdecimal() and len(k) < 10), key=int)]
+    return [node[key] for key in sorted((k for k in node if is_digits(k) and len(k) < 10), key=int)]
 
 
 # XML ----------------------------------------------------------------------------------------------------------------

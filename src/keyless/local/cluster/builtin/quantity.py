@@ -14,8 +14,8 @@ DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P
 BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 BY_EXPONENT = {exponent: suffix for suffix, exponent in DECIMAL.items()}
 NANO = Fraction(1, 10**9)
-SHAPE = re.compile(r"([+-]?)(\d+(?:\.\d*)?|\.\d+)(.*)")
-POWER = re.compile(r"[eE]([+-]?\d{1,3})")
+SHAPE = re.compile(r"([+-]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(.*)")
+POWER = re.compile(r"[eE]([+-]?[0-9]{1,3})")
 REFUSAL = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 

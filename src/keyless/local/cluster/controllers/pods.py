@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import orjson
 
+from keyless.api.numbers import whole_number
 from keyless.kube import KubeObject, condition_of
 
 HASH_LABEL = "pod-template-hash"
@@ -105,6 +106,6 @@ def _without_hash(template: KubeObject) -> KubeObject:
 
 def _cost(pod: KubeObject) -> int:
     try:
-        return int((pod["metadata"].get("annotations") or {}).get(DELETION_COST, 0))
+        return whole_number((pod["metadata"].get("annotations") or {}).get(DELETION_COST, "0"))
     except ValueError:
         return 0

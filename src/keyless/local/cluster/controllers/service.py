@@ -6,7 +6,6 @@ nothing here but the entries of its objects in the garbage graph.
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 
@@ -27,6 +26,7 @@ from keyless.local.cluster.controllers.namespace import controller as namespace
 from keyless.local.cluster.controllers.replicaset import controller as replicaset
 from keyless.local.cluster.controllers.world import ClusterWorld, Place
 from keyless.local.cluster.store import Change, Entry, Key
+from keyless.tasks import Tasks
 
 _Pass = Callable[[ClusterWorld, Place], Awaitable[float | None]]
 _BACKOFF = Backoff(first_seconds=0.05, cap_seconds=30.0)
@@ -111,7 +111,7 @@ class _Controllers:
 
     async def run(self) -> None:
         """Run every queue in one task group."""
-        async with asyncio.TaskGroup() as group:
+        async with Tasks() as group:
             group.create_task(self._garbage.run(workers=2), name="garbage")
             for name, controller in self._by_name.items():
                 group.create_task(controller.run(workers=2), name=name)

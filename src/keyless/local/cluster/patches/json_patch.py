@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keyless.api.numbers import is_digits
 from keyless.local.cluster.patches.errors import PatchError, bad_request, unprocessable
 
 LIMIT = 10_000
@@ -122,7 +123,7 @@ def _child(node: Any, step: str) -> Any:
 def _index(step: str, length: int) -> int | None:
     """A list position; negative ones count from the end, as the API server still accepts."""
     digits = step.removeprefix("-")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 9 or (len(digits) > 1 and digits[0] == "0"):
+    if not is_digits(digits) or len(digits) > 9 or (len(digits) > 1 and digits[0] == "0"):
         return None
     index = int(step)
     if index < 0:

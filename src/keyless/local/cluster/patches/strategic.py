@@ -145,7 +145,7 @@ def _agree(patched: list[Any], order: list[Any], key: str, name: str) -> None:
     """The items of the patch must stand in the given order, in the same sequence."""
     last = -1
     for item in patched:
-        if isinstance(item, dict) and item.get(DIRECTIVE) in {"delete", "replace"}:
+        if isinstance(item, dict) and item.get(DIRECTIVE) in ("delete", "replace"):
             continue
         place = position(order, item, key)
         if place <= last:
@@ -202,7 +202,7 @@ def without_directives(value: Any) -> Any:
     """A value that is new to the object: nulls and directives inside say nothing."""
     if isinstance(value, list):
         items = [
-            item for item in value if not (isinstance(item, dict) and item.get(DIRECTIVE) in {"delete", "replace"})
+            item for item in value if not (isinstance(item, dict) and item.get(DIRECTIVE) in ("delete", "replace"))
         ]
         return [without_directives(item) for item in items]
     if not isinstance(value, dict):

@@ -19,7 +19,7 @@ from keyless.local.cluster.schema.checks import ABSENT, counterpart
 from keyless.local.cluster.schema.model import Node
 from keyless.local.cluster.schema.rules import Rule, escaped
 
-PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-zµμ]+)")
+PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-zµμ]+)")
 SECONDS = {
     "ns": 1e-9,
     "us": 1e-6,

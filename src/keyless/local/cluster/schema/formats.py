@@ -13,12 +13,12 @@ WORDS = (
     r"n|ns|nano|nanosec|nanosecond|nanoseconds|us|µs|μs|micro|microsec|microsecond|microseconds|ms|milli|millisec|"
     r"millisecond|milliseconds|s|sec|second|seconds|m|min|minute|minutes|h|hr|hour|hours|d|day|days|w|wk|week|weeks"
 )
-GO_DURATION = re.compile(rf"[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:{UNITS}))+)")
-LONG_DURATION = re.compile(rf"(?:\d+\s*(?:{WORDS})[ ,]*)+", re.IGNORECASE)
-DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
-DATE = re.compile(r"\d{4}-\d\d-\d\d")
+GO_DURATION = re.compile(rf"[-+]?(?:0|(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:{UNITS}))+)")
+LONG_DURATION = re.compile(rf"(?:[0-9]+\s*(?:{WORDS})[ ,]*)+", re.IGNORECASE)
+DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+DATE = re.compile(r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]")
 HOSTNAME = re.compile(
-    r"(?=.{1,253}$)(?:[A-Za-z0-9](?:[-A-Za-z0-9]{0,62}[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]{0,62}[A-Za-z0-9])?)*\.?"
+    r"(?=.{1,253}\Z)(?:[A-Za-z0-9](?:[-A-Za-z0-9]{0,62}[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]{0,62}[A-Za-z0-9])?)*\.?"
 )
 EMAIL = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+")
 URI = re.compile(r"(?:[A-Za-z][-A-Za-z0-9+.]*:|/)[^\s]*")
@@ -27,11 +27,11 @@ MAC = re.compile(
 )
 BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})")
 HEX_COLOUR = re.compile(r"#?(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
-RGB_COLOUR = re.compile(r"rgb\(\s*\d{1,3}\s*,\s*\d{1,3}\s*,\s*\d{1,3}\s*\)")
-ISBN10 = re.compile(r"\d{9}[\dX]")
-ISBN13 = re.compile(r"\d{13}")
-SSN = re.compile(r"\d{3}[- ]?\d{2}[- ]?\d{4}")
-CARD = re.compile(r"\d{13,19}")
+RGB_COLOUR = re.compile(r"rgb\(\s*[0-9]{1,3}\s*,\s*[0-9]{1,3}\s*,\s*[0-9]{1,3}\s*\)")
+ISBN10 = re.compile(r"[0-9]{9}[0-9X]")
+ISBN13 = re.compile(r"[0-9]{13}")
+SSN = re.compile(r"[0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4}")
+CARD = re.compile(r"[0-9]{13,19}")
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 

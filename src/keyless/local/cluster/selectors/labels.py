@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from keyless.api.numbers import whole_number
 from keyless.local.cluster.faults import Malformed
 
 TOKEN = re.compile(r"\s*(?:(?P<operator>==|!=|=|!|<|>|\(|\)|,)|(?P<word>[^\s=!<>(),]+))")
@@ -41,7 +42,7 @@ class Requirement:
 
     def _compares(self, found: str | None) -> bool:
         try:
-            left, right = int(found or ""), int(next(iter(self.values)))
+            left, right = whole_number(found or ""), whole_number(next(iter(self.values)))
         except ValueError:
             return False
         return left > right if self.operator == "gt" else left < right

@@ -15,6 +15,7 @@ from keyless.local.cluster.faults import Malformed
 
 Step = Callable[[Any], Iterator[Any]]
 NAME = re.compile(r"(?:\\.|[^.\[\\])+")
+NUMBER = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{0,40}(?:[eE][+-]?[0-9]{1,3})?)?")
 FILTER = re.compile(r"""\?\(\s*@\.?(?P<path>[^=!<>]*?)\s*(?:(?P<operator>==|!=|<=|>=|<|>)\s*(?P<value>.+?)\s*)?\)""")
 QUOTED = re.compile(r"""(['"])(.*)\1""", re.DOTALL)
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -78,7 +79,7 @@ def _bracket_step(inside: str, path: str) -> Step:
         if match is None:
             raise Malformed(f"the filter of JSONPath {path!r} cannot be read")
         return _filter(match["path"], match["operator"], match["value"])
-    bounds = re.fullmatch(r"(-?\d+)?(?:(:)(-?\d+)?)?", inside)
+    bounds = re.fullmatch(r"(-?[0-9]+)?(?:(:)(-?[0-9]+)?)?", inside)
     if bounds is None or not inside:
         raise Malformed(f"invalid array index in JSONPath {path!r}")
     start = int(bounds[1]) if bounds[1] else None
@@ -148,7 +149,6 @@ def _literal(text: str) -> Any:
         return match[2]
     if text in {"true", "false"}:
         return text == "true"
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError:
+    if not NUMBER.fullmatch(text):
         return text
+    return float(text) if "." in text else int(text)

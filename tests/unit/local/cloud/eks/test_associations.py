@@ -1,4 +1,4 @@
-"""Pod identity associations: identity.md §1.6, P1–P8; tests name the rules they hold."""
+"""Pod identity associations: facts/identity.md#associations; tests name the rules they hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IAM: what it stores, what it refuses and in which words (identity.md §1.8)."""
+"""IAM: what it stores, what it refuses and in which words (facts/identity.md#quotas)."""
 
 from __future__ import annotations
 
@@ -273,3 +273,28 @@ def test_a_session_must_name_the_user_it_asks_for(world: World, iam: Any) -> Non
     keys = world.aws("sts").assume_role(RoleArn=arn, RoleSessionName="s1")["Credentials"]
     text = "Must specify userName when calling with non-User credentials"
     assert refusal(world.aws("iam", keys).get_user) == ("ValidationError", text, 400)
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("user", {"UserName": "ann"}),
+        ("role", {"RoleName": "billing"}),
+        ("policy", {"PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/p"}),
+        ("instance_profile", {"InstanceProfileName": "node"}),
+        (
+            "open_id_connect_provider",
+            {"OpenIDConnectProviderArn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/issuer.example"},
+        ),
+    ],
+)
+def test_tagging_without_tags_is_invalid_input(world: World, kind: str, named: dict[str, str]) -> None:
+    iam = world.aws("iam")
+    iam.create_user(UserName="ann")
+    iam.create_role(RoleName="billing", AssumeRolePolicyDocument=pods_trust())
+    iam.create_policy(PolicyName="p", PolicyDocument=document(allow("s3:*")))
+    iam.create_instance_profile(InstanceProfileName="node")
+    iam.create_open_id_connect_provider(Url="https://issuer.example", ThumbprintList=["0" * 40])
+    code, _, status = refusal(getattr(iam, f"tag_{kind}"), **named, Tags=[])
+    assert (code, status) == ("InvalidInput", 400)
+    getattr(iam, f"tag_{kind}")(**named, Tags=[{"Key": "team", "Value": "blue"}])

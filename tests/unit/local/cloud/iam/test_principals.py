@@ -1,4 +1,4 @@
-"""Users and roles in stored policies are kept by unique id (identity.md §2.2 rule 7)."""
+"""Users and roles in stored policies are kept by unique id (facts/identity.md#principals)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Issuers that everybody can have tokens of need a trust policy that says who is meant (identity.md Q4)."""
+"""Issuers that everybody can have tokens of need a trust policy that says who is meant.
+
+Facts: facts/identity.md#shared-issuers.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,46 @@ def trust(issuer: str = GITHUB, action: Any = "sts:AssumeRoleWithWebIdentity", *
     return document({**statement, **({"Condition": condition} if condition else {})})
 
 
-@pytest.mark.parametrize(("issuer", "key"), sorted(REQUIRED.items()))
+SHARED = [(issuer, key) for issuer, keys in sorted(REQUIRED.items()) for key in keys]
+ENTERPRISE = f"{GITHUB}/octo-enterprise"
+
+
+@pytest.mark.parametrize(("issuer", "key"), [*SHARED, (ENTERPRISE, f"{ENTERPRISE}:sub")])
 def test_every_shared_issuer_must_have_its_claim_tested(issuer: str, key: str) -> None:
     assert key in unscoped(trust(issuer))
     assert unscoped(trust(issuer, StringEquals={key.upper(): "mine"})) == ""
+
+
+def test_the_refusal_names_provider_operators_and_claims() -> None:
+    assert unscoped(trust()) == (
+        f"Trust policy with trusted principal arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB} must evaluate, using "
+        f"StringEquals, StringLike or StringEqualsIgnoreCase, {GITHUB}:sub or {GITHUB}:job_workflow_ref which is not "
+        "scoped to all."
+    )
 
 
 @pytest.mark.parametrize(
     "condition",
     [
         {"StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com"}},
+        {"StringEquals": {f"{GITHUB}:repository": "mine/x"}},
         {"StringLike": {f"{GITHUB}:sub": "*"}},
+        {"StringLike": {f"{GITHUB}:sub": "**?"}},
+        {"StringLike": {f"{GITHUB}:sub": "*:mine/x"}},
+        {"StringLike": {f"{GITHUB}:sub": "?epo:mine/x"}},
+        {"StringLike": {f"{GITHUB}:job_workflow_ref": "*/x.yml"}},
         {"StringLike": {f"{GITHUB}:sub": ["repo:mine/*", "*"]}},
         {"StringNotEquals": {f"{GITHUB}:sub": "repo:theirs/x"}},
+        {"StringNotLike": {f"{GITHUB}:sub": "repo:theirs/*"}},
+        {"StringEqualsIfExists": {f"{GITHUB}:sub": "repo:mine/a:ref:refs/heads/main"}},
+        {"StringLikeIfExists": {f"{GITHUB}:sub": "repo:mine/*"}},
+        {"ForAnyValue:StringLikeIfExists": {f"{GITHUB}:sub": "repo:mine/*"}},
+        {"StringEqualsIgnoreCaseIfExists": {f"{GITHUB}:sub": "repo:mine/x"}},
+        {"Bool": {f"{GITHUB}:sub": "true"}},
+        {"NumericEquals": {f"{GITHUB}:sub": "7"}},
         {"Null": {f"{GITHUB}:sub": "false"}},
         {"StringEquals": {f"{GITHUB}:sub": ""}},
+        {"StringEquals": {f"{ENTERPRISE}:sub": "repo:mine/x"}},
     ],
 )
 def test_a_test_that_lets_everybody_in_is_none(condition: dict[str, Any]) -> None:
@@ -43,12 +71,30 @@ def test_a_test_that_lets_everybody_in_is_none(condition: dict[str, Any]) -> Non
     "condition",
     [
         {"StringLike": {f"{GITHUB}:sub": "repo:mine/*"}},
+        {"StringLike": {f"{GITHUB}:sub": "repo:*"}},
         {"ForAnyValue:StringLike": {f"{GITHUB}:sub": ["repo:mine/a:*", "repo:mine/b:*"]}},
-        {"StringEqualsIfExists": {f"{GITHUB}:sub": "repo:mine/a:ref:refs/heads/main"}},
+        {"StringEqualsIgnoreCase": {f"{GITHUB}:sub": "repo:Mine/a:ref:refs/heads/main"}},
+        {"StringLike": {f"{GITHUB}:job_workflow_ref": "mine/a/.github/workflows/*"}},
+        {"StringLike": {f"{GITHUB}:sub": "*"}, "StringEquals": {f"{GITHUB}:job_workflow_ref": "mine/a/x.yml@main"}},
     ],
 )
-def test_a_test_of_the_subject_is_enough(condition: dict[str, Any]) -> None:
+def test_a_test_of_the_subject_or_the_workflow_is_enough(condition: dict[str, Any]) -> None:
     assert unscoped(trust(**condition)) == ""
+
+
+def test_an_enterprise_of_github_is_github() -> None:
+    subject = {f"{GITHUB}:sub": "repo:mine/x"}
+    assert f"{ENTERPRISE}:sub or {ENTERPRISE}:job_workflow_ref" in unscoped(trust(ENTERPRISE, StringEquals=subject))
+    workflow = {f"{ENTERPRISE}:job_workflow_ref": "mine/a/x.yml@main"}
+    assert unscoped(trust(ENTERPRISE, StringEquals=workflow)) == ""
+    assert unscoped(trust(f"{GITHUB}.example")) == ""
+
+
+def test_all_actions_but_others_let_somebody_in() -> None:
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"
+    for action, lets_in in (("sts:TagSession", True), ("sts:Assume*", False)):
+        statement = {"Effect": "Allow", "Principal": {"Federated": provider}, "NotAction": action}
+        assert bool(unscoped(document(statement))) is lets_in
 
 
 def test_only_statements_that_let_somebody_in_are_looked_at() -> None:

@@ -1,4 +1,4 @@
-"""Why a request was denied, by the id in its refusal (identity.md Q5)."""
+"""Why a request was denied, by the id in its refusal (facts/identity.md#denials)."""
 
 from __future__ import annotations
 

@@ -30,6 +30,27 @@ def test_a_name_may_be(ssm, name):
     assert (shown["Name"], shown["ARN"]) == (name, f"{ARN}/{name.removeprefix('/')}")
 
 
+MALFORMED = (
+    "ValidationException",
+    'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). If formed as a path, it can consist of '
+    "sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 "
+    "symbols .-_",
+    400,
+)
+
+
+@pytest.mark.parametrize("name", ["xxx/yyy", "/k/", "a//b", "/a//b", "/a b", "{test}-x", "p[?mode=one]", "k/", "/"])
+def test_a_name_that_no_parameter_can_have_is_malformed_and_not_missing(ssm, name):
+    assert refusal(ssm.get_parameter, Name=name) == MALFORMED
+    assert refusal(ssm.get_parameters, Names=["/a", name]) == MALFORMED
+    assert refusal(ssm.get_parameter_history, Name=name) == MALFORMED
+
+
+@pytest.mark.parametrize("name", ["plain", "/a/b", "/aws/service/x", f"{ARN}/a/b"])
+def test_a_name_that_may_be_is_missing(ssm, name):
+    assert refusal(ssm.get_parameter, Name=name) == NOT_FOUND
+
+
 @pytest.mark.parametrize(
     ("name", "code", "text"),
     [

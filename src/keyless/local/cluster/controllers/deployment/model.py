@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from keyless.api.numbers import is_digits, whole_number
 from keyless.kube import KubeObject
 from keyless.local.cluster.controllers.pods import same_template
 
@@ -101,7 +102,7 @@ def _limits(deployment: KubeObject) -> tuple[int, int]:
 def scaled(value: int | str, whole: int, *, up: bool) -> int:
     """A number, or a percentage of ``whole``."""
     if isinstance(value, str) and value.endswith("%"):
-        share = int(value[:-1]) * whole / 100
+        share = whole_number(value[:-1]) * whole / 100
         return math.ceil(share) if up else math.floor(share)
     return int(value)
 
@@ -109,13 +110,13 @@ def scaled(value: int | str, whole: int, *, up: bool) -> int:
 def revision(obj: KubeObject) -> int:
     """The revision in the annotations; 0 when there is none."""
     text = (obj["metadata"].get("annotations") or {}).get(REVISION, "0")
-    return int(text) if text.isdigit() else 0
+    return int(text) if is_digits(text) else 0
 
 
 def annotated(obj: KubeObject, key: str) -> int | None:
     """A number in the annotations."""
     text = (obj["metadata"].get("annotations") or {}).get(key, "")
-    return int(text) if text.isdigit() else None
+    return int(text) if is_digits(text) else None
 
 
 def size_annotations(deployment: KubeObject) -> dict[str, str]:

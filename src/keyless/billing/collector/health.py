@@ -1,0 +1,86 @@
+"""``BillingHealthy``: whether metering does what it is there for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from keyless.billing.collector.host import HEALTHY
+from keyless.billing.collector.ports import Said
+from keyless.billing.ledger.model import Gvk, Unknown, stamp
+
+COMPLETE = "UsageComplete"
+STARTING = "CollectorStarting"
+NOT_SAMPLED = "NotSampled"
+KINDS_NOT_COUNTED = "KindsNotCounted"
+NOT_STORED = "UsageNotStored"
+CLOCK_WRONG = "ClockWrong"
+GRACE = timedelta(minutes=15)
+"""How late an upload may be before the hour counts as not stored."""
+CLOCK_LIMIT = timedelta(seconds=60)
+NAMED = 5
+"""Kinds that a message names; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What the collector knows about itself."""
+
+    now: datetime
+    interval: timedelta
+    flush: timedelta
+    started_at: datetime
+    last_sample: datetime | None
+    failure: tuple[str, str] | None = None
+    unknown: Mapping[Gvk, Unknown] = field(default_factory=dict)
+    waiting: int = 0
+    waiting_since: datetime | None = None
+    upload_failure: str = ""
+    closed_through: datetime | None = None
+    clock_offset: timedelta | None = None
+
+
+def healthy(vitals: Vitals) -> Said:
+    """The condition: the worst first."""
+    reason, message = _trouble(vitals) or (COMPLETE, "every kind is counted")
+    closed = vitals.closed_through
+    told = f"usage is stored up to {stamp(closed)}" if closed else "no hour is stored yet"
+    return Said(HEALTHY, reason == COMPLETE, reason, f"{message}; {told}")
+
+
+def not_ready(vitals: Vitals) -> str:
+    """Why the pod is not ready; empty: it collects. A bucket that refuses is no reason: usage is kept."""
+    late = vitals.now - (vitals.last_sample or vitals.started_at)
+    if vitals.failure is not None and late > 4 * vitals.interval:
+        return f"{vitals.failure[0]}: {vitals.failure[1]}"
+    if vitals.last_sample is None or vitals.last_sample < vitals.started_at:
+        return "no sample yet"
+    return f"the last sample is {late.total_seconds():.0f} s old" if late > 4 * vitals.interval else ""
+
+
+def _trouble(vitals: Vitals) -> tuple[str, str] | None:
+    since = vitals.last_sample or vitals.started_at
+    if vitals.now - since > 4 * vitals.interval:
+        reason, detail = vitals.failure or (NOT_SAMPLED, "the collector is not keeping up")
+        return reason, f"nothing is counted since {stamp(since)}: {detail}"
+    if vitals.last_sample is None:
+        return STARTING, "no sample yet"
+    if vitals.unknown:
+        return KINDS_NOT_COUNTED, _kinds(vitals.unknown)
+    if vitals.waiting_since is not None and vitals.now - vitals.waiting_since > vitals.flush + GRACE:
+        why = f": {vitals.upload_failure}" if vitals.upload_failure else ""
+        return NOT_STORED, f"{vitals.waiting} segments wait since {stamp(vitals.waiting_since)}{why}"
+    if vitals.clock_offset is not None and abs(vitals.clock_offset) > CLOCK_LIMIT:
+        seconds = vitals.clock_offset.total_seconds()
+        return CLOCK_WRONG, f"the node's clock differs from S3's by {seconds:.0f} s; S3's is used: set the node's"
+    return None
+
+
+def _kinds(unknown: Mapping[Gvk, Unknown]) -> str:
+    named = [
+        f"{gvk.kind}.{gvk.version}.{gvk.group} ({why.reason} since {stamp(why.since)})"
+        for gvk, why in sorted(unknown.items())
+    ]
+    rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return f"not counted: {', '.join(named[:NAMED])}{rest}"

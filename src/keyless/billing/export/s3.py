@@ -1,0 +1,212 @@
+"""The billing bucket as a person's command reads it: signed requests without a service model, objects by obstore.
+
+Every request is botocore's signature over botocore's own HTTP pool, and a failure is S3's own code in the one table of
+``keyless.aws``. Objects, of which a month has thousands, are read by obstore, at a sixth of the processor time; what
+fails there is asked again the first way, which can say what it is.
+
+Why: docs/decisions/0012-usage-written-by-botocore-read-by-obstore.md
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from html import unescape
+from typing import Any
+from urllib.parse import quote, unquote_plus, urlencode
+from xml.etree import ElementTree
+
+import obstore
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from keyless.aws import AWS_FAILURES, AwsTransient, Session, failure
+
+# Twenty milliseconds a request are fifty a second for each reader.
+READERS = 64
+# The first try, then two more: what lasts longer, the person at the terminal decides about.
+_PAUSES = (0.0, 0.3, 1.5)
+# obstore trusts fewer certificates and proxies than botocore does: where it cannot go, it is not asked for ever.
+_RESCUES = 3
+# What obstore's paths carry unchanged: no empty segment, no "." or "..", no control character.
+_PLAIN = re.compile(r"(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f]+(?:/(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f]+)*")
+_FIELD = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message", "RequestId")}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of a listing; ``size`` in bytes."""
+
+    key: str
+    size: int
+
+
+class S3Bucket:
+    """One bucket, with the caller's credentials. Its methods block and may be called from several threads."""
+
+    def __init__(
+        self, session: Session, bucket: str, *, endpoint: str = "", sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.name = bucket
+        self._session = session
+        self._region = session.region
+        self._endpoint = endpoint.rstrip("/")
+        self._sleep = sleep
+        self._http: Any = None
+        self._store: Any = None
+        self._rescued = 0
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], bucket: str, endpoint: str) -> S3Bucket:
+        """The caller's default chain; the endpoint is ``endpoint``, else what the AWS SDKs would use."""
+        chosen = endpoint or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or ""
+        return cls(Session.from_environment(environ), bucket, endpoint=chosen)
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """Every object below ``prefix``, in order; raises ``AwsTransient`` or ``AwsPermanent``."""
+        for page, decode in self._pages(prefix, {}):
+            for item in page.iterfind("{*}Contents"):
+                yield Listed(decode(item.findtext("{*}Key") or ""), int(item.findtext("{*}Size") or 0))
+
+    def groups(self, prefix: str) -> Iterator[str]:
+        """The names directly below ``prefix``, up to their slash; raises as :meth:`list` does."""
+        for page, decode in self._pages(prefix, {"delimiter": "/"}):
+            for item in page.iterfind("{*}CommonPrefixes/{*}Prefix"):
+                yield decode(item.text or "")
+
+    def get(self, key: str) -> bytes:
+        """An object's bytes; raises as :meth:`list` does."""
+        if self._rescued < _RESCUES and _PLAIN.fullmatch(key):
+            try:
+                return bytes(obstore.get(self._opened(), key).bytes())
+            except (BaseError, OSError, ValueError, *AWS_FAILURES):
+                # Its texts are no contract: the plain request below says what is wrong, or succeeds.
+                body = self._ask("GetObject", "GET", key)
+                self._rescued += 1
+                return body
+        return self._ask("GetObject", "GET", key)
+
+    def put_new(self, key: str, body: bytes) -> None:
+        """Write unless the key is taken; a key that holds its content's hash and is taken is already written."""
+        try:
+            self._ask("PutObject", "PUT", key, body=body, headers={"If-None-Match": "*"})
+        except AWS_FAILURES as error:
+            if error.code != "PreconditionFailed":
+                raise
+
+    def _pages(self, prefix: str, more: dict[str, str]) -> Iterator[tuple[Any, Callable[[str], str]]]:
+        # Encoded, for a key may hold characters that XML cannot.
+        query = {"list-type": "2", "prefix": prefix, "encoding-type": "url", **more}
+        while True:
+            answer = self._ask("ListObjectsV2", "GET", "", query=query)
+            try:
+                page = ElementTree.fromstring(answer)  # noqa: S314 - expat refuses entities that grow; none are fetched
+            except ElementTree.ParseError as error:
+                raise failure("ListObjectsV2", ValueError(f"expected a listing, found {error}")) from None
+            yield page, unquote_plus if page.findtext("{*}EncodingType") == "url" else str
+            token = page.findtext("{*}NextContinuationToken")
+            if page.findtext("{*}IsTruncated") != "true" or not token:
+                return
+            query = {**query, "continuation-token": token}
+
+    def _ask(
+        self,
+        operation: str,
+        method: str,
+        key: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        for pause in _PAUSES:
+            self._sleep(pause)
+            try:
+                return self._once(operation, method, key, query or {}, body, headers or {})
+            except AwsTransient:
+                if pause == _PAUSES[-1]:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _once(
+        self, operation: str, method: str, key: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str]
+    ) -> bytes:
+        keys = self._session.keys_blocking()
+        # Twice at most: an answer that names the bucket's region is asked again there, as the SDKs do.
+        for _ in range(2):
+            region = self._region
+            url = f"{self._url(region)}/{self.name}" + (f"/{quote(key, safe='/~')}" if key else "")
+            if query:
+                url += "?" + urlencode(sorted(query.items()), quote_via=quote, safe="~")
+            request = AWSRequest(method, url, data=body or None, headers=dict(headers))
+            credentials = Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token or None)
+            S3SigV4Auth(credentials, "s3", region).add_auth(request)
+            try:
+                answer = self._pool().send(request.prepare())
+                content = bytes(answer.content)
+            except (BotoCoreError, OSError) as error:
+                raise failure(operation, error) from None
+            if answer.status_code < 300:
+                return content
+            told = answer.headers.get("x-amz-bucket-region") or ""
+            if answer.status_code not in (301, 307, 400) or told in ("", region):
+                break
+            self._region = told
+        raise failure(operation, _client_error(operation, answer.status_code, content, self.name, told))
+
+    def _url(self, region: str) -> str:
+        suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        return self._endpoint or f"https://s3.{region}.{suffix}"
+
+    def _pool(self) -> Any:
+        if self._http is None:
+            proxies = get_environ_proxies(self._url(self._region))
+            self._http = URLLib3Session(proxies=proxies, timeout=(5, 20), max_pool_connections=READERS)
+        return self._http
+
+    def _opened(self) -> Any:
+        if self._store is None:
+            self._store = S3Store(
+                self.name,
+                region=self._region,
+                endpoint=self._url(self._region),
+                virtual_hosted_style_request=False,
+                client_options={"allow_http": True, "timeout": "20s", "connect_timeout": "5s"},
+                retry_config={"max_retries": 2},
+                credential_provider=self._credentials,
+            )
+        return self._store
+
+    def _credentials(self) -> Any:
+        keys = self._session.keys_blocking()
+        return {
+            "access_key_id": keys.access_key_id,
+            "secret_access_key": keys.secret_access_key,
+            "token": keys.session_token or None,
+            # obstore takes no zone but this one; botocore has an object of its own for it.
+            "expires_at": keys.expires_at.astimezone(UTC) if keys.expires_at else None,
+        }
+
+
+def _client_error(operation: str, status: int, body: bytes, bucket: str, region: str) -> ClientError:
+    text = body[:4096].decode("utf-8", errors="replace")
+    found = {name: unescape(m.group(1)) if (m := pattern.search(text)) else "" for name, pattern in _FIELD.items()}
+    message = f"{found['Message'] or 'no message'} (bucket {bucket})"
+    if region:
+        message += f"; the bucket is in {region}"
+    return ClientError(
+        {
+            "Error": {"Code": found["Code"] or f"HTTP {status}", "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": found["RequestId"]},
+        },
+        operation,
+    )

@@ -1,0 +1,196 @@
+"""Manifests as they are read back: what each proves, and what all of them of a period say together.
+
+Manifests of every earlier version are read; what an earlier one did not say is None or empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from keyless.billing.ledger.frames import member_untrusted
+from keyless.billing.ledger.model import HOUR, Gvk, Malformed, Member, moment_untrusted
+
+# The newest version whose fields are known here: docs/reference/facts/billing-formats.md
+NEWEST_VERSION = 2
+# A thousand control planes in the census and a thousand gaps are half a megabyte.
+MANIFEST_LIMIT = 8 * 2**20
+# Two samples may lie this many intervals apart and still bound what happened between them.
+SLACK_INTERVALS = 3
+# A longer interval would call hours covered in which nobody looked.
+LONGEST_INTERVAL_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A usage object as its manifest names it; ``size`` in bytes."""
+
+    key: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """A gap that a collector recorded; ``kinds`` is empty where nothing at all was measured."""
+
+    start: datetime
+    end: datetime
+    reason: str
+    kinds: tuple[Gvk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A control plane and the part of time in which it owes usage; None is what nobody said.
+
+    ``lost`` is usage that was collected and went with the control plane.
+    """
+
+    control_plane: Member
+    billed_from: datetime | None = None
+    deleted_at: datetime | None = None
+    lost: tuple[Unmeasured, ...] = ()
+
+    def within(self, period: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
+        """The part of the life that lies in ``period``; empty where the start is not before the end."""
+        start = max(period[0], self.billed_from or self.control_plane.created_at, self.control_plane.created_at)
+        return start, min(period[1], self.deleted_at or period[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """What one manifest says. ``previous`` is the SHA-256 of the manifest before it, ``sha256`` its own."""
+
+    account: str
+    life: Life
+    start: datetime
+    end: datetime
+    slack: timedelta
+    gaps: tuple[Unmeasured, ...]
+    lives: tuple[Life, ...]
+    objects: tuple[Committed, ...]
+    collector: str = ""
+    sequence: int = 0
+    previous: str = ""
+    sha256: str = ""
+
+    @property
+    def control_plane(self) -> Member:
+        """Whose usage it is."""
+        return self.life.control_plane
+
+    @property
+    def census(self) -> tuple[Member, ...]:
+        """The control planes that the collector saw."""
+        return tuple(life.control_plane for life in self.lives)
+
+
+def manifest_untrusted(key: str, body: bytes) -> Covered:
+    """Read a manifest; raises ``Malformed`` that names the key."""
+    if len(body) > MANIFEST_LIMIT:
+        raise Malformed(f"{key}: expected at most {MANIFEST_LIMIT} bytes, found {len(body)}")
+    try:
+        document = orjson.loads(body)
+        if int(document["version"]) > NEWEST_VERSION:
+            raise Malformed(
+                f"version: expected {NEWEST_VERSION} or older, found {int(document['version'])}: a newer collector"
+                " wrote it; export with a newer keyless"
+            )
+        return replace(_covered(document), sha256=hashlib.sha256(body).hexdigest())
+    except Malformed as error:
+        raise Malformed(f"{key}: {error}") from None
+    except KeyError as error:
+        raise Malformed(f"{key}: expected a manifest, found one without {error}") from None
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise Malformed(f"{key}: expected a manifest, found {type(error).__name__}: {str(error)[:200]}") from None
+
+
+def lives(manifests: Iterable[Covered]) -> dict[str, Life]:
+    """Every control plane that any manifest names, by id, with the union of what they know of its life.
+
+    The earliest beginning counts and the latest end: usage is owed for any time that anybody says it was billed.
+    """
+    found: dict[str, Life] = {}
+    for manifest in manifests:
+        # A manifest's own line is as of its beginning, the census is later.
+        for life in (manifest.life, *manifest.lives):
+            known = found.get(life.control_plane.id)
+            if known is None:
+                found[life.control_plane.id] = life
+            elif known != life:
+                found[life.control_plane.id] = _joined(known, life)
+    return found
+
+
+def _joined(one: Life, later: Life) -> Life:
+    starts = [life.billed_from for life in (one, later) if life.billed_from is not None]
+    ends = [life.deleted_at for life in (one, later) if life.deleted_at is not None]
+    return Life(
+        later.control_plane,
+        min(starts) if starts else None,
+        max(ends) if ends else None,
+        tuple(dict.fromkeys((*one.lost, *later.lost))),
+    )
+
+
+def _covered(document: Any) -> Covered:
+    interval = int(document["intervalSeconds"])
+    if not 0 < interval <= LONGEST_INTERVAL_SECONDS:
+        raise Malformed(f"intervalSeconds: expected 1 to {LONGEST_INTERVAL_SECONDS}, found {interval}")
+    start, end = moment_untrusted(document["from"]), moment_untrusted(document["to"])
+    if not start <= end <= start + HOUR:
+        raise Malformed("to: expected a time within the hour after from")
+    return Covered(
+        account=str(document["account"]),
+        life=_life(document["controlPlane"]),
+        start=start,
+        end=end,
+        slack=timedelta(seconds=SLACK_INTERVALS * interval),
+        gaps=tuple(_gap(gap) for gap in document["gaps"]),
+        lives=tuple(_life(member) for member in document["census"]),
+        objects=tuple(
+            Committed(_text(item["key"]), _text(item["sha256"]), int(item["bytes"])) for item in document["objects"]
+        ),
+        collector=str(document.get("collector", "")),
+        sequence=int(document.get("sequence", 0)),
+        previous=str(document.get("previousManifestSha256", "")),
+    )
+
+
+def _gap(document: Any) -> Unmeasured:
+    return Unmeasured(
+        moment_untrusted(document["from"]),
+        moment_untrusted(document["to"]),
+        str(document["reason"]),
+        tuple(Gvk(str(k["group"]), str(k["version"]), str(k["kind"])) for k in document.get("kinds", ())),
+    )
+
+
+def _life(document: Any) -> Life:
+    return _life_of(orjson.dumps(document))
+
+
+@lru_cache(maxsize=4096)
+def _life_of(text: bytes) -> Life:
+    # A month names the same control planes thousands of times.
+    document = orjson.loads(text)
+    billed, deleted, lost = document.get("billedFrom"), document.get("deletedAt"), document.get("lost")
+    return Life(
+        member_untrusted(document),
+        moment_untrusted(billed) if billed else None,
+        moment_untrusted(deleted) if deleted else None,
+        (_gap(lost),) if lost else (),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Malformed("objects: expected texts as key and sha256")
+    return value

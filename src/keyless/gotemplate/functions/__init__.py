@@ -1,0 +1,21 @@
+"""The functions beside Go's own that External Secrets users rely on, with the meaning sprig v3 gives them.
+
+Not here by intent: what reads the environment, the network, a clock or chance; ``ABSENT`` says so by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keyless.gotemplate.functions.absent import ABSENT
+from keyless.gotemplate.functions.choices import CHOICES
+from keyless.gotemplate.functions.encoding import ENCODING
+from keyless.gotemplate.functions.function import Function
+from keyless.gotemplate.functions.lists import LISTS
+from keyless.gotemplate.functions.maps import MAPS
+from keyless.gotemplate.functions.numbers import NUMBERS
+from keyless.gotemplate.functions.regex import REGEX
+from keyless.gotemplate.functions.text import TEXT
+
+FUNCTIONS: Mapping[str, Function] = {**TEXT, **LISTS, **MAPS, **NUMBERS, **REGEX, **ENCODING, **CHOICES}
+__all__ = ["ABSENT", "FUNCTIONS", "Function"]

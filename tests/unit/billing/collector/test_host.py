@@ -1,0 +1,132 @@
+"""The census knows lives, and the collector's conditions stand side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+from keyless.billing.collector.host import Space, lost_of, member_of, not_stored
+from keyless.billing.collector.ports import Said
+from keyless.kube import condition_of
+from keyless.kube.memory import MemoryKube
+from keyless.kube.resources import CONTROLPLANES
+from unit.billing.faults.stage import SETTINGS
+from unit.billing.samples import CTP1, CTP2, NOON, seconds
+
+
+class Clock:
+    def __init__(self):
+        self.at = NOON
+
+    def __call__(self):
+        return self.at
+
+
+def control_plane(member, **status):
+    return {
+        "metadata": {
+            "name": member.name,
+            "namespace": member.group,
+            "creationTimestamp": "2026-10-30T12:00:00Z",
+        },
+        "status": {"controlPlaneID": member.id, "hostNamespace": member.host_namespace, **status},
+    }
+
+
+@asynccontextmanager
+async def a_space(*members):
+    kube, clock = MemoryKube(), Clock()
+    for member in members:
+        kube.put(CONTROLPLANES, control_plane(member))
+    space = Space(kube, SETTINGS, clock)
+    task = asyncio.create_task(space.run())
+    await space.synced()
+    try:
+        yield space, kube, clock
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def conditions(kube):
+    return (await kube.get(CONTROLPLANES, "ctp1", "default"))["status"].get("conditions")
+
+
+async def until(true):
+    for _ in range(200):
+        if true():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not come true")
+
+
+async def test_the_first_report_dates_what_is_owed_and_later_ones_keep_it():
+    async with a_space(CTP1) as (space, kube, clock):
+        await space.report()
+        assert space.own().billed_from == NOON
+        clock.at += timedelta(days=3)
+        await space.report(Said("BillingStored", True, "UsageStored", "m"))
+        await space.report(Said("BillingHealthy", False, "KindsNotCounted", "n"))
+        found = await conditions(kube)
+        assert [(c["type"], c["status"]) for c in found] == [
+            ("Billed", "True"),
+            ("BillingStored", "True"),
+            ("BillingHealthy", "False"),
+        ]
+        assert condition_of(found, "Billed")["lastTransitionTime"] == "2026-10-31T12:00:00Z"
+
+
+async def test_a_new_pod_keeps_what_the_one_before_said():
+    async with a_space(CTP1) as (space, kube, clock):
+        await space.report(Said("BillingStored", True, "UsageStored", "m"))
+        clock.at += timedelta(hours=1)
+        other = Space(kube, SETTINGS, clock)
+        task = asyncio.create_task(other.run())
+        await other.synced()
+        assert other.own().billed_from == NOON
+        await other.report(Said("BillingHealthy", True, "UsageComplete", "n"))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert [c["type"] for c in await conditions(kube)] == ["Billed", "BillingStored", "BillingHealthy"]
+
+
+async def test_the_same_report_is_written_once():
+    async with a_space(CTP1) as (space, kube, _clock):
+        await space.report(Said("BillingStored", True, "UsageStored", "m"))
+        kube.calls.clear()
+        await space.report(Said("BillingStored", True, "UsageStored", "m"))
+        assert kube.calls == []
+
+
+async def test_a_control_plane_that_went_stays_in_the_census_for_a_day_with_its_end():
+    async with a_space(CTP1, CTP2) as (space, kube, clock):
+        await kube.delete(CONTROLPLANES, "ctp2", "default")
+        await until(lambda: any(m.deleted_at for m in space.census()))
+        gone = next(m for m in space.census() if m.id == CTP2.id)
+        assert gone.deleted_at == NOON
+        clock.at += timedelta(hours=25)
+        assert [m.id for m in space.census()] == [CTP1.id]
+
+
+def test_what_a_deleted_control_plane_could_not_store_is_read_from_its_own_last_word():
+    stored = {
+        "type": "BillingStored",
+        "status": "False",
+        "reason": "AccessDenied",
+        "message": f"{not_stored(NOON, NOON + seconds(90))}: no",
+    }
+    document = control_plane(CTP2, conditions=[stored])
+    assert member_of(document).lost is None, "not before it is deleted: it may still be stored"
+    document["metadata"]["deletionTimestamp"] = "2026-10-31T12:30:00Z"
+    member = member_of(document)
+    assert member.deleted_at == NOON + seconds(1800)
+    assert (member.lost.start, member.lost.end, member.lost.reason) == (NOON, NOON + seconds(90), "AccessDenied")
+    for changed in ({"status": "True"}, {"message": "who knows"}, {"message": "usage from x to y is not stored"}):
+        assert lost_of({"conditions": [stored | changed]}) is None
+
+
+def test_a_control_plane_without_an_id_is_no_member():
+    assert member_of({**control_plane(CTP1), "status": {}}) is None
+    assert member_of(control_plane(replace(CTP1, host_namespace=""))) is None
