@@ -32,14 +32,14 @@ CERTIFICATES = Path("/etc/ssl/certs")
 def buildah(*words: str) -> str:
     """Run buildah with a storage of the project's own; returns what it said."""
     storage = ["--storage-driver", "vfs", "--root", str(WORK / "storage"), "--runroot", str(WORK / "run")]
-    done = subprocess.run(["buildah", *storage, *words], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607
+    done = subprocess.run(["buildah", *storage, *words], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607 - the project's own tool
     return done.stdout.strip()
 
 
 def moment() -> str:
     """The time that every file of the image bears: that of the last commit."""
     asked = ["git", "log", "-1", "--format=%ct"]
-    return subprocess.run(asked, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()  # noqa: S603
+    return subprocess.run(asked, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()  # noqa: S603 - as above
 
 
 def debian(name: str, variant: str, packages: str, epoch: str) -> str:
@@ -50,7 +50,7 @@ def debian(name: str, variant: str, packages: str, epoch: str) -> str:
         WORK.mkdir(parents=True, exist_ok=True)
         partial = archive.with_suffix(".partial.tar")
         made = ["mmdebstrap", "--quiet", f"--variant={variant}", f"--include={packages}", SUITE, str(partial)]
-        subprocess.run(made, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": epoch})  # noqa: S603
+        subprocess.run(made, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": epoch})  # noqa: S603 - as above
         partial.rename(archive)
     containerfile = WORK / f"Containerfile.{name}"
     containerfile.write_text(f"FROM scratch\nADD {archive.name} /\n")

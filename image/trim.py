@@ -1,6 +1,6 @@
 """Make an installed tree small and the same each time: what runs stays, and compiled without a trace of the clock.
 
-    python3 image/trim.py /opt/keyless SBOM.json
+    python3 image/trim.py /keyless SBOM.json
 
 Run inside the build of the image, by the Python that will run it.
 """
