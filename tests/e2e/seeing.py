@@ -74,11 +74,12 @@ async def annotated(host: Kube, account: str, namespace: str, role_arn: str) -> 
 
 
 async def old_enough_for_a_gap(host: Kube, plane: str) -> None:
-    """Both the control plane and the hour have lasted longer than samples may lie apart."""
-    born = datetime.fromisoformat((await host.get(CONTROLPLANES, plane, "default"))["metadata"]["creationTimestamp"])
+    """Both usage has been owed and the hour has lasted longer than samples may lie apart."""
+    conditions = (await host.get(CONTROLPLANES, plane, "default"))["status"]["conditions"]
+    owed = next(one["lastTransitionTime"] for one in conditions if one["type"] == "Billed")
     now = datetime.now(UTC)
     hour = now.replace(minute=0, second=0, microsecond=0)
-    remaining = max(born, hour) + GAP - now
+    remaining = max(datetime.fromisoformat(owed), hour) + GAP - now
     # The one thing to wait for here is the time itself.
     await asyncio.sleep(max(remaining.total_seconds(), 0.0))
 
