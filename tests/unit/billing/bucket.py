@@ -99,6 +99,9 @@ class MemoryBucket:
         self.asked.append(("get", key))
         return self.objects[key]
 
+    def bodies(self, keys: Iterator[str], readers: Any) -> Iterator[bytes]:
+        return (self.get(key) for key in keys)
+
     def put_new(self, key: str, body: bytes) -> None:
         self.objects.setdefault(key, body)
 

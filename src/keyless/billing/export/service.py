@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -22,7 +21,7 @@ from keyless.billing.export.plan import (
 from keyless.billing.export.reading import Readers, readers
 from keyless.billing.ledger.aggregate import merge, window_end
 from keyless.billing.ledger.completeness import Missing, missing
-from keyless.billing.ledger.events import SMALL, STORED_LIMIT, Counts, TooLarge, counted_untrusted
+from keyless.billing.ledger.events import SMALL, STORED_LIMIT, Counts, counted_untrusted
 from keyless.billing.ledger.integrity import (
     MALFORMED,
     Fault,
@@ -70,6 +69,9 @@ class Bucket(Protocol):
 
     def get(self, key: str) -> bytes:
         """An object's bytes."""
+
+    def bodies(self, keys: Iterator[str], readers: Readers) -> Iterator[bytes]:
+        """The bytes of objects of at most ``SMALL``, in the order of ``keys``, many asked for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +156,11 @@ def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Reade
     def listed(day: datetime) -> list[Any]:
         return list(bucket.list(f"manifest/account={request.account}/date={day:%Y-%m-%d}/"))
 
-    def read(item: Any) -> Covered | Fault:
+    def read(item: Any, body: bytes) -> Covered | Fault:
         try:
             if item.size > MANIFEST_LIMIT:
                 raise Malformed(f"expected at most {MANIFEST_LIMIT} bytes, found {item.size}")
-            covered = manifest_untrusted(item.key, bucket.get(item.key))
+            covered = manifest_untrusted(item.key, body)
             if covered.account != request.account:
                 raise Malformed(f"account: expected {request.account!r}, found {covered.account!r}")
             return covered
@@ -166,11 +168,21 @@ def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Reade
             return Fault(item.key, MALFORMED, str(error))
 
     items = [item for day in pool.in_order(listed, days(request.period, now)) for item in day]
-    for result in pool.in_order(read, items, expected=len(items)):
+    sizes = {item.key: item.size for item in items}
+    for item, body in zip(items, _bodies(bucket, sizes, pool, limit=MANIFEST_LIMIT), strict=True):
+        result = read(item, body)
         if isinstance(result, Fault):
             found.faults.append(result)
         else:
             found.manifests.append(result)
+
+
+def _bodies(bucket: Bucket, sizes: Mapping[str, int], pool: Readers, *, limit: int) -> Iterator[bytes]:
+    """The bytes of each key in order; of one that is larger than ``limit`` none are read."""
+    small = bucket.bodies((key for key, size in sizes.items() if size <= SMALL), pool)
+    for key, size in sizes.items():
+        # A large object alone, for each may inflate to its limit many times over.
+        yield next(small) if size <= SMALL else bucket.get(key) if size <= limit else b""
 
 
 def _waivers(bucket: Bucket, request: Request, pool: Readers, faults: list[Fault]) -> tuple[Waiver, ...]:
@@ -212,42 +224,26 @@ def _read_usage(
     bucket: Bucket, request: Request, pool: Readers, found: _Found, named: dict[str, Committed | None]
 ) -> UsageWriter:
     """Read, check and aggregate hour by hour; no more than an hour's counts and the packed rows are kept."""
-    large = threading.Lock()
     waived = {waiver.object_key for waiver in found.waivers if waiver.counted}
+    count = counted_tolerantly_untrusted if request.compat else counted_untrusted
+    sizes = {key: found.usage[key] for key in named}
 
-    def read(key: str) -> Counts | Fault:
+    def read(key: str, body: bytes) -> Counts | Fault:
         try:
-            if found.usage[key] > STORED_LIMIT:
-                raise Malformed(f"{key}: expected at most {STORED_LIMIT} bytes, found {found.usage[key]}")
-            if found.usage[key] <= SMALL:
-                return counted(key)
-            # One large object at a time, for each may inflate to its limit many times over.
-            with large:
-                return counted(key)
+            if sizes[key] > STORED_LIMIT:
+                raise Malformed(f"{key}: expected at most {STORED_LIMIT} bytes, found {sizes[key]}")
+            promised = named[key]
+            fault = content_fault(body, promised) if promised is not None else None
+            return count(key, body) if fault is None or key in waived else fault
         except Malformed as error:
             return Fault(key, MALFORMED, str(error))
 
-    def counted(key: str) -> Counts | Fault:
-        body = bucket.get(key)
-        promised = named[key]
-        fault = content_fault(body, promised) if promised is not None else None
-        if fault is not None and key not in waived:
-            return fault
-        count = counted_tolerantly_untrusted if request.compat else counted_untrusted
-        if len(body) > SMALL:
-            return count(key, body)
-        try:
-            return count(key, body, limit=SMALL)
-        except TooLarge:
-            # What inflates to more waits its turn, as a large object does.
-            with large:
-                return count(key, body)
-
     writer = UsageWriter(request.account)
-    results = zip(named, pool.in_order(read, named, expected=len(named)), strict=True)
+    results = zip(named, _bodies(bucket, sizes, pool, limit=STORED_LIMIT), strict=True)
     for hour, group in groupby(results, key=lambda result: found.hour[result[0]]):
         largest: Counts = {}
-        for _, result in group:
+        for key, body in group:
+            result = read(key, body)
             if isinstance(result, Fault):
                 found.faults.append(result)
             else:
