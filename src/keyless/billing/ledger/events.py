@@ -18,6 +18,7 @@ import orjson
 
 from keyless.billing.ledger.model import Malformed
 from keyless.billing.ledger.objects import EVENT_NAME
+from keyless.billing.ledger.usual import FIXED_TAIL, usual_counts_untrusted
 
 GZIP_MAGIC = b"\x1f\x8b"
 # A sample of 20,000 kinds is 7 MB of events; the peer's own batches end at 10 MB.
@@ -76,6 +77,13 @@ def counted_text_untrusted(key: str, text: bytes) -> tuple[Counts, bool]:
 
     A field given twice is invisible after reading; where the quotation marks add up, there is none.
     """
+    usual = usual_counts_untrusted(text, _head_untrusted)
+    if usual is not None:
+        return usual, True
+    return _read_untrusted(key, text)
+
+
+def _read_untrusted(key: str, text: bytes) -> tuple[Counts, bool]:
     events = events_of_untrusted(key, text)
     largest: Counts = {}
     plain = b"\\" not in text and text.count(b'"') == _QUOTES * len(events)
@@ -166,6 +174,15 @@ def _event(key: str, at: int, event: Any) -> tuple[Key, int]:
         if text is not None and (type(text) is not str or not _is_time(text)):
             raise Malformed(f"{key}: event {at}: {field}: expected a time in RFC 3339, found {shown(text)}")
     return found, int(value)  # type: ignore[return-value]  # each part was seen to be a text
+
+
+def _head_untrusted(head: bytes) -> Key | None:
+    """Whose count follows after ``head``, if it is the part of an event before its times and has the contract's form."""
+    try:
+        found, plain = _read_untrusted("", b"[" + head + FIXED_TAIL + b"]")
+    except Malformed:
+        return None
+    return next(iter(found)) if plain and len(found) == 1 else None
 
 
 @lru_cache(maxsize=1024)
