@@ -1,4 +1,4 @@
-"""The quick reading of events: what it takes is read the same in the ordinary way, and what it does not take is left."""
+"""The quick reading of events: what it takes reads the same in the ordinary way, and the rest it leaves."""
 
 import json
 
@@ -11,7 +11,24 @@ from keyless.billing.ledger.events import _head_untrusted, _read_untrusted
 from keyless.billing.ledger.usual import usual_counts_untrusted
 from unit.billing.bucket import event
 
-PIECES = [b"[", b"]", b"{", b"}", b'"', b"\\", b",", b":", b" ", b"0", b".0", b"-", b"1e3", b"null", b'"tags":{}', b"\n"]
+PIECES = [
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b'"',
+    b"\\",
+    b",",
+    b":",
+    b" ",
+    b"0",
+    b".0",
+    b"-",
+    b"1e3",
+    b"null",
+    b'"tags":{}',
+    b"\n",
+]
 PIECES += [b'},{"kind":', b',"timestamp":', b',"value":7', b'"mxp_id":"x"', b',"kind":"a"', b"\xff", "é".encode()]
 
 

@@ -17,6 +17,8 @@ R = TypeVar("R")
 FEW = 8
 # An answer that takes longer than this is worth waiting for many at a time.
 SLOW_SECONDS = 0.008
+# Objects of at most this size are read many at a time, and twice as many are kept as are asked for at once.
+BODY_LIMIT = 256 * 2**10
 # One hand-over to a thread costs as much as a tenth of a request: several are handed over together.
 BATCH = 16
 

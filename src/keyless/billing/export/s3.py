@@ -34,7 +34,7 @@ from obstore.store import S3Store
 from keyless.aws import AWS_FAILURES, AwsTransient, Session, failure
 from keyless.billing.export.reading import Readers
 from keyless.billing.export.signing import Signer
-from keyless.billing.export.wire import Wire
+from keyless.billing.export.wire import FEW_CONNECTIONS, Wire
 
 # Twenty milliseconds a request are fifty a second for each reader.
 READERS = 64
@@ -69,6 +69,7 @@ class S3Bucket:
         self._http: Any = None
         self._store: Any = None
         self._rescued = self._cut = 0
+        self._connections = FEW_CONNECTIONS
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], bucket: str, endpoint: str) -> S3Bucket:
@@ -101,11 +102,12 @@ class S3Bucket:
         return self._ask("GetObject", "GET", key)
 
     def bodies(self, keys: Iterator[str], readers: Readers) -> Iterator[bytes]:
-        """The bytes of objects of at most a mebibyte, in the order of ``keys``; raises as :meth:`list` does."""
+        """The bytes of objects of at most ``BODY_LIMIT``, in the order of ``keys``; raises as :meth:`list` does."""
         # Behind a proxy the wire is not asked at all.
         while self._cut < _RESCUES and not get_environ_proxies(self._url(self._region)):
-            wire = Wire(self._url(self._region), self._request_as_of_now(), readers)
+            wire = Wire(self._url(self._region), self._request_as_of_now(), readers, connections=self._connections)
             yield from wire.bodies(keys)
+            self._connections = wire.connections
             if not wire.taken:
                 return
             # What it could not read the plain request reads, or says what is wrong; the rest is begun again.

@@ -18,10 +18,10 @@ from keyless.billing.export.plan import (
     refusal,
     too_early,
 )
-from keyless.billing.export.reading import Readers, readers
+from keyless.billing.export.reading import BODY_LIMIT, Readers, readers
 from keyless.billing.ledger.aggregate import merge, window_end
 from keyless.billing.ledger.completeness import Missing, missing
-from keyless.billing.ledger.events import SMALL, STORED_LIMIT, Counts, counted_untrusted
+from keyless.billing.ledger.events import STORED_LIMIT, Counts, counted_untrusted
 from keyless.billing.ledger.integrity import (
     MALFORMED,
     Fault,
@@ -71,7 +71,7 @@ class Bucket(Protocol):
         """An object's bytes."""
 
     def bodies(self, keys: Iterator[str], readers: Readers) -> Iterator[bytes]:
-        """The bytes of objects of at most ``SMALL``, in the order of ``keys``, many asked for at once."""
+        """The bytes of objects of at most ``BODY_LIMIT``, in the order of ``keys``, many asked for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +179,10 @@ def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Reade
 
 def _bodies(bucket: Bucket, sizes: Mapping[str, int], pool: Readers, *, limit: int) -> Iterator[bytes]:
     """The bytes of each key in order; of one that is larger than ``limit`` none are read."""
-    small = bucket.bodies((key for key, size in sizes.items() if size <= SMALL), pool)
+    small = bucket.bodies((key for key, size in sizes.items() if size <= BODY_LIMIT), pool)
     for key, size in sizes.items():
         # A large object alone, for each may inflate to its limit many times over.
-        yield next(small) if size <= SMALL else bucket.get(key) if size <= limit else b""
+        yield next(small) if size <= BODY_LIMIT else bucket.get(key) if size <= limit else b""
 
 
 def _waivers(bucket: Bucket, request: Request, pool: Readers, faults: list[Fault]) -> tuple[Waiver, ...]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
 
 from keyless.aws import Keys
 
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -40,7 +42,7 @@ class Signer:
     def get(self, key: str) -> bytes:
         """The request for the object ``key``."""
         folder, slash, name = key.rpartition("/")
-        path = f"/{self._bucket}/{_quoted(folder)}{slash}{quote(name, safe='~')}"
+        path = f"/{self._bucket}/{_quoted(folder)}{slash}{name if _PLAIN.fullmatch(name) else quote(name, safe='~')}"
         asked = hashlib.sha256(f"GET\n{path}\n\n{self._canonical}".encode()).hexdigest()
         signature = hmac.digest(self._key, f"{self._to_sign}{asked}".encode(), "sha256").hex()
         return f"GET {path} HTTP/1.1\r\n{self._head}{signature}\r\n\r\n".encode()

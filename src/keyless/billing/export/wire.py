@@ -19,11 +19,9 @@ from urllib.parse import urlsplit
 import httptools
 from botocore.httpsession import get_cert_path
 
-from keyless.billing.export.reading import SLOW_SECONDS, Readers
+from keyless.billing.export.reading import BODY_LIMIT, SLOW_SECONDS, Readers
 
-FEW, MANY = 16, 64
-# What is larger (the size may have changed since the listing) is read another way, so that no more than twice ``MANY`` of this are in memory.
-BODY_LIMIT = 2**20
+FEW_CONNECTIONS, MANY_CONNECTIONS = 16, 128
 _CHUNK = 64 * 2**10
 _CONNECT_SECONDS = 5.0
 _SILENCE_SECONDS = 20.0
@@ -34,17 +32,19 @@ class _Unusual(Exception):
 
 
 class Wire:
-    """Connections to one endpoint; ``request`` makes the whole request for a key.
+    """Connections to one endpoint: ``connections`` at first, and many once answers turn out to be slow.
 
-    ``taken`` are the keys that were begun and whose bodies were not given.
+    ``request`` makes the whole request for a key; ``taken`` are the keys that were begun and whose bodies were not
+    given.
     """
 
-    def __init__(self, url: str, request: Callable[[str], bytes], readers: Readers) -> None:
+    def __init__(self, url: str, request: Callable[[str], bytes], readers: Readers, *, connections: int) -> None:
         parts = urlsplit(url)
         self._address = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = _context() if parts.scheme == "https" else None
         self._request = request
         self._readers = readers
+        self.connections = connections
         self.taken: deque[str] = deque()
 
     def bodies(self, keys: Iterator[str]) -> Iterator[bytes]:
@@ -63,11 +63,10 @@ class Wire:
     def _bodies(self, keys: Iterator[str], selector: selectors.BaseSelector) -> Iterator[bytes]:
         ready: dict[int, bytes] = {}
         given = asked = 0
-        free = self._opened(selector, FEW)
-        count = FEW
+        free = self._opened(selector, self.connections)
         while True:
             # Asked before anything is given, so that the other side works while the caller does.
-            while free and len(self.taken) < 2 * count:
+            while free and len(self.taken) < 2 * self.connections:
                 if (key := next(keys, None)) is None:
                     break
                 self.taken.append(key)
@@ -83,9 +82,9 @@ class Wire:
             for connection, number, body, seconds in self._answered(selector):
                 ready[number] = body
                 free.append(connection)
-                if count < MANY and seconds > SLOW_SECONDS:
-                    free += self._opened(selector, MANY - count)
-                    count = MANY
+                if self.connections < MANY_CONNECTIONS and seconds > SLOW_SECONDS:
+                    free += self._opened(selector, MANY_CONNECTIONS - self.connections)
+                    self.connections = MANY_CONNECTIONS
 
     def _answered(self, selector: selectors.BaseSelector) -> Iterator[tuple[_Connection, int, bytes, float]]:
         """What was answered whole: a connection for the next request, the answer's number, body and seconds."""

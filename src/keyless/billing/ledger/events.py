@@ -177,7 +177,7 @@ def _event(key: str, at: int, event: Any) -> tuple[Key, int]:
 
 
 def _head_untrusted(head: bytes) -> Key | None:
-    """Whose count follows after ``head``, if it is the part of an event before its times and has the contract's form."""
+    """Whose count follows after ``head``: the part of an event before its times; None unless it is the contract's."""
     try:
         found, plain = _read_untrusted("", b"[" + head + FIXED_TAIL + b"]")
     except Malformed:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -103,7 +103,7 @@ def manifest_untrusted(key: str, body: bytes) -> Covered:
                 f"version: expected {NEWEST_VERSION} or older, found {int(document['version'])}: a newer collector"
                 " wrote it; export with a newer keyless"
             )
-        return replace(_covered(document), sha256=hashlib.sha256(body).hexdigest())
+        return _covered(document, hashlib.sha256(body).hexdigest())
     except Malformed as error:
         raise Malformed(f"{key}: {error}") from None
     except KeyError as error:
@@ -124,7 +124,7 @@ def lives(manifests: Iterable[Covered]) -> dict[str, Life]:
             known = found.get(life.control_plane.id)
             if known is None:
                 found[life.control_plane.id] = life
-            elif known != life:
+            elif known is not life and known != life:
                 found[life.control_plane.id] = _joined(known, life)
     return found
 
@@ -140,7 +140,7 @@ def _joined(one: Life, later: Life) -> Life:
     )
 
 
-def _covered(document: Any) -> Covered:
+def _covered(document: Any, sha256: str) -> Covered:
     interval = int(document["intervalSeconds"])
     if not 0 < interval <= LONGEST_INTERVAL_SECONDS:
         raise Malformed(f"intervalSeconds: expected 1 to {LONGEST_INTERVAL_SECONDS}, found {interval}")
@@ -154,13 +154,14 @@ def _covered(document: Any) -> Covered:
         end=end,
         slack=timedelta(seconds=SLACK_INTERVALS * interval),
         gaps=tuple(_gap(gap) for gap in document["gaps"]),
-        lives=tuple(_life(member) for member in document["census"]),
+        lives=_lives_of(orjson.dumps(document["census"])),
         objects=tuple(
             Committed(_text(item["key"]), _text(item["sha256"]), int(item["bytes"])) for item in document["objects"]
         ),
         collector=str(document.get("collector", "")),
         sequence=int(document.get("sequence", 0)),
         previous=str(document.get("previousManifestSha256", "")),
+        sha256=sha256,
     )
 
 
@@ -171,6 +172,12 @@ def _gap(document: Any) -> Unmeasured:
         str(document["reason"]),
         tuple(Gvk(str(k["group"]), str(k["version"]), str(k["kind"])) for k in document.get("kinds", ())),
     )
+
+
+@lru_cache(maxsize=64)
+def _lives_of(text: bytes) -> tuple[Life, ...]:
+    # The manifests of an hour mostly have one census.
+    return tuple(_life(member) for member in orjson.loads(text))
 
 
 def _life(document: Any) -> Life:

@@ -16,9 +16,7 @@ _TIMES = b',"timestamp":'
 # Good times and a count, to read a head with.
 FIXED_TAIL = b',"timestamp":"2006-01-02T15:04:05Z","timestamp_end":"2006-01-02T15:04:05Z","value":0}'
 # RFC 3339 in UTC to the second or finer; a whole number far below 2^53, as Go or Python writes a double.
-_TIME = (
-    rb'"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?Z"'
-)
+_TIME = rb'"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?Z"'
 _TAIL = re.compile(_TIME + rb',"timestamp_end":' + _TIME + rb',"value":(0|[1-9]\d{0,14})(?:\.0)?')
 # A head has 300 bytes, so 16 MiB are kept at most; what is beyond is read in the ordinary way.
 _HEADS = 16 * 2**10
