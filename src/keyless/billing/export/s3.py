@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import unescape
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 from xml.etree import ElementTree
@@ -108,12 +108,13 @@ class S3Bucket:
             wire = Wire(self._url(self._region), self._request_as_of_now(), readers, connections=self._connections)
             yield from wire.bodies(keys)
             self._connections = wire.connections
-            if not wire.taken:
+            if not wire.cut:
                 return
-            # What it could not read the plain request reads, or says what is wrong; the rest is begun again.
-            yield self._ask("GetObject", "GET", wire.taken.popleft())
             self._cut += 1
-            keys = chain(list(wire.taken), keys)
+            keys = chain(wire.taken, keys)
+            # What it could not read the plain request reads, or says what is wrong; the rest is begun again.
+            for key in islice(keys, 1):
+                yield self._ask("GetObject", "GET", key)
         yield from readers.in_order(self.get, keys)
 
     def _request_as_of_now(self) -> Callable[[str], bytes]:

@@ -35,7 +35,7 @@ class Wire:
     """Connections to one endpoint: ``connections`` at first, and many once answers turn out to be slow.
 
     ``request`` makes the whole request for a key; ``taken`` are the keys that were begun and whose bodies were not
-    given.
+    given, ``cut`` is whether there was something unusual.
     """
 
     def __init__(self, url: str, request: Callable[[str], bytes], readers: Readers, *, connections: int) -> None:
@@ -46,16 +46,16 @@ class Wire:
         self._readers = readers
         self.connections = connections
         self.taken: deque[str] = deque()
+        self.cut = False
 
     def bodies(self, keys: Iterator[str]) -> Iterator[bytes]:
         """The keys' bodies in order, as long as every answer is a plain one."""
-        self.taken.clear()
         with selectors.DefaultSelector() as selector:
             try:
                 yield from self._bodies(keys, selector)
             # A name that is no host, a certificate that nobody vouches for: ValueError and OSError.
             except (_Unusual, OSError, ValueError, httptools.HttpParserError):
-                return
+                self.cut = True
             finally:
                 for registered in list(selector.get_map().values()):
                     registered.data.close()
@@ -63,11 +63,13 @@ class Wire:
     def _bodies(self, keys: Iterator[str], selector: selectors.BaseSelector) -> Iterator[bytes]:
         ready: dict[int, bytes] = {}
         given = asked = 0
+        more = True
         free = self._opened(selector, self.connections)
         while True:
             # Asked before anything is given, so that the other side works while the caller does.
             while free and len(self.taken) < 2 * self.connections:
                 if (key := next(keys, None)) is None:
+                    more = False
                     break
                 self.taken.append(key)
                 free.pop().ask(asked, self._request(key))
@@ -78,7 +80,9 @@ class Wire:
                 given += 1
                 yield body
             if not self.taken:
-                return
+                if not more:
+                    return
+                continue
             for connection, number, body, seconds in self._answered(selector):
                 ready[number] = body
                 free.append(connection)
