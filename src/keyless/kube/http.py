@@ -1,7 +1,7 @@
-"""Carry requests over HTTPS with httpx.
+"""Carry requests over HTTPS: straight to the server, or through the proxy that the environment names.
 
-Calls and watches have pools of their own: hundreds of watches must not take the connections that calls wait for. When
-server or CA change (see ``Source``), new requests use new pools; the old ones close when their last request ended.
+When server or CA change (see ``Source``), new requests use new connections; the old ones close when their last request
+ended.
 """
 
 from __future__ import annotations
@@ -11,27 +11,19 @@ import os
 import ssl
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-
-import httpx
+from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from keyless.api import Permanent, os_failure
+from keyless.kube.direct import Direct
 from keyless.kube.errors import Unreachable, failure_status
+from keyless.kube.limits import CALL_TOTAL_SECONDS, LINE_BYTES
 from keyless.kube.source import Endpoint, Source
 from keyless.kube.transport import Request, Response, Stream
-
-CALL_SECONDS = 30.0
-"""Silence within a call that ends it."""
-CALL_TOTAL_SECONDS = 120.0
-"""A server that sends a byte now and then never falls silent: a call ends after this all the same."""
-CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 150.0
-"""A watch hears a bookmark about every minute; after this silence the connection is taken for dead."""
-IDLE_SECONDS = 30.0
-"""Idle connections are dropped before load balancers drop them silently (AWS: 350 s, others 60 s)."""
-MAX_CALLS = 32
-USER_AGENT = "keyless"
+from keyless.kube.wire import Broken, Unsendable
 
 
 class HttpTransport:
@@ -39,70 +31,82 @@ class HttpTransport:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._pools: _Pools | None = None
+        self._carrying: _Carrying | None = None
 
     async def send(self, request: Request) -> Response:
         """Send and read the whole answer; once more with a renewed token after a 401."""
-        async with self._use() as pools:
-            response = await self._send(pools, request, await self._source.token())
-            if response.status_code == 401:
+        async with self._use() as carrying:
+            response = await self._send(carrying, request, await self._source.token())
+            if response.status == 401:
                 token = await self._source.token(renew=True)
                 if token is not None:
-                    response = await self._send(pools, request, token)
-            headers = {key.lower(): value for key, value in response.headers.items()}
-            return Response(response.status_code, headers, response.content)
+                    response = await self._send(carrying, request, token)
+            return response
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[Stream, None]:
         """Send and read line by line."""
-        async with self._use() as pools:
+        async with self._use() as carrying:
             token = await self._source.token()
-            with _reaching(request, pools.endpoint):
-                built = _build(pools.watches, pools.endpoint, request, token)
-                response = await pools.watches.send(built, stream=True)
-            if response.status_code == 401:
-                await self._source.token(renew=True)
+            opening = carrying.carrier.stream(request, token)
+            with _reaching(request, carrying.endpoint):
+                stream = await opening.__aenter__()
             try:
-                headers = {key.lower(): value for key, value in response.headers.items()}
-                yield Stream(response.status_code, _lines(response, request, pools.endpoint), headers)
+                if stream.status == 401:
+                    await self._source.token(renew=True)
+                yield Stream(stream.status, _lines(stream.lines, request, carrying.endpoint), stream.headers)
             finally:
-                await response.aclose()
+                await opening.__aexit__(None, None, None)
 
     async def aclose(self) -> None:
         """Close every connection."""
-        pools, self._pools = self._pools, None
-        if pools is not None:
-            await pools.aclose()
+        carrying, self._carrying = self._carrying, None
+        if carrying is not None:
+            await carrying.carrier.aclose()
 
     @asynccontextmanager
-    async def _use(self) -> AsyncGenerator[_Pools, None]:
+    async def _use(self) -> AsyncGenerator[_Carrying, None]:
         endpoint = self._source.endpoint()
-        pools, retired = self._pools, None
-        if pools is None or pools.endpoint != endpoint:
-            retired, pools = pools, _open(endpoint)
-            self._pools = pools
-        pools.users += 1
+        carrying, retired = self._carrying, None
+        if carrying is None or carrying.endpoint != endpoint:
+            retired, carrying = carrying, _Carrying(endpoint, _carrier(endpoint))
+            self._carrying = carrying
+        carrying.users += 1
         try:
             if retired is not None:
                 await retired.retire()
-            yield pools
+            yield carrying
         finally:
-            pools.users -= 1
-            await pools.close_if_done()
+            carrying.users -= 1
+            await carrying.close_if_done()
 
     @staticmethod
-    async def _send(pools: _Pools, request: Request, token: str | None) -> httpx.Response:
-        with _reaching(request, pools.endpoint):
-            built = _build(pools.calls, pools.endpoint, request, token)
+    async def _send(carrying: _Carrying, request: Request, token: str | None) -> Response:
+        with _reaching(request, carrying.endpoint):
             async with asyncio.timeout(CALL_TOTAL_SECONDS):
-                return await pools.calls.send(built)
+                return await carrying.carrier.send(request, token)
+
+
+class Carrier(Protocol):
+    """Carries requests to one server. Raises ``Broken``, ``Unsendable`` or ``OSError``; a stream's lines are chunks."""
+
+    async def send(self, request: Request, token: str | None) -> Response:
+        """Send and read the whole answer."""
+        ...
+
+    def stream(self, request: Request, token: str | None) -> AbstractAsyncContextManager[Stream]:
+        """Send and read chunk by chunk, on connections that calls never wait for."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
 
 
 @dataclass(slots=True)
-class _Pools:
+class _Carrying:
     endpoint: Endpoint
-    calls: httpx.AsyncClient
-    watches: httpx.AsyncClient
+    carrier: Carrier
     users: int = 0
     retired: bool = False
 
@@ -112,15 +116,11 @@ class _Pools:
 
     async def close_if_done(self) -> None:
         if self.retired and not self.users:
-            await self.aclose()
-
-    async def aclose(self) -> None:
-        await self.calls.aclose()
-        await self.watches.aclose()
+            await self.carrier.aclose()
 
 
 class _reaching:  # noqa: N801 - a context manager reads like a verb
-    """Turn httpx's failures into ours: whatever happened, no answer came."""
+    """Turn a carrier's failures into ours: whatever happened, no answer came."""
 
     def __init__(self, request: Request, endpoint: Endpoint) -> None:
         self._subject = f"{request.subject} at {endpoint.server}"
@@ -129,55 +129,55 @@ class _reaching:  # noqa: N801 - a context manager reads like a verb
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, httpx.LocalProtocolError | UnicodeError):
-            # Its words quote the header that cannot be sent, which holds the token.
+        if isinstance(error, Unsendable | UnicodeError):
             what = "the request cannot be sent: the token or the address holds characters that no header may"
             raise Unreachable(failure_status(0, "", f"{self._subject}: {what}")) from None
-        if isinstance(error, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL | OSError):
+        if isinstance(error, Broken | OSError | ValueError):
             what = str(error) or type(error).__name__
             raise Unreachable(failure_status(0, "", f"{self._subject}: no answer: {what}")) from error
 
 
-async def _lines(response: httpx.Response, request: Request, endpoint: Endpoint) -> AsyncIterator[bytes]:
-    """Split by newline alone: httpx's own splitter also breaks at characters that JSON strings may hold."""
-    rest = b""
+async def _lines(chunks: AsyncIterator[bytes], request: Request, endpoint: Endpoint) -> AsyncIterator[bytes]:
+    """Split by newline alone: JSON strings may hold every other character that ends a line somewhere."""
+    rest: list[bytes] = []
+    size = 0
     with _reaching(request, endpoint):
-        async for chunk in response.aiter_bytes():
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
+        async for chunk in chunks:
+            first, *lines = chunk.split(b"\n")
+            rest.append(first)
+            size += len(first)
+            if size > LINE_BYTES:
+                raise Broken(f"a line of more than {LINE_BYTES} bytes")
+            if not lines:
+                continue
+            yield b"".join(rest)
+            *whole, last = lines
+            for line in whole:
                 yield line
-    if rest:
-        yield rest
+            rest, size = [last], len(last)
+    if size:
+        yield b"".join(rest)
 
 
-def _build(pool: httpx.AsyncClient, endpoint: Endpoint, request: Request, token: str | None) -> httpx.Request:
-    headers = {**request.headers, "authorization": f"Bearer {token}"} if token else dict(request.headers)
-    return pool.build_request(
-        request.method,
-        endpoint.server.rstrip("/") + request.path,
-        params=request.params or None,
-        headers=headers,
-        content=request.body,
-        extensions={"sni_hostname": endpoint.tls_server_name} if endpoint.tls_server_name else None,
-    )
-
-
-def _open(endpoint: Endpoint) -> _Pools:
+def _carrier(endpoint: Endpoint) -> Carrier:
     context = _tls(endpoint)
-    headers = {"user-agent": USER_AGENT}
-    calls = httpx.AsyncClient(
-        verify=context,
-        headers=headers,
-        timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=MAX_CALLS, keepalive_expiry=IDLE_SECONDS),
-    )
-    watches = httpx.AsyncClient(
-        verify=context,
-        headers=headers,
-        timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=4, keepalive_expiry=IDLE_SECONDS),
-    )
-    return _Pools(endpoint, calls, watches)
+    try:
+        if _has_proxy(endpoint.server):
+            # Not loaded where there is no proxy: it takes 6 MB.
+            from keyless.kube.proxied import Proxied
+
+            return Proxied(endpoint, context)
+        return Direct(endpoint, context)
+    except ValueError as error:
+        # What a file says may be mended there: so it is tried again.
+        raise Unreachable(failure_status(0, "", f"{endpoint.server}: no address of a server: {error}")) from None
+
+
+def _has_proxy(server: str) -> bool:
+    proxies = getproxies()
+    parts = urlsplit(server)
+    wanted = proxies.get(parts.scheme) or proxies.get("all")
+    return bool(wanted) and not proxy_bypass(parts.netloc)
 
 
 def _tls(endpoint: Endpoint) -> ssl.SSLContext:
@@ -190,6 +190,7 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext:
             context.verify_mode = ssl.CERT_NONE
         if endpoint.certificate_pem and endpoint.key_pem:
             _load_certificate(context, endpoint.certificate_pem, endpoint.key_pem)
+        context.set_alpn_protocols(["http/1.1"])
     except ssl.SSLError as error:
         raise Permanent(
             f"{endpoint.server}: its CA, or our client certificate, is no valid PEM: {error.reason}"

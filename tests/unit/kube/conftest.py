@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import uvloop
+
 from virtual_time import JumpingLoop
 
 
 def pytest_asyncio_loop_factories(config, item):
-    return {"real": asyncio.SelectorEventLoop} if "http" in item.path.name else {"virtual": JumpingLoop}
+    if "http" not in item.path.name:
+        return {"virtual": JumpingLoop}
+    # The components run on uvloop, whose transports differ.
+    return {"real": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}

@@ -12,7 +12,7 @@ import yaml
 
 from keyless.api import Permanent
 from keyless.kube import Forbidden, NotFound, Unauthorized, Unavailable, Unreachable, connect, connect_folder
-from keyless.kube.http import MAX_CALLS
+from keyless.kube.limits import MAX_CALLS
 from keyless.kube.resources import CONFIGMAPS
 
 STORED = {"metadata": {"name": "a"}}
