@@ -23,11 +23,11 @@ import botocore.session
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, Credentials, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 from botocore.utils import parse_to_aware_datetime
 
 from keyless.aws.errors import failure
+from keyless.aws.models import lean_loader
 
 T = TypeVar("T")
 _RAISED = (BotoCoreError, ClientError, ResponseParserError, ValueError, OSError)
@@ -221,7 +221,7 @@ _CONFIG = Config(
 @functools.cache
 def shared_loader() -> Any:
     """Return the one loader of service models: they are large and the same for every session."""
-    return create_loader()
+    return lean_loader()
 
 
 class _Given(CredentialProvider):  # type: ignore[misc]  # botocore is untyped
