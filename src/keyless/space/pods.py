@@ -30,6 +30,8 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
         _plain("KEYLESS_BILLING_ENDPOINT", billing.endpoint),
         _plain("KEYLESS_SPOOL_DIR", SPOOL_DIR),
         _plain("KEYLESS_SPOOL_PERSISTENT", "true" if volume else "false"),
+        # What one thread frees the others may use: glibc keeps a heap for each, and S3's model is read in one of them.
+        _plain("MALLOC_ARENA_MAX", "1"),
         *_static_keys(billing.secret),
     ]
     spool: KubeObject = (

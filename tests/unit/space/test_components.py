@@ -48,6 +48,7 @@ def test_the_collector_is_told_where_it_is_and_where_usage_goes() -> None:
     assert env["KEYLESS_CONTROL_PLANE_ID"] == "9f0c"
     assert env["KEYLESS_HOST_NAMESPACE"] == "mxp-9f0c-system"
     assert env["KEYLESS_SPOOL_PERSISTENT"] == "true"
+    assert env["MALLOC_ARENA_MAX"] == "1"
     assert env["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
 
 
