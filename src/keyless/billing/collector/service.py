@@ -27,7 +27,7 @@ from keyless.billing.collector.settings import Settings
 from keyless.billing.collector.spool import Spool
 from keyless.billing.collector.storing import S3
 from keyless.billing.collector.uploader import Uploader
-from keyless.kube import Kube, connect, connect_folder
+from keyless.kube import Kube, connect, connect_folder, keep_in_touch
 from keyless.serving import Probes, bind, serve
 from keyless.tasks import Tasks
 
@@ -59,6 +59,7 @@ class Collector:
         self._clock = clock
         self._counter = ManagedResources(tenant_kube, settings.interval, clock.now, watches=settings.watches)
         self._space = Space(host_kube, settings, clock.now)
+        self._kubes = {"the Space": host_kube, "the control plane": tenant_kube}
         self._started_at = clock.now()
         self._recorder: Recorder | None = None
         self._uploader: Uploader | None = None
@@ -66,13 +67,14 @@ class Collector:
 
     async def run(self) -> None:
         """Run until cancelled, then flush."""
-        probes = Probes(lambda: not_ready(self._vitals()), self._metrics())
+        probes = Probes(self.ready, self._metrics())
         async with Tasks() as tasks:
             background = [
                 tasks.create_task(self._counter.run()),
                 tasks.create_task(self._space.run()),
                 tasks.create_task(serve(probes, bind(self._settings.pod_ip, self._settings.port))),
                 tasks.create_task(self._report_health()),
+                *(tasks.create_task(keep_in_touch(kube)) for kube in self._kubes.values()),
             ]
             recorder, uploader = await self._prepared()
             working = [tasks.create_task(recorder.run()), tasks.create_task(uploader.run(recorder.closed))]
@@ -86,6 +88,11 @@ class Collector:
                 for task in background:
                     task.cancel()
                 raise
+
+    def ready(self) -> str:
+        """Why the pod is not ready; empty: it is. A watch that stands hears nothing of a token that became void."""
+        lost = (f"{name}: {kube.contact.trouble}" for name, kube in self._kubes.items() if kube.contact.trouble)
+        return next(lost, "") or not_ready(self._vitals())
 
     async def _prepared(self) -> tuple[Recorder, Uploader]:
         """The spool, once it is ours alone, and what an earlier run left there or in the bucket."""
