@@ -18,6 +18,8 @@ if _WITHOUT_RICH:
     del sys.modules["rich"]
 
 QUIET = ("httpx", "httpcore", "botocore", "urllib3", "uvicorn.access", "asyncio")
+# It logs each refresh that fails as a trace of 4 KB; whoever asked for the credentials is told and says it in a line.
+SILENT = ("botocore.credentials",)
 
 
 def configure(component: str, level: str, stream: TextIO | None = None) -> None:
@@ -54,6 +56,8 @@ def configure(component: str, level: str, stream: TextIO | None = None) -> None:
     root.setLevel(number)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.contextvars.clear_contextvars()
     structlog.get_logger("keyless").debug("logging", component=component)
 

@@ -20,6 +20,7 @@ import structlog
 
 from keyless.api import Permanent, Transient
 from keyless.kube.backoff import Backoff
+from keyless.kube.model import Name
 from keyless.kube.queue import Queue
 from keyless.tasks import Tasks
 
@@ -76,16 +77,16 @@ class Controller(Generic[K]):
             again = await self._reconcile(key)
         except Transient as error:
             self._retry(key, error.retry_after_seconds)
-            _log.info("retrying", controller=self.name, key=str(key), error=str(error))
+            _log.info("retrying", controller=self.name, key=_told(key), error=str(error))
         except Permanent as error:
             self._failures.pop(key, None)
             self._queue.add_after(key, self._resync_seconds)
-            _log.warning("failed", controller=self.name, key=str(key), error=str(error))
+            _log.warning("failed", controller=self.name, key=_told(key), error=str(error))
         except Exception as error:  # noqa: BLE001 - one broken object must not stop the work for all the others
             self._retry(key, None)
             # Formatted here: a renderer that prints local variables would print tokens.
             trace = "".join(traceback.format_exception(error))
-            _log.error("bug", controller=self.name, key=str(key), trace=trace)
+            _log.error("bug", controller=self.name, key=_told(key), trace=trace)
         else:
             self._failures.pop(key, None)
             if again is not None:
@@ -97,3 +98,7 @@ class Controller(Generic[K]):
             # Up to a tenth more, so that keys which failed together do not come back together.
             after_seconds = self._backoff.seconds(failures) * (1 + random.random() / 10)  # noqa: S311 - no secret
         self._queue.add_after(key, after_seconds)
+
+
+def _told(key: object) -> str:
+    return "/".join(part for part in key if part) if isinstance(key, Name) else str(key)
