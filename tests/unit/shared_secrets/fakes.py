@@ -1,12 +1,17 @@
 """AWS as one object, and a Space with a control plane in memory."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
+from keyless.api import crds
 from keyless.aws import AwsPermanent, AwsTransient, Keys
 from keyless.aws.errors import Said
 from keyless.gotemplate.jobs import render_all
+from keyless.kube import Invalid
+from keyless.kube.errors import failure_status
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES, NAMESPACES
+from keyless.local.cluster.schema import Structural
 from keyless.shared_secrets.settings import Settings
 from keyless.shared_secrets.stores.sessions import Opened
 
@@ -87,9 +92,36 @@ SETTINGS = Settings(
 )
 
 
+@cache
+def _statuses():
+    """By plural: the definition's schema of ``status`` alone, since rules of the spec are slow to compile."""
+    found = {}
+    for definition in crds.all():
+        for version in definition["spec"]["versions"]:
+            status = version["schema"]["openAPIV3Schema"]["properties"].get("status")
+            if version["storage"] and status:
+                schema = {"type": "object", "properties": {"status": status}}
+                found[definition["spec"]["names"]["plural"]] = Structural.compile(schema)
+    return found
+
+
+def as_defined(_operation, plural, obj):
+    """Admit as a real API server does: a status that the definition has no room for is refused, or would be dropped."""
+    schema = _statuses().get(plural)
+    if schema is None or "status" not in obj:
+        return obj
+    said = {"status": obj["status"]}
+    _, dropped = schema.prune(said)
+    assert not dropped, f"{plural}: a real API server drops {dropped}"
+    if errors := schema.validate(said):
+        raise Invalid(failure_status(422, "Invalid", f"{plural}: {errors}"))
+    return obj
+
+
 def a_space():
     """Return (host, tenant): a ControlPlane in the host, two namespaces in the tenant."""
     host, tenant = MemoryKube(), MemoryKube()
+    host.admit = tenant.admit = as_defined
     host.put(NAMESPACES, {"metadata": {"name": "mxp-1-system"}})
     host.put(CONTROLPLANES, {"metadata": {"name": "ctp1", "namespace": "default", "labels": {"env": "prod"}}})
     for name, labels in (("app", {"team": "blue"}), ("other", {})):

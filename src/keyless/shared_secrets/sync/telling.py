@@ -7,7 +7,18 @@ from datetime import datetime
 
 import structlog
 
-from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, condition_of, record, set_condition, timestamp
+from keyless.kube import (
+    ApiError,
+    Invalid,
+    Kube,
+    KubeObject,
+    Name,
+    NotFound,
+    condition_of,
+    record,
+    set_condition,
+    timestamp,
+)
 from keyless.kube.events import EventLevel
 from keyless.kube.resources import EXTERNALSECRETS
 from keyless.shared_secrets.sync.answers import of_kubernetes
@@ -49,15 +60,25 @@ class Telling:
         if {key: status.get(key) for key in new} == new:
             return
         try:
-            await self._kube.patch(
-                EXTERNALSECRETS, metadata["name"], {"status": new}, metadata["namespace"], subresource="status"
-            )
+            await self._write(metadata, new)
         except NotFound:
             return
         except ApiError as error:
             text = f"{metadata['namespace']}/{metadata['name']}: status not written: {of_kubernetes(error)}"
             raise NotSynced(text) from None
         log.info("external secret", name=metadata["name"], namespace=metadata["namespace"], reason=said.reason)
+
+    async def _write(self, metadata: KubeObject, status: KubeObject) -> None:
+        try:
+            await self._patch(metadata, status)
+        except Invalid:
+            # Beside External Secrets its definition may be the one in force, which knows Ready alone (and Deleted).
+            ready = [condition for condition in status["conditions"] if condition["type"] != CONDITION]
+            await self._patch(metadata, {**status, "conditions": ready})
+
+    async def _patch(self, metadata: KubeObject, status: KubeObject) -> None:
+        name, namespace = metadata["name"], metadata["namespace"]
+        await self._kube.patch(EXTERNALSECRETS, name, {"status": status}, namespace, subresource="status")
 
     async def tell(self, obj: KubeObject, level: EventLevel, reason: str, message: str) -> None:
         """Record an event; one that cannot be written is not worth failing for."""

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyless.kube import Name
+from keyless.kube import Invalid, Name
+from keyless.kube.errors import failure_status
 from keyless.kube.resources import EXTERNALSECRETS, SECRETS
 from keyless.shared_secrets.sync.deletion import ALLOW, Guard, Population, held, missed
 from unit.shared_secrets.bench import UNGUARDED, Bench, db
@@ -133,6 +134,23 @@ async def test_a_restart_keeps_the_time_and_counts_anew():
     await bench.sync()
     message = (await bench.ready())[2]
     assert "read 1 of 3 times over 300 of 600 s" in message
+    assert await bench.data() == {"password": "one"}
+
+
+async def test_where_the_definition_knows_no_such_condition_ready_says_it_alone():
+    """Beside External Secrets it may be theirs."""
+    bench = await a_missing(DELETE)
+    ordinary = bench.kube.admit
+
+    def admit(operation, plural, obj):
+        for condition in (obj.get("status") or {}).get("conditions") or ():
+            if plural == "externalsecrets" and condition["type"] not in {"Ready", "Deleted"}:
+                raise Invalid(failure_status(422, "Invalid", "Unsupported value"))
+        return ordinary(operation, plural, obj)
+
+    bench.kube.admit = admit
+    await bench.sync()
+    assert (await bench.ready())[:2] == ("False", "DeletionHeld")
     assert await bench.data() == {"password": "one"}
 
 
