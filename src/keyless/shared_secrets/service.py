@@ -27,6 +27,7 @@ from keyless.kube import (
     Name,
     connect,
     connect_folder,
+    is_true,
     keep_in_touch,
     name_of,
 )
@@ -47,7 +48,7 @@ from keyless.shared_secrets.stores.sessions import Place, Sessions
 from keyless.shared_secrets.sync.cluster_controller import ClusterController
 from keyless.shared_secrets.sync.controller import SyncController, Tools
 from keyless.shared_secrets.sync.metrics import SyncMetrics
-from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned, on_target
+from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned, on_ready, on_target
 from keyless.tasks import Tasks
 
 # External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
@@ -97,6 +98,7 @@ class Service:
             given=given,
             control_plane=watching.control_plane,
             now=utc_now,
+            recovered=self._recovered,
         )
         stores = Stores(
             watching,
@@ -107,11 +109,11 @@ class Service:
             host_namespace=settings.host_namespace,
             policy=StorePolicy(settings.tenant_stores_may_use_controller_identity, scopes_from_text(settings.scopes)),
         )
-        self._renderer = Renderer()
+        self._renderer, self._guard = Renderer(), ReadGuard(time.monotonic)
         tools = Tools(
             kube=tenant,
             stores=stores,
-            guard=ReadGuard(time.monotonic),
+            guard=self._guard,
             listener=self.condition,
             metrics=SyncMetrics(self.registry),
             now=utc_now,
@@ -187,6 +189,8 @@ class Service:
         # A store that changed may mend what waits for it; what is synced and not due costs one look each.
         for informer in (see.secret_stores, see.cluster_secret_stores, see.shared_stores):
             on_any(informer, _all(self._sync, see.external_secrets.items))
+        for informer in (see.secret_stores, see.cluster_secret_stores):
+            on_ready(informer, self._store_recovered)
         on_any(see.shared_stores, _all(self._cluster_stores, see.cluster_secret_stores.items))
         for shared, controller, projected in (
             (see.shared_stores, self._shared_stores, see.cluster_secret_stores),
@@ -195,6 +199,20 @@ class Service:
             on_object(shared, controller.enqueue)
             on_any(see.control_planes, _all(controller, shared.items))
             _on_projected(projected, controller, group)
+
+    def _recovered(self) -> None:
+        """Try again at once what failed while the pod had no identity: its wait is for faults that last."""
+        self._store_recovered()
+        for informer, controller in (
+            (self.watching.secret_stores, self._stores),
+            (self.watching.cluster_secret_stores, self._cluster_stores),
+        ):
+            _unready(controller, informer)
+
+    def _store_recovered(self) -> None:
+        # Which reads failed for the store is not known: one more of each at a recovery costs little.
+        self._guard.forgive()
+        _unready(self._sync, self.watching.external_secrets)
 
     async def run(self) -> None:
         """Run until cancelled; work begins when everything was seen once and the Lease is held."""
@@ -271,6 +289,12 @@ def _all(controller: Controller[Name], items: Callable[[], Iterable[KubeObject]]
             controller.enqueue(name_of(item), urgent=False)
 
     return enqueue_all
+
+
+def _unready(controller: Controller[Name], informer: Informer) -> None:
+    for item in informer.items():
+        if not is_true(item, "Ready"):
+            controller.enqueue(name_of(item), urgent=False)
 
 
 def _controller(name: str, reconcile: Reconcile) -> Controller[Name]:

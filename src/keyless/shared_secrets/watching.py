@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from keyless.kube import Event, Informer, Kube, KubeObject, Name, name_of
+from keyless.kube import Event, Informer, Kube, KubeObject, Name, is_true, name_of
 from keyless.kube.resources import (
     CLUSTEREXTERNALSECRETS,
     CLUSTERSECRETSTORES,
@@ -158,6 +158,17 @@ def on_owned(informer: Informer, kind: str, enqueue: Callable[[Name], None]) -> 
         for owner in metadata.get("ownerReferences") or ():
             if owner.get("kind") == kind:
                 enqueue(Name(metadata.get("namespace") or "", owner["name"]))
+
+    informer.on_change(changed)
+
+
+def on_ready(informer: Informer, recovered: Callable[[], None]) -> None:
+    """Hear of each that was not Ready and is."""
+
+    def changed(event: Event) -> None:
+        known = event.old is not None and event.type != "DELETED"
+        if known and is_true(event.object, "Ready") and not is_true(event.old or {}, "Ready"):
+            recovered()
 
     informer.on_change(changed)
 

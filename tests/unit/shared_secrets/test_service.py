@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from keyless.kube import condition_of
+from keyless.kube import Backoff, condition_of
 from keyless.kube.resources import (
     CLUSTEREXTERNALSECRETS,
     CLUSTERSECRETSTORES,
@@ -18,6 +18,7 @@ from keyless.kube.resources import (
     SHAREDEXTERNALSECRETS,
     SHAREDSECRETSTORES,
 )
+from keyless.shared_secrets import service as service_module
 from keyless.shared_secrets.projection.identity import Given
 from keyless.shared_secrets.service import Service
 from unit.shared_secrets.fakes import (
@@ -373,3 +374,44 @@ async def test_an_api_server_that_restarts_and_forgets_its_history_is_followed_a
             kube.expire_history()
         for name in ("db", "late"):
             await until(tenant, SECRETS, lambda s, name=name: s["metadata"]["name"] == name)
+
+
+NO_PROVIDER = {"AssumeRoleWithWebIdentity": "InvalidIdentityToken", "GetSecretValue": "InvalidIdentityToken"}
+
+
+@pytest.fixture
+def waits_are_long(monkeypatch):
+    monkeypatch.setattr(service_module, "BACKOFF", Backoff(first_seconds=300.0, cap_seconds=300.0))
+
+
+@pytest.mark.usefixtures("waits_are_long")
+async def test_an_identity_that_is_mended_mends_what_waited_for_it_at_once():
+    host, tenant = a_space()
+    host.put(SHAREDSECRETSTORES, a_shared_store())
+    host.put(SHAREDEXTERNALSECRETS, a_shared_secret())
+    aws = FakeAws(secrets={"db": "x"})
+    aws.refuse = {**NO_PROVIDER, "GetCallerIdentity": "InvalidIdentityToken"}
+    async with running(aws, host, tenant) as service:
+        for res in (CLUSTERSECRETSTORES, EXTERNALSECRETS):
+            await until(tenant, res, says("Ready", "False"))
+        await until(host, CONTROLPLANES, says("SharedSecretsRead", "False", "InvalidIdentityToken"))
+        aws.refuse = {}
+        await service.condition.tell()
+        for res in (CLUSTERSECRETSTORES, EXTERNALSECRETS):
+            await until(tenant, res, says("Ready", "True"))
+
+
+@pytest.mark.usefixtures("waits_are_long")
+async def test_a_store_that_is_mended_mends_what_waited_for_it_at_once():
+    host, tenant = a_space()
+    tenant.put(SECRETSTORES, a_store())
+    tenant.put(EXTERNALSECRETS, an_external_secret(data=[a_value("password", "db")]))
+    aws = FakeAws(secrets={"db": "x"})
+    aws.refuse = dict(NO_PROVIDER)
+    async with running(aws, host, tenant):
+        for res in (SECRETSTORES, EXTERNALSECRETS):
+            await until(tenant, res, says("Ready", "False"))
+        aws.refuse = {}
+        await tenant.patch(SECRETSTORES, "aws", {"metadata": {"annotations": {"look": "again"}}}, "app")
+        for res in (SECRETSTORES, EXTERNALSECRETS):
+            await until(tenant, res, says("Ready", "True"))

@@ -39,7 +39,10 @@ class Told:
 
 
 class SharedSecretsRead:
-    """Listens to syncs and keeps the condition. ``whoami`` returns the session's ARN; raises AWS's failures."""
+    """Listens to syncs and keeps the condition.
+
+    ``whoami`` returns the session's ARN; raises AWS's failures. ``recovered`` is called when it answers after it failed.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class SharedSecretsRead:
         given: Given,
         control_plane: Callable[[], KubeObject | None],
         now: Callable[[], datetime],
+        recovered: Callable[[], None],
     ) -> None:
         self._host, self._name, self._group = host, name, group
         self._whoami, self._given, self._control_plane, self._now = whoami, given, control_plane, now
@@ -58,6 +62,7 @@ class SharedSecretsRead:
         self._failed: dict[Name, tuple[str, str]] = {}
         self._read: set[Name] = set()
         self._written: Told | None = None
+        self._recovered, self._nobody = recovered, False
 
     def read_succeeded(self, key: Name) -> None:
         """Hear that an ExternalSecret was read from its provider."""
@@ -109,7 +114,11 @@ class SharedSecretsRead:
         try:
             arn = await self._whoami()
         except AWS_FAILURES as error:
+            self._nobody = True
             return self._failure() or Told("False", error.code, str(error)[:MESSAGE_LIMIT])
+        if self._nobody:
+            self._nobody = False
+            self._recovered()
         wrong = judge(arn, self._given)
         if wrong:
             return Told("False", wrong.reason, wrong.message[:MESSAGE_LIMIT])

@@ -48,6 +48,10 @@ class ReadGuard:
             flight.add_done_callback(lambda done: self._landed(key, done))
         return await asyncio.shield(flight)
 
+    def forgive(self) -> None:
+        """Forget what failed: what it failed for, an identity or a store, may have been mended."""
+        self._failed.clear()
+
     async def _read(self, key: tuple[str, RemoteRef], reader: Reader, ref: RemoteRef) -> Payload:
         self.reads += 1
         try:

@@ -198,10 +198,13 @@ class SyncController:
         return await self._targets.get(wanted)
 
     def _is_news(self, key: Name, obj: KubeObject) -> bool:
-        """Return whether a person changed the object since the last try: then no wait and no failure counts."""
+        """Return whether a person made or changed the object since the last try: no wait and no failure counts then."""
         version = resource_version(obj)
         before, self._tried[key] = self._tried.get(key), version
-        return before is not None and before != version
+        if before is None:
+            # After a restart all are seen for the first time; only one without a status is new.
+            return not (obj.get("status") or {}).get("conditions")
+        return before != version
 
     def _wait(self, key: Name, *, repairs: bool) -> float:
         """Return how long this one has to wait: for its next look at a missing source, or in a contest."""
