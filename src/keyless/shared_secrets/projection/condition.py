@@ -41,7 +41,8 @@ class Told:
 class SharedSecretsRead:
     """Listens to syncs and keeps the condition.
 
-    ``whoami`` returns the session's ARN; raises AWS's failures. ``recovered`` is called when it answers after it failed.
+    ``whoami`` returns the session's ARN; raises AWS's failures. ``recovered`` is called when it answers again after a
+    failure.
     """
 
     def __init__(

@@ -168,11 +168,12 @@ class SyncController:
         await self._telling.say(obj, said, missing=outcome.missing, reason=outcome.reason)
         if outcome.missing is False:
             self._missing.pop(key, None)
-        if said.again_seconds is not None:
+        if said.again_seconds is not None and said.reason != Reason.SECRET_SYNCED_ERROR:
             return said.again_seconds
         if not said.ready:
             self._tools.metrics.failed()
-            raise NotSynced(f"{wanted.namespace}/{wanted.name}: {said.message}")
+            text = f"{wanted.namespace}/{wanted.name}: {said.message}"
+            raise NotSynced(text, retry_after_seconds=said.again_seconds)
         if repairs:
             self._contests[key] = repaired(self._contests.get(key), now)
         if said.reason == Reason.SECRET_MISSING:

@@ -27,7 +27,7 @@ UPDATE_FAILED = "could not update secret"
 DELETE_FAILED = "could not delete secret"
 ORPHANS_FAILED = "could not delete orphaned secrets"
 # A Merge target that does not exist carries no label, so no watch tells when somebody makes it.
-SECONDS_TO_LOOK_FOR_TARGET = 60.0
+SECONDS_TO_LOOK_FOR_TARGET = 10.0
 
 
 @dataclass(frozen=True, slots=True)

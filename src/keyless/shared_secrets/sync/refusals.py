@@ -14,11 +14,10 @@ from keyless.kube import KubeObject
 from keyless.kube.resources import EXTERNALSECRETS
 from keyless.shared_secrets.sync.hashes import field_manager, owner_hash
 from keyless.shared_secrets.sync.model import Wanted
-from keyless.shared_secrets.sync.plan import UPDATE_FAILED, Said
+from keyless.shared_secrets.sync.plan import SECONDS_TO_LOOK_FOR_TARGET, UPDATE_FAILED, Said
 from keyless.shared_secrets.sync.target import (
     ADOPT,
     CREATED_BY_LABEL,
-    MANAGED_LABEL,
     OPAQUE,
     REPLACE,
     Part,
@@ -62,12 +61,14 @@ def clash(obj: KubeObject, wanted: Wanted, target: KubeObject | None, *, adopts:
         return _error(
             f"{OWNERSHIP_FAILED}: {controller.get('kind')} {controller.get('name')} owns secret {wanted.target}"
         )
-    if adopts or not replaces_data(wanted) or is_adopted(obj, target) or was_made_here(obj, wanted, target):
+    if adopts or not replaces_data(wanted) or is_adopted(obj, target) or was_made_here(wanted, target):
         return None
-    return _error(
+    message = (
         f"{OWNERSHIP_FAILED}: secret {wanted.target} exists and nobody owns it; all its keys would be replaced. To "
         f"allow that: kubectl -n {wanted.namespace} annotate secret {wanted.target} {ADOPT}=true"
     )
+    # The answer comes on a Secret that carries no label of ours, so no watch tells of it.
+    return Said(False, Reason.SECRET_SYNCED_ERROR, message, SECONDS_TO_LOOK_FOR_TARGET)
 
 
 def is_adopted(obj: KubeObject, target: KubeObject) -> bool:
@@ -75,16 +76,15 @@ def is_adopted(obj: KubeObject, target: KubeObject) -> bool:
     return _says(obj, ADOPT) or _says(target, ADOPT)
 
 
-def was_made_here(obj: KubeObject, wanted: Wanted, target: KubeObject) -> bool:
-    """Return whether an unowned Secret was left by this ExternalSecret: by its label, or by who manages its data."""
-    labels = target["metadata"].get("labels") or {}
-    by = labels.get(CREATED_BY_LABEL)
+def was_made_here(wanted: Wanted, target: KubeObject) -> bool:
+    """Return whether an unowned Secret was left by this ExternalSecret: by its label, or by who created it.
+
+    Having written into it is not enough: what was merged into a person's Secret does not make the rest ours.
+    """
+    by = (target["metadata"].get("labels") or {}).get(CREATED_BY_LABEL)
     if by:
         return bool(by == owner_hash(wanted.namespace, wanted.name))
-    if labels.get(MANAGED_LABEL) != "true":
-        return False
-    bound = ((obj.get("status") or {}).get("binding") or {}).get("name") == wanted.target
-    return bound or bool(managed_by(target, field_manager(wanted.name)).data)
+    return managed_by(target, field_manager(wanted.name)).made
 
 
 def may_replace(obj: KubeObject, wanted: Wanted, target: KubeObject) -> bool:

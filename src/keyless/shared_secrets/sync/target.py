@@ -49,11 +49,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """The keys of each map that a field manager owns."""
+    """What a field manager owns: the keys of each map."""
 
     data: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
     annotations: frozenset[str] = frozenset()
+    made: bool = False
+    """Whether it created the object: ``type`` is written once, and stays its creator's."""
 
 
 def part_of(obj: KubeObject, wanted: Wanted, read: Mapping[str, bytes], rendered: Rendered | None) -> Part:
@@ -145,6 +147,7 @@ def managed_by(target: KubeObject | None, manager: str) -> Managed:
             data=found.data | _keys(fields.get("f:data")),
             labels=found.labels | _keys(metadata.get("f:labels")),
             annotations=found.annotations | _keys(metadata.get("f:annotations")),
+            made=found.made or "f:type" in fields,
         )
     return found
 

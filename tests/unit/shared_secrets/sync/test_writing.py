@@ -9,6 +9,7 @@ import pytest
 from keyless.kube import Forbidden, Invalid, Name, Rejected
 from keyless.kube.errors import failure_status
 from keyless.kube.resources import SECRETS
+from keyless.shared_secrets.sync.plan import SECONDS_TO_LOOK_FOR_TARGET
 from keyless.shared_secrets.sync.target import ADOPT, REPLACE
 from keyless.shared_secrets.sync.writing import NotSynced
 from unit.shared_secrets.bench import Bench, db
@@ -302,7 +303,8 @@ def encoded(text):
 
 
 def foreign(**metadata):
-    return {"metadata": {"name": "db", "namespace": "app", **metadata}, "data": {"own": encoded("theirs")}}
+    metadata = {"name": "db", "namespace": "app", **metadata}
+    return {"metadata": metadata, "type": "Opaque", "data": {"own": encoded("theirs")}}
 
 
 @pytest.mark.parametrize("creation", ["Owner", "Orphan"])
@@ -333,6 +335,37 @@ async def test_what_this_external_secret_left_is_its_own_again():
     await bench.kube.patch(SECRETS, "db", {"metadata": {"ownerReferences": None}}, "app")
     await bench.sync()
     assert (await bench.secret())["metadata"]["ownerReferences"][0]["name"] == "db"
+
+
+async def test_what_this_external_secret_made_is_its_own_also_without_any_mark():
+    bench = await a_synced()
+    await bench.kube.patch(
+        SECRETS, "db", {"metadata": {"ownerReferences": None, "labels": None, "annotations": None}}, "app"
+    )
+    await bench.sync()
+    assert (await bench.secret())["metadata"]["ownerReferences"][0]["name"] == "db"
+
+
+@pytest.mark.parametrize("after", ["Owner", "Orphan"])
+@pytest.mark.parametrize("before", ["Merge", "CreateOrMerge"])
+async def test_what_was_merged_into_a_persons_secret_does_not_make_the_rest_ours(before, after):
+    bench = Bench(secrets={"db/password": "x"})
+    bench.kube.put(SECRETS, foreign())
+    await bench.sync(db(target={"creationPolicy": before}))
+    await bench.change({"spec": {"target": {"creationPolicy": after}}})
+    assert "nobody owns it" in (await bench.fails())[2]
+    assert await bench.data() == {"own": "theirs", "password": "x"}
+    await bench.kube.patch(SECRETS, "db", {"metadata": {"annotations": {ADOPT: "true"}}}, "app")
+    await bench.sync()
+    assert await bench.data() == {"password": "x"}
+
+
+async def test_the_answer_of_who_lets_a_secret_be_taken_over_is_soon_seen():
+    bench = Bench(secrets={"db/password": "x"})
+    bench.kube.put(SECRETS, foreign())
+    with pytest.raises(NotSynced) as refused:
+        await bench.sync(db())
+    assert refused.value.retry_after_seconds == SECONDS_TO_LOOK_FOR_TARGET <= 10
 
 
 async def test_a_secret_that_was_restored_with_its_old_owner_is_taken_over_before_the_collector_comes():
