@@ -109,7 +109,7 @@ class Service:
             host_namespace=settings.host_namespace,
             policy=StorePolicy(settings.tenant_stores_may_use_controller_identity, scopes_from_text(settings.scopes)),
         )
-        self._renderer, self._guard = Renderer(), ReadGuard(time.monotonic)
+        self._renderer, self._guard = Renderer(), ReadGuard(time.monotonic, self._aws_recovered)
         tools = Tools(
             kube=tenant,
             stores=stores,
@@ -208,6 +208,9 @@ class Service:
             (self.watching.cluster_secret_stores, self._cluster_stores),
         ):
             _unready(controller, informer)
+
+    def _aws_recovered(self) -> None:
+        _unready(self._sync, self.watching.external_secrets)
 
     def _store_recovered(self) -> None:
         # Which reads failed for the store is not known: one more of each at a recovery costs little.

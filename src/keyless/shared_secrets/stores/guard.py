@@ -1,7 +1,8 @@
 """Failed reads are remembered per identity and name, so that many ExternalSecrets do not repeat one failure.
 
 The wait doubles from a second to ``CAP_SECONDS``; a read that is asked for by a person (a changed spec or annotation)
-goes through at once. Concurrent reads of the same thing by the same identity are one call. Values are not kept.
+goes through at once. Concurrent reads of the same thing by the same identity are one call. Values are not kept. When
+AWS answers again after it was busy or away, what else the identity waits for is tried again, too.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ class _Failed:
 
 
 class ReadGuard:
-    """Shared by all syncs of the process; ``clock`` is monotonic seconds."""
+    """Shared by all syncs of the process; ``clock`` is monotonic seconds, ``recovered`` hears of AWS' recovery."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], recovered: Callable[[], None] = lambda: None) -> None:
+        self._clock, self._recovered = clock, recovered
         self._backoff = Backoff(first_seconds=1.0, cap_seconds=CAP_SECONDS)
         self._failed: dict[tuple[str, RemoteRef], _Failed] = {}
         self._flights: dict[tuple[str, RemoteRef], asyncio.Task[Payload]] = {}
@@ -48,6 +49,11 @@ class ReadGuard:
             flight.add_done_callback(lambda done: self._landed(key, done))
         return await asyncio.shield(flight)
 
+    def wait_seconds(self, reader: Reader, ref: RemoteRef) -> float | None:
+        """Return how long a failure of this read is remembered yet; None: it is not."""
+        failed = self._failed.get((reader.identity, ref))
+        return max(0.0, failed.until - self._clock()) if failed else None
+
     def forgive(self) -> None:
         """Forget what failed: what it failed for, an identity or a store, may have been mended."""
         self._failed.clear()
@@ -59,11 +65,24 @@ class ReadGuard:
         except KeylessError as error:
             self._remember(key, error)
             raise
-        self._failed.pop(key, None)
+        failed = self._failed.pop(key, None)
+        if failed and isinstance(failed.error, Transient):
+            self._forgive_busy(key[0])
+            self._recovered()
         return payload
 
+    def _forgive_busy(self, identity: str) -> None:
+        for key, failed in list(self._failed.items()):
+            if key[0] == identity and isinstance(failed.error, Transient):
+                del self._failed[key]
+
     def _remember(self, key: tuple[str, RemoteRef], error: KeylessError) -> None:
-        times = self._failed[key].times + 1 if key in self._failed else 1
+        before = self._failed.get(key)
+        if before and self._clock() < before.until:
+            # Many that are new ask at once, whatever failed: together they are one failure, not one wait longer each.
+            self._failed[key] = _Failed(error, before.times, before.until)
+            return
+        times = before.times + 1 if before else 1
         wait = self._backoff.seconds(times)
         if isinstance(error, Transient) and error.retry_after_seconds:
             wait = max(wait, error.retry_after_seconds)

@@ -230,7 +230,8 @@ class SyncController:
             self._report(key, gathering, failed)
             # Without the request's id: a repetition then counts up one event instead of adding another.
             await self._telling.tell(obj, "Warning", "UpdateFailed", f"{plan.GET_FAILED}: {failed.brief}")
-            return Outcome(Said(False, failed.reason, f"{plan.GET_FAILED}: {failed}"), None)
+            text = f"{plan.GET_FAILED}: {failed}"
+            return Outcome(Said(False, failed.reason, text, gathering.again_seconds), None)
         self._report(key, gathering, None)
         for skipped in read.skipped:
             text = f"key {skipped.key!r} is not in the provider ({skipped.code}); left out as deletionPolicy says"

@@ -66,6 +66,8 @@ class Gathering:
         self._payloads: dict[tuple[StoreRef, object], Payload] = {}
         self.by_controller = False
         """Whether the last read was signed with credentials of the Space."""
+        self.again_seconds: float | None = None
+        """How long to wait after a read that failed: an answer from memory makes nobody's wait longer."""
 
     async def run(self) -> Read:
         """Return the keys in order of precedence: every ``dataFrom``, then ``data``; raises ``ReadFailed``."""
@@ -106,6 +108,8 @@ class Gathering:
                     raise
                 skipped.append(Skipped(source.remote.key, missing.code))
                 return None
+            finally:
+                self.again_seconds = self._guard.wait_seconds(reader, source.remote)
         self._payloads[(source.store, source.remote)] = payload
         return payload
 

@@ -1,0 +1,92 @@
+"""What failed is remembered for all who ask, and forgotten for all when it is over."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyless.api import Permanent, Transient
+from keyless.shared_secrets.stores.guard import CAP_SECONDS, ReadGuard
+from keyless.shared_secrets.stores.model import Payload, RemoteRef
+
+BUSY, DENIED = Transient("busy"), Permanent("denied")
+
+
+@dataclass
+class FakeReader:
+    identity: str = "pod"
+    by_controller: bool = True
+    fault: Exception | None = None
+    asked: list = field(default_factory=list)
+
+    async def read(self, ref):
+        self.asked.append(ref.key)
+        if self.fault:
+            raise self.fault
+        return Payload(text="x")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+async def fails(guard, reader, key="a", *, fresh=False):
+    with pytest.raises(type(reader.fault)):
+        await guard.read(reader, RemoteRef(key), fresh=fresh)
+    return guard.wait_seconds(reader, RemoteRef(key))
+
+
+@pytest.mark.parametrize("newcomers", [1, 30, 1000])
+async def test_many_that_ask_at_once_make_no_wait_longer(newcomers):
+    guard, reader = ReadGuard(Clock()), FakeReader(fault=BUSY)
+    waits = {await fails(guard, reader, fresh=True) for _ in range(newcomers)}
+    assert waits == {1.0}
+
+
+@given(st.integers(1, 20))
+async def test_a_fault_that_lasts_is_asked_about_ever_less(times):
+    clock = Clock()
+    guard, reader = ReadGuard(clock), FakeReader(fault=BUSY)
+    waits = []
+    for _ in range(times):
+        waits.append(await fails(guard, reader))
+        clock.now += waits[-1]
+    assert waits == [min(CAP_SECONDS, 2.0**number) for number in range(times)]
+    assert len(reader.asked) == times
+
+
+async def test_who_is_answered_from_memory_is_told_how_long_it_is_kept():
+    clock = Clock()
+    guard, reader = ReadGuard(clock), FakeReader(fault=DENIED)
+    await fails(guard, reader)
+    clock.now += 0.25
+    assert await fails(guard, reader) == 0.75
+    assert reader.asked == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "identity", "forgiven"),
+    [
+        (BUSY, BUSY, "pod", True),
+        (BUSY, BUSY, "another", False),
+        (BUSY, DENIED, "pod", False),
+        (DENIED, BUSY, "pod", False),
+    ],
+)
+async def test_an_aws_that_answers_again_is_asked_for_all_that_it_was_too_busy_for(first, second, identity, forgiven):
+    clock, heard = Clock(), []
+    guard = ReadGuard(clock, lambda: heard.append(1))
+    reader, other = FakeReader(fault=first), FakeReader(identity=identity, fault=second)
+    await fails(guard, reader)
+    for _ in range(3):
+        await fails(guard, other, "b")
+        clock.now += guard.wait_seconds(other, RemoteRef("b"))
+    await fails(guard, other, "b")
+    reader.fault = None
+    await guard.read(reader, RemoteRef("a"))
+    assert bool(heard) == isinstance(first, Transient)
+    assert (guard.wait_seconds(other, RemoteRef("b")) is None) == forgiven
