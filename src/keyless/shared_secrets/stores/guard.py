@@ -17,6 +17,7 @@ from keyless.shared_secrets.stores.model import Payload, RemoteRef
 from keyless.shared_secrets.stores.ports import Reader
 
 CAP_SECONDS = 300.0
+SETTLED_SECONDS = 1.0
 MAX_REMEMBERED = 10_000
 
 
@@ -25,6 +26,14 @@ class _Failed:
     error: KeylessError
     times: int
     until: float
+    at: float
+
+    def holds(self, now: float, *, fresh: bool) -> bool:
+        """Return whether it answers a read; a ``fresh`` one only while AWS was busy or away a moment ago."""
+        if fresh:
+            # Else hundreds of new objects would ask a busy AWS one after the other, and all others would wait for them.
+            return isinstance(self.error, Transient) and now < self.at + SETTLED_SECONDS
+        return now < self.until
 
 
 class ReadGuard:
@@ -41,7 +50,7 @@ class ReadGuard:
         """Read through the guard; ``fresh`` ignores what failed before."""
         key = (reader.identity, ref)
         failed = self._failed.get(key)
-        if failed and not fresh and self._clock() < failed.until:
+        if failed and failed.holds(self._clock(), fresh=fresh):
             raise failed.error
         flight = self._flights.get(key)
         if flight is None:
@@ -77,10 +86,10 @@ class ReadGuard:
                 del self._failed[key]
 
     def _remember(self, key: tuple[str, RemoteRef], error: KeylessError) -> None:
-        before = self._failed.get(key)
-        if before and self._clock() < before.until:
+        before, now = self._failed.get(key), self._clock()
+        if before and now < before.until:
             # Many that are new ask at once, whatever failed: together they are one failure, not one wait longer each.
-            self._failed[key] = _Failed(error, before.times, before.until)
+            self._failed[key] = _Failed(error, before.times, before.until, now)
             return
         times = before.times + 1 if before else 1
         wait = self._backoff.seconds(times)
@@ -88,7 +97,7 @@ class ReadGuard:
             wait = max(wait, error.retry_after_seconds)
         if len(self._failed) >= MAX_REMEMBERED:
             self._failed.clear()
-        self._failed[key] = _Failed(error, times, self._clock() + wait)
+        self._failed[key] = _Failed(error, times, now + wait, now)
 
     def _landed(self, key: tuple[str, RemoteRef], flight: asyncio.Task[Payload]) -> None:
         self._flights.pop(key, None)

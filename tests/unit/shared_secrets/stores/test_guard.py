@@ -44,7 +44,19 @@ async def fails(guard, reader, key="a", *, fresh=False):
 async def test_many_that_ask_at_once_make_no_wait_longer(newcomers):
     guard, reader = ReadGuard(Clock()), FakeReader(fault=BUSY)
     waits = {await fails(guard, reader, fresh=True) for _ in range(newcomers)}
-    assert waits == {1.0}
+    assert (waits, reader.asked) == ({1.0}, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "later", "asked"), [(BUSY, 0.0, 1), (BUSY, 0.9, 1), (BUSY, 1.0, 2), (DENIED, 0.0, 2), (DENIED, 0.9, 2)]
+)
+async def test_a_person_is_answered_from_memory_only_while_aws_was_busy_a_moment_ago(fault, later, asked):
+    clock = Clock()
+    guard, reader = ReadGuard(clock), FakeReader(fault=fault)
+    await fails(guard, reader)
+    clock.now += later
+    await fails(guard, reader, fresh=True)
+    assert len(reader.asked) == asked
 
 
 @given(st.integers(1, 20))
