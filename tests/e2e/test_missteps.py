@@ -40,7 +40,7 @@ def broken(space: LocalSpace, plane: Plane, link: str, component: str = "billing
     chain = space.verify(component, plane.name)
     first = next(found for found in chain["links"] if found["state"] == "Broken")
     assert first["name"] == link, first
-    assert first["mend"]
+    assert first["fix"]
     return first
 
 

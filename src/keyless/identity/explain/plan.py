@@ -68,8 +68,8 @@ def role_is_named(facts: Facts) -> Link:
     place = f"service account {namespace}/{account}"
     expected = f"{place} names a role: a Pod Identity association, or annotation {ANNOTATION}"
     if facts.workload is None or facts.workload.annotations is None:
-        mend = f"kubectl get serviceaccounts -n {namespace}"
-        return Link("service account", State.BROKEN, expected, f"no {place}", Reason.SERVICE_ACCOUNT_MISSING, mend)
+        fix = f"kubectl get serviceaccounts -n {namespace}"
+        return Link("service account", State.BROKEN, expected, f"no {place}", Reason.SERVICE_ACCOUNT_MISSING, fix)
     if facts.association:
         found = f"association {facts.association.association_id}: {facts.role_arn}"
         return Link("service account", State.HELD, expected, found)
@@ -78,9 +78,9 @@ def role_is_named(facts: Facts) -> Link:
         return Link("service account", State.UNKNOWN, expected, found)
     if facts.annotation:
         return Link("service account", State.HELD, expected, f"{ANNOTATION}: {facts.annotation}")
-    mend = f"kubectl annotate serviceaccount {account} -n {namespace} {ANNOTATION}=ROLE_ARN"
+    fix = f"kubectl annotate serviceaccount {account} -n {namespace} {ANNOTATION}=ROLE_ARN"
     found = "no annotation and no association"
-    return Link("service account", State.BROKEN, expected, found, Reason.ROLE_NOT_NAMED, mend)
+    return Link("service account", State.BROKEN, expected, found, Reason.ROLE_NOT_NAMED, fix)
 
 
 _LINKS: tuple[Callable[[Facts], Link | None], ...] = (

@@ -33,7 +33,7 @@ def render_text(answer: Answer) -> str:
 def _link(link: Link) -> list[str]:
     lines = [f"  {link.state.value.lower():<9} {link.name}: {link.found}"]
     lines += [f"  expected  {link.expected}"] if link.state is State.BROKEN else []
-    return lines + ([f"  mend      {link.mend}"] if link.mend else [])
+    return lines + ([f"  fix      {link.fix}"] if link.fix else [])
 
 
 def render_json(answer: Answer) -> dict[str, object]:
@@ -60,7 +60,7 @@ def render_json(answer: Answer) -> dict[str, object]:
                 "reason": link.reason.value if link.reason else None,
                 "expected": link.expected,
                 "found": link.found,
-                "mend": link.mend or None,
+                "fix": link.fix or None,
             }
             for link in answer.links
         ],

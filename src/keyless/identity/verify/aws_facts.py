@@ -1,22 +1,37 @@
 """Read what AWS has of the chain. Reads only: each denied read becomes a fact that names the action it lacked.
 
 The reader needs GetRole, ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion,
-GetOpenIDConnectProvider and ListOpenIDConnectProviders of IAM; DescribeCluster, DescribeAddon,
+GetOpenIDConnectProvider and ListOpenIDConnectProviders of IAM, ListRoles where no role is named or there; ListBucket,
+GetBucketPolicy and ListAllMyBuckets of S3; DescribeCluster, DescribeAddon,
 ListPodIdentityAssociations and DescribePodIdentityAssociation of EKS. GetCallerIdentity needs no permission.
 """
 
 from __future__ import annotations
 
 import asyncio
+import difflib
+import json
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from keyless.api import Arn
 from keyless.aws import AWS_FAILURES, AwsError, Session, caller_identity
-from keyless.identity.verify.model import AGENT_ADDON, Association, Cluster, Provider, Role, Unread
-from keyless.policy import Kind, MalformedPolicy, Named, Source, Unreadable, parse
+from keyless.identity.verify.model import (
+    AGENT_ADDON,
+    Association,
+    Bucket,
+    Cluster,
+    Missing,
+    Provider,
+    Role,
+    Unread,
+)
+from keyless.policy import Document, Kind, MalformedPolicy, Named, Source, Unreadable, parse
+from keyless.policy.amend import Written
 
 T = TypeVar("T")
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+_NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException", "ResourceNotFoundException")
 
 
@@ -91,6 +106,49 @@ class AwsFacts:
             return None if error.code in _ABSENT else Unread(why("eks", error))
         return str(answer["addon"]["status"])
 
+    async def roles(self) -> Mapping[str, Document] | Unread:
+        """All roles of the account by ARN, with their trust policies; one that cannot be read is left out."""
+        found: dict[str, Document] = {}
+        page: dict[str, str] = {}
+        try:
+            while True:
+                answer = await self._session.call("iam", "ListRoles", **page)
+                for role in answer.get("Roles", []):
+                    try:
+                        found[role["Arn"]] = parse(role["AssumeRolePolicyDocument"], "trust")
+                    except MalformedPolicy:
+                        continue
+                if not answer.get("IsTruncated"):
+                    return found
+                page = {"Marker": answer["Marker"]}
+        except AWS_FAILURES as error:
+            return Unread(why("iam", error))
+
+    async def bucket(self, name: str) -> Bucket | Missing | Unread:
+        """A bucket, where it is, and its policy; or the names of the caller's own that resemble it."""
+        try:
+            head = await self._session.call("s3", "HeadBucket", Bucket=name)
+        except AWS_FAILURES as error:
+            if error.code in _NO_BUCKET:
+                return Missing(name, await self._near_buckets(name))
+            return Unread(why("s3", error))
+        return Bucket(name, str(head.get("BucketRegion", "")), await self._bucket_policy(name))
+
+    async def _bucket_policy(self, name: str) -> Source | None:
+        label = f"policy of bucket {name}"
+        try:
+            answer = await self._session.call("s3", "GetBucketPolicy", Bucket=name)
+        except AWS_FAILURES as error:
+            return None if error.code == "NoSuchBucketPolicy" else Unreadable(label, why("s3", error))
+        return document_source(label, answer["Policy"], "resource")
+
+    async def _near_buckets(self, name: str) -> tuple[str, ...]:
+        try:
+            listed = await self._session.call("s3", "ListBuckets")
+        except AWS_FAILURES:
+            return ()  # names are a courtesy; that the bucket is missing is the fact
+        return tuple(difflib.get_close_matches(name, [one["Name"] for one in listed.get("Buckets", ())], n=3))
+
     async def role(self, arn: str, account: str) -> Role | Unread | None:
         """The role of exactly that ARN, with its documents."""
         try:
@@ -116,22 +174,27 @@ class AwsFacts:
             self._managed(boundary, "boundary"),
         )
         tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", ())}
-        return Role(arn, trust, (*inline, *attached), limit, tags)
+        documents, unread = inline
+        sources = tuple(document_source(f"inline policy {key}", each, "identity") for key, each in documents.items())
+        written = Unread(unread[0].why) if unread else documents
+        policies = (*sources, *unread, *attached)
+        return Role(arn, trust, policies, limit, tags, _mapping(found["AssumeRolePolicyDocument"]), written)
 
-    async def _inline(self, role: str) -> tuple[Source, ...]:
+    async def _inline(self, role: str) -> tuple[dict[str, Written], tuple[Unreadable, ...]]:
         try:
             listed = await self._pages("ListRolePolicies", "PolicyNames", role)
         except AWS_FAILURES as error:
-            return (Unreadable("inline policies", why("iam", error)),)
-        return tuple(await asyncio.gather(*(self._inline_policy(role, name) for name in listed)))
+            return {}, (Unreadable("inline policies", why("iam", error)),)
+        read = await asyncio.gather(*(self._inline_policy(role, name) for name in listed))
+        documents = {name: one for name, one in zip(listed, read, strict=True) if not isinstance(one, Unreadable)}
+        return documents, tuple(one for one in read if isinstance(one, Unreadable))
 
-    async def _inline_policy(self, role: str, name: str) -> Source:
-        label = f"inline policy {name}"
+    async def _inline_policy(self, role: str, name: str) -> Written | Unreadable:
         try:
             answer = await self._session.call("iam", "GetRolePolicy", RoleName=role, PolicyName=name)
         except AWS_FAILURES as error:
-            return Unreadable(label, why("iam", error))
-        return document_source(label, answer["PolicyDocument"], "identity")
+            return Unreadable(f"inline policy {name}", why("iam", error))
+        return _mapping(answer["PolicyDocument"]) or {}
 
     async def _attached(self, role: str) -> tuple[Source, ...]:
         try:
@@ -160,6 +223,16 @@ class AwsFacts:
             if not answer.get("IsTruncated"):
                 return found
             page = {"Marker": answer["Marker"]}
+
+
+def _mapping(document: Any) -> Written | None:
+    """A document as JSON has it; botocore decodes it, or leaves it as a text where it cannot."""
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except ValueError:
+            return None
+    return document if isinstance(document, dict) else None
 
 
 def document_source(label: str, document: Any, kind: Kind) -> Source:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keyless.api import Arn, Reason
 from keyless.identity.verify.model import AGENT_ADDON, STS_AUDIENCE, Cluster, Facts, Link, Provider, State, Unread
 
@@ -20,22 +22,29 @@ def provider_is_registered(facts: Facts) -> Link | None:
     exact = provider_of(facts, facts.cluster)
     if exact:
         return Link("OIDC provider", State.HELD, expected, exact.arn)
-    same = next((p for p in facts.providers if p.arn.partition("/")[2] == facts.cluster.host_path), None)
+    same = next((p for p in facts.providers if p.arn == facts.cluster.provider_arn), None)
     if same:
-        found = f"{same.arn} has the URL https://{same.url}, which differs from iss: STS answers InvalidIdentityToken"
-        delete = f"aws iam delete-open-id-connect-provider --open-id-connect-provider-arn {same.arn}"
-        mend = f"{delete} && {_create(facts.cluster)}"
-        return Link("OIDC provider", State.BROKEN, expected, found, Reason.OIDC_PROVIDER_DIFFERS, mend)
+        return _differs(facts, facts.cluster, same, expected)
     others = ", ".join(sorted(provider.url for provider in facts.providers)) or "none"
     found = f"no such provider (there are: {others}): STS answers InvalidIdentityToken"
-    mend = f"eksctl utils associate-iam-oidc-provider --cluster {facts.eks_name} --approve"
+    fix = _create(facts.cluster, (audience_of(facts),))
+    return Link("OIDC provider", State.BROKEN, expected, found, Reason.OIDC_PROVIDER_MISSING, fix)
+
+
+def _differs(facts: Facts, cluster: Cluster, same: Provider, expected: str) -> Link:
+    """IAM leaves the port out of the ARN, so the one that differs must go before the right one can come."""
+    lacks = " it lacks the port" if same.url == cluster.host_path else ""
+    found = f"{same.arn} has the URL https://{same.url}, which differs from iss:{lacks or ' see the expected one'}"
+    delete = f"aws iam delete-open-id-connect-provider --open-id-connect-provider-arn {same.arn}"
+    clients = tuple(dict.fromkeys((*same.client_ids, audience_of(facts))))
     return Link(
         "OIDC provider",
         State.BROKEN,
         expected,
-        found,
-        Reason.OIDC_PROVIDER_MISSING,
-        f"{mend}   # or: {_create(facts.cluster)}",
+        f"{found}; STS answers InvalidIdentityToken",
+        Reason.OIDC_PROVIDER_DIFFERS,
+        f"{delete} && {_create(cluster, clients)}",
+        advice="replaces the provider; its client ids stay, and tokens of its old URL, which no cluster has, end",
     )
 
 
@@ -47,8 +56,8 @@ def provider_of(facts: Facts, cluster: Cluster) -> Provider | None:
     return next((p for p in facts.providers if p.url == url and Arn.parse(p.arn).account == cluster.account), None)
 
 
-def _create(cluster: Cluster) -> str:
-    return f"aws iam create-open-id-connect-provider --url {cluster.issuer} --client-id-list {STS_AUDIENCE}"
+def _create(cluster: Cluster, client_ids: tuple[str, ...]) -> str:
+    return f"aws iam create-open-id-connect-provider --url {cluster.issuer} --client-id-list {' '.join(client_ids)}"
 
 
 def audience_of(facts: Facts) -> str:
@@ -68,11 +77,11 @@ def audience_is_registered(facts: Facts) -> Link | None:
     if audience in provider.client_ids:
         return Link("audience", State.HELD, expected, ", ".join(provider.client_ids))
     found = f"client ids: {', '.join(provider.client_ids) or 'none'}: STS answers InvalidIdentityToken"
-    mend = (
+    fix = (
         "aws iam add-client-id-to-open-id-connect-provider "
         f"--open-id-connect-provider-arn {provider.arn} --client-id {audience}"
     )
-    return Link("audience", State.BROKEN, expected, found, Reason.AUDIENCE_NOT_REGISTERED, mend)
+    return Link("audience", State.BROKEN, expected, found, Reason.AUDIENCE_NOT_REGISTERED, fix)
 
 
 def agent_runs(facts: Facts) -> Link | None:
@@ -84,6 +93,11 @@ def agent_runs(facts: Facts) -> Link | None:
         return Link("agent", State.UNKNOWN, expected, f"addon {facts.agent.why}")
     if facts.agent == "ACTIVE":
         return Link("agent", State.HELD, expected, "ACTIVE")
-    verb = "describe-addon" if facts.agent else "create-addon"
-    mend = f"aws eks {verb} --cluster-name {facts.eks_name} --addon-name {AGENT_ADDON}"
-    return Link("agent", State.BROKEN, expected, facts.agent or "no such addon", Reason.AGENT_MISSING, mend)
+    found = facts.agent or "no such addon"
+    link = Link("agent", State.BROKEN, expected, found, Reason.AGENT_MISSING)
+    named = f"--cluster-name {facts.eks_name} --addon-name {AGENT_ADDON}"
+    if facts.agent is None:
+        return replace(link, fix=f"aws eks create-addon {named} && aws eks wait addon-active {named}")
+    if facts.agent in ("CREATING", "UPDATING"):
+        return replace(link, fix=f"aws eks wait addon-active {named}")
+    return replace(link, advice=f"aws eks describe-addon {named} says in health.issues what keeps it from running")

@@ -7,10 +7,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from keyless.api import Access
+from keyless.api.places import bucket_fault
 from keyless.aws import Session
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import KubeFacts, Release
-from keyless.identity.verify.model import Bounds, Cluster, ControlPlane, Facts, Space, Subject
+from keyless.identity.verify.model import (
+    Bounds,
+    Bucket,
+    Cluster,
+    ControlPlane,
+    Facts,
+    Missing,
+    Space,
+    Subject,
+    Unread,
+)
 from keyless.kube import Kube
 
 AccessOf = Callable[[Space, ControlPlane, Cluster], Awaitable[Access | None]]
@@ -89,4 +100,16 @@ async def _chain(readers: tuple[KubeFacts, AwsFacts], common: Facts, plane: Cont
         account = facts.cluster.account
         bounds = needs.bounds_of(facts.space, plane, facts.cluster)
         facts = replace(facts, access=await needs.access_of(facts.space, plane, facts.cluster), bounds=bounds)
-    return replace(facts, role=await aws.role(facts.role_arn, account)) if facts.role_arn else facts
+    facts = replace(facts, bucket=await _bucket(aws, facts))
+    if facts.role_arn:
+        facts = replace(facts, role=await aws.role(facts.role_arn, account))
+    return replace(facts, roles=await aws.roles()) if facts.role is None else facts
+
+
+async def _bucket(aws: AwsFacts, facts: Facts) -> Bucket | Missing | Unread | None:
+    """Where the values say that the component stores; a store that is not AWS's own is not asked."""
+    section, values = facts.subject.storage, facts.space.values
+    name = values.get(f"{section}.aws.bucket", "")
+    if not section or values.get(f"{section}.aws.endpoint") or not name or bucket_fault(name):
+        return None
+    return await aws.bucket(name)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from keyless.api import KeylessError
 from keyless.identity.verify.helm import is_deployed, revision_of
 from keyless.identity.verify.model import (
+    SKIP_CONTAINERS,
+    SKIP_LABEL,
     STORAGE_VARIABLES,
     Condition,
     ControlPlane,
@@ -24,8 +26,6 @@ from keyless.kube import Kube, KubeObject, NotFound, Resource, is_true
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, PODS, SECRETS, SERVICEACCOUNTS
 
 VALUES_CONFIGMAP = "spaces-values"
-_SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
-_SKIP_LABEL = "eks.amazonaws.com/skip-pod-identity-webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def control_plane_of(item: KubeObject) -> ControlPlane | None:
     if not status.get("hostNamespace"):
         return None
     conditions = {
-        c["type"]: Condition(c["status"], c.get("reason", ""), c.get("message", ""))
+        c["type"]: Condition(c["status"], c.get("reason", ""), c.get("message", ""), c.get("lastTransitionTime") or "")
         for c in status.get("conditions", [])
     }
     metadata = item["metadata"]
@@ -131,7 +131,7 @@ def pod_of(item: KubeObject) -> Pod:
         waiting=_waiting(status),
         env=env,
         token_audience=audiences[0] if audiences else "",
-        skipped=_SKIP_LABEL in metadata.get("labels", {}) or _SKIP_CONTAINERS in metadata.get("annotations", {}),
+        skipped=SKIP_LABEL in metadata.get("labels", {}) or SKIP_CONTAINERS in metadata.get("annotations", {}),
     )
 
 

@@ -7,15 +7,18 @@ A fact is a value, ``None`` where the thing does not exist, or :class:`Unread` w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from keyless.api import Access, Reason
 from keyless.policy import Document, Source
+from keyless.policy.amend import Written
 
 ANNOTATION = "eks.amazonaws.com/role-arn"
 STS_AUDIENCE = "sts.amazonaws.com"
 POD_IDENTITY_AUDIENCE = "pods.eks.amazonaws.com"
+SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
+SKIP_LABEL = "eks.amazonaws.com/skip-pod-identity-webhook"
 AGENT_ADDON = "eks-pod-identity-agent"
 STORAGE_VARIABLES = {
     "KEYLESS_BILLING_BUCKET": "aws.bucket",
@@ -36,9 +39,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link of the chain. ``reason`` is empty unless it is broken; ``mend`` is a command, or says what to do.
+    """One link of the chain. ``reason`` is empty unless it is broken; ``fix`` is one command that runs as it stands.
 
-    ``notes`` tell what holds today but deserves a look (a wildcard, a subject of a control plane that is gone).
+    ``advice`` says what the command does, or what is to be done where no command is certain to help; ``diff`` are the
+    lines of a document that the command changes. ``notes`` tell what holds today but deserves a look (a wildcard, a
+    subject of a control plane that is gone).
     """
 
     name: str
@@ -46,8 +51,25 @@ class Link:
     expected: str
     found: str
     reason: Reason | None = None
-    mend: str = ""
+    fix: str = ""
     notes: tuple[str, ...] = ()
+    advice: str = ""
+    diff: tuple[str, ...] = ()
+
+    def fixed_by(self, fix: Fix | None, otherwise: str) -> Link:
+        """The link with a fix, or with what is to be done by hand where there is none that is proven."""
+        if fix is None:
+            return replace(self, advice=otherwise)
+        return replace(self, fix=fix.command, advice=fix.says, diff=fix.diff)
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A command that was proven on the engine, what it does in a sentence, and the lines of a document it changes."""
+
+    command: str
+    says: str = ""
+    diff: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +113,12 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition of the ControlPlane."""
+    """A condition of the ControlPlane; ``since`` is when its status last changed, as the API server writes times."""
 
     status: str
     reason: str
     message: str
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,18 +216,40 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role: its trust policy, compiled, and all documents that bound what it may do."""
+    """A role: its trust policy, compiled, and all documents that bound what it may do.
+
+    ``written`` is the trust policy and ``inline`` the inline policies by name, as IAM has them: a fix starts there.
+    """
 
     arn: str
     trust: Document
     identity: tuple[Source, ...]
     boundary: Source | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    written: Written | None = None
+    inline: Mapping[str, Written] | Unread = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The name without the path, as session ARNs carry it."""
         return self.arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket that is there, where it is, and its policy; ``None`` where it has none."""
+
+    name: str
+    region: str
+    policy: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A thing that was looked for and is not there; ``near`` are names of such things that resemble it."""
+
+    name: str
+    near: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +267,9 @@ class Facts:
     agent: str | Unread | None = None
     role: Role | Unread | None = None
     bounds: Bounds | None = None
+    bucket: Bucket | Missing | Unread | None = None
+    roles: Mapping[str, Document] | Unread = field(default_factory=dict)
+    """Every role of the account by its ARN, with its trust policy: looked for where the component has none."""
 
     @property
     def namespace(self) -> str:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from keyless.api import Access, Arn, Reason
-from keyless.identity.verify.model import Cluster, Facts, Link, Role, State, Unread
-from keyless.identity.verify.trust import session_tags
-from keyless.policy import ContextValue, Decision, Named, Outcome, Policies, Principal, Request, evaluate, explain
+from keyless.identity.verify.model import Bucket, Cluster, Facts, Link, Missing, Role, State, Unread
+from keyless.identity.verify.permission_fix import needed, permit
+from keyless.identity.verify.trust import denied_by, session_tags
+from keyless.policy import (
+    ContextValue,
+    Decision,
+    Layer,
+    Named,
+    Outcome,
+    Policies,
+    Principal,
+    Request,
+    Source,
+    evaluate,
+    explain,
+)
 
 _SESSION = "keyless-verify"
 # What a component says while it could call AWS as its role but had nothing to do there.
@@ -24,24 +37,42 @@ def role_may_do_its_work(facts: Facts) -> Link:
         return Link("permission", State.SKIPPED, expected, "no role to look at")
     if isinstance(facts.role, Unread):
         return Link("permission", State.UNKNOWN, expected, f"role {facts.role.why}")
+    if isinstance(facts.bucket, Missing):
+        return Link("permission", State.SKIPPED, expected, "there is no such bucket to have a permission for")
     asked = list(_decisions(facts, facts.role, facts.access))
-    decisions = [decision for _, decision in asked]
     unsure = [p for p, d in asked if d.outcome is Outcome.IMPLICIT_DENY and _may_name_the_secret(facts.role, p)]
     if unsure:
         found = f"a policy names {unsure[0]} with a suffix; whether it is the right one only the probe tells"
         return Link("permission", State.UNKNOWN, expected, found)
-    refused = next((d for d in decisions if d.outcome in (Outcome.IMPLICIT_DENY, Outcome.EXPLICIT_DENY)), None)
+    refused = [(p, d) for p, d in asked if d.outcome in (Outcome.IMPLICIT_DENY, Outcome.EXPLICIT_DENY)]
     if refused:
-        found = f"{refused.request.action} on {refused.request.resource}: " + "; ".join(
-            line.strip() for line in explain(refused)[1:]
-        )
-        mend = _put_policy(facts.role, facts.access)
-        return Link("permission", State.BROKEN, expected, found, Reason.PERMISSION_MISSING, mend)
-    unread = [d for d in decisions if d.outcome is Outcome.UNKNOWN]
+        return _refused(facts, facts.role, facts.access, refused)
+    unread = [d for _, d in asked if d.outcome is Outcome.UNKNOWN]
     if unread:
         return Link("permission", State.UNKNOWN, expected, "; ".join(unread[0].unread))
-    by = decisions[0].decided_by if decisions else None
+    by = asked[0][1].decided_by if asked else None
     return Link("permission", State.HELD, expected, by.label if by else "nothing is needed")
+
+
+def _refused(facts: Facts, role: Role, access: Access, refused: list[tuple[str, Decision]]) -> Link:
+    """A Deny is told first: no Allow helps against it."""
+    first = next((d for _, d in refused if d.outcome is Outcome.EXPLICIT_DENY), refused[0][1])
+    told = "; ".join(line.strip() for line in explain(first)[1:])
+    found = f"{first.request.action} on {first.request.resource}: {told}"
+    link = Link("permission", State.BROKEN, _needs(access), found, Reason.PERMISSION_MISSING)
+    if first.outcome is Outcome.EXPLICIT_DENY:
+        return replace(link, reason=Reason.PERMISSION_DENIED_EXPLICITLY, advice=denied_by(first))
+    if first.layer is Layer.BOUNDARY:
+        name = role.boundary.name if role.boundary else "the boundary"
+        advice = f"the permissions boundary {name} bounds other roles, too: widen it, or give the role another one"
+        return replace(link, reason=Reason.PERMISSION_BOUNDED, advice=advice)
+
+    def holds(identity: tuple[Source, ...]) -> bool:
+        return all(d.allowed for _, d in _decisions(facts, replace(role, identity=identity), access))
+
+    fix = permit(role, access, [(d.request.action, pattern) for pattern, d in refused], holds)
+    otherwise = "no change of the role's inline policies is proven to allow this and to leave the rest as it is"
+    return link.fixed_by(fix, otherwise)
 
 
 def _needs(access: Access | None) -> str:
@@ -49,12 +80,11 @@ def _needs(access: Access | None) -> str:
 
 
 def _decisions(facts: Facts, role: Role, access: Access) -> Iterator[tuple[str, Decision]]:
-    policies = Policies(identity=role.identity, boundary=role.boundary)
-    for action in access.actions:
-        for pattern in access.resources:
-            # An action is about the resources of its own service.
-            if Arn.parse(pattern).service == action.partition(":")[0]:
-                yield pattern, evaluate(_request(facts, role, action, pattern), policies)
+    bucket = facts.bucket.policy if isinstance(facts.bucket, Bucket) else None
+    for action, pattern in needed(access):
+        on_bucket = action.startswith("s3:")
+        policies = Policies(identity=role.identity, boundary=role.boundary, resource=bucket if on_bucket else None)
+        yield pattern, evaluate(_request(facts, role, action, pattern), policies)
 
 
 def _request(facts: Facts, role: Role, action: str, pattern: str) -> Request:
@@ -79,13 +109,6 @@ def _may_name_the_secret(role: Role, pattern: str) -> bool:
     return bool(suffix) and any(text.startswith(f"{stem}-") for text in texts)
 
 
-def _put_policy(role: Role, access: Access) -> str:
-    statement = {"Effect": "Allow", "Action": list(access.actions), "Resource": list(access.resources)}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
-    name = f"keyless-{access.component}"
-    return f"aws iam put-role-policy --role-name {role.name} --policy-name {name} --policy-document '{document}'"
-
-
 def probe_succeeded(facts: Facts) -> Link:
     """The component did its work as the role: it says so on the ControlPlane, with its session or with AWS's code."""
     name = facts.subject.condition
@@ -94,15 +117,16 @@ def probe_succeeded(facts: Facts) -> Link:
     seen = facts.control_plane.conditions.get(name) if facts.control_plane else None
     if seen is None:
         return Link("probe", State.UNKNOWN, expected, f"the component has not set {name} yet")
-    found = f"{name}={seen.status} ({seen.reason}): {seen.message}"
+    since = f" since {seen.since}" if seen.since else ""
+    found = f"{name}={seen.status} ({seen.reason}){since}: {seen.message}"
     proven = seen.status == "Unknown" and seen.reason == _IDENTITY_ONLY
     if seen.status != "True" and not proven:
-        mend = f"kubectl logs deployment/{facts.subject.deployment} -n {facts.namespace}"
-        return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, mend)
+        pods = f"deployment/{facts.subject.deployment} -n {facts.namespace}"
+        advice = f"the links above are what it depends on; kubectl logs {pods} has the whole story"
+        return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, advice=advice)
     if not role:
         return Link("probe", State.SKIPPED, expected, f"no role is named; {found}")
     if "assumed-role/" in seen.message and f":assumed-role/{role}/" not in seen.message:
-        mend = f"kubectl rollout restart deployment {facts.subject.deployment} -n {facts.namespace}"
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_BY_ANOTHER_ROLE, facts.restart)
     unproven = ("the identity is proven; no data was read with it yet",) if proven else ()
     return Link("probe", State.HELD, expected, found, notes=unproven)

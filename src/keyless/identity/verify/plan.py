@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from keyless.api import Reason
-from keyless.identity.verify import bounds, federation, permission, pods, storage, trust
+from keyless.identity.verify import bounds, federation, permission, pods, roles, storage, trust
 from keyless.identity.verify.model import Facts, Link, State
 from keyless.identity.verify.values import dropped, upgrade
 
@@ -37,8 +37,8 @@ def _control_plane_is_missing(facts: Facts) -> Link:
         "a ControlPlane with a host namespace",
         "none of that name, or not placed yet",
         Reason.CONTROL_PLANE_MISSING,
-        "kubectl get controlplanes --all-namespaces",
         notes=trust.leftovers(facts),
+        advice="kubectl get controlplanes --all-namespaces lists what there is",
     )
 
 
@@ -98,6 +98,7 @@ CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
     federation.provider_is_registered,
     federation.audience_is_registered,
     federation.agent_runs,
+    roles.role_is_there,
     trust.role_trusts_the_component,
     permission.role_may_do_its_work,
     bounds.scopes_hold,

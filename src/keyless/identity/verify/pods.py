@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
 from keyless.api import Reason
-from keyless.identity.verify.model import ANNOTATION, Association, Facts, Link, Pod, State, Unread
+from keyless.identity.verify.model import (
+    ANNOTATION,
+    SKIP_CONTAINERS,
+    SKIP_LABEL,
+    Association,
+    Facts,
+    Fix,
+    Link,
+    Pod,
+    State,
+    Unread,
+)
+from keyless.identity.verify.role_fix import admitting, make_and_name_role, name_role
 from keyless.identity.verify.values import dropped, upgrade
 
 _ROLE_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w\-/.@+=,]+", re.ASCII)
+_LETTERS = re.compile(r"[^a-z]")
 _IRSA = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _POD_IDENTITY = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
 _STATIC = ("AWS_ACCESS_KEY_ID",)
@@ -23,8 +37,9 @@ def workload_runs(facts: Facts) -> Link:
     if not facts.enabled:
         return Link("workload", State.SKIPPED, expected, "the component is not enabled")
     if workload is None or not workload.deployed:
-        found, mend = "no such Deployment", f"kubectl get deployments -n {namespace}"
-        return Link("workload", State.BROKEN, expected, found, Reason.WORKLOAD_MISSING, mend)
+        found = "no such Deployment"
+        advice = f"the operator makes it: kubectl describe controlplanes -A says what keeps it from {namespace}"
+        return Link("workload", State.BROKEN, expected, found, Reason.WORKLOAD_MISSING, advice=advice)
     if any(pod.ready for pod in workload.pods):
         return Link("workload", State.HELD, expected, ", ".join(pod.name for pod in workload.pods if pod.ready))
     waiting = [f"{pod.name}: {pod.waiting or 'not ready'}" for pod in workload.pods]
@@ -34,7 +49,7 @@ def workload_runs(facts: Facts) -> Link:
         expected,
         "; ".join(waiting) or "no pods",
         Reason.WORKLOAD_NOT_READY,
-        f"kubectl describe pods -n {namespace}",
+        advice=f"what keeps a pod waiting stands in the events of kubectl describe pods -n {namespace}",
     )
 
 
@@ -45,14 +60,16 @@ def service_account_has_a_role(facts: Facts) -> Link:
     expected = f"{place} has annotation {ANNOTATION}, or a Pod Identity association"
     if facts.association:
         found = f"association {facts.association.association_id}: {facts.association.role_arn}"
-        return Link("service account", State.HELD, expected, found)
+        also = f"annotation {ANNOTATION}: {facts.annotation} is there, too: the association wins for new pods"
+        return Link("service account", State.HELD, expected, found, notes=(also,) if facts.annotation else ())
     if facts.annotation:
         return _annotation(facts, expected)
     if not facts.enabled:
         return Link("service account", State.SKIPPED, expected, "the component is not enabled")
     if facts.workload is None or facts.workload.annotations is None:
-        mend = f"kubectl get serviceaccounts -n {namespace}"
-        return Link("service account", State.BROKEN, expected, f"no {place}", Reason.SERVICE_ACCOUNT_MISSING, mend)
+        advice = f"the operator makes it: kubectl describe controlplanes -A says what keeps it from {namespace}"
+        reason = Reason.SERVICE_ACCOUNT_MISSING
+        return Link("service account", State.BROKEN, expected, f"no {place}", reason, advice=advice)
     return _no_role(facts, facts.workload.annotations, expected)
 
 
@@ -61,28 +78,41 @@ def _annotation(facts: Facts, expected: str) -> Link:
     if wanted and wanted != facts.annotation and _ROLE_ARN.fullmatch(facts.annotation):
         found = f"{ANNOTATION}: {facts.annotation}, but the values say {wanted}"
         name = f"kubectl annotate serviceaccount {facts.subject.service_account} -n {facts.namespace} --overwrite"
-        mend = f"{name} {ANNOTATION}={wanted}"
-        return Link("service account", State.BROKEN, expected, found, Reason.ROLE_DIFFERS, mend)
+        fix = f"{name} {ANNOTATION}={wanted}"
+        return Link("service account", State.BROKEN, expected, found, Reason.ROLE_DIFFERS, fix)
     if _ROLE_ARN.fullmatch(facts.annotation):
         return Link("service account", State.HELD, expected, f"{ANNOTATION}: {facts.annotation}")
-    return Link(
-        "service account",
-        State.BROKEN,
-        f"{ANNOTATION}: arn:aws:iam::ACCOUNT:role/NAME",
-        f"{ANNOTATION}: {facts.annotation!r}, which is no role's ARN",
-        Reason.ROLE_ARN_MALFORMED,
-        _set_annotation(facts, "arn:aws:iam::ACCOUNT:role/NAME"),
-    )
+    found = f"{ANNOTATION}: {facts.annotation!r}, which is no role's ARN"
+    link = Link("service account", State.BROKEN, expected, found, Reason.ROLE_ARN_MALFORMED)
+    return link.fixed_by(*_some_role(facts, wanted if _ROLE_ARN.fullmatch(wanted) else facts.annotation))
+
+
+def _some_role(facts: Facts, hint: str = "") -> tuple[Fix | None, str]:
+    """The role that was meant: of the name that stands there, or the only one that admits the component."""
+    if _ROLE_ARN.fullmatch(hint):
+        return name_role(facts, hint), ""
+    named = () if isinstance(facts.roles, Unread) else tuple(arn for arn in facts.roles if _is_meant(arn, hint))
+    fits = named if len(named) == 1 else admitting(facts)
+    if len(fits) == 1:
+        return name_role(facts, fits[0]), ""
+    if fits:
+        return None, f"annotate it with one of the roles that admit it: {', '.join(fits)}"
+    return make_and_name_role(facts), "make a role that admits it, and annotate it with the role's ARN"
+
+
+def _is_meant(arn: str, hint: str) -> bool:
+    name = re.split(r"[/:]", hint.strip())[-1]
+    return bool(name) and arn.rpartition("/")[2] == name
 
 
 def _no_role(facts: Facts, annotations: Mapping[str, str], expected: str) -> Link:
     """Neither way leads to a role: name the near miss, if there is one."""
-    misspelt = {key: value for key, value in annotations.items() if key.endswith("/role-arn")}
+    misspelt = misspelt_annotation(annotations)
     if misspelt:
-        key, value = next(iter(misspelt.items()))
+        key, value = misspelt
         found = f"annotation {key}, which nothing reads; the name is {ANNOTATION}"
-        mend = _set_annotation(facts, value)
-        return Link("service account", State.BROKEN, expected, found, Reason.ANNOTATION_MISSPELT, mend)
+        link = Link("service account", State.BROKEN, expected, found, Reason.ANNOTATION_MISSPELT)
+        return link.fixed_by(*_some_role(facts, value))
     associations = () if isinstance(facts.associations, Unread) else facts.associations
     elsewhere = [a for a in associations if a.service_account == facts.subject.service_account]
     if elsewhere:
@@ -90,19 +120,34 @@ def _no_role(facts: Facts, annotations: Mapping[str, str], expected: str) -> Lin
     lost = dropped(facts.space, (facts.subject.annotations,))
     if lost:
         found = f"no annotation: revision {lost.revision} dropped what revision {lost.before} had set"
-        mend = upgrade(facts.space, lost.values)
-        return Link("service account", State.BROKEN, expected, found, Reason.HELM_VALUES_DROPPED, mend)
+        role = next((value for path, value in lost.values.items() if path.endswith("/role-arn")), "")
+        fix = name_role(facts, role).command if _ROLE_ARN.fullmatch(role) else upgrade(facts.space, lost.values)
+        return Link("service account", State.BROKEN, expected, found, Reason.HELM_VALUES_DROPPED, fix)
     if isinstance(facts.associations, Unread):
         return Link("service account", State.UNKNOWN, expected, f"no annotation; associations {facts.associations.why}")
-    mend = f"{_set_annotation(facts, 'ROLE_ARN')}   # or: {_create_association(facts, 'ROLE_ARN')}"
-    found = "no annotation and no association"
-    return Link("service account", State.BROKEN, expected, found, Reason.ROLE_NOT_NAMED, mend)
+    link = Link("service account", State.BROKEN, expected, "no annotation and no association", Reason.ROLE_NOT_NAMED)
+    return link.fixed_by(*_some_role(facts))
+
+
+def misspelt_annotation(annotations: Mapping[str, str]) -> tuple[str, str] | None:
+    """An annotation that was to be the role's, by its name or by its value; ``None`` where the right one is there."""
+    if ANNOTATION in annotations:
+        return None
+    return next(
+        (
+            (key, value)
+            for key, value in annotations.items()
+            if _LETTERS.sub("", key.lower()).endswith("rolearn") or _ROLE_ARN.fullmatch(value.strip())
+        ),
+        None,
+    )
 
 
 def _association_elsewhere(facts: Facts, elsewhere: list[Association], expected: str) -> Link:
     """The same service account in another namespace is the usual slip. Whoever makes associations dropped the
     annotation on purpose, so this is told before a dropped annotation is."""
-    create = _create_association(facts, next((a.role_arn for a in elsewhere if a.role_arn), "ROLE_ARN"))
+    role = next((a.role_arn for a in elsewhere if a.role_arn), "")
+    create = f"{_create_association(facts, role)} && {facts.restart}" if role else ""
     wrong = [a for a in elsewhere if a.namespace not in facts.space.host_namespaces]
     if wrong:
         found = f"association {wrong[0].association_id} is for namespace {wrong[0].namespace}, no control plane's"
@@ -110,11 +155,6 @@ def _association_elsewhere(facts: Facts, elsewhere: list[Association], expected:
         places = ", ".join(sorted(a.namespace for a in elsewhere))
         found = f"no annotation; associations only for other control planes: {places}"
     return Link("service account", State.BROKEN, expected, found, Reason.ASSOCIATION_ELSEWHERE, create)
-
-
-def _set_annotation(facts: Facts, role_arn: str) -> str:
-    key = ANNOTATION.replace(".", "\\.")
-    return upgrade(facts.space, {f"{facts.subject.annotations}.{key}": role_arn})
 
 
 def _create_association(facts: Facts, role_arn: str) -> str:
@@ -136,11 +176,31 @@ def pods_are_injected(facts: Facts) -> Link:
     faults = [f"{pod.name} {fault}" for pod in pods if (fault := _fault(pod, facts))]
     if not faults:
         return Link("injection", State.HELD, expected, ", ".join(pod.name for pod in pods))
+    if any(name in pod.env for pod in pods for name in _STATIC):
+        found = f"{'; '.join(faults)}; a restart does not remove it"
+        link = Link("injection", State.BROKEN, expected, found, Reason.STATIC_KEYS_IN_POD)
+        return link.fixed_by(_without_keys(facts), "the Secret of the static keys puts it there: see that link")
     if any(pod.skipped for pod in pods):
         found = f"{'; '.join(faults)}: the pod asks to be skipped (annotation skip-containers, or the skip label)"
-        return Link("injection", State.BROKEN, expected, found, Reason.IDENTITY_NOT_INJECTED, facts.restart)
+        return Link("injection", State.BROKEN, expected, found, Reason.IDENTITY_NOT_INJECTED, _not_skipped(facts))
     found = f"{'; '.join(faults)}: a pod gets its identity when it is created, so it is older than its role"
     return Link("injection", State.BROKEN, expected, found, Reason.POD_NOT_RESTARTED, facts.restart)
+
+
+def _without_keys(facts: Facts) -> Fix | None:
+    """Take the keys out of the Deployment, unless a Helm value puts them there again."""
+    subject = facts.subject
+    if subject.static_keys and facts.space.values.get(subject.static_keys):
+        return None
+    names = "AWS_ACCESS_KEY_ID- AWS_SECRET_ACCESS_KEY- AWS_SESSION_TOKEN-"
+    command = f"kubectl set env deployment/{subject.deployment} -n {facts.namespace} {names}"
+    return Fix(command, "takes the keys out of the Deployment, which makes new pods")
+
+
+def _not_skipped(facts: Facts) -> str:
+    metadata = {"labels": {SKIP_LABEL: None}, "annotations": {SKIP_CONTAINERS: None}}
+    patch = json.dumps({"spec": {"template": {"metadata": metadata}}}, separators=(",", ":"))
+    return f"kubectl patch deployment {facts.subject.deployment} -n {facts.namespace} --type merge -p '{patch}'"
 
 
 def _fault(pod: Pod, facts: Facts) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from keyless.identity.verify.model import Facts, Link, State
 from keyless.identity.verify.plan import held
 
-_MARKS = {State.HELD: "ok", State.BROKEN: "BROKEN", State.UNKNOWN: "unknown", State.SKIPPED: "skipped"}
+_MARKS = {State.HELD: "ok", State.BROKEN: "FAILED", State.UNKNOWN: "unknown", State.SKIPPED: "skipped"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ def _link_lines(link: Link) -> list[str]:
     lines = [f"  {_MARKS[link.state]:<8} {link.name}: {link.found}"]
     if link.state is State.BROKEN:
         lines += [f"           reason    {link.reason}", f"           expected  {link.expected}"]
-        lines += [f"           mend      {link.mend}"] if link.mend else []
+        lines += [f"           advice    {link.advice}"] if link.advice else []
+        lines += [f"           change    {line}" for line in link.diff]
+        lines += [f"           fix       {link.fix}"] if link.fix else []
     return lines + [f"           note      {note}" for note in link.notes]
 
 
@@ -73,7 +75,9 @@ def render_json(chains: Sequence[Chain]) -> list[dict[str, object]]:
                     "reason": link.reason.value if link.reason else None,
                     "expected": link.expected,
                     "found": link.found,
-                    "mend": link.mend or None,
+                    "fix": link.fix or None,
+                    "advice": link.advice or None,
+                    "diff": list(link.diff),
                     "notes": list(link.notes),
                 }
                 for link in chain.links

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from keyless.api import Reason
 from keyless.api.places import bucket_fault, region_fault
-from keyless.identity.verify.model import STORAGE_VARIABLES, Facts, Link, Pod, State
+from keyless.identity.verify.model import (
+    STORAGE_VARIABLES,
+    Bucket,
+    Cluster,
+    Facts,
+    Fix,
+    Link,
+    Missing,
+    Pod,
+    State,
+)
 from keyless.identity.verify.values import dropped, upgrade
 
 _STORED_IN = re.compile(r"s3://([a-z0-9.-]+)")
@@ -22,28 +33,76 @@ def storage_is_named(facts: Facts) -> Link | None:
     wanted = {name: facts.space.values.get(f"{section}.{path}", "") for name, path in STORAGE_VARIABLES.items()}
     bucket, region, endpoint = wanted.values()
     expected = f"pods store in {key}={bucket or 'NAME'}"
-    lost = dropped(facts.space, (f"{section}.",))
     provider = facts.space.values.get(f"{section}.provider", "")
     fault = bucket_fault(bucket) if bucket else ""
     if not bucket or fault or provider != "aws":
-        missing = {} if provider == "aws" else {f"{section}.provider": "aws"}
-        missing |= {} if bucket and not fault else {key: "YOUR_BILLING_BUCKET"}
         found = f"{section}.provider={provider!r}, {key}={bucket!r}" + (f": {fault}" if fault else "")
-        mend = upgrade(facts.space, lost.values if lost and not fault else missing)
-        return Link("storage", State.BROKEN, expected, found, Reason.STORAGE_NOT_NAMED, mend)
+        link = Link("storage", State.BROKEN, expected, found, Reason.STORAGE_NOT_NAMED)
+        return link.fixed_by(_named(facts, fault), f"set {key} to the name of the bucket where usage is to be stored")
     if region and not endpoint and (fault := region_fault(region)):
         found = f"{section}.aws.region={region!r}: {fault}"
-        mend = upgrade(facts.space, {f"{section}.aws.region": "YOUR_REGION"})
-        return Link("storage", State.BROKEN, expected, found, Reason.STORAGE_NOT_NAMED, mend)
+        link = Link("storage", State.BROKEN, expected, found, Reason.STORAGE_NOT_NAMED)
+        return link.fixed_by(_in_its_region(facts), f"set {section}.aws.region to the region of the bucket")
+    elsewhere = _looked_up(facts, bucket, region, expected)
+    if elsewhere:
+        return elsewhere
     differing = [each for pod in facts.pods for each in _differences(pod, wanted)] or list(
         _told_elsewhere(facts, bucket)
     )
     if differing:
-        name, group = (facts.control_plane.name, facts.control_plane.group) if facts.control_plane else ("", "")
         # The operator rolls the pods when values change: where it has not, the control plane says why.
-        mend = f"kubectl describe controlplane {name} -n {group}"
-        return Link("storage", State.BROKEN, expected, "; ".join(differing), Reason.STORAGE_DIFFERS, mend)
+        advice = "the operator makes new pods when values change; the conditions of the ControlPlane say what keeps it"
+        return Link("storage", State.BROKEN, expected, "; ".join(differing), Reason.STORAGE_DIFFERS, advice=advice)
     return Link("storage", State.HELD, expected, f"{key}={bucket}")
+
+
+def _named(facts: Facts, fault: str) -> Fix | None:
+    """The values as they were, or the bucket that was meant; none where nobody said it."""
+    section, values = facts.subject.storage, facts.space.values
+    bucket = values.get(f"{section}.aws.bucket", "")
+    lost = dropped(facts.space, (f"{section}.",))
+    if lost and not fault:
+        return Fix(upgrade(facts.space, lost.values), f"sets again what revision {lost.revision} dropped")
+    meant = bucket.strip().removeprefix("s3://").partition("/")[0] if fault else bucket
+    if not meant or bucket_fault(meant):
+        return None
+    changes = {} if values.get(f"{section}.provider") == "aws" else {f"{section}.provider": "aws"}
+    return Fix(upgrade(facts.space, changes | ({f"{section}.aws.bucket": meant} if fault else {})))
+
+
+def _in_its_region(facts: Facts) -> Fix | None:
+    bucket = facts.bucket
+    if not isinstance(bucket, Bucket) or not bucket.region:
+        return None
+    return Fix(upgrade(facts.space, {f"{facts.subject.storage}.aws.region": bucket.region}))
+
+
+def _looked_up(facts: Facts, name: str, region: str, expected: str) -> Link | None:
+    """The bucket is asked for before a permission is judged: a policy for a misspelt name helps nobody."""
+    section, bucket = facts.subject.storage, facts.bucket
+    if isinstance(bucket, Missing):
+        near = f" (there is {', '.join(bucket.near)})" if bucket.near else ""
+        found = f"no bucket {name}{near}: S3 answers NoSuchBucket"
+        link = Link("storage", State.BROKEN, expected, found, Reason.BUCKET_MISSING)
+        if len(bucket.near) == 1:
+            return replace(link, fix=upgrade(facts.space, {f"{section}.aws.bucket": bucket.near[0]}))
+        return link.fixed_by(
+            None if bucket.near else _make_bucket(facts, name, region), "set the name of the one meant"
+        )
+    if isinstance(bucket, Bucket) and region and bucket.region and bucket.region != region:
+        found = f"bucket {name} is in {bucket.region}, the values say {region}: S3 answers PermanentRedirect"
+        link = Link("storage", State.BROKEN, expected, found, Reason.BUCKET_ELSEWHERE)
+        return link.fixed_by(_in_its_region(facts), "")
+    return None
+
+
+def _make_bucket(facts: Facts, name: str, region: str) -> Fix | None:
+    place = region or (facts.cluster.region if isinstance(facts.cluster, Cluster) else "")
+    if not place:
+        return None
+    # S3 takes no constraint for the region that it began with.
+    where = "" if place == "us-east-1" else f" --create-bucket-configuration LocationConstraint={place}"
+    return Fix(f"aws s3api create-bucket --bucket {name} --region {place}{where}", "makes the bucket")
 
 
 def _differences(pod: Pod, wanted: dict[str, str]) -> Iterator[str]:

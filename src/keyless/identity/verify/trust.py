@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
-import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from keyless.api import Reason
 from keyless.identity.verify.federation import audience_of
 from keyless.identity.verify.model import Cluster, Facts, Link, Role, State, Unread
+from keyless.identity.verify.trust_fix import POD_ACTIONS, PODS_SERVICE, WEB_IDENTITY, admit_pods, admit_token
 from keyless.policy import (
     Admission,
     ContextValue,
     Decision,
+    Document,
     Named,
     Policies,
     Principal,
@@ -20,21 +22,13 @@ from keyless.policy import (
     admitted,
     evaluate,
     explain,
-    web_identity_trust,
 )
+from keyless.policy.amend import compact
 
-_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
-_PODS = Principal("Service", service="pods.eks.amazonaws.com")
-_POD_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "pods.eks.amazonaws.com"},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-        }
-    ],
-}
+# <OIDC_PROVIDER>, ${YOUR_ACCOUNT_ID}, $YOUR_CLUSTER_NAME, YOUR_ROLE: of the guides, and of a shell that did not expand.
+# IAM's own variables have a colon or a lower case letter in them (${aws:username}, ${*}).
+_PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>|\$\{[A-Z][A-Z0-9_]*\}|\$[A-Z][A-Z0-9_]{2,}|\bYOUR_[A-Z0-9_]+")
+_PODS = Principal("Service", service=PODS_SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +47,8 @@ def role_trusts_the_component(facts: Facts) -> Link:
     if isinstance(facts.role, Unread):
         return Link("trust", State.UNKNOWN, expected, f"role {facts.role.why}")
     if facts.role is None:
-        found, mend = "no such role: STS answers AccessDenied", f"aws iam create-role --role-name {_name(facts)} …"
-        return Link("trust", State.BROKEN, expected, found, Reason.ROLE_MISSING, mend, leftovers(facts))
+        # The role itself is judged by a link of its own.
+        return Link("trust", State.SKIPPED, expected, "no such role")
     if isinstance(facts.cluster, Unread):
         return Link("trust", State.UNKNOWN, expected, f"cluster {facts.cluster.why}")
     if facts.by_association:
@@ -77,10 +71,25 @@ def _by_token(facts: Facts, role: Role, cluster: Cluster, expected: str) -> Link
         by = decision.decided_by
         return Link("trust", State.HELD, expected, by.label if by else "", notes=notes)
     miss = _token_miss(facts, role, cluster, decision)
-    keep = [s for a in admitted(role.trust) if a.provider == cluster.provider_arn for s in a.subjects]
-    subjects = [*dict.fromkeys([*(s for s in keep if "*" not in s), facts.subject_name])]
-    document = web_identity_trust(cluster.provider_arn, subjects=subjects, audience=audience_of(facts))
-    return Link("trust", State.BROKEN, expected, miss.found, miss.reason, _update(facts, document), notes)
+    link = Link("trust", State.BROKEN, expected, miss.found, miss.reason, notes=notes)
+    if decision.outcome == "ExplicitDeny":
+        return replace(link, advice=denied_by(decision))
+    fix = admit_token(facts, role, cluster, lambda new: decide_token(facts, replace(role, trust=new), cluster).allowed)
+    return link.fixed_by(fix, _by_hand(facts))
+
+
+def denied_by(decision: Decision) -> str:
+    """What is to be done about a Deny: an Allow does not help, wherever it stands."""
+    by = decision.decided_by
+    named = by.label if by else "a statement"
+    return f"{named} denies this explicitly, and no Allow overrules a Deny: change that statement, or remove it"
+
+
+def _by_hand(facts: Facts) -> str:
+    return (
+        f"no change of this trust policy is proven to admit {_whom(facts)} and to leave the rest as it is: "
+        f"read it with aws iam get-role --role-name {_name(facts)} and add the statement by hand"
+    )
 
 
 def decide_token(facts: Facts, role: Role, cluster: Cluster) -> Decision:
@@ -95,7 +104,7 @@ def decide_token(facts: Facts, role: Role, cluster: Cluster) -> Decision:
         # Kubernetes' tokens have no roles claim, and STS takes that as a no (facts/identity.md#claims).
         "sts:RoleAuthorizedByIdp": "false",
     }
-    request = Request(_WEB_IDENTITY, role.arn, principal, context)
+    request = Request(WEB_IDENTITY, role.arn, principal, context)
     return evaluate(request, Policies(resource=Named(f"trust policy of {role.name}", role.trust)))
 
 
@@ -103,11 +112,15 @@ def _token_miss(facts: Facts, role: Role, cluster: Cluster, decision: Decision) 
     """The likeliest misstep; the engine's own explanation where none is recognised."""
     ways = admitted(role.trust)
     if decision.outcome == "ExplicitDeny":
-        return _Miss(Reason.TRUST_DENIES, _explained(decision))
+        return _Miss(Reason.TRUST_DENIES_EXPLICITLY, _explained(decision))
     ours = [way for way in ways if way.provider == cluster.provider_arn]
-    if not ours:
+    if not ours and not placeholders_in(role):
         others = ", ".join(way.provider for way in ways) or "none by web identity"
         return _Miss(Reason.TRUST_NAMES_ANOTHER_PROVIDER, f"admitted: {others}; not {cluster.provider_arn}")
+    placeholders = placeholders_in(role)
+    if placeholders:
+        found = f"{', '.join(placeholders)} still stands in the trust policy: a placeholder that was not filled in"
+        return _Miss(Reason.TRUST_HAS_PLACEHOLDER, f"{found} admits nobody")
     audience = audience_of(facts)
     if not any(way.has_audience(audience) for way in ours):
         found = f"{_explained(decision)}: the tokens are for {audience}"
@@ -142,16 +155,31 @@ def _explained(decision: Decision) -> str:
 
 def _by_association(facts: Facts, role: Role, cluster: Cluster, expected: str) -> Link:
     expected = f"{expected} to sts:AssumeRole and sts:TagSession"
-    for action in ("sts:AssumeRole", "sts:TagSession"):
+    for action in POD_ACTIONS:
         if action == "sts:TagSession" and facts.association and not facts.association.tags:
             continue
         decision = decide_service(facts, role, cluster, action)
         if not decision.allowed:
-            reason = Reason.TAG_SESSION_NOT_TRUSTED if action == "sts:TagSession" else Reason.TRUST_DENIES
-            found = f"{action} is refused: {_explained(decision)}"
-            mend = _update(facts, json.dumps(_POD_TRUST, indent=1))
-            return Link("trust", State.BROKEN, expected, found, reason, mend)
+            return _service_refused(facts, role, cluster, expected, decision)
     return Link("trust", State.HELD, expected, "both are allowed", notes=leftovers(facts))
+
+
+def _service_refused(facts: Facts, role: Role, cluster: Cluster, expected: str, decision: Decision) -> Link:
+    action = decision.request.action
+    found = f"{action} is refused: {_explained(decision)}"
+    if decision.outcome == "ExplicitDeny":
+        reason = Reason.TRUST_DENIES_EXPLICITLY
+        return Link("trust", State.BROKEN, expected, found, reason, advice=denied_by(decision))
+    tags = session_tags(facts, cluster)
+
+    def holds(new: Document) -> bool:
+        after = replace(role, trust=new)
+        actions = POD_ACTIONS if tags else POD_ACTIONS[:1]
+        return all(decide_service(facts, after, cluster, each).allowed for each in actions)
+
+    reason = Reason.TAG_SESSION_NOT_TRUSTED if action == "sts:TagSession" else Reason.TRUST_DENIES
+    link = Link("trust", State.BROKEN, expected, found, reason)
+    return link.fixed_by(admit_pods(role, tags, holds), _by_hand(facts))
 
 
 def decide_service(facts: Facts, role: Role, cluster: Cluster, action: str) -> Decision:
@@ -177,17 +205,27 @@ def session_tags(facts: Facts, cluster: Cluster) -> dict[str, str]:
     }
 
 
-def _update(facts: Facts, document: str) -> str:
-    compact = json.dumps(json.loads(document), separators=(",", ":"))
-    return f"aws iam update-assume-role-policy --role-name {_name(facts)} --policy-document '{compact}'"
+def placeholders_in(role: Role) -> tuple[str, ...]:
+    """What stands in the trust policy for a value that somebody should have filled in."""
+    return tuple(dict.fromkeys(_PLACEHOLDER.findall(compact(role.written)))) if role.written else ()
 
 
 def _wildcards(role: Role) -> tuple[str, ...]:
     return tuple(
-        f"{way.statement} admits {' or '.join(way.subjects) or 'every service account of the cluster'}"
+        f"{way.statement} admits {' or '.join(way.subjects) or 'every service account of the cluster'}{_only(way)}"
         for way in admitted(role.trust)
-        if not way.subjects or (way.subjects_are_patterns and any("*" in subject for subject in way.subjects))
+        if _is_wide(way) and not _PLACEHOLDER.search(" ".join((way.provider, *way.subjects, *way.further)))
     )
+
+
+def _is_wide(way: Admission) -> bool:
+    return not way.subjects or (way.subjects_are_patterns and any("*" in subject for subject in way.subjects))
+
+
+def _only(way: Admission) -> str:
+    """What else a token must meet, or must not."""
+    met = f", if {' and '.join(way.further)}" if way.further else ""
+    return met + (f", unless {' or '.join(way.unless)}" if way.unless else "")
 
 
 def leftovers(facts: Facts) -> tuple[str, ...]:

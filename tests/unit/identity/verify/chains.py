@@ -56,8 +56,12 @@ POD_ENV = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://x", "AWS_CONTAINER_AUTH
 GUIDE_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"]
 
 
+def written(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
 def trust(*statements: Mapping[str, Any]) -> Any:
-    return parse(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}), "trust")
+    return parse(json.dumps(written(*statements)), "trust")
 
 
 def web(
@@ -107,7 +111,7 @@ def irsa() -> Facts:
         cluster=Cluster("keyless", ISSUER, ACCOUNT, "us-west-2"),
         providers=(PROVIDER,),
         agent="ACTIVE",
-        role=Role(ROLE, trust(web()), permissions()),
+        role=Role(ROLE, trust(web()), permissions(), written=written(web())),
     )
 
 
@@ -120,7 +124,7 @@ def pod_identity() -> Facts:
         workload=Workload({}, True, (Pod("vector-1", True, "", POD_ENV),)),
         providers=(),
         associations=(Association("a-1", NAMESPACE, "vector", ROLE),),
-        role=Role(ROLE, trust(service()), permissions()),
+        role=Role(ROLE, trust(service()), permissions(), written=written(service())),
     )
 
 
@@ -135,7 +139,7 @@ def with_workload(facts: Facts, **changes: Any) -> Facts:
 
 def with_trust(facts: Facts, *statements: Mapping[str, Any]) -> Facts:
     assert isinstance(facts.role, Role)
-    return replace(facts, role=replace(facts.role, trust=trust(*statements)))
+    return replace(facts, role=replace(facts.role, trust=trust(*statements), written=written(*statements)))
 
 
 def with_condition(facts: Facts, condition: Condition | None) -> Facts:

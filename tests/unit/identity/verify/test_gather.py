@@ -177,7 +177,7 @@ async def test_nothing_is_written_anywhere(kube: MemoryKube) -> None:
     kube.calls.clear()
     await one(kube, aws)
     assert {call.split()[0] for call in kube.calls} == {"GET"}
-    assert all(call.startswith(("Get", "List", "Describe")) for call in aws.calls)
+    assert all(call.startswith(("Get", "List", "Describe", "Head")) for call in aws.calls)
 
 
 async def test_a_control_plane_that_is_not_there(kube: MemoryKube) -> None:

@@ -40,6 +40,11 @@ from unit.identity.verify.chains import (
 )
 
 RESTART = f"kubectl rollout restart deployment vector -n {NAMESPACE}"
+NAMED = (
+    f'helm upgrade spaces spaces-helm-chart --reuse-values --set "{ANNOTATED}={ROLE}" && '
+    f"kubectl wait '--for=jsonpath={{.metadata.annotations.eks\\.amazonaws\\.com/role-arn}}={ROLE}' "
+    f"serviceaccount/vector -n {NAMESPACE} --timeout=60s && {RESTART}"
+)
 REFUSED = Condition("False", "AccessDenied", "AssumeRoleWithWebIdentity: AccessDenied: Not authorized to perform …")
 
 
@@ -60,7 +65,7 @@ def test_a_chain_by_irsa_holds_link_by_link() -> None:
     ]
     assert {link.state for link in links} == {State.HELD}
     assert held(links)
-    assert not any(link.notes or link.mend or link.reason for link in links)
+    assert not any(link.notes or link.fix or link.reason for link in links)
 
 
 def test_a_chain_by_pod_identity_has_an_agent_instead_of_a_provider() -> None:
@@ -77,9 +82,9 @@ class TestHelm:
         link = broken(with_workload(facts, annotations={ANNOTATION: ROLE}))
         assert (link.name, link.reason) == ("Helm values", Reason.HELM_VALUES_DROPPED)
         assert "revision 3 dropped what revision 2 had set" in link.found
-        assert link.mend.startswith("helm upgrade spaces spaces-helm-chart --reuse-values --set ")
-        assert '--set "billing.enabled=true"' in link.mend
-        assert f'--set "{ANNOTATED}={ROLE}"' in link.mend
+        assert link.fix.startswith("helm upgrade spaces spaces-helm-chart --reuse-values --set ")
+        assert '--set "billing.enabled=true"' in link.fix
+        assert f'--set "{ANNOTATED}={ROLE}"' in link.fix
 
     def test_what_was_set_again_since_is_not_called_dropped(self) -> None:
         history = (Revision(2, SET), Revision(3, {}), Revision(4, SET))
@@ -90,7 +95,7 @@ class TestHelm:
         facts = with_values(irsa(), values={}, history=Unread("lacks permission"))
         link = named(replace(facts, workload=None), "Helm values")
         assert (link.reason, link.found) == (Reason.COMPONENT_NOT_ENABLED, "billing.enabled=not set")
-        assert link.mend == 'helm upgrade spaces spaces-helm-chart --reuse-values --set "billing.enabled=true"'
+        assert link.fix == 'helm upgrade spaces spaces-helm-chart --reuse-values --set "billing.enabled=true"'
         assert named(replace(facts, workload=None), "service account").state is State.SKIPPED
         assert named(replace(facts, workload=None), "workload").state is State.SKIPPED
 
@@ -100,14 +105,14 @@ class TestHelm:
         link = broken(with_workload(facts, annotations={}))
         assert (link.name, link.reason) == ("service account", Reason.HELM_VALUES_DROPPED)
         assert "revision 5 dropped what revision 2 had set" in link.found
-        assert link.mend == f'helm upgrade spaces spaces-helm-chart --reuse-values --set "{ANNOTATED}={ROLE}"'
+        assert link.fix == NAMED
 
     def test_a_secret_with_keys_left_set(self) -> None:
         facts = with_values(irsa(), values={**SET, "billing.storage.secretRef.name": "billing-storage"})
         link = broken(facts)
         assert (link.name, link.reason) == ("no static keys", Reason.STATIC_KEYS_SET)
         assert "billing-storage" in link.found
-        assert link.mend.endswith('--reuse-values --set "billing.storage.secretRef.name="')
+        assert link.fix.endswith('--reuse-values --set "billing.storage.secretRef.name="')
 
     def test_a_secret_that_came_back_with_a_revision(self) -> None:
         kept = {"billing.enabled": "true", **PLACE, ANNOTATED: ROLE}
@@ -124,7 +129,8 @@ class TestHelm:
 class TestWorkload:
     def test_a_missing_deployment(self) -> None:
         link = named(replace(irsa(), workload=None), "workload")
-        assert (link.reason, link.mend) == (Reason.WORKLOAD_MISSING, f"kubectl get deployments -n {NAMESPACE}")
+        assert (link.reason, link.fix) == (Reason.WORKLOAD_MISSING, "")
+        assert NAMESPACE in link.advice
         account = named(replace(irsa(), workload=None), "service account")
         assert (account.reason, account.found) == (
             Reason.SERVICE_ACCOUNT_MISSING,
@@ -147,7 +153,7 @@ class TestServiceAccount:
         link = broken(with_workload(irsa(), annotations={"eks.amazon.aws/role-arn": ROLE}))
         assert (link.name, link.reason) == ("service account", Reason.ANNOTATION_MISSPELT)
         assert "eks.amazon.aws/role-arn, which nothing reads" in link.found
-        assert link.mend.endswith(f'--set "{ANNOTATED}={ROLE}"')
+        assert link.fix == NAMED
 
     def test_a_role_arn_that_is_none(self) -> None:
         link = named(with_workload(irsa(), annotations={ANNOTATION: "billing"}), "service account")
@@ -160,9 +166,9 @@ class TestServiceAccount:
             Reason.ASSOCIATION_ELSEWHERE,
             "association a-9 is for namespace default, no control plane's",
         )
-        assert link.mend == (
+        assert link.fix == (
             "aws eks create-pod-identity-association --cluster-name keyless "
-            f"--namespace {NAMESPACE} --service-account vector --role-arn {ROLE}"
+            f"--namespace {NAMESPACE} --service-account vector --role-arn {ROLE} && {RESTART}"
         )
 
     def test_an_association_only_for_another_control_plane(self) -> None:
@@ -182,7 +188,7 @@ class TestServiceAccount:
         )
         link = named(facts, "service account")
         assert (link.reason, link.found) == (Reason.ROLE_NOT_NAMED, "no annotation and no association")
-        assert "--cluster-name CLUSTER" in link.mend
+        assert (link.fix, "annotate it" in link.advice) == ("", True)
         assert [named(facts, name).state for name in ("injection", "trust", "permission")] == [State.SKIPPED] * 3
 
     def test_associations_that_could_not_be_read(self) -> None:
@@ -201,15 +207,24 @@ class TestInjection:
         [
             (irsa(), {}, "vector-1 lacks AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE"),
             (irsa(), {**IRSA_ENV, "AWS_ROLE_ARN": "arn:old"}, "vector-1 carries AWS_ROLE_ARN=arn:old"),
-            (irsa(), {**IRSA_ENV, "AWS_ACCESS_KEY_ID": ""}, "vector-1 carries AWS_ACCESS_KEY_ID, which wins"),
             (pod_identity(), {}, "vector-1 lacks AWS_CONTAINER_CREDENTIALS_FULL_URI"),
             (pod_identity(), {**POD_ENV, **IRSA_ENV}, "vector-1 still carries AWS_ROLE_ARN"),
         ],
     )
     def test_an_identity_given_without_a_restart(self, facts: Facts, env: dict[str, str], found: str) -> None:
         link = broken(with_workload(facts, pods=(Pod("vector-1", True, "", env),)))
-        assert (link.name, link.reason, link.mend) == ("injection", Reason.POD_NOT_RESTARTED, RESTART)
+        assert (link.name, link.reason, link.fix) == ("injection", Reason.POD_NOT_RESTARTED, RESTART)
         assert link.found.startswith(found)
+
+    @pytest.mark.parametrize("facts", [irsa(), pod_identity()])
+    def test_keys_in_a_pod_are_not_called_a_missing_restart(self, facts: Facts) -> None:
+        env = {**IRSA_ENV, "AWS_ACCESS_KEY_ID": ""}
+        link = named(with_workload(facts, pods=(Pod("vector-1", True, "", env),)), "injection")
+        assert link.reason is Reason.STATIC_KEYS_IN_POD
+        assert link.fix.startswith(f"kubectl set env deployment/vector -n {NAMESPACE} AWS_ACCESS_KEY_ID- ")
+        values = {**facts.space.values, "billing.storage.secretRef.name": "keys"}
+        pods = (Pod("vector-1", True, "", env),)
+        assert not named(with_workload(with_values(facts, values=values), pods=pods), "injection").fix
 
     def test_a_pod_that_asks_to_be_skipped(self) -> None:
         link = broken(with_workload(irsa(), pods=(Pod("vector-1", True, "", {}, skipped=True),)))
@@ -221,8 +236,8 @@ class TestFederation:
     def test_no_oidc_provider(self) -> None:
         link = broken(replace(irsa(), providers=()))
         assert (link.name, link.reason) == ("OIDC provider", Reason.OIDC_PROVIDER_MISSING)
-        assert link.mend.startswith("eksctl utils associate-iam-oidc-provider --cluster keyless --approve")
-        assert f"--url {ISSUER} --client-id-list sts.amazonaws.com" in link.mend
+        create = "aws iam create-open-id-connect-provider"
+        assert link.fix == f"{create} --url {ISSUER} --client-id-list sts.amazonaws.com"
         assert "InvalidIdentityToken" in link.found
 
     def test_the_provider_of_another_cluster_only(self) -> None:
@@ -233,20 +248,24 @@ class TestFederation:
     def test_a_provider_whose_url_differs_in_the_port(self) -> None:
         link = broken(replace(irsa(), providers=(replace(PROVIDER, url=HOST),)))
         assert link.reason is Reason.OIDC_PROVIDER_DIFFERS
-        assert link.mend.startswith(
+        assert link.fix.startswith(
             f"aws iam delete-open-id-connect-provider --open-id-connect-provider-arn {PROVIDER.arn}"
         )
 
     def test_an_audience_that_is_no_client_id(self) -> None:
         link = broken(replace(irsa(), providers=(replace(PROVIDER, client_ids=("other",)),)))
         assert (link.name, link.reason) == ("audience", Reason.AUDIENCE_NOT_REGISTERED)
-        assert link.mend.endswith(f"--open-id-connect-provider-arn {PROVIDER.arn} --client-id sts.amazonaws.com")
+        assert link.fix.endswith(f"--open-id-connect-provider-arn {PROVIDER.arn} --client-id sts.amazonaws.com")
 
-    @pytest.mark.parametrize(("agent", "verb"), [(None, "create-addon"), ("CREATE_FAILED", "describe-addon")])
+    @pytest.mark.parametrize(
+        ("agent", "verb"),
+        [(None, "aws eks create-addon"), ("CREATING", "aws eks wait addon-active"), ("CREATE_FAILED", "")],
+    )
     def test_the_agent_addon_is_gone(self, agent: str | None, verb: str) -> None:
         link = broken(replace(pod_identity(), agent=agent))
         assert (link.name, link.reason) == ("agent", Reason.AGENT_MISSING)
-        assert link.mend == f"aws eks {verb} --cluster-name keyless --addon-name eks-pod-identity-agent"
+        named_so = "--cluster-name keyless --addon-name eks-pod-identity-agent"
+        assert f"{verb} {named_so}" in link.fix if verb else named_so in link.advice
 
 
 class TestTrust:
@@ -261,15 +280,17 @@ class TestTrust:
             (web(aud="pods.eks.amazonaws.com"), Reason.TRUST_NAMES_ANOTHER_AUDIENCE),
             (web(f"system:serviceaccount:{OTHER}:vector"), Reason.CONTROL_PLANE_NOT_TRUSTED),
             (web("system:serviceaccount:kube-*:vector", operator="StringLike"), Reason.TRUST_NAMES_ANOTHER_NAMESPACE),
-            ({**web(), "Condition": {"StringEquals": {"<OIDC_PROVIDER>:sub": SUBJECT}}}, Reason.TRUST_DENIES),
+            ({**web(), "Condition": {"StringEquals": {"<OIDC_PROVIDER>:sub": SUBJECT}}}, Reason.TRUST_HAS_PLACEHOLDER),
+            (web("system:serviceaccount:${YOUR_NAMESPACE}:vector"), Reason.TRUST_HAS_PLACEHOLDER),
+            (web(host="${YOUR_OIDC_PROVIDER}"), Reason.TRUST_HAS_PLACEHOLDER),
             ({**web(), "Condition": {"StringEquals": {f"{HOST}:sub": "x", "aws:SourceIp": "1"}}}, Reason.TRUST_DENIES),
         ],
     )
     def test_near_misses_of_a_trust_policy(self, statement: dict[str, Any], reason: Reason) -> None:
         link = broken(with_trust(irsa(), statement))
         assert (link.name, link.reason) == ("trust", reason)
-        assert link.mend.startswith("aws iam update-assume-role-policy --role-name billing --policy-document '{")
-        assert SUBJECT in link.mend
+        assert link.fix.startswith("aws iam update-assume-role-policy --role-name billing --policy-document '{")
+        assert SUBJECT in link.fix
 
     def test_an_audience_by_pattern_is_not_blamed_for_a_wrong_subject(self) -> None:
         wrong = web("system:serviceaccount:default:vector")
@@ -284,14 +305,15 @@ class TestTrust:
             *(f"system:serviceaccount:mxp-{i}-system:vector" for i in (3, 4, 5)),
         ]
         link = broken(with_trust(irsa(), web(others)))
-        assert all(other in link.mend for other in others)
+        assert all(other in link.fix for other in others)
         assert "exact trust for 1 other control plane(s)" in link.found
         assert "and 1 more" in link.found
 
     def test_an_explicit_deny(self) -> None:
         deny = {**web(), "Effect": "Deny", "Sid": "Stop"}
         link = broken(with_trust(irsa(), web(), deny))
-        assert link.reason is Reason.TRUST_DENIES
+        assert (link.reason, link.fix) == (Reason.TRUST_DENIES_EXPLICITLY, "")
+        assert "statement 1 (Stop)" in link.advice
         assert "statement 1 (Stop)" in link.found
 
     def test_wildcards_hold_but_are_noted(self) -> None:
@@ -302,7 +324,7 @@ class TestTrust:
         assert "every service account" in named(with_trust(irsa(), anyone), "trust").notes[0]
 
     def test_a_role_that_is_not_there(self) -> None:
-        link = named(replace(irsa(), role=None), "trust")
+        link = named(replace(irsa(), role=None), "role")
         assert (link.reason, named(replace(irsa(), role=None), "permission").state) == (
             Reason.ROLE_MISSING,
             State.SKIPPED,
@@ -311,7 +333,7 @@ class TestTrust:
     def test_a_trust_without_tag_session(self) -> None:
         link = broken(with_trust(pod_identity(), service("sts:AssumeRole")))
         assert (link.name, link.reason) == ("trust", Reason.TAG_SESSION_NOT_TRUSTED)
-        assert '"sts:TagSession"' in link.mend
+        assert '"sts:TagSession"' in link.fix
 
     def test_tag_session_is_not_needed_where_tags_are_off(self) -> None:
         facts = with_trust(pod_identity(), service("sts:AssumeRole"))
@@ -321,7 +343,7 @@ class TestTrust:
     def test_a_deny_of_what_the_issuer_did_not_authorise_is_seen(self) -> None:
         unasked = {"Bool": {"sts:RoleAuthorizedByIdp": "false"}}
         deny = {**web(), "Effect": "Deny", "Sid": "OnlyAuthorised", "Condition": unasked}
-        assert broken(with_trust(irsa(), web(), deny)).reason is Reason.TRUST_DENIES
+        assert broken(with_trust(irsa(), web(), deny)).reason is Reason.TRUST_DENIES_EXPLICITLY
 
     def test_an_irsa_trust_does_not_serve_pod_identity(self) -> None:
         assert broken(with_trust(pod_identity(), web())).reason is Reason.TRUST_DENIES
@@ -348,7 +370,7 @@ class TestPermission:
         assert (link.name, link.reason) == ("permission", Reason.PERMISSION_MISSING)
         assert "s3:PutObject on arn:aws:s3:::usage/account=a/keyless" in link.found
         assert "inline policy billing: its Action does not match" in link.found
-        assert link.mend.startswith("aws iam put-role-policy --role-name billing --policy-name keyless-vector")
+        assert link.fix.startswith("aws iam put-role-policy --role-name billing --policy-name keyless-vector")
 
     def test_a_permission_for_another_bucket(self) -> None:
         facts = irsa()
@@ -393,11 +415,11 @@ class TestProbe:
         link = broken(with_condition(irsa(), REFUSED))
         assert (link.name, link.reason) == ("probe", Reason.PROBE_REFUSED)
         assert link.found.startswith("BillingStored=False (AccessDenied)")
-        assert link.mend == f"kubectl logs deployment/vector -n {NAMESPACE}"
+        assert link.fix == ""
 
     def test_a_session_of_another_role_such_as_the_nodes(self) -> None:
         link = broken(with_condition(irsa(), stored("node-role")))
-        assert (link.reason, link.mend) == (Reason.PROBE_BY_ANOTHER_ROLE, RESTART)
+        assert (link.reason, link.fix) == (Reason.PROBE_BY_ANOTHER_ROLE, RESTART)
 
     def test_a_session_without_a_named_role_proves_nothing(self) -> None:
         facts = with_condition(with_workload(irsa(), annotations={}), stored("node-role"))
@@ -442,7 +464,7 @@ def test_every_broken_link_says_what_was_expected_found_and_mends(facts: Facts) 
         assert link.expected
         assert link.found
         assert (link.reason is not None) is (link.state is State.BROKEN)
-        assert bool(link.mend) is (link.state is State.BROKEN)
+        assert bool(link.fix or link.advice) is (link.state is State.BROKEN)
 
 
 class TestStorage:
@@ -459,7 +481,9 @@ class TestStorage:
         link = named(with_values(irsa(), values={**SET, **changes}), "storage")
         assert (link.state, link.reason) == (State.BROKEN, Reason.STORAGE_NOT_NAMED)
         assert word in link.found
-        assert link.mend.startswith("helm upgrade spaces spaces-helm-chart --reuse-values --set ")
+        assert (link.fix or link.advice).startswith(
+            ("helm upgrade spaces spaces-helm-chart --reuse-values --set", "set")
+        )
 
     def test_a_place_that_is_missing_altogether_is_told(self) -> None:
         values = {key: value for key, value in SET.items() if "storage.aws" not in key}
@@ -478,7 +502,7 @@ class TestStorage:
         link = broken(with_workload(irsa(), pods=(Pod("vector-1", True, "", env, "sts.amazonaws.com"),)))
         assert (link.name, link.reason) == ("storage", Reason.STORAGE_DIFFERS)
         assert f"pod vector-1 carries {variable}='{value}'" in link.found
-        assert link.mend == "kubectl describe controlplane ctp1 -n default"
+        assert (link.fix, "conditions of the ControlPlane" in link.advice) == ("", True)
 
     def test_a_collector_that_says_it_stored_elsewhere_is_told(self) -> None:
         link = broken(with_values(irsa(), values={**SET, "billing.storage.aws.bucket": "new-bucket"}))
@@ -489,7 +513,7 @@ class TestStorage:
         link = named(with_values(irsa(), values={**SET, ANNOTATED: other}), "service account")
         assert (link.state, link.reason) == (State.BROKEN, Reason.ROLE_DIFFERS)
         assert other in link.found
-        assert link.mend.endswith(f"--overwrite eks.amazonaws.com/role-arn={other}")
+        assert link.fix.endswith(f"--overwrite eks.amazonaws.com/role-arn={other}")
 
     def test_without_billing_there_is_no_place_to_look_at(self) -> None:
         values = {**SET, "billing.enabled": "false"}

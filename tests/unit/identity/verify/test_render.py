@@ -22,10 +22,10 @@ def test_a_chain_that_holds_is_one_line_a_link() -> None:
 
 def test_a_broken_link_shows_reason_expectation_and_mending() -> None:
     text = render_text([chain(replace(irsa(), providers=()))])
-    assert "  BROKEN   OIDC provider: no such provider" in text
+    assert "  FAILED   OIDC provider: no such provider" in text
     assert "           reason    OIDCProviderMissing" in text
     assert "           expected  IAM has an OIDC provider for https://127.0.0.1:6443/clusters/keyless" in text
-    assert "           mend      eksctl utils associate-iam-oidc-provider" in text
+    assert "           fix       aws iam create-open-id-connect-provider" in text
     assert "  does not hold: OIDC provider (OIDCProviderMissing)" in text
 
 
@@ -53,5 +53,5 @@ def test_json_has_the_same_words() -> None:
         ("irsa", ROLE, False),
     ]
     broken = next(link for link in shown[2]["links"] if link["state"] == "Broken")
-    link = named(replace(irsa(), role=None), "trust")
-    assert (broken["reason"], broken["found"], broken["mend"]) == ("RoleMissing", link.found, link.mend)
+    link = named(replace(irsa(), role=None), "role")
+    assert (broken["reason"], broken["found"], broken["fix"]) == ("RoleMissing", link.found, link.fix)

@@ -1,0 +1,65 @@
+"""The permission that a role lacks, added to what it has and proven. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+
+from keyless.api import Access, Arn
+from keyless.identity.verify.model import Fix, Role, Unread
+from keyless.policy import MalformedPolicy, Named, Source, parse, size
+from keyless.policy.amend import Written, compact, difference, proven, with_statement
+
+# What all inline policies of a role may hold together (facts/identity.md#quotas).
+_INLINE_QUOTA = 10_240
+
+Holds = Callable[[tuple[Source, ...]], bool]
+"""Whether the component may do its work by these identity policies."""
+
+
+def permit(role: Role, access: Access, missing: Iterable[tuple[str, str]], holds: Holds) -> Fix | None:
+    """Allow what is ``missing`` (action, resource pattern) by one statement more in an inline policy of our name.
+
+    A policy of that name which is there keeps its statements: PutRolePolicy replaces the whole document.
+    """
+    if isinstance(role.inline, Unread):
+        return None
+    name = f"keyless-{access.component}"
+    before, added = role.inline.get(name), permissions(missing)
+    after = with_statement(before, added)
+    label = f"inline policy {name}"
+    try:
+        new = Named(label, parse(after, "identity"))
+    except MalformedPolicy:
+        return None
+    others = tuple(source for source in role.identity if source.name != label)
+    if not holds((*others, new)) or not proven(before, after, [added], "identity"):
+        return None
+    rest = sum(size(compact(document)) for key, document in role.inline.items() if key != name)
+    if rest + size(compact(after)) > _INLINE_QUOTA:
+        return None
+    says = f"adds a statement to {label}, which has others" if before else f"adds {label}"
+    return Fix(put(role.name, name, after), f"{says}; nothing else changes", difference(before, after))
+
+
+def permissions(needs: Iterable[tuple[str, str]]) -> Written:
+    """One statement for all of them; actions and resources in the order in which they are needed."""
+    listed = list(needs)
+    actions = [*dict.fromkeys(action for action, _ in listed)]
+    return {"Effect": "Allow", "Action": actions, "Resource": [*dict.fromkeys(resource for _, resource in listed)]}
+
+
+def needed(access: Access) -> list[tuple[str, str]]:
+    """Every action with every resource of its own service."""
+    return [
+        (action, pattern)
+        for action in access.actions
+        for pattern in access.resources
+        if Arn.parse(pattern).service == action.partition(":")[0]
+    ]
+
+
+def put(role: str, name: str, document: Written) -> str:
+    """The command that writes an inline policy."""
+    text = shlex.quote(compact(document))
+    return f"aws iam put-role-policy --role-name {role} --policy-name {name} --policy-document {text}"

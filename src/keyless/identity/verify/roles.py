@@ -1,0 +1,29 @@
+"""The role that the component shall become: whether it is there, and what is there instead. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from keyless.api import Reason
+from keyless.identity.verify.model import Facts, Link, State
+from keyless.identity.verify.role_fix import admitting, make_role, near_roles, switch_role
+from keyless.identity.verify.trust import leftovers
+
+
+def role_is_there(facts: Facts) -> Link | None:
+    """Told only where it is missing: else the trust policy is what there is to say of it."""
+    if not facts.role_arn or facts.role is not None:
+        return None
+    near = near_roles(facts)
+    resembling = f" (there is {', '.join(near)})" if near else ""
+    found = f"no such role{resembling}: STS answers AccessDenied"
+    expected = f"role {facts.role_arn}"
+    link = Link("role", State.BROKEN, expected, found, Reason.ROLE_MISSING, notes=leftovers(facts))
+    own = (facts.role_arn.rpartition("/")[2],)
+    elsewhere = [arn for arn in near if arn.rpartition("/")[2] in own]
+    fits = elsewhere or [arn for arn in near if arn in admitting(facts, near)]
+    if len(fits) == 1:
+        return link.fixed_by(switch_role(facts, fits[0]), "")
+    if elsewhere:
+        return replace(link, advice=f"choose one of {', '.join(elsewhere)}")
+    return link.fixed_by(make_role(facts), "create the role, or name one that is there")
