@@ -63,8 +63,8 @@ async def established(kube: Kube, name: str) -> None:
     await wait_for(kube, CRDS, name, None, missing, seconds=SECONDS)
 
 
-async def annotated(host: Kube, account: str, namespace: str, role_arn: str) -> None:
-    """The service account names the role."""
+async def annotated(host: Kube, account: str, namespace: str, role_arn: str | None) -> None:
+    """The service account names the role, or none."""
 
     def missing(obj: Object) -> str:
         found = (obj["metadata"].get("annotations") or {}).get("eks.amazonaws.com/role-arn")

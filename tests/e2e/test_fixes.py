@@ -1,0 +1,274 @@
+"""Each misstep, what ``keyless verify`` says of it, and that the printed command, run as it stands, is enough."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from e2e import acting, fixing, seeing, sharing
+from e2e.local_space import LocalSpace
+from e2e.planes import Plane
+from keyless.kube import Kube
+from keyless.kube.resources import SERVICEACCOUNTS
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+Misstep = Callable[[LocalSpace, Kube, Plane], Awaitable[None]]
+BILLING, SECRETS = "billing", "shared-secrets"
+
+
+async def billing(space: LocalSpace, host: Kube, plane: Plane, *, trust: Any = None, policy: Any = None) -> None:
+    """The billing guide by IRSA, all of it."""
+    acting.make_provider(space)
+    trust = trust or acting.irsa_trust(space, plane.subject)
+    acting.make_role(space, plane.role, trust, policy or acting.bucket_policy(plane.bucket))
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket, plane.role))
+    await running(host, plane)
+
+
+async def pods(space: LocalSpace, host: Kube, plane: Plane, *, trust: Any = None) -> None:
+    """The billing guide by Pod Identity, all of it; the trust policy comes to be what it shall be afterwards."""
+    acting.make_role(space, plane.role, acting.pods_trust(), acting.bucket_policy(plane.bucket))
+    acting.associate(space, plane.namespace, "vector", plane.role)
+    if trust:
+        acting.trust(space, plane.role, trust)
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket))
+    await running(host, plane)
+
+
+async def running(host: Kube, plane: Plane) -> None:
+    """The collector's pod is there."""
+    await seeing.rolled_out(host, "vector", plane.namespace)
+
+
+async def no_provider(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    acting.drop_provider(space)
+
+
+async def provider_without_its_port(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await no_provider(space, host, plane)
+    url = f"https://{space.name('OIDC_PROVIDER')}"
+    space.aws("iam").create_open_id_connect_provider(Url=url, ClientIDList=[acting.STS])
+
+
+async def no_client_id(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    arn = acting.provider_arn(space)
+    space.aws("iam").remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID=acting.STS)
+
+
+async def another_namespace(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane, trust=acting.irsa_trust(space, acting.subject("upbound-system")))
+
+
+async def another_account(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane, trust=acting.irsa_trust(space, acting.subject(plane.namespace, "default")))
+
+
+async def another_audience(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane, trust=acting.irsa_trust(space, plane.subject, audience="vault.example.org"))
+
+
+async def a_wildcard_that_is_none(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane, trust=acting.irsa_trust(space, acting.subject("mxp-*-system")))
+
+
+async def a_placeholder(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    text = json.dumps(acting.irsa_trust(space, plane.subject))
+    trust = json.loads(text.replace(f"{space.name('OIDC_PROVIDER')}:", "<OIDC_PROVIDER>:"))
+    await billing(space, host, plane, trust=trust)
+
+
+async def a_guarded_trust(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    trust = acting.irsa_trust(space, acting.subject("mxp-old-system"))
+    trust["Statement"] += [OTHER_PRINCIPAL(space), GUARD]
+    await billing(space, host, plane, trust=trust)
+
+
+def OTHER_PRINCIPAL(space: LocalSpace) -> dict[str, Any]:  # noqa: N802
+    root = f"arn:aws:iam::{space.name('AWS_ACCOUNT_ID')}:root"
+    return {"Sid": "People", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
+
+
+GUARD = {
+    "Sid": "Guard",
+    "Effect": "Deny",
+    "Principal": {"AWS": "*"},
+    "Action": "sts:AssumeRole",
+    "Condition": {"StringEquals": {"aws:PrincipalTag/team": "other"}},
+}
+
+
+async def no_permission(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    reading = acting.bucket_policy(plane.bucket, "s3:GetObject", "s3:ListBucket")
+    await billing(space, host, plane, policy=reading)
+    name = "keyless-vector"
+    space.aws("iam").put_role_policy(RoleName=plane.role, PolicyName=name, PolicyDocument=json.dumps(reading))
+
+
+async def no_role(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    acting.make_provider(space)
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket, plane.role))
+    await running(host, plane)
+
+
+async def a_misspelt_role(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    misspelt = plane.role[:-1]
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket, misspelt))
+    await seeing.annotated(host, "vector", plane.namespace, acting.role_arn(space, misspelt))
+    await acting.restart(host, "vector", plane.namespace)
+    await running(host, plane)
+
+
+async def no_annotation(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket))
+    await acting.forget_history(host)
+    await seeing.annotated(host, "vector", plane.namespace, None)
+
+
+async def a_misspelt_annotation(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await no_annotation(space, host, plane)
+    patch = {"metadata": {"annotations": {"eks.amazon.aws/role-arn": acting.role_arn(space, plane.role)}}}
+    await host.patch(SERVICEACCOUNTS, "vector", patch, plane.namespace)
+
+
+async def values_dropped_by_the_second_guide(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    await acting.helm_upgrade(host, {("sharedSecrets", "enabled"): True})
+
+
+async def a_misspelt_bucket(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket[:-1], plane.role))
+
+
+async def a_bucket_with_its_scheme(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    await acting.helm_upgrade(host, acting.billing_values(space, f"s3://{plane.bucket}", plane.role))
+
+
+async def another_region(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    values = acting.billing_values(space, plane.bucket, plane.role)
+    await acting.helm_upgrade(host, {**values, ("billing", "storage", "aws", "region"): "eu-central-1"})
+
+
+async def static_keys(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    values = acting.billing_values(space, plane.bucket, plane.role)
+    await acting.helm_upgrade(host, {**values, acting.STATIC_KEYS: "billing-storage"})
+
+
+async def not_restarted(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    acting.make_provider(space)
+    acting.make_role(space, plane.role, acting.irsa_trust(space, plane.subject), acting.bucket_policy(plane.bucket))
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket))
+    await running(host, plane)
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket, plane.role))
+    await seeing.annotated(host, "vector", plane.namespace, acting.role_arn(space, plane.role))
+
+
+async def keys_in_the_pod(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    keys = "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE AWS_SECRET_ACCESS_KEY=x"
+    fixing.run(space, f"kubectl set env deployment/vector -n {plane.namespace} {keys}")
+    await running(host, plane)
+
+
+async def association_elsewhere(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    acting.make_role(space, plane.role, acting.pods_trust(), acting.bucket_policy(plane.bucket))
+    acting.associate(space, f"not-{plane.namespace}", "vector", plane.role)
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket))
+    await running(host, plane)
+
+
+async def no_tag_session(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await pods(space, host, plane, trust=acting.pods_trust("sts:AssumeRole"))
+
+
+async def tags_of_another_namespace(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    trust = acting.pods_trust()
+    trust["Statement"][0]["Condition"] = {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "mxp-old-system"}}
+    await pods(space, host, plane, trust=trust)
+
+
+async def no_agent(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await pods(space, host, plane)
+    await acting.delete_agent(space, host)
+
+
+async def a_secret_out_of_reach(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    sharing.make_secret(space, plane, "out-of-reach")
+    acting.make_role(space, plane.role, acting.pods_trust(), acting.secrets_policy(space, "another-prefix"))
+    acting.associate(space, plane.namespace, sharing.CONTROLLER, plane.role)
+    await acting.restart(host, "external-secrets", plane.namespace)
+    await sharing.share(space, host, plane)
+    await seeing.condition(host, plane.name, "SharedSecretsRead", "False")
+
+
+MISSTEPS: list[tuple[Misstep, str, str, str]] = [
+    (no_provider, BILLING, "OIDC provider", "OIDCProviderMissing"),
+    (provider_without_its_port, BILLING, "OIDC provider", "OIDCProviderDiffers"),
+    (no_client_id, BILLING, "audience", "AudienceNotRegistered"),
+    (another_namespace, BILLING, "trust", "TrustNamesAnotherNamespace"),
+    (another_account, BILLING, "trust", "TrustNamesAnotherServiceAccount"),
+    (another_audience, BILLING, "trust", "TrustNamesAnotherAudience"),
+    (a_wildcard_that_is_none, BILLING, "trust", "TrustOperatorLiteral"),
+    (a_placeholder, BILLING, "trust", "TrustHasPlaceholder"),
+    (a_guarded_trust, BILLING, "trust", "TrustNamesAnotherNamespace"),
+    (no_permission, BILLING, "permission", "PermissionMissing"),
+    (no_role, BILLING, "role", "RoleMissing"),
+    (a_misspelt_role, BILLING, "role", "RoleMissing"),
+    (no_annotation, BILLING, "service account", "RoleNotNamed"),
+    (a_misspelt_annotation, BILLING, "service account", "AnnotationMisspelt"),
+    (values_dropped_by_the_second_guide, BILLING, "Helm values", "HelmValuesDropped"),
+    (a_misspelt_bucket, BILLING, "storage", "BucketMissing"),
+    (a_bucket_with_its_scheme, BILLING, "storage", "StorageNotNamed"),
+    (another_region, BILLING, "storage", "BucketElsewhere"),
+    (static_keys, BILLING, "no static keys", "StaticKeysSet"),
+    (not_restarted, BILLING, "injection", "PodNotRestarted"),
+    (keys_in_the_pod, BILLING, "injection", "StaticKeysInPod"),
+    (association_elsewhere, BILLING, "service account", "AssociationElsewhere"),
+    (no_tag_session, BILLING, "trust", "TagSessionNotTrusted"),
+    (tags_of_another_namespace, BILLING, "trust", "TrustDenies"),
+    (no_agent, BILLING, "agent", "AgentMissing"),
+    (a_secret_out_of_reach, SECRETS, "permission", "PermissionMissing"),
+]
+
+
+@pytest.mark.parametrize(("misstep", "component", "link", "reason"), MISSTEPS)
+async def test_the_printed_command_is_enough(
+    space: LocalSpace, host: Kube, first_plane: Plane, misstep: Misstep, component: str, link: str, reason: str
+) -> None:
+    plane = first_plane
+    try:
+        await misstep(space, host, plane)
+        told = fixing.first_broken(space, component, plane.name)
+        assert (told.link, told.reason) == (link, reason), told
+        before = _trust(space, plane)
+
+        fixing.run(space, told.fix)
+
+        await fixing.holds(space, component, plane.name)
+        assert [one for one in before if one.get("Sid") in ("People", "Guard")] == [
+            one for one in _trust(space, plane) if one.get("Sid") in ("People", "Guard")
+        ]
+    finally:
+        if misstep is no_agent:
+            await acting.create_agent(space, host)
+
+
+def _trust(space: LocalSpace, plane: Plane) -> list[dict[str, Any]]:
+    iam = space.aws("iam")
+    try:
+        found = iam.get_role(RoleName=plane.role)["Role"]["AssumeRolePolicyDocument"]
+    except iam.exceptions.NoSuchEntityException:
+        return []
+    statements: list[dict[str, Any]] = found["Statement"]
+    return statements
