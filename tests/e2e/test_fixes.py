@@ -85,11 +85,11 @@ async def a_placeholder(space: LocalSpace, host: Kube, plane: Plane) -> None:
 
 async def a_guarded_trust(space: LocalSpace, host: Kube, plane: Plane) -> None:
     trust = acting.irsa_trust(space, acting.subject("mxp-old-system"))
-    trust["Statement"] += [OTHER_PRINCIPAL(space), GUARD]
+    trust["Statement"] += [other_principal(space), GUARD]
     await billing(space, host, plane, trust=trust)
 
 
-def OTHER_PRINCIPAL(space: LocalSpace) -> dict[str, Any]:  # noqa: N802
+def other_principal(space: LocalSpace) -> dict[str, Any]:
     root = f"arn:aws:iam::{space.name('AWS_ACCOUNT_ID')}:root"
     return {"Sid": "People", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
 

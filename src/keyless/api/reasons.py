@@ -14,6 +14,7 @@ class Reason(StrEnum):
 
     # identity
     IDENTITY_NOT_INJECTED = "IdentityNotInjected"
+    CLUSTER_MISSING = "ClusterMissing"
     CONTROL_PLANE_MISSING = "ControlPlaneMissing"
     COMPONENT_NOT_ENABLED = "ComponentNotEnabled"
     HELM_VALUES_DROPPED = "HelmValuesDropped"

@@ -26,11 +26,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 _CODES = {"Allowed": exits.HELD, "Denied": exits.DID_NOT_HOLD, "Unknown": exits.OTHER_SIDE}
 PAGE_LINES = 1000
+_SUBJECT = "system:serviceaccount:"
 
 
 @app.command()
 def explain(
-    service_account: Annotated[str, typer.Argument(metavar="SERVICEACCOUNT", help="As namespace/name.")] = "",
+    service_account: Annotated[
+        str, typer.Argument(metavar="SERVICEACCOUNT", help="As namespace/name, or as sub of its tokens.")
+    ] = "",
     action: Annotated[str, typer.Argument(metavar="ACTION", help="Such as s3:PutObject.")] = "",
     resource: Annotated[str, typer.Argument(metavar="RESOURCE", help='An ARN, or "*".')] = "",
     context: Annotated[
@@ -72,9 +75,13 @@ def question_of(words: tuple[str, str, str], context: list[str]) -> Question:
     from keyless.identity.explain import Question
 
     service_account, action, resource = words
+    # As sub of a token has it, and as kubectl auth can-i --as takes it.
     namespace, slash, name = service_account.partition("/")
-    if not (namespace and slash and name) or "/" in name:
-        raise typer.BadParameter(f"expected namespace/name, found {service_account!r}", param_hint="SERVICEACCOUNT")
+    if service_account.startswith(_SUBJECT):
+        namespace, slash, name = service_account.removeprefix(_SUBJECT).partition(":")
+    if not (namespace and slash and name) or "/" in name or ":" in f"{namespace}{name}":
+        expected = f"expected namespace/name or {_SUBJECT}namespace:name"
+        raise typer.BadParameter(f"{expected}, found {service_account!r}", param_hint="SERVICEACCOUNT")
     vendor, colon, verb = action.partition(":")
     if not (vendor and colon and verb) or "*" in action:
         raise typer.BadParameter(f"expected one action such as s3:PutObject, found {action!r}", param_hint="ACTION")

@@ -34,7 +34,9 @@ app = typer.Typer(
 CLUSTER_VARIABLE = "YOUR_CLUSTER_NAME"
 
 NameOption = Annotated[str, typer.Option("--control-plane", metavar="NAME", help="Only this one (default: all).")]
-GroupOption = Annotated[str, typer.Option("--group", metavar="GROUP", help="The control plane's group.")]
+GroupOption = Annotated[
+    str, typer.Option("--group", metavar="GROUP", help="Only this group (default: all; with --control-plane: default).")
+]
 ClusterOption = Annotated[
     str,
     typer.Option(
@@ -62,7 +64,7 @@ def verify() -> None:
 @app.command()
 def billing(
     control_plane: NameOption = "",
-    group: GroupOption = "default",
+    group: GroupOption = "",
     cluster_name: ClusterOption = "",
     state: StateOption = None,
     output: OutputOption = "text",
@@ -78,7 +80,7 @@ def billing(
 @app.command("shared-secrets")
 def shared_secrets(
     control_plane: NameOption = "",
-    group: GroupOption = "default",
+    group: GroupOption = "",
     cluster_name: ClusterOption = "",
     state: StateOption = None,
     output: OutputOption = "text",

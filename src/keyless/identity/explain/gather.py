@@ -14,6 +14,7 @@ from typing import Any
 
 from keyless.api import Arn
 from keyless.aws import AWS_FAILURES, Session
+from keyless.identity.explain.keys import key_use
 from keyless.identity.explain.model import Evidence, Question
 from keyless.identity.verify import Cluster, ControlPlane, Facts, Sources, Space, Subject
 from keyless.identity.verify.aws_facts import AwsFacts, document_source, why
@@ -58,10 +59,10 @@ _UNREAD_SERVICES = frozenset(
 
 async def gather(sources: Sources, question: Question, now: float) -> Evidence:
     """Read what bears on ``question``."""
-    chain, resource_policy = await asyncio.gather(
-        _chain(sources, question), _resource_policy(sources.aws, question.resource)
+    chain, resource_policy, key = await asyncio.gather(
+        _chain(sources, question), _resource_policy(sources.aws, question.resource), key_use(sources.aws, question)
     )
-    return Evidence(question, chain, resource_policy, now)
+    return Evidence(question, chain, resource_policy, now, key)
 
 
 async def _chain(sources: Sources, question: Question) -> Facts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from keyless.identity.verify import Facts, Link
 from keyless.policy import ContextValue, Decision, Source
@@ -34,13 +35,35 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """Something that bears on the answer and could not be read: ``what`` and why."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """What the service asks KMS for in the caller's name: ``action`` on the key ``arn``, with these condition keys.
+
+    ``grants``: the key's, as KMS lists them.
+    """
+
+    action: str
+    arn: str
+    context: Mapping[str, ContextValue]
+    policy: Source
+    grants: tuple[Mapping[str, Any], ...] | Unseen = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything an answer rests on. ``resource_policy``: ``None`` where the resource has none."""
+    """Everything an answer rests on. ``resource_policy``: ``None`` where the resource has none; ``key``: no key."""
 
     question: Question
     chain: Facts
     resource_policy: Source | None
     now: float
+    key: KeyUse | Unseen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +71,7 @@ class Answer:
     """The verdict and everything that led to it.
 
     ``links``: how the service account comes to its role. ``decision``: ``None`` where there is no role to ask about.
+    ``key``: the second decision, on the key behind the resource.
     ``untold``: condition keys of the call that the answer hangs on. ``unread``: policies that could not be read.
     """
 
@@ -59,3 +83,4 @@ class Answer:
     decision: Decision | None = None
     untold: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    key: Decision | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keyless.identity.explain.model import Answer, Verdict
 from keyless.identity.verify import Link, State
-from keyless.policy import StatementTrace
+from keyless.policy import Decision, StatementTrace
 from keyless.policy import explain as decision_lines
 
 _WAYS = {"irsa": "by its annotation", "pod-identity": "by an association", "": "no way to a role"}
@@ -22,6 +22,12 @@ def render_text(answer: Answer) -> str:
     if answer.decision:
         lines += [f"  {answer.decision.outcome} for a session of the role"]
         lines += [f"  {line}" for line in decision_lines(answer.decision)[1:]]
+    if answer.key:
+        request = answer.key.request
+        lines += [f"  key       {answer.key.outcome}: {request.action} on {request.resource}"]
+        lines += [f"  {line}" for line in decision_lines(answer.key)[1:]]
+    known = set(answer.decision.unread if answer.decision else ()) | set(answer.key.unread if answer.key else ())
+    lines += [f"  not seen  {each}" for each in answer.unread if each not in known]
     if answer.untold:
         told = " ".join(f"--context '{key}=VALUE'" for key in answer.untold)
         lines.append(f"  hangs on  {', '.join(answer.untold)}: tell it with {told}")
@@ -33,7 +39,9 @@ def render_text(answer: Answer) -> str:
 def _link(link: Link) -> list[str]:
     lines = [f"  {link.state.value.lower():<9} {link.name}: {link.found}"]
     lines += [f"  expected  {link.expected}"] if link.state is State.BROKEN else []
-    return lines + ([f"  fix      {link.fix}"] if link.fix else [])
+    lines += [f"  advice    {link.advice}"] if link.advice else []
+    lines += [f"  change    {line}" for line in link.diff]
+    return lines + ([f"  fix       {link.fix}"] if link.fix else [])
 
 
 def render_json(answer: Answer) -> dict[str, object]:
@@ -51,6 +59,7 @@ def render_json(answer: Answer) -> dict[str, object]:
         "outcome": decision.outcome.value if decision else None,
         "layer": decision.layer.value if decision and decision.layer else None,
         "decidedBy": _statement(by) if by else None,
+        "key": _key(answer.key) if answer.key else None,
         "unread": list(answer.unread),
         "untold": list(answer.untold),
         "links": [
@@ -61,11 +70,24 @@ def render_json(answer: Answer) -> dict[str, object]:
                 "expected": link.expected,
                 "found": link.found,
                 "fix": link.fix or None,
+                "advice": link.advice or None,
+                "diff": list(link.diff),
             }
             for link in answer.links
         ],
         "trace": [_statement(one) for one in decision.trace] if decision else [],
         "notSeen": _NOT_LOOKED_AT,
+    }
+
+
+def _key(decision: Decision) -> dict[str, object]:
+    by = decision.decided_by
+    return {
+        "action": decision.request.action,
+        "resource": decision.request.resource,
+        "outcome": decision.outcome.value,
+        "layer": decision.layer.value if decision.layer else None,
+        "decidedBy": _statement(by) if by else None,
     }
 
 

@@ -2,14 +2,13 @@
 
 The reader needs GetRole, ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion,
 GetOpenIDConnectProvider and ListOpenIDConnectProviders of IAM, ListRoles where no role is named or there; ListBucket,
-GetBucketPolicy and ListAllMyBuckets of S3; DescribeCluster, DescribeAddon,
+GetBucketPolicy and ListAllMyBuckets of S3; DescribeCluster, ListClusters, DescribeAddon,
 ListPodIdentityAssociations and DescribePodIdentityAssociation of EKS. GetCallerIdentity needs no permission.
 """
 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ from keyless.identity.verify.model import (
     Role,
     Unread,
 )
+from keyless.identity.verify.near import resembling
 from keyless.policy import Document, Kind, MalformedPolicy, Named, Source, Unreadable, parse
 from keyless.policy.amend import Written
 
@@ -50,6 +50,24 @@ class AwsFacts:
             return Unread(why("eks" if error.operation == "DescribeCluster" else "sts", error))
         partition = Arn.parse(caller.arn).partition
         return Cluster(name, issuer, caller.account, self._session.region, partition)
+
+    async def cluster_fault(self, name: str, issuer: str) -> str:
+        """Why the EKS cluster of this name is not the one of ``issuer``; empty where nobody can tell."""
+        if not name:
+            return ""
+        try:
+            found = await self._issuer(name)
+        except AWS_FAILURES as error:
+            return f"no EKS cluster {name}{await self._clusters()}" if error.code in _ABSENT else ""
+        differs = bool(issuer and found and issuer != found)
+        return f"EKS cluster {name} has the issuer {found}, and this API server {issuer}" if differs else ""
+
+    async def _clusters(self) -> str:
+        try:
+            names = (await self._session.call("eks", "ListClusters")).get("clusters", [])
+        except AWS_FAILURES:
+            return ""  # names are a courtesy; that the cluster is missing is the fact
+        return f" (there is {', '.join(names)})" if names else ""
 
     async def _issuer(self, name: str) -> str:
         described = await self._session.call("eks", "DescribeCluster", name=name)
@@ -147,7 +165,7 @@ class AwsFacts:
             listed = await self._session.call("s3", "ListBuckets")
         except AWS_FAILURES:
             return ()  # names are a courtesy; that the bucket is missing is the fact
-        return tuple(difflib.get_close_matches(name, [one["Name"] for one in listed.get("Buckets", ())], n=3))
+        return resembling(name, (one["Name"] for one in listed.get("Buckets", ())))
 
     async def role(self, arn: str, account: str) -> Role | Unread | None:
         """The role of exactly that ARN, with its documents."""

@@ -40,10 +40,21 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which control planes: one by ``name`` (and ``group``), or all when the name is empty."""
+    """Which control planes: one by ``name`` (in group ``default`` unless told), all of a ``group``, or all."""
 
     name: str = ""
-    group: str = "default"
+    group: str = ""
+
+    def has(self, plane: ControlPlane) -> bool:
+        """Whether it is one of them."""
+        group = self.group or ("default" if self.name else plane.group)
+        return plane.group == group and plane.name == (self.name or plane.name)
+
+    @property
+    def words(self) -> str:
+        """``ControlPlane ctp1 in group default``."""
+        place = self.group or ("default" if self.name else "")
+        return f"ControlPlane{f' {self.name}' if self.name else ''}{f' in group {place}' if place else ''}"
 
 
 BoundsOf = Callable[[Space, ControlPlane, Cluster], Bounds | None]
@@ -85,9 +96,11 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
         associations=associations,
         agent=agent,
     )
-    wanted = [p for p in planes if not chosen.name or (p.name, p.group) == (chosen.name, chosen.group)]
+    common = replace(common, cluster_fault=await aws.cluster_fault(sources.cluster, issuer))
+    wanted = [plane for plane in planes if chosen.has(plane)]
     if not wanted:
-        return [common]
+        known = tuple(f"{plane.group}/{plane.name}" for plane in planes)
+        return [replace(common, sought=chosen.words, known=known)]
     readers = (kube, aws)
     return list(await asyncio.gather(*(_chain(readers, common, plane, needs) for plane in wanted)))
 

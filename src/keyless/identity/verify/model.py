@@ -271,6 +271,12 @@ class Facts:
     roles: Mapping[str, Document] | Unread = field(default_factory=dict)
     """Every role of the account by its ARN, with its trust policy: looked for where the component has none."""
 
+    sought: str = "ControlPlane"
+    """Which control plane was asked for, and those that are ``known`` (group/name), where it is not there."""
+    known: tuple[str, ...] = ()
+    cluster_fault: str = ""
+    """Why the EKS cluster of the name that was given is not this one; empty where it is, or cannot be asked."""
+
     @property
     def namespace(self) -> str:
         """The host namespace of the control plane; empty when there is none."""

@@ -34,12 +34,21 @@ def _control_plane_is_missing(facts: Facts) -> Link:
     return Link(
         "control plane",
         State.BROKEN,
-        "a ControlPlane with a host namespace",
-        "none of that name, or not placed yet",
+        f"{facts.sought} with a host namespace",
+        f"no such, or not placed yet (there is {', '.join(facts.known) or 'none'})",
         Reason.CONTROL_PLANE_MISSING,
         notes=trust.leftovers(facts),
-        advice="kubectl get controlplanes --all-namespaces lists what there is",
+        advice="choose one that is there by --control-plane and --group; a group is a namespace with the group's label",
     )
+
+
+def cluster_is_this_one(facts: Facts) -> Link | None:
+    """Associations and the agent are looked for in the EKS cluster of the name that was given: told if it is wrong."""
+    if not facts.cluster_fault:
+        return None
+    expected = "--cluster-name is the name of the EKS cluster that this kubeconfig leads to"
+    advice = "give the name of this cluster; off EKS give none"
+    return Link("cluster", State.BROKEN, expected, facts.cluster_fault, Reason.CLUSTER_MISSING, advice=advice)
 
 
 def component_is_enabled(facts: Facts) -> Link:
@@ -89,6 +98,7 @@ def static_keys_are_off(facts: Facts) -> Link | None:
 
 
 CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
+    cluster_is_this_one,
     component_is_enabled,
     static_keys_are_off,
     storage.storage_is_named,

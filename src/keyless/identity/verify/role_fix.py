@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from dataclasses import replace
 
 from keyless.api import Access
 from keyless.identity.verify.federation import audience_of
 from keyless.identity.verify.model import ANNOTATION, Cluster, Facts, Fix, Role, Unread
+from keyless.identity.verify.near import resembling
 from keyless.identity.verify.permission_fix import needed, permissions, put
 from keyless.identity.verify.trust import decide_token
 from keyless.identity.verify.trust_fix import pods_statement, token_statement
@@ -26,7 +26,7 @@ def near_roles(facts: Facts) -> tuple[str, ...]:
         return ()
     wanted = facts.role_arn.rpartition("/")[2]
     names = {arn.rpartition("/")[2]: arn for arn in facts.roles}
-    return tuple(names[name] for name in difflib.get_close_matches(wanted, list(names), n=3, cutoff=0.75))
+    return tuple(names[name] for name in resembling(wanted, names))
 
 
 def admitting(facts: Facts, arns: tuple[str, ...] | None = None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from keyless.api import Reason
 from keyless.identity.verify.model import Facts, Link, State
+from keyless.identity.verify.near import is_slip
 from keyless.identity.verify.role_fix import admitting, make_role, near_roles, switch_role
 from keyless.identity.verify.trust import leftovers
 
@@ -19,9 +20,10 @@ def role_is_there(facts: Facts) -> Link | None:
     found = f"no such role{resembling}: STS answers AccessDenied"
     expected = f"role {facts.role_arn}"
     link = Link("role", State.BROKEN, expected, found, Reason.ROLE_MISSING, notes=leftovers(facts))
-    own = (facts.role_arn.rpartition("/")[2],)
-    elsewhere = [arn for arn in near if arn.rpartition("/")[2] in own]
-    fits = elsewhere or [arn for arn in near if arn in admitting(facts, near)]
+    own = facts.role_arn.rpartition("/")[2]
+    elsewhere = [arn for arn in near if arn.rpartition("/")[2] == own]
+    slips = tuple(arn for arn in near if is_slip(own, arn.rpartition("/")[2]))
+    fits = elsewhere or list(admitting(facts, slips))
     if len(fits) == 1:
         return link.fixed_by(switch_role(facts, fits[0]), "")
     if elsewhere:

@@ -19,6 +19,7 @@ from keyless.identity.verify.model import (
     Pod,
     State,
 )
+from keyless.identity.verify.near import is_slip
 from keyless.identity.verify.values import dropped, upgrade
 
 _STORED_IN = re.compile(r"s3://([a-z0-9.-]+)")
@@ -84,11 +85,10 @@ def _looked_up(facts: Facts, name: str, region: str, expected: str) -> Link | No
         near = f" (there is {', '.join(bucket.near)})" if bucket.near else ""
         found = f"no bucket {name}{near}: S3 answers NoSuchBucket"
         link = Link("storage", State.BROKEN, expected, found, Reason.BUCKET_MISSING)
-        if len(bucket.near) == 1:
-            return replace(link, fix=upgrade(facts.space, {f"{section}.aws.bucket": bucket.near[0]}))
-        return link.fixed_by(
-            None if bucket.near else _make_bucket(facts, name, region), "set the name of the one meant"
-        )
+        meant = [each for each in bucket.near if is_slip(name, each)]
+        if len(meant) == 1:
+            return replace(link, fix=upgrade(facts.space, {f"{section}.aws.bucket": meant[0]}))
+        return link.fixed_by(None if meant else _make_bucket(facts, name, region), "set the name of the one meant")
     if isinstance(bucket, Bucket) and region and bucket.region and bucket.region != region:
         found = f"bucket {name} is in {bucket.region}, the values say {region}: S3 answers PermanentRedirect"
         link = Link("storage", State.BROKEN, expected, found, Reason.BUCKET_ELSEWHERE)

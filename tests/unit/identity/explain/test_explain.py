@@ -20,6 +20,7 @@ from unit.identity.verify.test_gather import ALLOW, POLICY, healthy
 
 NOW = 1_790_000_000.0
 KEY = "arn:aws:s3:::usage/a"
+PLAIN = {"GetBucketEncryption": "ServerSideEncryptionConfigurationNotFoundError"}
 POD_TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -51,7 +52,7 @@ async def ask(
         metadata = {"name": "vector", "namespace": NAMESPACE, "annotations": annotations}
         kube.put(SERVICEACCOUNTS, {"metadata": metadata})
     described = {"cluster": {"identity": {"oidc": {"issuer": ISSUER}}}}
-    aws = healthy(**{"DescribeCluster": described, "GetBucketPolicy": "NoSuchBucketPolicy", **(changes or {})})
+    aws = healthy(**{"DescribeCluster": described, "GetBucketPolicy": "NoSuchBucketPolicy", **PLAIN, **(changes or {})})
     question = Question(NAMESPACE, "vector", action, resource, context or {})
     sources = Sources(kube, cast("Session", aws), "keyless")
     answer = explain(await gather(sources, question, NOW))

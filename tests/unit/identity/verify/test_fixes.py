@@ -16,6 +16,7 @@ from fuzzing import effort
 from keyless.api import Reason
 from keyless.identity.verify import State, verify
 from keyless.identity.verify.model import Bucket, Cluster, Facts, Link, Missing, Role, Unread
+from keyless.identity.verify.near import is_slip
 from keyless.identity.verify.trust import decide_service, decide_token
 from keyless.policy import MalformedPolicy, Named, Policies, Principal, Request, evaluate, parse
 from keyless.policy.amend import proven, statements, with_statement
@@ -258,6 +259,7 @@ def test_a_boundary_is_not_answered_with_an_allow_beside_it() -> None:
         (Missing("usage", ("usages",)), {}, Reason.BUCKET_MISSING, '--set "billing.storage.aws.bucket=usages"'),
         (Missing("usage"), {}, Reason.BUCKET_MISSING, "aws s3api create-bucket --bucket usage --region us-west-2"),
         (Missing("usage", ("usages", "usaged")), {}, Reason.BUCKET_MISSING, ""),
+        (Missing("usage", ("usage-eu",)), {}, Reason.BUCKET_MISSING, "aws s3api create-bucket --bucket usage"),
         (
             Bucket("usage", "eu-west-1"),
             {"billing.storage.aws.region": "us-west-2"},
@@ -276,6 +278,22 @@ def test_the_bucket_is_looked_up_before_a_permission_is_judged(
     assert bool(fix) is bool(link.fix)
     if isinstance(bucket, Missing):
         assert named(facts, "permission").state is State.SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name", "slip"),
+    [
+        ("usage", "usages", True),
+        ("usage", "usge", True),
+        ("usage", "usaeg", True),
+        ("usage", "uzage", True),
+        ("usage", "usage", False),
+        ("usage", "usage-eu", False),
+        ("usage-abc", "usage-xyz", False),
+    ],
+)
+def test_only_a_slip_of_one_letter_is_put_into_a_command(wanted: str, name: str, slip: bool) -> None:
+    assert is_slip(wanted, name) is slip
 
 
 @pytest.mark.parametrize("written_so", ["s3://usage", "s3://usage/prefix/"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 
-from keyless.api import Access, Permanent
+from keyless.api import Access, Permanent, Reason
 from keyless.aws import AwsPermanent, Session
 from keyless.aws.errors import Said
 from keyless.identity.verify import (
@@ -24,6 +24,7 @@ from keyless.identity.verify import (
     held,
     verify,
 )
+from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import pod_of
 from keyless.identity.verify.model import ANNOTATION, Role, Unread
 from keyless.kube.memory import MemoryKube
@@ -178,6 +179,54 @@ async def test_nothing_is_written_anywhere(kube: MemoryKube) -> None:
     await one(kube, aws)
     assert {call.split()[0] for call in kube.calls} == {"GET"}
     assert all(call.startswith(("Get", "List", "Describe", "Head")) for call in aws.calls)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "count", "word"),
+    [
+        (Chosen(), 1, ""),
+        (Chosen("ctp1"), 1, ""),
+        (Chosen(group="default"), 1, ""),
+        (Chosen("ctp1", "default"), 1, ""),
+        (Chosen(group="nope"), 0, "ControlPlane in group nope"),
+        (Chosen("ctp1", "nope"), 0, "ControlPlane ctp1 in group nope"),
+        (Chosen("ghost"), 0, "ControlPlane ghost in group default"),
+    ],
+)
+async def test_a_group_that_is_not_there_is_no_other_group(
+    kube: MemoryKube, chosen: Chosen, count: int, word: str
+) -> None:
+    sources = Sources(cast("Any", kube), cast("Any", healthy()), "keyless")
+    found = await gather(sources, BILLING, chosen, Needs(no_access))
+    assert len([facts for facts in found if facts.control_plane]) == count
+    if not count:
+        (link,) = verify(found[0])
+        assert (link.reason, "default/ctp1" in link.found) == (Reason.CONTROL_PLANE_MISSING, True)
+        assert link.expected.startswith(word)
+
+
+async def no_access(*_: Any) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ("ResourceNotFoundException", "no EKS cluster keyless (there is prod)"),
+        ({"cluster": {"identity": {"oidc": {"issuer": "https://other"}}}}, "has the issuer https://other"),
+        ("AccessDeniedException", ""),
+    ],
+)
+async def test_a_cluster_name_that_is_wrong_is_told(kube: MemoryKube, answer: Any, fault: str) -> None:
+    aws = healthy(DescribeCluster=answer, ListClusters={"clusters": ["prod"]})
+    told = await AwsFacts(cast("Session", aws)).cluster_fault("keyless", ISSUER)
+    assert (fault in told, bool(told)) == (True, bool(fault))
+    facts = replace(await one(kube, healthy()), cluster_fault=told)
+    assert [link.name for link in verify(facts) if link.state is State.BROKEN][:1] == (["cluster"] if fault else [])
+
+
+async def test_without_a_cluster_name_no_cluster_is_asked_for() -> None:
+    assert await AwsFacts(cast("Session", healthy())).cluster_fault("", ISSUER) == ""
 
 
 async def test_a_control_plane_that_is_not_there(kube: MemoryKube) -> None:

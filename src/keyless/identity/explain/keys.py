@@ -1,0 +1,129 @@
+"""The key behind a resource: who asks KMS when an action is done, and what bears on that question. Reads only.
+
+GetBucketEncryption of S3, DescribeSecret of Secrets Manager, DescribeParameters of Systems Manager, DescribeKey,
+GetKeyPolicy and ListGrants of KMS. What could not be read is an :class:`Unseen`, which makes an answer Unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from keyless.api import Arn
+from keyless.aws import AWS_FAILURES, AwsError, Session
+from keyless.identity.explain.model import KeyUse, Question, Unseen
+from keyless.identity.verify.aws_facts import document_source, why
+from keyless.policy import Source, Unreadable
+
+# What the service asks KMS for, in the caller's name, while it does the action.
+_READS, _WRITES = "kms:Decrypt", "kms:GenerateDataKey"
+_ASKED: Mapping[str, str] = {
+    "s3:getobject": _READS,
+    "s3:getobjectversion": _READS,
+    "s3:putobject": _WRITES,
+    "secretsmanager:getsecretvalue": _READS,
+    "secretsmanager:batchgetsecretvalue": _READS,
+    "secretsmanager:putsecretvalue": _WRITES,
+    "secretsmanager:updatesecret": _WRITES,
+    "ssm:getparameter": _READS,
+    "ssm:getparameters": _READS,
+    "ssm:getparametersbypath": _READS,
+    "ssm:getparameterhistory": _READS,
+    "ssm:putparameter": "kms:Encrypt",
+}
+_NO_ENCRYPTION = "ServerSideEncryptionConfigurationNotFoundError"
+
+
+async def key_use(aws: Session, question: Question) -> KeyUse | Unseen | None:
+    """What is asked of KMS for ``question``; ``None`` where nothing is."""
+    action = _ASKED.get(question.action.lower())
+    if action is None:
+        return None
+    if "*" in question.resource or "?" in question.resource:
+        return Unseen(f"whether a key is behind it: {question.resource} is a pattern, not one resource")
+    arn = Arn.parse(question.resource)
+    try:
+        key, context = await _FINDERS[arn.service](aws, arn)
+    except KeyError:
+        return None
+    except AWS_FAILURES as error:
+        return Unseen(f"which key is behind {arn}: {why(arn.service, error)}")
+    if not key:
+        return None
+    region = arn.region or aws.region
+    via = {"kms:ViaService": f"{arn.service}.{region}.amazonaws.com"}
+    return await _use(aws, action, key, {**via, **context})
+
+
+async def _use(aws: Session, action: str, key: str, context: dict[str, str]) -> KeyUse | Unseen:
+    try:
+        found = (await aws.call("kms", "DescribeKey", KeyId=key))["KeyMetadata"]
+    except AWS_FAILURES as error:
+        return Unseen(f"key {key}: {why('kms', error)}")
+    arn = str(found["Arn"])
+    context["kms:CallerAccount"] = Arn.parse(arn).account
+    return KeyUse(action, arn, context, await _policy(aws, arn), await _grants(aws, arn))
+
+
+async def _policy(aws: Session, arn: str) -> Source:
+    name = f"key policy of {arn}"
+    try:
+        answer = await aws.call("kms", "GetKeyPolicy", KeyId=arn, PolicyName="default")
+    except AWS_FAILURES as error:
+        return Unreadable(name, why("kms", error))
+    return document_source(name, answer["Policy"], "resource")
+
+
+async def _grants(aws: Session, arn: str) -> tuple[Mapping[str, Any], ...] | Unseen:
+    found: list[Mapping[str, Any]] = []
+    page: dict[str, str] = {}
+    try:
+        while True:
+            answer = await aws.call("kms", "ListGrants", KeyId=arn, **page)
+            found += answer.get("Grants", ())
+            if not answer.get("Truncated"):
+                return tuple(found)
+            page = {"Marker": answer["NextMarker"]}
+    except AWS_FAILURES as error:
+        return Unseen(f"grants of {arn}: {why('kms', error)}")
+
+
+async def _of_object(aws: Session, arn: Arn) -> tuple[str, dict[str, str]]:
+    bucket = arn.resource.partition("/")[0]
+    try:
+        answer = await aws.call("s3", "GetBucketEncryption", Bucket=bucket)
+    except AWS_FAILURES as error:
+        if isinstance(error, AwsError) and error.code == _NO_ENCRYPTION:
+            return "", {}
+        raise
+    rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+    chosen: Mapping[str, Any] = next((rule for rule in rules if "ApplyServerSideEncryptionByDefault" in rule), {})
+    default = chosen.get("ApplyServerSideEncryptionByDefault", {})
+    if not str(default.get("SSEAlgorithm", "")).startswith("aws:kms"):
+        return "", {}
+    # With a bucket key S3 speaks of the bucket, not of the object.
+    about = f"arn:{arn.partition}:s3:::{bucket}" if chosen.get("BucketKeyEnabled") else str(arn)
+    return default.get("KMSMasterKeyID", "alias/aws/s3"), {"kms:EncryptionContext:aws:s3:arn": about}
+
+
+async def _of_secret(aws: Session, arn: Arn) -> tuple[str, dict[str, str]]:
+    found = await aws.call("secretsmanager", "DescribeSecret", SecretId=str(arn))
+    return found.get("KmsKeyId") or "alias/aws/secretsmanager", {"kms:EncryptionContext:SecretARN": found["ARN"]}
+
+
+async def _of_parameter(aws: Session, arn: Arn) -> tuple[str, dict[str, str]]:
+    path = arn.resource.removeprefix("parameter/")
+    names = [path, f"/{path}"]  # the ARN does not tell whether the name begins with a slash
+    filters = [{"Key": "Name", "Option": "Equals", "Values": names}]
+    listed = (await aws.call("ssm", "DescribeParameters", ParameterFilters=filters)).get("Parameters", ())
+    secure = next((one for one in listed if one.get("Type") == "SecureString"), None)
+    if secure is None:
+        return "", {}
+    return secure.get("KeyId") or "alias/aws/ssm", {"kms:EncryptionContext:PARAMETER_ARN": str(arn)}
+
+
+_FINDERS: Mapping[str, Callable[[Session, Arn], Awaitable[tuple[str, dict[str, str]]]]] = {
+    "s3": _of_object,
+    "secretsmanager": _of_secret,
+    "ssm": _of_parameter,
+}
