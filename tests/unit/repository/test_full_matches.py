@@ -25,6 +25,7 @@ PARTIAL = {
     "billing/export/plan.py: _HOUR_KEY": "tells the hour by how a key begins below its day",
     "billing/ledger/tolerant.py: _SPACE": "reads one token after another",
     "cli/demo/stage.py: _AWS_VERSION": "finds the version within what the client prints",
+    "identity/verify/trust.py: _PLACEHOLDER": "finds what was not filled in anywhere in a policy's text",
     "gotemplate/lexer.py: _TOKEN": "reads one token after another",
     "gotemplate/formatting.py: _FLAGS": "reads one part of a verb after another",
     "gotemplate/formatting.py: _INDEX": "reads one part of a verb after another",

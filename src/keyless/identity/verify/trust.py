@@ -27,7 +27,7 @@ from keyless.policy.amend import compact
 
 # <OIDC_PROVIDER>, ${YOUR_ACCOUNT_ID}, $YOUR_CLUSTER_NAME, YOUR_ROLE: of the guides, and of a shell that did not expand.
 # IAM's own variables have a colon or a lower case letter in them (${aws:username}, ${*}).
-_PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>|\$\{[A-Z][A-Z0-9_]*\}|\$[A-Z][A-Z0-9_]{2,}|\bYOUR_[A-Z0-9_]+")
+_PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>|\$\{[A-Z][A-Z0-9_]*\}|\$[A-Z][A-Z0-9_]{2,}|\bYOUR_[A-Z0-9_]+", re.ASCII)
 _PODS = Principal("Service", service=PODS_SERVICE)
 
 
