@@ -11,7 +11,7 @@ from typing import Any
 from keyless.billing.collector.ports import Said
 from keyless.billing.collector.settings import Settings
 from keyless.billing.ledger.model import Lost, Malformed, Member, moment_untrusted, stamp
-from keyless.kube import Event, Informer, Kube, condition_of, set_condition
+from keyless.kube import Event, Informer, Kube, NotFound, condition_of, set_condition
 from keyless.kube.resources import CONTROLPLANES
 
 BILLED = "Billed"
@@ -34,6 +34,7 @@ class Space:
         self._informer = Informer(kube, CONTROLPLANES, keep=_kept)
         self._gone: dict[str, Member] = {}
         self._written: tuple[dict[str, Any], ...] | None = None
+        self._leaving = False
 
     async def run(self) -> None:
         """Follow the ControlPlanes until cancelled."""
@@ -71,14 +72,40 @@ class Space:
         """Set conditions by server-side apply: our own rows, nobody else's; what we said before stays."""
         settings = self._settings
         seen = self._informer.get(settings.control_plane_name, settings.control_plane_group) or {}
-        live = (seen.get("status") or {}).get("conditions")
-        before = [each for name in CONDITIONS if (each := condition_of(live, name)) is not None]
+        before = _ours((seen.get("status") or {}).get("conditions"))
         if self._written is not None:
             # What we wrote is newer than what the watch has shown.
             before = list(self._written)
         conditions = conditions_of(before, said, self._now())
         if tuple(conditions) == self._written:
             return
+        if self._leaving and await self._succeeded():
+            # A pod that is replaced tells of values that no longer hold: the one after it has the word.
+            return
+        await self._write(conditions)
+
+    async def reassert(self) -> None:
+        """Say again what we said last where another pod, on its way out, spoke over it."""
+        if self._written is not None and not self._leaving and await self._succeeded():
+            await self._write(list(self._written))
+
+    def leave(self) -> None:
+        """From now on speak only as long as no other pod has spoken."""
+        self._leaving = True
+
+    async def _succeeded(self) -> bool:
+        """Whether another pod has set our conditions since we did; asked anew, for a watch lags behind both of us."""
+        if self._written is None:
+            return False
+        settings = self._settings
+        try:
+            found = await self._kube.get(CONTROLPLANES, settings.control_plane_name, settings.control_plane_group)
+        except NotFound:
+            return False
+        return _ours((found.get("status") or {}).get("conditions")) != list(self._written)
+
+    async def _write(self, conditions: list[dict[str, Any]]) -> None:
+        settings = self._settings
         body = {
             "apiVersion": CONTROLPLANES.api_version,
             "kind": CONTROLPLANES.kind,
@@ -104,6 +131,10 @@ def conditions_of(before: Sequence[dict[str, Any]], said: Sequence[Said], now: d
     for each in said:
         conditions = set_condition(conditions, each.type, each.status, each.reason, each.message, now=now)
     return conditions
+
+
+def _ours(live: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    return [each for name in CONDITIONS if (each := condition_of(live, name)) is not None]
 
 
 def member_of(control_plane: dict[str, Any]) -> Member | None:

@@ -84,6 +84,7 @@ class Collector:
                 for task in working:
                     task.cancel()
                 await asyncio.gather(*working, return_exceptions=True)
+                self._space.leave()
                 await _flush(recorder, uploader)
                 for task in background:
                     task.cancel()
@@ -120,6 +121,7 @@ class Collector:
             await asyncio.sleep(HEALTH_SECONDS)
             try:
                 await self._space.report(healthy(self._vitals()))
+                await self._space.reassert()
             except KeylessError as error:
                 _log.warning("condition not written", error=str(error))
 

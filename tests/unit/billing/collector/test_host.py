@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from keyless.billing.collector.host import Space, lost_of, member_of, not_stored
 from keyless.billing.collector.ports import Said
-from keyless.kube import condition_of
+from keyless.kube import NotFound, condition_of
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES
 from unit.billing.faults.stage import SETTINGS
@@ -98,6 +98,54 @@ async def test_the_same_report_is_written_once():
         kube.calls.clear()
         await space.report(Said("BillingStored", True, "UsageStored", "m"))
         assert kube.calls == []
+
+
+@asynccontextmanager
+async def replaced(kube, clock):
+    """The pod before: it has spoken, is being replaced, and the new pod speaks next."""
+    other = Space(kube, SETTINGS, clock)
+    task = asyncio.create_task(other.run())
+    await other.synced()
+    await other.report(Said("BillingStored", False, "NoSuchBucket", "s3://old"))
+    try:
+        yield other
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_pod_that_is_replaced_does_not_speak_over_the_one_after_it():
+    for last in (Said("BillingStored", True, "UsageStored", "s3://old"), Said("BillingHealthy", False, "Why", "n")):
+        async with a_space(CTP1) as (space, kube, clock), replaced(kube, clock) as before:
+            await space.report(Said("BillingStored", True, "UsageStored", "s3://new"))
+            before.leave()
+            await before.report(last)
+            assert condition_of(await conditions(kube), "BillingStored")["message"] == "s3://new"
+            assert condition_of(await conditions(kube), "BillingHealthy") is None
+
+
+async def test_the_last_word_of_a_pod_that_nobody_replaces_is_written():
+    async with a_space(CTP1) as (_space, kube, clock), replaced(kube, clock) as last:
+        last.leave()
+        await last.report(Said("BillingStored", True, "UsageStored", "flushed"))
+        assert condition_of(await conditions(kube), "BillingStored")["message"] == "flushed"
+        await kube.delete(CONTROLPLANES, "ctp1", "default")
+        with suppress(NotFound):
+            await last.report(Said("BillingStored", True, "UsageStored", "again"))
+
+
+async def test_what_another_pod_said_over_us_is_said_again_once():
+    async with a_space(CTP1) as (space, kube, clock), replaced(kube, clock) as before:
+        await space.report(Said("BillingStored", True, "UsageStored", "s3://new"))
+        await before.report(Said("BillingStored", False, "NoSuchBucket", "s3://old, later"))
+        await space.reassert()
+        assert condition_of(await conditions(kube), "BillingStored")["message"] == "s3://new"
+        kube.calls.clear()
+        await space.reassert()
+        assert [call for call in kube.calls if "apply" in str(call).lower()] == []
+        before.leave()
+        await before.reassert()
+        assert condition_of(await conditions(kube), "BillingStored")["message"] == "s3://new"
 
 
 async def test_a_control_plane_that_went_stays_in_the_census_for_a_day_with_its_end():
