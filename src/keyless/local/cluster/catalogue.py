@@ -37,6 +37,8 @@ class Custom:
     columns: tuple[Mapping[str, Any], ...]
     scale: Mapping[str, str] | None
     selectable: tuple[str, ...] = ()
+    conversion: Mapping[str, Any] | None = None
+    """The ``clientConfig`` of the webhook that turns one version into another; None where they differ by name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,16 @@ def _custom(definition: Mapping[str, Any], version: Mapping[str, Any]) -> Custom
         tuple(version.get("additionalPrinterColumns", ())),
         (version.get("subresources") or {}).get("scale"),
         tuple(field["jsonPath"] for field in version.get("selectableFields") or ()),
+        _conversion(definition),
     )
+
+
+def _conversion(definition: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    asked = definition["spec"].get("conversion") or {}
+    if asked.get("strategy") != "Webhook":
+        return None
+    config: Mapping[str, Any] = (asked.get("webhook") or {}).get("clientConfig") or {}
+    return config
 
 
 def _built_in() -> tuple[Served, ...]:

@@ -13,6 +13,7 @@ from keyless.local.cluster.authorization.attributes import refusal
 from keyless.local.cluster.bodies import decode, decode_yaml
 from keyless.local.cluster.builtin import normalize
 from keyless.local.cluster.catalogue import Served
+from keyless.local.cluster.conversion import must_convert
 from keyless.local.cluster.discovery import discover
 from keyless.local.cluster.messages import Reply, Request, json_reply
 from keyless.local.cluster.objects import Target
@@ -109,6 +110,7 @@ async def _object(api: Api, request: Request, target: Target, verb: str) -> Repl
         raise method_not_allowed()
     if verb != "list" and verb != "watch" and target.served.namespaced and not target.namespace:
         raise bad_request("an empty namespace may not be set during creation") if verb == "create" else no_such_path()
+    await must_convert(api.store, api.admission.caller, target, verb)
     match verb:
         case "get":
             return reading.get(api, request, target)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
 
 from keyless.local.cluster import SYSTEM
 from keyless.local.cluster.catalogue import version_order
 from keyless.local.cluster.messages import Request
-from unit.local.cluster.support import Kubectl, crd
+from unit.local.cluster.support import Kubectl, ScriptedWebhooks, crd
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WIDGETS = "/apis/example.org/v1/namespaces/default/widgets"
@@ -96,6 +98,89 @@ async def test_the_same_object_is_shown_in_each_served_version(kubectl: Kubectl)
     assert older["apiVersion"] == "example.org/v1alpha1"
     group = await kubectl.ok("GET", "/apis/example.org")
     assert [v["version"] for v in group["versions"]] == ["v1", "v1alpha1"]
+
+
+HOOK = "https://converter.example/convert"
+OLDER = WIDGETS.replace("/v1/", "/v1alpha1/")
+
+
+def two_versions(storage: str) -> dict[str, Any]:
+    two = crd()
+    first = two["spec"]["versions"][0]
+    two["spec"]["versions"] = [{**first, "name": name, "storage": name == storage} for name in ("v1", "v1alpha1")]
+    webhook = {"clientConfig": {"url": HOOK}, "conversionReviewVersions": ["v1"]}
+    two["spec"]["conversion"] = {"strategy": "Webhook", "webhook": webhook}
+    return two
+
+
+async def upgraded(kubectl: Kubectl) -> None:
+    """A widget stored as v1alpha1, then a definition that stores v1."""
+    made = await kubectl.ok("POST", CRDS, two_versions("v1alpha1"))
+    await kubectl.ok("POST", OLDER, {**widget(), "apiVersion": "example.org/v1alpha1"})
+    body = {**two_versions("v1"), "metadata": made["metadata"]}
+    await kubectl.ok("PUT", f"{CRDS}/widgets.example.org", body)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("GET", f"{WIDGETS}/w"),
+        ("GET", WIDGETS),
+        ("GET", "/apis/example.org/v1/widgets"),
+        ("PATCH", f"{WIDGETS}/w"),
+        ("PATCH", f"{WIDGETS}/w/status"),
+        ("DELETE", f"{WIDGETS}/w"),
+        ("DELETE", WIDGETS),
+    ],
+)
+async def test_an_object_in_another_version_cannot_be_had_while_its_webhook_is_down(
+    kubectl: Kubectl, verb: str, path: str
+) -> None:
+    await upgraded(kubectl)
+    refusal = await kubectl.refused(
+        verb, path, {} if verb == "PATCH" else None, content_type="application/merge-patch+json"
+    )
+    assert refusal["code"] == 500
+    assert refusal["message"] == (
+        f'conversion webhook for example.org/v1alpha1, Kind=Widget failed: Post "{HOOK}": connection refused'
+    )
+
+
+async def test_a_webhook_that_is_down_stops_nothing_that_needs_no_conversion(kubectl: Kubectl) -> None:
+    await upgraded(kubectl)
+    await kubectl.ok("GET", f"{OLDER}/w")
+    await kubectl.ok("GET", "/apis/example.org/v1/namespaces/other/widgets")
+    await kubectl.ok("POST", WIDGETS, widget("another"))
+    assert (await kubectl.refused("GET", OLDER))["code"] == 500, "a list of both versions needs the webhook for one"
+    coming = {**widget("third"), "apiVersion": "example.org/v1alpha1"}
+    assert (await kubectl.refused("POST", OLDER, coming))["code"] == 500, "what comes in is stored in another version"
+
+
+def success(request: dict[str, Any]) -> dict[str, Any]:
+    objects = [{**obj, "apiVersion": request["desiredAPIVersion"]} for obj in request["objects"]]
+    return {"convertedObjects": objects, "result": {"status": "Success"}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda _: {"result": {"status": "Failed", "message": "no such field"}}, "failed: no such field"),
+        (lambda _: {"result": {"status": "Failed"}}, "refused without a message"),
+        (lambda _: {"result": {"status": "Success"}}, "expected 1 converted objects, found 0"),
+        (lambda asked: {**success(asked), "uid": "other"}, "not the question's"),
+        (lambda _: {"result": "yes"}, "is no ConversionReview"),
+    ],
+)
+async def test_what_a_conversion_webhook_answers_decides_the_request(
+    kubectl: Kubectl, webhooks: ScriptedWebhooks, answer: Any, told: str
+) -> None:
+    await upgraded(kubectl)
+    webhooks.scripts[HOOK] = answer
+    refusal = await kubectl.refused("GET", f"{WIDGETS}/w")
+    assert (refusal["code"], told in refusal["message"]) == (500, True)
+    webhooks.scripts[HOOK] = success
+    assert (await kubectl.ok("GET", f"{WIDGETS}/w"))["apiVersion"] == "example.org/v1"
+    assert webhooks.asked[-1][1]["desiredAPIVersion"] == "example.org/v1"
 
 
 async def test_rules_of_the_definition_are_asked(kubectl: Kubectl) -> None:

@@ -20,6 +20,11 @@ class Admission:
         self._store = store
         self._caller = caller
 
+    @property
+    def caller(self) -> WebhookCaller:
+        """How webhooks are reached: those of conversion too."""
+        return self._caller
+
     def check_namespace(self, attributes: Attributes) -> None:
         """Refuse to create in a namespace that is missing or going."""
         namespaces.check(self._store, attributes)
