@@ -207,6 +207,8 @@ def _say(made: Export) -> None:
     """What the report rests on and what it lacks; nothing for a complete one, as at the peer."""
     from keyless.billing.export.plan import describe, describe_fault, describe_waiver
 
+    if made.empty:
+        typer.echo(f"keyless: the report is empty: {made.empty}", err=True)
     if made.waivers:
         typer.echo("\nWaived in this period:\n" + "\n".join(map(describe_waiver, made.waivers)))
     for item in made.missing:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import tarfile
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -247,6 +248,21 @@ def test_where_there_is_nothing_what_there_is_is_said(account, shift, said, comp
 def test_an_empty_bucket_holds_no_usage_at_all_and_a_forced_report_of_it_is_empty():
     assert "it holds no usage at all" in exported(MemoryBucket()).detail
     assert exported(MemoryBucket(), force=True)[1]["report/usage.json"] == b"[\n]\n"
+
+
+@pytest.mark.parametrize("compat", [False, True])
+def test_to_force_a_report_of_an_account_that_is_not_there_is_refused_and_of_a_quiet_month_says_what_there_is(compat):
+    bucket = full_day()
+    later = PERIOD[0] + 40 * (24 * HOUR), PERIOD[1] + 40 * (24 * HOUR)
+    request = Request("acme", later, True, compat, OPTIONS)
+    quiet = export(bucket, request, now=AFTER + 80 * (24 * HOUR))
+    assert quiet.rows == 0
+    assert "account 'acme': 2026-10" in quiet.empty
+    misspelt = export(bucket, replace(request, account="acne"), now=AFTER + 80 * (24 * HOUR))
+    if compat:
+        assert misspelt.rows == 0, "the peer writes an empty report"
+    else:
+        assert (misspelt.reason, "account 'acme': 2026-10" in misspelt.detail) == ("UsageMissing", True)
 
 
 def test_a_running_period_is_refused_before_anything_is_read_and_forced_up_to_now():

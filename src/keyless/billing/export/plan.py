@@ -113,6 +113,12 @@ def nothing_found(request: Request, held: Held, now: datetime) -> Refusal:
     )
 
 
+def is_unknown(request: Request, held: Held) -> bool:
+    """Whether the bucket holds usage, but of other accounts: a misspelt name, not a quiet month. The peer never asks."""
+    accounts = [account for account, _ in held.months]
+    return bool(accounts) and request.account not in accounts and not request.compat
+
+
 def refusal(request: Request, missing: Sequence[Missing], faults: Sequence[Fault]) -> Refusal | None:
     """Why the report may not be written, or None. Each line is followed by the command that settles it."""
     if request.force_incomplete or not (missing or faults):

@@ -14,6 +14,7 @@ from keyless.billing.export.plan import (
     Request,
     days,
     hour_of_key,
+    is_unknown,
     nothing_found,
     refusal,
     too_early,
@@ -83,6 +84,8 @@ class Export:
     missing: tuple[Missing, ...] = ()
     faults: tuple[Fault, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    empty: str = ""
+    """Where nothing at all was found: what there is instead."""
 
 
 @dataclass(slots=True)
@@ -107,8 +110,13 @@ def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refus
             _read_manifests(bucket, request, now, pool, found)
             found.waivers = _waivers(bucket, request, pool, found.faults)
         _list_usage(bucket, request, now, pool, found)
-        if not (found.usage or found.manifests or found.faults or request.force_incomplete):
-            return nothing_found(request, held(bucket), now)
+        empty = ""
+        if not (found.usage or found.manifests or found.faults):
+            there = held(bucket)
+            nothing = nothing_found(request, there, now)
+            if not request.force_incomplete or is_unknown(request, there):
+                return nothing
+            empty = nothing.detail
         named = _checked(request, found)
         writer = _read_usage(bucket, request, pool, found, named)
     period = request.period[0], min(request.period[1], now)
@@ -118,7 +126,7 @@ def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refus
         return refused
     told = completeness_document(found.waivers, lacking, faults)
     pieces = archive(meta(request.account, request.period, now), writer, completeness=told)
-    return Export(pieces, writer.rows, tuple(lacking), tuple(faults), found.waivers)
+    return Export(pieces, writer.rows, tuple(lacking), tuple(faults), found.waivers, empty)
 
 
 def held(bucket: Bucket) -> Held:

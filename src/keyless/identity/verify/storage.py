@@ -62,7 +62,10 @@ def _named(facts: Facts, fault: str) -> Fix | None:
     section, values = facts.subject.storage, facts.space.values
     bucket = values.get(f"{section}.aws.bucket", "")
     lost = dropped(facts.space, (f"{section}.",))
-    if lost and not fault:
+    missing = {f"{section}.provider"} if values.get(f"{section}.provider") != "aws" else set()
+    missing |= set() if bucket else {f"{section}.aws.bucket"}
+    # What an upgrade lost is put back as a whole, but only where that is what is missing.
+    if lost and not fault and missing <= set(lost.values):
         return Fix(upgrade(facts.space, lost.values), f"sets again what revision {lost.revision} dropped")
     meant = bucket.strip().removeprefix("s3://").partition("/")[0] if fault else bucket
     if not meant or bucket_fault(meant):

@@ -485,6 +485,16 @@ class TestStorage:
             ("helm upgrade spaces spaces-helm-chart --reuse-values --set", "set")
         )
 
+    def test_what_an_old_upgrade_lost_is_not_put_back_for_what_is_missing_now(self) -> None:
+        bucket, endpoint = "billing.storage.aws.bucket", "billing.storage.aws.endpoint"
+        old, new = Revision(1, {**SET, endpoint: "http://elsewhere"}), Revision(2, {**SET, bucket: ""})
+        facts = with_values(irsa(), values={**SET, bucket: ""})
+        facts = replace(facts, space=replace(facts.space, history=(old, new)))
+        link = named(facts, "storage")
+        assert link.reason is Reason.STORAGE_NOT_NAMED
+        assert not link.fix
+        assert bucket in link.advice
+
     def test_a_place_that_is_missing_altogether_is_told(self) -> None:
         values = {key: value for key, value in SET.items() if "storage.aws" not in key}
         assert named(with_values(irsa(), values=values), "storage").reason is Reason.STORAGE_NOT_NAMED
