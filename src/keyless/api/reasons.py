@@ -50,6 +50,7 @@ class Reason(StrEnum):
     STATIC_KEYS_IN_POD = "StaticKeysInPod"
     PROBE_REFUSED = "ProbeRefused"
     PROBE_BY_ANOTHER_ROLE = "ProbeByAnotherRole"
+    NOT_HEALTHY = "NotHealthy"
     STORAGE_NOT_NAMED = "StorageNotNamed"
     STORAGE_DIFFERS = "StorageDiffers"
     ROLE_DIFFERS = "RoleDiffers"

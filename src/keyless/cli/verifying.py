@@ -25,6 +25,7 @@ BILLING = Subject(
     annotations="controlPlanes.vector.serviceAccount.customAnnotations",
     static_keys="billing.storage.secretRef.name",
     storage="billing.storage",
+    health="BillingHealthy",
 )
 SHARED_SECRETS = Subject(
     title="shared secrets",

@@ -143,12 +143,12 @@ class ManagedResources:
         if kind.informer is not None and kind.known:
             lists, kind.lists = kind.lists, kind.informer.lists
             if kind.failing is not None:
-                return Unknown(since, _word(kind.failing))
+                return _unknown(since, kind.failing)
             kind.known_at = now
             return Unknown(since, WATCH_EXPIRED) if 0 < lists < kind.lists else None
         asked = kind.informer is None and kind.known
         patience = timedelta(seconds=self._every_seconds()) if asked else self._interval
-        return Unknown(since, _word(kind.failing)) if now - since > 3 * max(patience, self._interval) else None
+        return _unknown(since, kind.failing) if now - since > 3 * max(patience, self._interval) else None
 
     def _unknown_definitions(self, now: datetime) -> dict[Gvk, Unknown]:
         definitions = self._definitions
@@ -161,7 +161,7 @@ class ManagedResources:
             error = error or each.error
         if now - min(since) <= 3 * self._interval:
             return {}
-        return {DEFINITION: Unknown(min(since), _word(error))}
+        return {DEFINITION: _unknown(min(since), error)}
 
     def _failure(self, unknown: dict[Gvk, Unknown]) -> tuple[str, str] | None:
         """Whether nothing is known: then there is no sample at all."""
@@ -290,6 +290,10 @@ class ManagedResources:
             self._follow(kind)
         else:
             self._queue.append(kind)
+
+
+def _unknown(since: datetime, error: KeylessError | None) -> Unknown:
+    return Unknown(since, _word(error), "" if error is None else str(error))
 
 
 def _word(error: KeylessError | None) -> str:

@@ -19,6 +19,8 @@ CLOCK_WRONG = "ClockWrong"
 GRACE = timedelta(minutes=15)
 """How late an upload may be before the hour counts as not stored."""
 CLOCK_LIMIT = timedelta(seconds=60)
+DETAIL = 300
+"""Characters of a server's words, for each kind."""
 NAMED = 5
 """Kinds that a message names; the rest is counted."""
 
@@ -78,9 +80,15 @@ def _trouble(vitals: Vitals) -> tuple[str, str] | None:
 
 
 def _kinds(unknown: Mapping[Gvk, Unknown]) -> str:
+    ordered = sorted(unknown.items(), key=lambda item: item[0])
     named = [
-        f"{gvk.kind}.{gvk.version}.{gvk.group} ({why.reason} since {stamp(why.since)})"
-        for gvk, why in sorted(unknown.items())
+        f"{gvk.kind}.{gvk.version}.{gvk.group} ({why.reason} since {stamp(why.since)}{_detail(why)})"
+        for gvk, why in ordered
     ]
     rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     return f"not counted: {', '.join(named[:NAMED])}{rest}"
+
+
+def _detail(why: Unknown) -> str:
+    text = "".join(c if c.isprintable() else " " for c in why.detail[:DETAIL])
+    return f": {text}" if text and text != why.reason else ""

@@ -33,6 +33,8 @@ class Unknown:
 
     since: datetime
     reason: str
+    detail: str = field(default="", compare=False)
+    """The server's own words, for who looks now; no record carries them."""
 
 
 @dataclass(frozen=True, slots=True)

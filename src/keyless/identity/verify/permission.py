@@ -109,6 +109,19 @@ def _may_name_the_secret(role: Role, pattern: str) -> bool:
     return bool(suffix) and any(text.startswith(f"{stem}-") for text in texts)
 
 
+def work_is_whole(facts: Facts) -> Link | None:
+    """What reaches AWS may be a part: whether it is all of it only the component knows. Nothing is said before it does."""
+    name = facts.subject.health
+    seen = facts.control_plane.conditions.get(name) if name and facts.control_plane else None
+    if seen is None or not facts.enabled:
+        return None
+    expected, found = f"condition {name} is True", f"{name}={seen.status} ({seen.reason}): {seen.message}"
+    if seen.status == "True":
+        return Link("health", State.HELD, expected, found)
+    advice = "the message names what is not counted or stored, and why: mend that, the condition follows within minutes"
+    return Link("health", State.BROKEN, expected, found, Reason.NOT_HEALTHY, advice=advice)
+
+
 def probe_succeeded(facts: Facts) -> Link:
     """The component did its work as the role: it says so on the ControlPlane, with its session or with AWS's code."""
     name = facts.subject.condition

@@ -112,5 +112,6 @@ CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
     trust.role_trusts_the_component,
     permission.role_may_do_its_work,
     bounds.scopes_hold,
+    permission.work_is_whole,
     permission.probe_succeeded,
 )

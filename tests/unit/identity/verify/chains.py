@@ -47,6 +47,7 @@ BILLING = Subject(
     annotations="controlPlanes.vector.serviceAccount.customAnnotations",
     static_keys="billing.storage.secretRef.name",
     storage="billing.storage",
+    health="BillingHealthy",
 )
 ANNOTATED = "controlPlanes.vector.serviceAccount.customAnnotations.eks\\.amazonaws\\.com/role-arn"
 PLACE = {"billing.storage.provider": "aws", "billing.storage.aws.bucket": "usage"}

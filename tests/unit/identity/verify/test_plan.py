@@ -410,6 +410,24 @@ def test_reads_that_were_denied_name_the_action() -> None:
     assert named(replace(pod_identity(), agent=lacking), "agent").state is State.UNKNOWN
 
 
+class TestHealth:
+    @pytest.mark.parametrize(("status", "state"), [("True", State.HELD), ("False", State.BROKEN), ("Unknown", State.BROKEN)])
+    def test_usage_that_is_stored_but_not_whole_does_not_hold(self, status: str, state: State) -> None:
+        plane = irsa().control_plane
+        assert plane
+        told = Condition(status, "KindsNotCounted", "not counted: Bucket.v1.s3.example.org (Forbidden since noon)")
+        facts = replace(irsa(), control_plane=replace(plane, conditions={**plane.conditions, "BillingHealthy": told}))
+        link = named(facts, "health")
+        assert link.state is state
+        assert "Bucket.v1.s3.example.org" in link.found
+        assert held(verify(facts)) is (status == "True")
+        if state is State.BROKEN:
+            assert (link.reason, link.mend) == (
+                Reason.NOT_HEALTHY,
+                f"kubectl logs deployment/vector -n {NAMESPACE}",
+            )
+
+
 class TestProbe:
     def test_a_refusal_carries_the_words_of_aws(self) -> None:
         link = broken(with_condition(irsa(), REFUSED))
