@@ -116,6 +116,11 @@ class ManagedResources:
             return Counts(failure=failure)
         return Counts(counts, peaks, unknown, self._polled())
 
+    @property
+    def beginning(self) -> bool:
+        """Whether there is a kind that was never counted."""
+        return not (self._definitions.complete and all(kind.known for kind in self._kinds.values()))
+
     async def settled(self) -> None:
         """Return when every kind was counted once, or had its time."""
         try:

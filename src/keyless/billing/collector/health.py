@@ -41,6 +41,18 @@ class Vitals:
     upload_failure: str = ""
     closed_through: datetime | None = None
     clock_offset: timedelta | None = None
+    beginning: bool = False
+    """Whether a kind was never counted yet."""
+
+
+def to_say(vitals: Vitals) -> Said | None:
+    """What to report now. None: what was said last stands, for it is not known to be otherwise.
+
+    A collector that has just started knows of no trouble, and may have not asked yet the one kind that is in trouble;
+    within three intervals such a kind is counted, or is told as not counted.
+    """
+    said = healthy(vitals)
+    return None if said.status and vitals.beginning else said
 
 
 def healthy(vitals: Vitals) -> Said:

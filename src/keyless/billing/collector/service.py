@@ -18,7 +18,7 @@ from keyless.api import KeylessError, Permanent
 from keyless.billing.collector.clock import Clock
 from keyless.billing.collector.counting import ManagedResources
 from keyless.billing.collector.disk import Disk
-from keyless.billing.collector.health import Vitals, healthy, not_ready
+from keyless.billing.collector.health import Vitals, healthy, not_ready, to_say
 from keyless.billing.collector.host import Space
 from keyless.billing.collector.plan import closed_through
 from keyless.billing.collector.recorder import Recorder
@@ -120,7 +120,8 @@ class Collector:
         while True:
             await asyncio.sleep(HEALTH_SECONDS)
             try:
-                await self._space.report(healthy(self._vitals()))
+                said = to_say(self._vitals())
+                await self._space.report(*([said] if said is not None else []))
                 await self._space.reassert()
             except KeylessError as error:
                 _log.warning("condition not written", error=str(error))
@@ -144,6 +145,7 @@ class Collector:
             uploader.last_failure,
             closed_through(waiting_since, now, uploader.stored_to, self._space.own().billed_from),
             self._clock.offset,
+            self._counter.beginning,
         )
 
     def _metrics(self) -> CollectorRegistry:

@@ -151,16 +151,19 @@ async def test_a_kind_that_cannot_be_asked_is_unknown_and_the_others_go_on(code)
     plane.make("vpcs", "a")
     plane.refused["/v1/buckets"] = refused(code, {403: "Forbidden", 500: "InternalError", 0: ""}[code])
     async with running(plane) as counter:
+        assert counter.beginning, "what was never asked with success is not whole"
         await asyncio.sleep(60)
         counts = counter.counts()
         assert counts.counts == {gvk("vpcs"): 1}
         assert set(counts.unknown) == {gvk("buckets")}
         why = counts.unknown[gvk("buckets")]
+        assert why.detail == str(plane.refused["/v1/buckets"])
         assert why.since - NOON < seconds(5)
         assert why.reason == {403: "Forbidden", 500: "InternalError", 0: "Unreachable"}[code]
         plane.refused.clear()
         await asyncio.sleep(60)
         assert counter.counts().unknown == {}
+        assert not counter.beginning
 
 
 async def test_a_conversion_webhook_that_is_down_costs_its_kind_alone():

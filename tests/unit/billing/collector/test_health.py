@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from keyless.billing.collector.health import Vitals, healthy, not_ready
+from keyless.billing.collector.health import Vitals, healthy, not_ready, to_say
 from keyless.billing.ledger.model import HOUR, Unknown
 from unit.billing.samples import BUCKET, NOON, VPC, seconds
 
@@ -45,6 +45,21 @@ def test_what_is_not_well_is_said(changes, reason, words):
     said = healthy(replace(GOOD, **changes))
     assert (said.reason, said.status) == (reason, reason == "UsageComplete")
     assert words in said.message
+
+
+@pytest.mark.parametrize("beginning", [False, True])
+@pytest.mark.parametrize("unknown", [{}, {VPC: WHY}])
+def test_a_collector_that_has_just_started_does_not_call_whole_what_it_has_not_asked(beginning, unknown):
+    vitals = replace(GOOD, beginning=beginning, unknown=unknown)
+    assert to_say(vitals) == (None if beginning and not unknown else healthy(vitals))
+
+
+def test_why_a_kind_is_not_counted_is_said_in_the_servers_words():
+    why = replace(WHY, detail="conversion webhook for\x1b v1 failed: " + "x" * 400)
+    message = healthy(replace(GOOD, unknown={VPC: why})).message
+    assert "Forbidden since 2026-10-31T11:59:00Z: conversion webhook for  v1 failed: xxx" in message
+    assert len(message) < 500
+    assert why == WHY, "a server's words begin no new run of samples"
 
 
 def test_many_kinds_are_named_in_part_and_counted():
