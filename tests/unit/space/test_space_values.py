@@ -225,3 +225,20 @@ def test_a_region_is_judged_alike_by_the_schema_and_by_the_operator(region: str,
     assert _accepts(STORAGE["then"]["properties"]["region"], region) is good
     elsewhere = {**aws, "endpoint": "https://objects.example.org"}
     assert not _parsed(billing={"enabled": True, "storage": {"aws": elsewhere}}).billing.faults
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        (SCHEMA["properties"]["account"], ["notdemo", "a-b.c_1"], ["", "a/b", "a b", "a\nb"]),
+        (
+            STORAGE["properties"]["endpoint"],
+            ["", "https://s3.example.com", "http://127.0.0.1:9000/base"],
+            ["foo", "s3.example.com", "ftp://x", "https://", "https://a b", "https://x?y=z"],
+        ),
+    ],
+)
+def test_the_schema_refuses_what_no_key_or_client_could_be_made_of(
+    schema: Mapping[str, Any], good: list[str], bad: list[str]
+) -> None:
+    assert [text for text in (*good, *bad) if re.search(schema["pattern"], text)] == good

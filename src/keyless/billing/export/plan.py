@@ -114,7 +114,7 @@ def nothing_found(request: Request, held: Held, now: datetime) -> Refusal:
 
 
 def is_unknown(request: Request, held: Held) -> bool:
-    """Whether the bucket holds usage, but of other accounts: a misspelt name, not a quiet month. The peer never asks."""
+    """Whether the bucket holds usage, but of other accounts: a misspelt name. Never under ``compat``."""
     accounts = [account for account, _ in held.months]
     return bool(accounts) and request.account not in accounts and not request.compat
 

@@ -84,7 +84,7 @@ class Subject:
     """The component that is verified: its names in Kubernetes and the Helm values that concern it.
 
     ``static_keys`` is the value that must be empty; ``annotations`` the map whose entries go to the service account;
-    ``storage`` the section that says where it stores; ``health`` the condition that says whether all of its work is done.
+    ``storage`` the section that says where it stores; ``health`` the condition that says whether its work is whole.
     """
 
     title: str

@@ -110,7 +110,7 @@ def _may_name_the_secret(role: Role, pattern: str) -> bool:
 
 
 def work_is_whole(facts: Facts) -> Link | None:
-    """What reaches AWS may be a part: whether it is all of it only the component knows. Nothing is said before it does."""
+    """What reaches AWS may be a part: whether it is all only the component knows. Before it does, nothing is said."""
     name = facts.subject.health
     seen = facts.control_plane.conditions.get(name) if name and facts.control_plane else None
     if seen is None or not facts.enabled:

@@ -1,8 +1,8 @@
 """Asks a definition's conversion webhook where a stored object has another version than the caller names.
 
-Whether it can be reached, and agrees, decides the request, as in Kubernetes: it fails with 500, for one kind, and nothing
-of the object is told. What the webhook makes of the object is not used: versions differ by their name alone here, on
-the way in and on the way out (docs/reference/kubernetes-differences.md). Spec:
+Whether it can be reached, and agrees, decides the request, as in Kubernetes: else it fails with 500, for this one kind.
+What the webhook makes of the object is not used: versions differ by their name alone here, on the way in and on the way
+out (docs/reference/kubernetes-differences.md). Spec:
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/
 """
 

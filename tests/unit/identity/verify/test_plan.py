@@ -411,7 +411,9 @@ def test_reads_that_were_denied_name_the_action() -> None:
 
 
 class TestHealth:
-    @pytest.mark.parametrize(("status", "state"), [("True", State.HELD), ("False", State.BROKEN), ("Unknown", State.BROKEN)])
+    @pytest.mark.parametrize(
+        ("status", "state"), [("True", State.HELD), ("False", State.BROKEN), ("Unknown", State.BROKEN)]
+    )
     def test_usage_that_is_stored_but_not_whole_does_not_hold(self, status: str, state: State) -> None:
         plane = irsa().control_plane
         assert plane
