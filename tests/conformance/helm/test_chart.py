@@ -39,7 +39,7 @@ async def _values(helm, *flags: str) -> Values:
 async def test_the_defaults_are_those_of_the_operator_but_for_resources(helm) -> None:
     values = await _values(helm)
     assert values.vector.resources["requests"]
-    # The chart's Secret is the peer's: a forgotten flag means static keys, and is named. Without a value there are none.
+    # The chart's Secret is the peer's: a forgotten flag means static keys. Without a value there are none.
     billing = replace(Values().billing, secret="billing-storage")
     assert (values.billing, values.persistence, values.mode) == (billing, Values().persistence, "logical")
     assert values.shared_secrets
