@@ -8,6 +8,7 @@ Run inside the build of the image, by the Python that will run it.
 from __future__ import annotations
 
 import compileall
+import csv
 import json
 import py_compile
 import shutil
@@ -33,10 +34,19 @@ def trim(root: Path) -> None:
                 shutil.rmtree(found)
             else:
                 found.unlink()
+    for record in lib.glob("*.dist-info/RECORD"):
+        # What is gone is struck out, and with it the hash of a file that held the moment of its installation.
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if _is_there(lib, line)), encoding="utf-8")
     # A pyc with the source's time in it would differ from build to build, and be wrong where times are set to zero.
     compiled = compileall.compile_dir(lib, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     if not compiled:
         sys.exit("trim: some module does not compile")
+
+
+def _is_there(lib: Path, line: str) -> bool:
+    name = next(csv.reader([line]))[0]
+    return (lib / name).exists()
 
 
 def settled(bill: dict[str, Any]) -> bytes:

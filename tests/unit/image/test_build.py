@@ -62,6 +62,15 @@ def test_what_production_does_not_run_is_left_out(tree: Path) -> None:
     }
 
 
+def test_the_record_of_an_installation_names_what_is_there(tree: Path) -> None:
+    record = tree / "lib" / "thing-1.dist-info" / "RECORD"
+    gone = "thing-1.dist-info/uv_cache.json,sha256=abc,12\n"
+    kept = 'thing-1.dist-info/METADATA,sha256=def,0\n"thing-1.dist-info/RECORD",,\n'
+    record.write_text(gone + kept)
+    TRIM.trim(tree)
+    assert record.read_text() == kept
+
+
 def test_compiled_modules_do_not_hold_the_time_of_their_source(tree: Path) -> None:
     import os
 
