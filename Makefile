@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format unit e2e guides tools chart-record oracle oracle-go reference image
+.PHONY: help setup demo test check bench format unit e2e fixes guides tools chart-record oracle oracle-go reference image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,13 +49,16 @@ tools: setup ## fetch the real clients (kubectl, helm, aws, SDKs) into .tools
 	$(RUN)/python -m tests.tools
 
 e2e: setup tools ## end-to-end tests on the local Space
-	$(RUN)/pytest -q tests/e2e
+	$(RUN)/pytest -q tests/e2e --ignore=tests/e2e/test_fixes.py
+
+fixes: setup tools ## run each command that `keyless verify` prints, end to end (ten minutes)
+	$(RUN)/pytest -q tests/e2e/test_fixes.py
 
 guides: setup tools ## the two guides, word for word, with kubectl, helm and aws
 	$(RUN)/pytest -q tests/guides
 
 test: setup tools ## set up, then all tests
-	$(RUN)/pytest tests/unit tests/conformance tests/e2e tests/guides
+	$(RUN)/pytest tests/unit tests/conformance tests/e2e tests/guides --ignore=tests/e2e/test_fixes.py
 
 bench: setup ## speed and memory against the peers, in one run
 	$(RUN)/python -m tests.bench
