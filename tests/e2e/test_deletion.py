@@ -12,7 +12,7 @@ from e2e import acting, seeing
 from e2e.local_space import Keys, LocalSpace
 from e2e.planes import Plane, add_vpcs, delete_plane
 from e2e.usage import stored
-from keyless.kube import Kube, NotFound, timestamp
+from keyless.kube import Kube, NotFound
 from keyless.kube.resources import LOGICALCLUSTERS, NAMESPACES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -57,12 +57,13 @@ async def session_of_the_collector(space: LocalSpace, host: Kube, plane: Plane) 
 
 
 def end_sessions_until(space: LocalSpace, role: str, moment: datetime) -> None:
-    """The statement of the guide."""
+    """The statement that AWS's console writes: with milliseconds, for a session may be issued in this very second."""
+    until = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     statement = {
         "Effect": "Deny",
         "Action": "*",
         "Resource": "*",
-        "Condition": {"DateLessThan": {"aws:TokenIssueTime": timestamp(moment)}},
+        "Condition": {"DateLessThan": {"aws:TokenIssueTime": until}},
     }
     document = json.dumps({"Version": acting.VERSION, "Statement": [statement]})
     space.aws("iam").put_role_policy(RoleName=role, PolicyName="end-sessions", PolicyDocument=document)
