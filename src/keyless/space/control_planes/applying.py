@@ -88,6 +88,8 @@ class Hands:
                 patch: KubeObject = {"metadata": {"labels": dict(labels), "resourceVersion": resource_version}}
                 await self._host.patch(key.resource, key.name, patch, key.namespace or None)
             case Remove(key, side, with_dependents):
+                # What we take away nobody changed back: that it has to be written anew is our own mind's change.
+                self._applied.pop((side, key), None)
                 how: Propagation = "Foreground" if with_dependents else "Background"
                 try:
                     await self._side(side).delete(key.resource, key.name, key.namespace or None, propagation=how)

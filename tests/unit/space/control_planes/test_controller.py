@@ -240,6 +240,22 @@ async def test_billing_turned_off_flushes_before_identity_and_volume_go(world: W
     assert await world.exists(DEPLOYMENTS, "external-secrets", namespace)
 
 
+async def test_a_component_that_goes_and_comes_many_times_is_nobodys_quarrel(world: World) -> None:
+    world.create()
+    await world.settle()
+    namespace = await world.host_namespace()
+    for _ in range(6):
+        world.values = Values()
+        await world.settle()
+        assert not await world.exists(DEPLOYMENTS, "vector", namespace)
+        world.values = WITH_VOLUME
+        await world.settle()
+        assert await world.exists(DEPLOYMENTS, "vector", namespace)
+        await _vector_says(world, "True")
+        synced = await world.condition("Synced")
+        assert synced is None or synced["status"] == "True", synced
+
+
 async def test_usage_that_could_not_be_stored_keeps_its_volume(world: World) -> None:
     world.values = WITH_VOLUME
     world.create()
