@@ -49,16 +49,16 @@ tools: setup ## fetch the real clients (kubectl, helm, aws, SDKs) into .tools
 	$(RUN)/python -m tests.tools
 
 e2e: setup tools ## end-to-end tests on the local Space
-	$(RUN)/pytest -q tests/e2e --ignore=tests/e2e/test_fixes.py
+	$(RUN)/pytest -q tests/e2e
 
-fixes: setup tools ## run each command that `keyless verify` prints, end to end (ten minutes)
+fixes: setup tools ## run each command that `keyless verify` prints, end to end (four minutes)
 	$(RUN)/pytest -q tests/e2e/test_fixes.py
 
 guides: setup tools ## the two guides, word for word, with kubectl, helm and aws
 	$(RUN)/pytest -q tests/guides
 
 test: setup tools ## set up, then all tests
-	$(RUN)/pytest tests/unit tests/conformance tests/e2e tests/guides --ignore=tests/e2e/test_fixes.py
+	$(RUN)/pytest tests/unit tests/conformance tests/e2e tests/guides
 
 bench: setup ## speed and memory against the peers, in one run
 	$(RUN)/python -m tests.bench

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keyless.identity.verify.model import Space, Unread
+
+_SPECIAL, _ESCAPED = re.compile(r"[\\.,=\[\]]"), r"\\\g<0>"
+_PLAIN = re.compile(r"[\w./:@+*-]*", re.ASCII)
+# What helm --set makes a number, a truth or nothing of, or YAML may.
+_TYPED = re.compile(r"(?i:true|false|null)|[-+.]?[0-9].*", re.ASCII)
+_SHELL_PLAIN = re.compile(r"(?:[\w./:@+*=-]|\\\.)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +31,28 @@ class Dropped:
     values: Mapping[str, str]
 
 
+class Value(str):
+    """A value of the release: its text, and in ``json`` what it is, which the text alone does not tell."""
+
+    __slots__ = ("json",)
+    json: object
+
+    def __new__(cls, value: object) -> Value:
+        """The text of a value, as people read it."""
+        made = super().__new__(cls, _text(value))
+        made.json = value
+        return made
+
+
 def flatten(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """Nested values as dotted paths; dots inside a key are escaped as ``helm --set`` wants them."""
+    """Nested values as dotted paths; what has a meaning to ``helm --set`` inside a key is escaped."""
     flat: dict[str, str] = {}
     for key, value in values.items():
-        path = f"{prefix}{str(key).replace('.', chr(92) + '.')}"
+        path = f"{prefix}{_SPECIAL.sub(_ESCAPED, str(key))}"
         if isinstance(value, Mapping):
             flat.update(flatten(value, f"{path}."))
         else:
-            flat[path] = _text(value)
+            flat[path] = Value(value)
     return flat
 
 
@@ -68,7 +88,21 @@ def upgrade(space: Space, changes: Mapping[str, str]) -> str:
 
 
 def _flag(path: str, value: str) -> str:
-    """A list travels as JSON: ``--set`` would make one text of it."""
-    if value.startswith("["):
-        return f" --set-json {shlex.quote(f'{path}={value}')}"
-    return f' --set "{path}={value}"'
+    """``--set`` where it takes the text for the value it is; else JSON, which leaves nothing to be guessed."""
+    meant = value.json if isinstance(value, Value) else _meant(value)
+    if isinstance(meant, str) and _PLAIN.fullmatch(meant) and not _TYPED.fullmatch(meant):
+        return f" --set {_quoted(f'{path}={meant}')}"
+    if meant is None or isinstance(meant, (bool, int)):  # as JSON a whole number would become a float
+        return f" --set {_quoted(f'{path}={json.dumps(meant)}')}"
+    exact = json.dumps(meant, separators=(",", ":"))
+    return f" --set-json {shlex.quote(f'{path}={exact}')}"
+
+
+def _meant(text: str) -> object:
+    """What a text of ours means: a yes or a no, or just itself."""
+    return {"true": True, "false": False}.get(text, text)
+
+
+def _quoted(assignment: str) -> str:
+    """In double quotes, as the guides write it, where a shell finds nothing in it to expand."""
+    return f'"{assignment}"' if _SHELL_PLAIN.fullmatch(assignment) else shlex.quote(assignment)
