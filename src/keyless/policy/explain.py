@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from keyless.policy.evaluate import Decision
 from keyless.policy.model import ConditionTrace, Outcome, Principal, StatementTrace
+from keyless.policy.statements import Statement
+
+# So many of an element's entries are shown: enough to see a slip, and a line stays a line.
+_SHOWN = 5
 
 
 def explain(decision: Decision) -> list[str]:
@@ -28,17 +32,43 @@ def who(principal: Principal) -> str:
 def near_misses(decision: Decision) -> list[str]:
     """What each Allow of the layer that decided would have needed; the closest first."""
     allows = [t for t in decision.trace if t.layer is decision.layer and t.effect == "Allow" and not t.applies]
-    return [f"{trace.label}: {'; '.join(misses(trace))}" for trace in sorted(allows, key=lambda t: len(misses(t)))]
+    ordered = sorted(allows, key=lambda trace: len(misses(trace)))
+    return [f"{trace.label}: {'; '.join(misses(trace, _statement(decision, trace)))}" for trace in ordered]
 
 
-def misses(trace: StatementTrace) -> list[str]:
-    """The parts of a statement that did not match the request."""
+def misses(trace: StatementTrace, statement: Statement | None = None) -> list[str]:
+    """The parts of a statement that did not match the request, each with what the ``statement`` lists instead."""
     parts = [
-        f"its {name} does not match"
+        f"its {name} does not match{_listed(name, statement)}"
         for name, holds in (("Action", trace.action), ("Resource", trace.resource), ("Principal", trace.principal))
         if not holds
     ]
     return parts + [condition_line(condition) for condition in trace.conditions if not condition.holds]
+
+
+def _statement(decision: Decision, trace: StatementTrace) -> Statement | None:
+    """The statement that a trace is of."""
+    known = decision.policies
+    sources = (*known.identity, *known.session, known.resource, known.boundary, known.endpoint)
+    grouped = (source for level in (*known.scps, *known.rcps) for source in level)
+    for source in (*sources, *grouped):
+        if source is not None and source.document is not None and source.name == trace.document:
+            return next((one for one in source.document.statements if one.index == trace.index), None)
+    return None
+
+
+def _listed(name: str, statement: Statement | None) -> str:
+    """What an element lists, a few of many; nothing for principals, whose entries have no one form."""
+    if statement is None:
+        return ""
+    if name == "Action":
+        texts, negated = statement.actions.names, statement.actions.negated
+    elif name == "Resource" and statement.resources is not None:
+        texts, negated = tuple(one.text for one in statement.resources.patterns), statement.resources.negated
+    else:
+        return ""
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return f" ({'all but' if negated else 'it lists'} {', '.join(texts[:_SHOWN])}{more})"
 
 
 def condition_line(condition: ConditionTrace) -> str:

@@ -56,8 +56,9 @@ def test_a_deny_is_explained_with_its_conditions() -> None:
 def test_the_closest_miss_comes_first() -> None:
     lines = explain(ask([statement(action="ec2:*", resource="arn:aws:ec2:::x"), statement(action="s3:Get*")]))
     assert lines[2:] == [
-        "  statement 1 of the identity policy: its Action does not match",
-        "  statement 0 of the identity policy: its Action does not match; its Resource does not match",
+        "  statement 1 of the identity policy: its Action does not match (it lists s3:get*)",
+        "  statement 0 of the identity policy: its Action does not match (it lists ec2:*); "
+        "its Resource does not match (it lists arn:aws:ec2:::x)",
     ]
 
 
