@@ -45,6 +45,8 @@ class Reason(StrEnum):
     PERMISSION_MISSING = "PermissionMissing"
     PERMISSION_DENIED_EXPLICITLY = "PermissionDeniedExplicitly"
     PERMISSION_BOUNDED = "PermissionBounded"
+    RESOURCE_MISSING = "ResourceMissing"
+    TRUST_NAMES_ANOTHER_ACTION = "TrustNamesAnotherAction"
     BUCKET_MISSING = "BucketMissing"
     BUCKET_ELSEWHERE = "BucketElsewhere"
     STATIC_KEYS_IN_POD = "StaticKeysInPod"

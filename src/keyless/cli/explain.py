@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -55,18 +56,19 @@ def explain(
         _explain_event(_find(state_folder(state), event), as_json=as_json)
         return
     question = question_of((service_account, action, resource), context or [])
-    warn_of_unlisted(question.action)
     use_local_space(state)
+    question = replace(question, doubt=warn_of_unlisted(question.action))
     answer = asyncio.run(_ask(question, cluster_name or os.environ.get(CLUSTER_VARIABLE, "")))
     _show(answer, as_json=as_json)
 
 
-def warn_of_unlisted(action: str) -> None:
-    """A misspelt action is denied everywhere, and for no reason that a policy could show."""
+def warn_of_unlisted(action: str) -> str:
+    """A misspelt action is denied everywhere, and for no reason that a policy could show; the warning, if any."""
     from keyless.local.cloud.iam.known_actions import unlisted
 
     if warning := unlisted(action):
         typer.echo(f"keyless: {warning}", err=True)
+    return warning
 
 
 def question_of(words: tuple[str, str, str], context: list[str]) -> Question:

@@ -19,7 +19,8 @@ from keyless.identity.explain.model import Evidence, Question
 from keyless.identity.verify import Cluster, ControlPlane, Facts, Sources, Space, Subject
 from keyless.identity.verify.aws_facts import AwsFacts, document_source, why
 from keyless.identity.verify.kube_facts import KubeFacts
-from keyless.identity.verify.model import Role, Unread
+from keyless.identity.verify.lookup import missing
+from keyless.identity.verify.model import Missing, Role, Unread
 from keyless.policy import Named, Source, Unreadable
 
 
@@ -37,6 +38,18 @@ _READERS = {
     "secretsmanager": _Reader("GetResourcePolicy", "ResourcePolicy", ("ResourceNotFoundException",)),
     "kms": _Reader("GetKeyPolicy", "Policy", ("NotFoundException",)),
 }
+# They make the resource, or are about none in particular.
+_MAKES = frozenset(
+    [
+        "s3:createbucket",
+        "s3:listallmybuckets",
+        "secretsmanager:createsecret",
+        "secretsmanager:listsecrets",
+        "ssm:putparameter",
+        "ssm:describeparameters",
+        "ssm:getparametersbypath",
+    ]
+)
 # Their resources may have policies, which nothing here reads: better to say so than to leave them out.
 _UNREAD_SERVICES = frozenset(
     [
@@ -59,10 +72,22 @@ _UNREAD_SERVICES = frozenset(
 
 async def gather(sources: Sources, question: Question, now: float) -> Evidence:
     """Read what bears on ``question``."""
-    chain, resource_policy, key = await asyncio.gather(
-        _chain(sources, question), _resource_policy(sources.aws, question.resource), key_use(sources.aws, question)
+    chain, resource_policy, key, gone = await asyncio.gather(
+        _chain(sources, question),
+        _resource_policy(sources.aws, question.resource),
+        key_use(sources.aws, question),
+        _missing(sources.aws, question),
     )
-    return Evidence(question, chain, resource_policy, now, key)
+    return Evidence(question, chain, resource_policy, now, key, gone)
+
+
+async def _missing(aws: Session, question: Question) -> Missing | None:
+    """The resource, where it is certainly not there and the action is not the one that makes it."""
+    action = question.action.lower()
+    service = question.resource.split(":", 3)[2] if question.resource.count(":") >= 5 else ""
+    if action in _MAKES or not service or not action.startswith(f"{service}:"):
+        return None
+    return await missing(aws, question.resource)
 
 
 async def _chain(sources: Sources, question: Question) -> Facts:

@@ -12,8 +12,9 @@ from typing import Any
 from keyless.api import Arn
 from keyless.aws import AWS_FAILURES, AwsError, Session
 from keyless.identity.explain.model import KeyUse, Question, Unseen
-from keyless.identity.verify.aws_facts import document_source, why
+from keyless.identity.verify.aws_facts import as_written, document_source, why
 from keyless.policy import Source, Unreadable
+from keyless.policy.amend import Written
 
 # What the service asks KMS for, in the caller's name, while it does the action.
 _READS, _WRITES = "kms:Decrypt", "kms:GenerateDataKey"
@@ -62,16 +63,19 @@ async def _use(aws: Session, action: str, key: str, context: dict[str, str]) -> 
         return Unseen(f"key {key}: {why('kms', error)}")
     arn = str(found["Arn"])
     context["kms:CallerAccount"] = Arn.parse(arn).account
-    return KeyUse(action, arn, context, await _policy(aws, arn), await _grants(aws, arn))
+    policy, written = await _policy(aws, arn)
+    # Nobody may change the policy of a key that AWS manages.
+    own = written if found.get("KeyManager", "CUSTOMER") == "CUSTOMER" else None
+    return KeyUse(action, arn, context, policy, await _grants(aws, arn), own)
 
 
-async def _policy(aws: Session, arn: str) -> Source:
+async def _policy(aws: Session, arn: str) -> tuple[Source, Written | None]:
     name = f"key policy of {arn}"
     try:
         answer = await aws.call("kms", "GetKeyPolicy", KeyId=arn, PolicyName="default")
     except AWS_FAILURES as error:
-        return Unreadable(name, why("kms", error))
-    return document_source(name, answer["Policy"], "resource")
+        return Unreadable(name, why("kms", error)), None
+    return document_source(name, answer["Policy"], "resource"), as_written(answer["Policy"])
 
 
 async def _grants(aws: Session, arn: str) -> tuple[Mapping[str, Any], ...] | Unseen:

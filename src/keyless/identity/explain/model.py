@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from keyless.identity.verify import Facts, Link
+from keyless.identity.verify.model import Missing
 from keyless.policy import ContextValue, Decision, Source
+from keyless.policy.amend import Written
 
 
 class Verdict(StrEnum):
@@ -32,6 +34,8 @@ class Question:
     action: str
     resource: str
     context: Mapping[str, ContextValue] = field(default_factory=dict)
+    doubt: str = ""
+    """Why there may be no such action at all; a policy that allows everything does not make one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Unseen:
 class KeyUse:
     """What the service asks KMS for in the caller's name: ``action`` on the key ``arn``, with these condition keys.
 
-    ``grants``: the key's, as KMS lists them.
+    ``grants``: the key's, as KMS lists them. ``written``: its policy as KMS has it, where a fix starts; ``None`` where
+    it was not read, or where AWS manages the key and nobody may change it.
     """
 
     action: str
@@ -53,17 +58,22 @@ class KeyUse:
     context: Mapping[str, ContextValue]
     policy: Source
     grants: tuple[Mapping[str, Any], ...] | Unseen = ()
+    written: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything an answer rests on. ``resource_policy``: ``None`` where the resource has none; ``key``: no key."""
+    """Everything an answer rests on. ``resource_policy``: ``None`` where the resource has none; ``key``: no key.
+
+    ``missing``: the resource, where it is certainly not there.
+    """
 
     question: Question
     chain: Facts
     resource_policy: Source | None
     now: float
     key: KeyUse | Unseen | None = None
+    missing: Missing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ class AwsFacts:
         sources = tuple(document_source(f"inline policy {key}", each, "identity") for key, each in documents.items())
         written = Unread(unread[0].why) if unread else documents
         policies = (*sources, *unread, *attached)
-        return Role(arn, trust, policies, limit, tags, _mapping(found["AssumeRolePolicyDocument"]), written)
+        return Role(arn, trust, policies, limit, tags, as_written(found["AssumeRolePolicyDocument"]), written)
 
     async def _inline(self, role: str) -> tuple[dict[str, Written], tuple[Unreadable, ...]]:
         try:
@@ -212,7 +212,7 @@ class AwsFacts:
             answer = await self._session.call("iam", "GetRolePolicy", RoleName=role, PolicyName=name)
         except AWS_FAILURES as error:
             return Unreadable(f"inline policy {name}", why("iam", error))
-        return _mapping(answer["PolicyDocument"]) or {}
+        return as_written(answer["PolicyDocument"]) or {}
 
     async def _attached(self, role: str) -> tuple[Source, ...]:
         try:
@@ -243,7 +243,7 @@ class AwsFacts:
             page = {"Marker": answer["Marker"]}
 
 
-def _mapping(document: Any) -> Written | None:
+def as_written(document: Any) -> Written | None:
     """A document as JSON has it; botocore decodes it, or leaves it as a text where it cannot."""
     if isinstance(document, str):
         try:

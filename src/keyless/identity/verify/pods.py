@@ -87,6 +87,11 @@ def _annotation(facts: Facts, expected: str) -> Link:
     return link.fixed_by(*_some_role(facts, wanted if _ROLE_ARN.fullmatch(wanted) else facts.annotation))
 
 
+def is_role_arn(text: str) -> bool:
+    """Whether it is the whole ARN of a role."""
+    return _ROLE_ARN.fullmatch(text) is not None
+
+
 def _some_role(facts: Facts, hint: str = "") -> tuple[Fix | None, str]:
     """The role that was meant: of the name that stands there, or the only one that admits the component."""
     if _ROLE_ARN.fullmatch(hint):

@@ -56,7 +56,7 @@ async def ask(
     question = Question(NAMESPACE, "vector", action, resource, context or {})
     sources = Sources(kube, cast("Session", aws), "keyless")
     answer = explain(await gather(sources, question, NOW))
-    assert all(call.startswith(("Get", "List", "Describe")) for call in aws.calls)
+    assert all(call.startswith(("Get", "List", "Describe", "Head")) for call in aws.calls)
     return answer
 
 

@@ -67,7 +67,7 @@ GRANT = {"GranteePrincipal": ROLE, "Operations": ["Decrypt", "GenerateDataKey"]}
         (key_policy(to("arn:aws:iam::999988887777:root")), [], True, Verdict.DENIED),
         (key_policy(ROOT), [GRANT], False, Verdict.ALLOWED),
         (key_policy(ROOT), [{**GRANT, "Operations": ["Sign"]}], False, Verdict.DENIED),
-        (key_policy(ROOT), [{**GRANT, "Constraints": {"EncryptionContextEquals": {"a": "b"}}}], False, Verdict.DENIED),
+        (key_policy(ROOT), [{**GRANT, "Constraints": {"EncryptionContextEquals": {"a": "b"}}}], False, Verdict.UNKNOWN),
         (key_policy(ROOT, to("*", effect="Deny")), [GRANT], True, Verdict.DENIED),
         ("AccessDeniedException", [], True, Verdict.UNKNOWN),
         (key_policy(ROOT), "AccessDeniedException", False, Verdict.UNKNOWN),

@@ -53,6 +53,10 @@ class FakeAws:
     region: str = "us-west-2"
     calls: list[str] = field(default_factory=list)
 
+    def in_region(self, region: str) -> FakeAws:
+        """The same answers everywhere."""
+        return self
+
     async def call(self, service_name: str, operation: str, /, **params: Any) -> dict[str, Any]:
         self.calls.append(operation)
         answer = self.answers.get(operation, "AccessDenied")

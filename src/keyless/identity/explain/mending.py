@@ -1,0 +1,129 @@
+"""What is to be done about a No: the permission or the key policy that lacks something, amended and proven. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+
+from keyless.api import Access, Arn, Reason
+from keyless.identity.explain.deciding import decide, decide_key
+from keyless.identity.explain.model import Evidence, KeyUse, Question
+from keyless.identity.verify import Link, State
+from keyless.identity.verify.model import Fix, Role
+from keyless.identity.verify.permission_fix import Holds, permit
+from keyless.identity.verify.trust import denied_by
+from keyless.policy import Decision, Layer, MalformedPolicy, Named, Outcome, Source, parse
+from keyless.policy.amend import compact, difference, proven, with_statement
+
+# What a key policy may hold (facts/identity.md#quotas).
+_KEY_POLICY = 32_768
+_SERVICE_LINKED = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/aws-service-role/", re.ASCII)
+_OF_AWS = re.compile(r"arn:aws[a-z0-9-]*:iam::aws:policy/", re.ASCII)
+_LOOKS = re.compile(r"iam:(?:get|list|simulate)", re.ASCII)
+_ATTACHES = re.compile(r"iam:(?:attach|detach)", re.ASCII)
+
+
+def resource_is_there(evidence: Evidence) -> Link | None:
+    """Told only where it is certainly missing: no permission helps then."""
+    gone, question = evidence.missing, evidence.question
+    if gone is None:
+        return None
+    near = f" (there is {', '.join(gone.near)})" if gone.near else ""
+    found, advice = f"there is no {gone.name}{near}", "name one that is there, or make it"
+    return Link("resource", State.BROKEN, question.resource, found, Reason.RESOURCE_MISSING, advice=advice)
+
+
+def beyond_policies(question: Question) -> tuple[str, ...]:
+    """Rules of a service that no policy shows: they refuse what every policy allows."""
+    found: tuple[str, ...] = (question.doubt,) if question.doubt else ()
+    action, resource = question.action.lower(), question.resource
+    if action.startswith("iam:") and not _LOOKS.match(action):
+        if _SERVICE_LINKED.match(resource):
+            found += (f"whether the service of {resource} lets it be changed: a service-linked role is the service's",)
+        if _OF_AWS.match(resource) and not _ATTACHES.match(action):
+            found += (f"whether AWS lets {resource} be changed: its own managed policies are not",)
+    return found
+
+
+def refusal(evidence: Evidence, role: Role, decision: Decision | None, key: Decision | None) -> Link | None:
+    """The link of the policy that refuses, with a fix where one is proven."""
+    refused = (Outcome.EXPLICIT_DENY, Outcome.IMPLICIT_DENY)
+    if decision and decision.outcome in refused:
+        return _of_service(evidence, role, decision)
+    if key and key.outcome in refused:
+        return _of_key(evidence, role, key)
+    return None
+
+
+def _of_service(evidence: Evidence, role: Role, decision: Decision) -> Link:
+    link = _link("permission", decision)
+    if link.advice:
+        return link
+
+    def holds(identity: tuple[Source, ...]) -> bool:
+        return decide(evidence, replace(role, identity=identity)).allowed
+
+    return link.fixed_by(_permit(evidence, role, decision, holds), _otherwise(decision))
+
+
+def _of_key(evidence: Evidence, role: Role, decision: Decision) -> Link:
+    """In the role's own policies where the key's leaves it to them, else in the key's policy."""
+    link = _link("key", decision)
+    if link.advice:
+        return link
+
+    def holds(identity: tuple[Source, ...]) -> bool:
+        found = decide_key(evidence, replace(role, identity=identity))
+        return found is not None and found.allowed
+
+    fix = _permit(evidence, role, decision, holds) or _put_key_policy(evidence, role)
+    return link.fixed_by(fix, _otherwise(decision))
+
+
+def _link(name: str, decision: Decision) -> Link:
+    request, by = decision.request, decision.decided_by
+    expected = f"{request.action} on {request.resource} is allowed"
+    layer = decision.layer.value if decision.layer else "policy"
+    if decision.outcome is Outcome.EXPLICIT_DENY:
+        found = f"{by.label if by else 'a statement'} denies it"
+        reason = Reason.PERMISSION_DENIED_EXPLICITLY
+        return Link(name, State.BROKEN, expected, found, reason, advice=denied_by(decision))
+    link = Link(name, State.BROKEN, expected, f"no {layer} allows it", Reason.PERMISSION_MISSING)
+    if decision.layer is Layer.BOUNDARY:
+        advice = "the permissions boundary bounds other roles, too: widen it, or give the role another one"
+        return replace(link, reason=Reason.PERMISSION_BOUNDED, advice=advice)
+    return link
+
+
+def _otherwise(decision: Decision) -> str:
+    where = f"the {decision.layer.value} of {decision.request.resource}" if decision.layer else "the policies"
+    if decision.layer is Layer.IDENTITY:
+        where = "the role's policies"
+    return f"no change of {where} is proven to allow this and to leave the rest as it is: amend it by hand"
+
+
+def _permit(evidence: Evidence, role: Role, decision: Decision, holds: Holds) -> Fix | None:
+    request, name = decision.request, evidence.question.service_account
+    access = Access(name, name, (request.action,), (request.resource,), request.action)
+    return permit(role, access, [(request.action, request.resource)], holds)
+
+
+def _put_key_policy(evidence: Evidence, role: Role) -> Fix | None:
+    use = evidence.key
+    if not isinstance(use, KeyUse) or use.written is None or Arn.parse(use.arn).account != Arn.parse(role.arn).account:
+        return None
+    added = {"Effect": "Allow", "Principal": {"AWS": role.arn}, "Action": use.action, "Resource": "*"}
+    after = with_statement(use.written, added)
+    text = compact(after)
+    try:
+        policy = Named(use.policy.name, parse(after, "resource"))
+    except MalformedPolicy:
+        return None
+    decided = decide_key(replace(evidence, key=replace(use, policy=policy)), role)
+    allows = decided is not None and decided.allowed
+    if not allows or len(text.encode()) > _KEY_POLICY or not proven(use.written, after, [added], "resource"):
+        return None
+    command = f"aws kms put-key-policy --key-id {use.arn} --policy-name default --policy {shlex.quote(text)}"
+    says = f"adds a statement to the key policy that lets role {role.name} do {use.action}; nothing else changes"
+    return Fix(command, says, difference(use.written, after))

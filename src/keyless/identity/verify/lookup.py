@@ -1,0 +1,75 @@
+"""Whether a bucket, secret or parameter is there: asked before anybody judges a permission for it. Reads only.
+
+HeadBucket and ListAllMyBuckets of S3, DescribeSecret and ListSecrets of Secrets Manager, DescribeParameters of Systems
+Manager. What could not be asked is passed over: that something is missing must be certain to be said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+
+from keyless.api import Arn
+from keyless.aws import AWS_FAILURES, Session
+from keyless.identity.verify.aws_facts import AwsFacts
+from keyless.identity.verify.model import Missing
+from keyless.identity.verify.near import resembling
+
+# A secret's ARN ends in a hyphen and six characters that AWS chose; a declared pattern has question marks there.
+_SUFFIX = re.compile(r"-(?:[A-Za-z0-9]{6}|\?{6})$", re.ASCII)
+# Names are a courtesy: one page of them is enough to find a slip, and cheap in an account with thousands.
+_PAGE = 50
+
+
+async def missing(aws: Session, resource: str) -> Missing | None:
+    """The resource of an ARN, or of a declared pattern of one, where it is certainly not there."""
+    try:
+        arn = Arn.parse(resource)
+    except ValueError:
+        return None
+    look = _LOOK.get(arn.service)
+    if look is None or "*" in resource:
+        return None
+    return await look(aws.in_region(arn.region) if arn.region else aws, arn)
+
+
+async def _bucket(aws: Session, arn: Arn) -> Missing | None:
+    found = await AwsFacts(aws).bucket(arn.resource.partition("/")[0])
+    return found if isinstance(found, Missing) else None
+
+
+async def _secret(aws: Session, arn: Arn) -> Missing | None:
+    name = _SUFFIX.sub("", arn.resource.removeprefix("secret:"))
+    try:
+        await aws.call("secretsmanager", "DescribeSecret", SecretId=name)
+    except AWS_FAILURES as error:
+        return Missing(name, await _near_secrets(aws, name)) if error.code == "ResourceNotFoundException" else None
+    return None
+
+
+async def _near_secrets(aws: Session, name: str) -> tuple[str, ...]:
+    try:
+        listed = await aws.call("secretsmanager", "ListSecrets", MaxResults=_PAGE)
+    except AWS_FAILURES:
+        return ()  # that the secret is missing is the fact
+    return resembling(name, (one["Name"] for one in listed.get("SecretList", ())))
+
+
+async def _parameter(aws: Session, arn: Arn) -> Missing | None:
+    path = arn.resource.removeprefix("parameter/")
+    names = [path, f"/{path}"]  # the ARN does not tell whether the name begins with a slash
+    filters = [{"Key": "Name", "Option": "Equals", "Values": names}]
+    try:
+        if (await aws.call("ssm", "DescribeParameters", ParameterFilters=filters)).get("Parameters"):
+            return None
+        listed = await aws.call("ssm", "DescribeParameters", MaxResults=_PAGE)
+    except AWS_FAILURES:
+        return None  # not certain
+    return Missing(path, resembling(path, (one["Name"] for one in listed.get("Parameters", ()))))
+
+
+_LOOK: Mapping[str, Callable[[Session, Arn], Awaitable[Missing | None]]] = {
+    "s3": _bucket,
+    "secretsmanager": _secret,
+    "ssm": _parameter,
+}
