@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from keyless.api import Arn
+from keyless.api import Access, Arn
 from keyless.aws import AWS_FAILURES, Session
 from keyless.identity.explain.keys import key_use
 from keyless.identity.explain.model import Evidence, Question
@@ -105,7 +105,7 @@ async def _chain(sources: Sources, question: Question) -> Facts:
     )
     facts = Facts(
         subject=subject,
-        access=None,
+        access=_access(question),
         space=Space({}, (), frozenset()),
         control_plane=place,
         workload=workload,
@@ -116,6 +116,15 @@ async def _chain(sources: Sources, question: Question) -> Facts:
     )
     account = cluster.account if isinstance(cluster, Cluster) else ""
     return replace(facts, role=await aws.role(facts.role_arn, account)) if facts.role_arn else facts
+
+
+def _access(question: Question) -> Access | None:
+    """What a role that is made for the question needs; nothing where the resource is of another service."""
+    service = question.action.partition(":")[0]
+    if not question.resource.startswith("arn:") or question.resource.split(":")[2] != service:
+        return None
+    name = question.service_account
+    return Access(name, name, (question.action,), (question.resource,), question.action)
 
 
 async def _resource_policy(aws: Session, resource: str) -> Source | None:

@@ -7,13 +7,15 @@ from dataclasses import replace
 from keyless.api import Reason
 from keyless.identity.verify.model import Facts, Link, State
 from keyless.identity.verify.near import is_slip
+from keyless.identity.verify.pods import is_role_arn
 from keyless.identity.verify.role_fix import admitting, make_role, near_roles, switch_role
 from keyless.identity.verify.trust import leftovers
 
 
 def role_is_there(facts: Facts) -> Link | None:
     """Told only where it is missing: else the trust policy is what there is to say of it."""
-    if not facts.role_arn or facts.role is not None:
+    # What is no role's ARN is told of where it stands.
+    if not facts.role_arn or facts.role is not None or not is_role_arn(facts.role_arn):
         return None
     near = near_roles(facts)
     resembling = f" (there is {', '.join(near)})" if near else ""

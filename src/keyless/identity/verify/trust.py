@@ -9,7 +9,16 @@ from dataclasses import dataclass, replace
 from keyless.api import Reason
 from keyless.identity.verify.federation import audience_of
 from keyless.identity.verify.model import Cluster, Facts, Link, Role, State, Unread
-from keyless.identity.verify.trust_fix import POD_ACTIONS, PODS_SERVICE, WEB_IDENTITY, admit_pods, admit_token
+from keyless.identity.verify.trust_fix import (
+    POD_ACTIONS,
+    PODS_SERVICE,
+    WEB_IDENTITY,
+    admit_pods,
+    admit_token,
+    label,
+    listed,
+    principals,
+)
 from keyless.policy import (
     Admission,
     ContextValue,
@@ -23,11 +32,18 @@ from keyless.policy import (
     evaluate,
     explain,
 )
-from keyless.policy.amend import compact
+from keyless.policy.amend import compact, statements
 
 # <OIDC_PROVIDER>, ${YOUR_ACCOUNT_ID}, $YOUR_CLUSTER_NAME, YOUR_ROLE: of the guides, and of a shell that did not expand.
 # IAM's own variables have a colon or a lower case letter in them (${aws:username}, ${*}).
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>|\$\{[A-Z][A-Z0-9_]*\}|\$[A-Z][A-Z0-9_]{2,}|\bYOUR_[A-Z0-9_]+", re.ASCII)
+_OF_SUBJECT = (
+    Reason.TRUST_NAMES_ANOTHER_NAMESPACE,
+    Reason.TRUST_NAMES_ANOTHER_ACCOUNT,
+    Reason.CONTROL_PLANE_NOT_TRUSTED,
+    Reason.TRUST_OPERATOR_LITERAL,
+    Reason.TRUST_DENIES,
+)
 _PODS = Principal("Service", service=PODS_SERVICE)
 
 
@@ -37,6 +53,11 @@ class _Miss:
 
     reason: Reason
     found: str
+
+    @property
+    def is_of_subject(self) -> bool:
+        """Whether notes on wide and left subjects belong to it; under any other error they would lead astray."""
+        return self.reason in _OF_SUBJECT
 
 
 def role_trusts_the_component(facts: Facts) -> Link:
@@ -71,7 +92,7 @@ def _by_token(facts: Facts, role: Role, cluster: Cluster, expected: str) -> Link
         by = decision.decided_by
         return Link("trust", State.HELD, expected, by.label if by else "", notes=notes)
     miss = _token_miss(facts, role, cluster, decision)
-    link = Link("trust", State.BROKEN, expected, miss.found, miss.reason, notes=notes)
+    link = Link("trust", State.BROKEN, expected, miss.found, miss.reason, notes=notes if miss.is_of_subject else ())
     if decision.outcome == "ExplicitDeny":
         return replace(link, advice=denied_by(decision))
     fix = admit_token(facts, role, cluster, lambda new: decide_token(facts, replace(role, trust=new), cluster).allowed)
@@ -114,6 +135,9 @@ def _token_miss(facts: Facts, role: Role, cluster: Cluster, decision: Decision) 
     if decision.outcome == "ExplicitDeny":
         return _Miss(Reason.TRUST_DENIES_EXPLICITLY, _explained(decision))
     ours = [way for way in ways if way.provider == cluster.provider_arn]
+    other = _another_action(role, cluster) if not ours else ""
+    if other:
+        return _Miss(Reason.TRUST_NAMES_ANOTHER_ACTION, other)
     if not ours and not placeholders_in(role):
         others = ", ".join(way.provider for way in ways) or "none by web identity"
         return _Miss(Reason.TRUST_NAMES_ANOTHER_PROVIDER, f"admitted: {others}; not {cluster.provider_arn}")
@@ -127,6 +151,16 @@ def _token_miss(facts: Facts, role: Role, cluster: Cluster, decision: Decision) 
         return _Miss(Reason.TRUST_NAMES_ANOTHER_AUDIENCE, found)
     subjects = [subject for way in ours for subject in way.subjects]
     return _subject_miss(facts, ours, subjects) or _Miss(Reason.TRUST_DENIES, _explained(decision))
+
+
+def _another_action(role: Role, cluster: Cluster) -> str:
+    """The provider is named, but for an action that no token asks for: sts:AssumeRole is the usual slip."""
+    for index, statement in enumerate(statements(role.written or {})):
+        federated = listed(principals(statement).get("Federated"))
+        if statement.get("Effect") == "Allow" and cluster.provider_arn in federated:
+            actions = ", ".join(listed(statement.get("Action"))) or "no action"
+            return f"{label(statement, index)} allows {cluster.provider_arn} {actions}; a token needs {WEB_IDENTITY}"
+    return ""
 
 
 def _subject_miss(facts: Facts, ways: list[Admission], subjects: list[str]) -> _Miss | None:

@@ -83,13 +83,13 @@ def _admits(document: Written, holds: Holds) -> bool:
 def _by_token(written: Written | None, cluster: Cluster, subject: str, exact: Written) -> Iterator[_Candidate]:
     key = f"{cluster.host_path}:sub"
     for index, statement in enumerate(statements(written or {})):
-        if statement.get("Effect") != "Allow" or cluster.provider_arn not in _listed(
-            _principals(statement).get("Federated")
+        if statement.get("Effect") != "Allow" or cluster.provider_arn not in listed(
+            principals(statement).get("Federated")
         ):
             continue
         for changed in _with_value(statement, key, subject):
             after = replacing(written or {}, index, changed)
-            yield _Candidate(after, exact, f"adds {subject} to {_label(statement, index)}; nothing else changes")
+            yield _Candidate(after, exact, f"adds {subject} to {label(statement, index)}; nothing else changes")
     says = f"adds a statement that admits {subject} alone; nothing else changes"
     yield _Candidate(with_statement(written, exact), exact, says)
 
@@ -97,14 +97,14 @@ def _by_token(written: Written | None, cluster: Cluster, subject: str, exact: Wr
 def _by_service(written: Written | None, actions: Sequence[str], tags: Mapping[str, str]) -> Iterator[_Candidate]:
     conditioned = False
     for index, statement in enumerate(statements(written or {})):
-        if statement.get("Effect") != "Allow" or PODS_SERVICE not in _listed(_principals(statement).get("Service")):
+        if statement.get("Effect") != "Allow" or PODS_SERVICE not in listed(principals(statement).get("Service")):
             continue
         conditioned = conditioned or bool(statement.get("Condition"))
-        names = _listed(statement.get("Action"))
+        names = listed(statement.get("Action"))
         missing = [action for action in actions if action.lower() not in {name.lower() for name in names}]
         if missing and "Action" in statement:
             changed, added = {**statement, "Action": [*names, *missing]}, {**statement, "Action": missing}
-            says = f"adds {' and '.join(missing)} to {_label(statement, index)}; nothing else changes"
+            says = f"adds {' and '.join(missing)} to {label(statement, index)}; nothing else changes"
             yield _Candidate(replacing(written or {}, index, changed), added, says)
         yield from _with_tags(written or {}, index, statement, tags)
     # Whoever bounds by tags wants no statement that every association satisfies.
@@ -120,7 +120,7 @@ def _with_tags(written: Written, index: int, statement: Written, tags: Mapping[s
     for key, value in _own(tags).items():
         more, alone = _with_value(statement, key, value), _with_value(statement, key, value, alone=True)
         for changed, added in zip(more, alone, strict=True):
-            says = f"adds {value} to {key} of {_label(statement, index)}; nothing else changes"
+            says = f"adds {value} to {key} of {label(statement, index)}; nothing else changes"
             yield _Candidate(replacing(written, index, changed), added, says)
 
 
@@ -140,20 +140,23 @@ def _with_value(statement: Written, key: str, value: str, *, alone: bool = False
             continue
         for name, values in tests.items():
             if name.lower() == key.lower():
-                wanted = value if alone else [*dict.fromkeys([*_listed(values), value])]
+                wanted = value if alone else [*dict.fromkeys([*listed(values), value])]
                 found.append({**statement, "Condition": {**conditions, operator: {**tests, name: wanted}}})
     return found
 
 
-def _principals(statement: Written) -> Mapping[str, Any]:
+def principals(statement: Written) -> Mapping[str, Any]:
+    """The principals of a statement by kind; empty where it names everyone by a star."""
     found = statement.get("Principal")
     return found if isinstance(found, Mapping) else {}
 
 
-def _listed(values: object) -> list[str]:
+def listed(values: object) -> list[str]:
+    """The values of an element, of which one alone may stand without a list."""
     return [values] if isinstance(values, str) else [str(each) for each in values] if isinstance(values, list) else []
 
 
-def _label(statement: Written, index: int) -> str:
+def label(statement: Written, index: int) -> str:
+    """How people find a statement: by its place, and its Sid where it has one."""
     sid = statement.get("Sid")
     return f"statement {index}{f' ({sid})' if sid else ''}"

@@ -274,6 +274,8 @@ class TestTrust:
         [
             (web(host="127.0.0.1/clusters/other"), Reason.TRUST_NAMES_ANOTHER_PROVIDER),
             (service(), Reason.TRUST_NAMES_ANOTHER_PROVIDER),
+            ({**web(), "Action": "sts:AssumeRole"}, Reason.TRUST_NAMES_ANOTHER_ACTION),
+            ({**web(), "Action": ["sts:TagSession"]}, Reason.TRUST_NAMES_ANOTHER_ACTION),
             (web("system:serviceaccount:default:vector"), Reason.TRUST_NAMES_ANOTHER_NAMESPACE),
             (web(f"system:serviceaccount:{NAMESPACE}:default"), Reason.TRUST_NAMES_ANOTHER_ACCOUNT),
             (web("system:serviceaccount:*:vector"), Reason.TRUST_OPERATOR_LITERAL),
