@@ -18,10 +18,10 @@ from keyless.policy.amend import compact, difference, proven, with_statement
 
 # What a key policy may hold (facts/identity.md#quotas).
 _KEY_POLICY = 32_768
-_SERVICE_LINKED = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/aws-service-role/", re.ASCII)
-_OF_AWS = re.compile(r"arn:aws[a-z0-9-]*:iam::aws:policy/", re.ASCII)
-_LOOKS = re.compile(r"iam:(?:get|list|simulate)", re.ASCII)
-_ATTACHES = re.compile(r"iam:(?:attach|detach)", re.ASCII)
+_SERVICE_LINKED = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/aws-service-role/.+", re.ASCII)
+_OF_AWS = re.compile(r"arn:aws[a-z0-9-]*:iam::aws:policy/.+", re.ASCII)
+_LOOKS = re.compile(r"iam:(?:get|list|simulate)[a-z]+", re.ASCII)
+_ATTACHES = re.compile(r"iam:(?:attach|detach)[a-z]+", re.ASCII)
 
 
 def resource_is_there(evidence: Evidence) -> Link | None:
@@ -38,10 +38,10 @@ def beyond_policies(question: Question) -> tuple[str, ...]:
     """Rules of a service that no policy shows: they refuse what every policy allows."""
     found: tuple[str, ...] = (question.doubt,) if question.doubt else ()
     action, resource = question.action.lower(), question.resource
-    if action.startswith("iam:") and not _LOOKS.match(action):
-        if _SERVICE_LINKED.match(resource):
+    if action.startswith("iam:") and not _LOOKS.fullmatch(action):
+        if _SERVICE_LINKED.fullmatch(resource):
             found += (f"whether the service of {resource} lets it be changed: a service-linked role is the service's",)
-        if _OF_AWS.match(resource) and not _ATTACHES.match(action):
+        if _OF_AWS.fullmatch(resource) and not _ATTACHES.fullmatch(action):
             found += (f"whether AWS lets {resource} be changed: its own managed policies are not",)
     return found
 

@@ -16,7 +16,7 @@ from keyless.identity.verify.model import Missing
 from keyless.identity.verify.near import resembling
 
 # A secret's ARN ends in a hyphen and six characters that AWS chose; a declared pattern has question marks there.
-_SUFFIX = re.compile(r"-(?:[A-Za-z0-9]{6}|\?{6})$", re.ASCII)
+_SUFFIXED = re.compile(r"(.+)-(?:[A-Za-z0-9]{6}|\?{6})", re.ASCII)
 # Names are a courtesy: one page of them is enough to find a slip, and cheap in an account with thousands.
 _PAGE = 50
 
@@ -39,7 +39,9 @@ async def _bucket(aws: Session, arn: Arn) -> Missing | None:
 
 
 async def _secret(aws: Session, arn: Arn) -> Missing | None:
-    name = _SUFFIX.sub("", arn.resource.removeprefix("secret:"))
+    name = arn.resource.removeprefix("secret:")
+    named = _SUFFIXED.fullmatch(name)
+    name = named[1] if named else name
     try:
         await aws.call("secretsmanager", "DescribeSecret", SecretId=name)
     except AWS_FAILURES as error:
