@@ -22,6 +22,8 @@ from keyless.local.cloud.sts.issuers import Mistrusted, Unfetched
 
 _TIMEOUT_SECONDS = 5.0
 _LARGEST_BYTES = 1 << 20
+#: a real API server answers 406 to who does not take a key set by its own name
+_ACCEPT = "application/jwk-set+json, application/json"
 
 
 class HttpsFetcher:
@@ -81,7 +83,7 @@ def _connections(trust: ssl.SSLContext) -> httpx.AsyncClient:
 
 
 async def _read(http: httpx.AsyncClient, url: str) -> bytes:
-    async with http.stream("GET", url, headers={"accept": "application/json"}) as answer:
+    async with http.stream("GET", url, headers={"accept": _ACCEPT}) as answer:
         if answer.status_code != httpx.codes.OK:
             raise Unfetched(f"{url} answered {answer.status_code}")
         body = b""

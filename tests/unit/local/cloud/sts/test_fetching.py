@@ -129,3 +129,24 @@ async def test_a_byte_now_and_then_does_not_hold_a_call_for_ever() -> None:
 async def test_a_place_that_cannot_be_reached_says_so(url: str) -> None:
     with pytest.raises(Unfetched):
         await HttpsFetcher("")(url)
+
+
+@pytest.mark.parametrize("served", ["application/jwk-set+json", "application/json"])
+async def test_a_document_is_asked_for_by_each_name_that_issuers_serve_it_under(served: str) -> None:
+    # kube-apiserver serves its discovery document as the second and its keys as the first, and 406 to anything else.
+    async def negotiate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        (accepted,) = [line.partition(":")[2] for line in head.splitlines() if line.startswith("accept:")]
+        taken = served in [one.strip() for one in accepted.split(",")]
+        answer = ok(b"document", headers=f"content-type: {served}") if taken else ok(b"", status="406 Not Acceptable")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    fetcher = HttpsFetcher(ROOT.pem.decode(), timeout_seconds=20)
+    server = await asyncio.start_server(negotiate, "127.0.0.1", 0, ssl=server_context(LEAF, MIDDLE))
+    try:
+        assert await fetcher(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x") == b"document"
+    finally:
+        await fetcher.aclose()
+        server.close()
