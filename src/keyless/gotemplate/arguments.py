@@ -7,10 +7,11 @@ from typing import Any
 from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.functions.function import Function
 from keyless.gotemplate.nodes import Constant, Number
+from keyless.gotemplate.times import Time
 from keyless.gotemplate.values import Map, type_of
 
-_NAMES = {"s": "string", "i": "int", "f": "float64", "b": "bool", "m": "map[string]interface {}"}
-_TYPES: dict[str, type] = {"s": bytes, "i": int, "f": float, "b": bool, "m": Map}
+_NAMES = {"s": "string", "i": "int", "f": "float64", "b": "bool", "m": "map[string]interface {}", "t": "time.Time"}
+_TYPES: dict[str, type] = {"s": bytes, "i": int, "f": float, "b": bool, "m": Map, "t": Time}
 
 
 def check_count(function: Function, count: int) -> None:

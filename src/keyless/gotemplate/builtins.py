@@ -14,7 +14,19 @@ from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.formatting import sprintf
 from keyless.gotemplate.functions.function import Function
 from keyless.gotemplate.printing import shown, sprint, text_of
-from keyless.gotemplate.values import List, Map, StringMap, Uint8, decoded, encoded, kind_of, truth, type_of
+from keyless.gotemplate.values import (
+    List,
+    Map,
+    StringMap,
+    Struct,
+    Uint8,
+    decoded,
+    encoded,
+    kind_of,
+    same,
+    truth,
+    type_of,
+)
 
 
 def _index(value: Any, *keys: Any) -> Any:
@@ -50,7 +62,7 @@ def _basic(value: Any) -> str:
     """Return Go's basic kind; all integers compare with one another."""
     if isinstance(value, int) and not isinstance(value, bool):
         return "int"
-    return "" if value is None or isinstance(value, List | Map) else type_of(value)
+    return "" if value is None or isinstance(value, List | Map | Struct) else type_of(value)
 
 
 def _equal(first: Any, *others: Any) -> bool:
@@ -69,6 +81,8 @@ def _same(first: Any, second: Any) -> bool:
         return bool(first == second)
     if first is not None and second is not None and kind_of(first) != kind_of(second):
         raise Problem(f"can't compare {type_of(first)} and {type_of(second)}")
+    if isinstance(first, Struct) and isinstance(second, Struct) and first.kind == second.kind == "struct":
+        return bool(same(first, second))
     nothing, nothing_too = _is_nil(first), _is_nil(second)
     if nothing or nothing_too:
         return nothing == nothing_too

@@ -36,7 +36,7 @@ from keyless.gotemplate.nodes import (
 )
 from keyless.gotemplate.parser import Tree
 from keyless.gotemplate.printing import shown
-from keyless.gotemplate.values import List, Map, decoded, encoded, truth, type_of, weight_of
+from keyless.gotemplate.values import List, Map, Struct, decoded, encoded, truth, type_of, weight_of
 
 _MISSING = object()
 KNOWN: Mapping[str, Implementation] = {**BUILTINS, **FUNCTIONS}
@@ -220,6 +220,8 @@ class Evaluator:
             if key not in value:
                 raise self._fault(f"map has no entry for key {name!r}{_near(name, value, self._named)}")
             return value[key]
+        if isinstance(value, Struct) and name in (members := value.members()):
+            return members[name]
         if value is None:
             raise self._fault(f"nil has no entry for key {name!r}")
         raise self._fault(

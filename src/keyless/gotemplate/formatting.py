@@ -12,7 +12,7 @@ from typing import Any
 from keyless.gotemplate.account import Account
 from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.printing import float_text, quoted, text_of
-from keyless.gotemplate.values import List, Map, Uint8, decoded, encoded, type_of, weight_of
+from keyless.gotemplate.values import List, Map, Struct, Uint8, decoded, encoded, type_of, weight_of
 
 _TOO_LARGE = 1_000_000
 _FLAGS = re.compile(rb"[#0+\- ]*")
@@ -199,6 +199,8 @@ def _printed(verb: str, value: Any, spec: _Spec, *, depth: int = 0) -> bytes:
             return _string(verb, value, spec)
         case List():
             return _list(verb, value, spec, depth)
+        case Struct():
+            return _struct(verb, value, spec)
     return _map(verb, value, spec, depth)
 
 
@@ -217,6 +219,12 @@ def _list(verb: str, value: List, spec: _Spec, depth: int) -> bytes:
     if spec.has("V"):
         return type_of(value).encode() + (b"(nil)" if value.is_nil else b"{" + b", ".join(items) + b"}")
     return b"[" + b" ".join(items) + b"]"
+
+
+def _struct(verb: str, value: Struct, spec: _Spec) -> bytes:
+    if verb not in {"s", "v", "q", "x", "X"} or spec.has("V"):
+        raise Problem(f"a {value.go_type} has no such form: use %s")
+    return _string(verb, value.text().encode(), spec)
 
 
 def _map(verb: str, value: Map, spec: _Spec, depth: int) -> bytes:

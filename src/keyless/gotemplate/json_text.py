@@ -13,7 +13,7 @@ from typing import Any
 from keyless.gotemplate.account import Account, Limits
 from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.printing import _shortest, fixed_text
-from keyless.gotemplate.values import List, Map, decoded, encoded, given
+from keyless.gotemplate.values import List, Map, Struct, decoded, encoded, given
 
 _SPECIAL = re.compile('["\\\\\x00-\x1f\u2028\u2029\udc80-\udcff]')
 _SPECIAL_AND_HTML = re.compile('["\\\\\x00-\x1f<>&\u2028\u2029\udc80-\udcff]')
@@ -46,6 +46,8 @@ def _write(out: list[str], value: Any, special: re.Pattern[str], indent: str, li
             out.append(_number(value))
         case bytes():
             out.append(_string(value, special))
+        case Struct():
+            out.append(_string(value.json().encode(), special))
         case List() if value.is_nil:
             out.append("null")
         case List():

@@ -9,7 +9,7 @@ import math
 import re
 from typing import Any
 
-from keyless.gotemplate.values import List, Map, decoded, encoded
+from keyless.gotemplate.values import List, Map, Struct, decoded, encoded
 
 
 def text_of(value: Any) -> bytes:
@@ -29,6 +29,8 @@ def text_of(value: Any) -> bytes:
             return b"[" + b" ".join([text_of(item) for item in value]) + b"]"
         case Map():
             return b"map[" + b" ".join([key + b":" + text_of(value[key]) for key in sorted(value)]) + b"]"
+        case Struct():
+            return value.text().encode()
     raise TypeError
 
 

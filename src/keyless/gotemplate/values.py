@@ -1,13 +1,14 @@
 """The values that templates know, as Go knows them. A string is bytes: Go counts, cuts and compares bytes.
 
-None, bool, int (Go's int), ``Int64``, ``Uint8``, float, bytes, ``List`` and ``Map``. Containers never change once made,
-so each knows how heavy it is written out in full, even where its parts are shared: a list that holds the same list
-twice, forty times over, takes forty steps to make and a million million to print.
+None, bool, int (Go's int), ``Int64``, ``Uint8``, float, bytes, ``Struct``, ``List`` and ``Map``. Each container knows
+how heavy it is written out in full, even where its parts are shared: a list that holds the same list twice, forty times
+over, takes forty steps to make and a million million to print. A map alone may change (``put``, ``drop``), and tells
+whatever holds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keyless.gotemplate.errors import Problem
@@ -30,6 +31,29 @@ class Uint8(int):
     __slots__ = ()
 
 
+class Struct:
+    """A value of a library's own type: a time, a version. ``go_type`` and ``kind`` are what Go calls it."""
+
+    __slots__ = ()
+    go_type, kind = "struct", "struct"
+
+    def text(self) -> str:
+        """Return what ``%v`` prints."""
+        raise NotImplementedError
+
+    def json(self) -> str:
+        """Return the text that stands in JSON."""
+        return self.text()
+
+    def members(self) -> Mapping[str, Any]:
+        """Return what its methods without arguments answer, by name."""
+        return {}
+
+    def identity(self) -> Any:
+        """Return what tells two apart."""
+        return self.text()
+
+
 class List(tuple[Any, ...]):
     """Go's slice; ``element`` names the type it holds."""
 
@@ -37,10 +61,11 @@ class List(tuple[Any, ...]):
     depth: int
     is_nil: bool
     element = "interface {}"
+    holders: list[Any] | None = None
 
     def __new__(cls, items: Iterable[Any] = (), *, is_nil: bool = False) -> List:
         made = super().__new__(cls, items)
-        made.weight, made.depth = _measured(made)
+        made.weight, made.depth = _measured(made, made)
         made.is_nil = is_nil
         return made
 
@@ -58,14 +83,15 @@ class Ints(List):
 
 
 class Map(dict[bytes, Any]):
-    """Go's map from strings; nothing is put into it after it was made."""
+    """Go's map from strings; only ``put`` and ``drop`` change it."""
 
-    __slots__ = ("depth", "is_nil", "weight")
+    __slots__ = ("depth", "holders", "is_nil", "weight")
     element = "interface {}"
 
     def __init__(self, items: Mapping[bytes, Any] | Iterable[tuple[bytes, Any]] = (), *, is_nil: bool = False) -> None:
         super().__init__(items)
-        self.weight, self.depth = _measured(self.values())
+        self.holders: list[Any] | None = None
+        self.weight, self.depth = _measured(self.values(), self)
         self.weight = _within(self.weight + sum(map(len, self)) + SCALAR_WEIGHT * len(self))
         self.is_nil = is_nil
 
@@ -83,15 +109,90 @@ class StringMap(Map):
     element = "string"
 
 
-def _measured(items: Iterable[Any]) -> tuple[int, int]:
+def _measured(items: Iterable[Any], holder: List | Map) -> tuple[int, int]:
     weight, depth = SCALAR_WEIGHT, 1
     for item in items:
         weight += weight_of(item)
-        if isinstance(item, List | Map) and item.depth >= depth:
-            depth = item.depth + 1
+        if isinstance(item, List | Map):
+            depth = max(depth, item.depth + 1)
+            _held_by(item, holder)
+    return _within(weight), _shallow(depth)
+
+
+def _held_by(item: List | Map, holder: List | Map) -> None:
+    if item.holders is None:
+        item.holders = [holder]
+    else:
+        item.holders.append(holder)
+
+
+def _shallow(depth: int) -> int:
     if depth > MAX_DEPTH:
         raise Problem(f"values are nested deeper than {MAX_DEPTH}")
-    return _within(weight), depth
+    return depth
+
+
+def put(mapping: Map, key: bytes, value: Any, step: Callable[[], None]) -> None:
+    """Set a key of a map, and tell all that hold it how heavy they are now; each of them is paid for by ``step``.
+
+    Raises ``Problem`` for a map that would hold itself: written out in full, it would have no end.
+    """
+    if isinstance(value, List | Map) and _holds(value, mapping, step):
+        raise Problem("a map can't hold itself")
+    more = weight_of(value) - weight_of(mapping[key]) if key in mapping else weight_of(value) + _entry(key)
+    _let_go(mapping, key, step)
+    mapping[key] = value
+    if isinstance(value, List | Map):
+        _held_by(value, mapping)
+    _told(mapping, more, value.depth + 1 if isinstance(value, List | Map) else 1, step)
+
+
+def drop(mapping: Map, key: bytes, step: Callable[[], None]) -> None:
+    """Take a key out of a map."""
+    if key in mapping:
+        less = weight_of(mapping[key]) + _entry(key)
+        _let_go(mapping, key, step)
+        del mapping[key]
+        _told(mapping, -less, 1, step)
+
+
+def _entry(key: bytes) -> int:
+    return len(key) + SCALAR_WEIGHT
+
+
+def _let_go(mapping: Map, key: bytes, step: Callable[[], None]) -> None:
+    holders = getattr(mapping.get(key), "holders", None) or []
+    for at in range(len(holders) - 1, -1, -1):
+        step()
+        if holders[at] is mapping:
+            del holders[at]
+            return
+
+
+def _holds(value: List | Map, sought: Map, step: Callable[[], None]) -> bool:
+    """Return whether ``sought`` lies within ``value``, by a walk upwards: each holder is looked at once."""
+    seen: set[int] = set()
+    waiting: list[Any] = [sought]
+    while waiting:
+        step()
+        one = waiting.pop()
+        if one is value:
+            return True
+        if id(one) not in seen:
+            seen.add(id(one))
+            waiting += one.holders or ()
+    return False
+
+
+def _told(changed: Map, more: int, depth: int, step: Callable[[], None]) -> None:
+    # Along each way up, not once for each holder: a list that holds a map twice becomes heavier by twice as much.
+    waiting: list[tuple[Any, int]] = [(changed, depth)]
+    while waiting:
+        step()
+        one, least = waiting.pop()
+        one.weight = _within(one.weight + more)
+        one.depth = _shallow(max(one.depth, least))
+        waiting += [(holder, one.depth + 1) for holder in one.holders or ()]
 
 
 def _within(weight: int) -> int:
@@ -135,6 +236,8 @@ def type_of(value: Any) -> str:
             return f"[]{value.element}"
         case Map():
             return f"map[string]{value.element}"
+        case Struct():
+            return value.go_type
     return "<nil>"
 
 
@@ -144,6 +247,8 @@ def kind_of(value: Any) -> str:
         return "invalid"
     if isinstance(value, List):
         return "slice"
+    if isinstance(value, Struct):
+        return value.kind
     return "map" if isinstance(value, Map) else type_of(value)
 
 
@@ -152,7 +257,7 @@ def given(value: Any) -> Any:
     match value:
         case str():
             return encoded(value)
-        case List() | Map() | bytes() | bool() | None | int() | float():
+        case List() | Map() | Struct() | bytes() | bool() | None | int() | float():
             return value
         case Mapping():
             items = {encoded(str(key)): given(item) for key, item in value.items()}
@@ -186,4 +291,6 @@ def identity(value: Any) -> Any:
             return (type_of(value), value.is_nil, frozenset((key, identity(item)) for key, item in value.items()))
         case float() if value != value:
             return object()  # NaN is not even itself
+        case Struct():
+            return (type_of(value), value.identity())
     return (type_of(value), value)

@@ -25,7 +25,15 @@ HOSTILE = {
     "aliases": "{{ $x := `a: &a [x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]` }}",
     "merges": "{{ $x := `a: &a {k: v}\nb: &b {<<: [*a,*a,*a,*a,*a,*a]}\nc: {<<: [*b,*b,*b,*b,*b,*b,*b]}` }}",
 }  # fmt: skip
-ARGUMENTS = {"s": "(toString $x)", "i": "1000000", "f": "1e300", "b": "true", "m": "(dict `a` $x)", "a": "$x"}
+ARGUMENTS = {
+    "t": "(toDate `2006` `2017`)",
+    "s": "(toString $x)",
+    "i": "1000000",
+    "f": "1e300",
+    "b": "true",
+    "m": "(dict `a` $x)",
+    "a": "$x",
+}
 CALLS = [
     f"{name} {' '.join(ARGUMENTS[letter] for letter in function.fixed + function.rest * more)}"
     for name, function in sorted(KNOWN.items())

@@ -72,7 +72,8 @@ def test_nothing_is_shown_of_a_template_that_is_a_secrets_text(text):
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"), [("now", "clock"), ("genCA", "every time"), ("set", "dict"), ("env", "nothing but their data")]
+    ("name", "advice"),
+    [("now", "clock"), ("genCA", "provider"), ("uuidv4", "every time"), ("env", "nothing but their data")],
 )
 def test_a_function_that_authors_may_expect_is_refused_with_a_reason(name, advice):
     assert advice in said(f"{{{{ {name} }}}}")

@@ -41,8 +41,6 @@ CHOICES: Mapping[str, Function] = {
     "required": Function("sa", _required, cost="look"),
     "fail": Function("s", _refused, cost="look"),
     "deepEqual": Function("aa", same),
-    "deepCopy": Function("a", lambda value: value, cost="look"),  # values never change
-    "mustDeepCopy": Function("a", lambda value: value, cost="look"),
     "typeOf": Function("a", _type_name, cost="look"),
     "typeIs": Function("sa", lambda name, value: name == _type_name(value), cost="look"),
     "typeIsLike": Function("sa", lambda name, value: name == _type_name(value), cost="look"),  # there are no pointers

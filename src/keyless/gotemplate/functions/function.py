@@ -11,7 +11,8 @@ Cost = Literal["spell", "walk", "copy", "look"]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function. ``params``: s string, i int, f float64, b bool, m map[string]interface{}, a anything; * repeats.
+    """One function. ``params``: s string, i int, f float64, b bool, m map[string]interface{}, t time.Time, a anything;
+    * repeats.
 
     ``cost`` is paid before ``run``: ``walk`` for everything in the arguments (the default: safe for whatever is built
     from them), ``spell`` for work on each of their characters, ``copy`` for their outermost level, ``look`` for
