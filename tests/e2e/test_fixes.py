@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError
 
 from e2e import acting, fixing, seeing, sharing
 from e2e.local_space import LocalSpace
-from e2e.planes import Plane
+from e2e.planes import Plane, make_plane
 from keyless.kube import Kube
-from keyless.kube.resources import SERVICEACCOUNTS
+from keyless.kube.resources import DEPLOYMENTS, SERVICEACCOUNTS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -103,6 +103,38 @@ GUARD = {
     "Action": "sts:AssumeRole",
     "Condition": {"StringEquals": {"aws:PrincipalTag/team": "other"}},
 }
+
+
+async def a_trust_for_another_action(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    trust = acting.irsa_trust(space, plane.subject)
+    trust["Statement"][0]["Action"] = "sts:AssumeRole"
+    await billing(space, host, plane, trust=trust)
+
+
+async def an_older_control_plane(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    older = await make_plane(space, host, f"older-{plane.own[-6:]}")
+    await older.tenant.aclose()
+    await billing(space, host, plane, trust=acting.irsa_trust(space, older.subject))
+
+
+async def a_misspelt_association(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    acting.make_role(space, plane.role, acting.pods_trust(), acting.bucket_policy(plane.bucket))
+    acting.associate(space, plane.namespace, "vectr", plane.role)
+    await acting.helm_upgrade(host, acting.billing_values(space, plane.bucket))
+    await running(host, plane)
+
+
+async def a_role_by_its_name(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await no_annotation(space, host, plane)
+    patch = {"metadata": {"annotations": {acting.ROLE_ANNOTATION: plane.role}}}
+    await host.patch(SERVICEACCOUNTS, "vector", patch, plane.namespace)
+
+
+async def a_pod_that_is_skipped(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    metadata = {"annotations": {"eks.amazonaws.com/skip-containers": "vector"}}
+    await host.patch(DEPLOYMENTS, "vector", {"spec": {"template": {"metadata": metadata}}}, plane.namespace)
+    await running(host, plane)
 
 
 async def no_permission(space: LocalSpace, host: Kube, plane: Plane) -> None:
@@ -239,6 +271,11 @@ MISSTEPS: list[tuple[Misstep, str, str, str]] = [
     (association_elsewhere, BILLING, "service account", "AssociationElsewhere"),
     (no_tag_session, BILLING, "trust", "TagSessionNotTrusted"),
     (tags_of_another_namespace, BILLING, "trust", "TrustDenies"),
+    (a_trust_for_another_action, BILLING, "trust", "TrustNamesAnotherAction"),
+    (an_older_control_plane, BILLING, "trust", "ControlPlaneNotTrusted"),
+    (a_misspelt_association, BILLING, "service account", "AssociationElsewhere"),
+    (a_role_by_its_name, BILLING, "service account", "RoleArnMalformed"),
+    (a_pod_that_is_skipped, BILLING, "injection", "IdentityNotInjected"),
     (no_agent, BILLING, "agent", "AgentMissing"),
     (a_secret_out_of_reach, SECRETS, "permission", "PermissionMissing"),
 ]
@@ -266,6 +303,81 @@ async def test_the_printed_command_is_enough(
             with contextlib.suppress(ClientError):  # it is there where the printed command did its work
                 await acting.create_agent(space, host)
         # Helm keeps the reused values as the chart's own in its record, from which the next test's upgrade starts.
+        fixing.run(space, "helm upgrade spaces spaces-helm-chart --reset-values")
+
+
+async def a_deny_of_the_role(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    deny = {"Sid": "Guard", "Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
+    allowed = acting.bucket_policy(plane.bucket)
+    await billing(space, host, plane, policy={**allowed, "Statement": [*allowed["Statement"], deny]})
+
+
+async def a_deny_of_the_bucket(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    resource = f"arn:aws:s3:::{plane.bucket}/*"
+    deny = {"Sid": "Guard", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": resource}
+    document = json.dumps({"Version": acting.VERSION, "Statement": [deny]})
+    space.aws("s3").put_bucket_policy(Bucket=plane.bucket, Policy=document)
+
+
+async def a_deny_of_the_trust(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    trust = acting.irsa_trust(space, plane.subject)
+    await billing(space, host, plane, trust={**trust, "Statement": [*trust["Statement"], DENIES_TOKENS]})
+
+
+DENIES_TOKENS = {
+    "Sid": "Guard",
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "sts:AssumeRoleWithWebIdentity",
+}
+
+
+async def a_boundary(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    await billing(space, host, plane)
+    iam = space.aws("iam")
+    document = json.dumps(acting.bucket_policy(plane.bucket, "s3:GetObject"))
+    made = iam.create_policy(PolicyName=plane.own, PolicyDocument=document)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName=plane.role, PermissionsBoundary=made)
+
+
+async def a_secret_that_is_not_there(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    near = f"{plane.own}/databases"
+    space.aws("secretsmanager").create_secret(Name=near, SecretString="{}")
+    acting.make_role(space, plane.role, acting.pods_trust(), acting.secrets_policy(space, plane.own))
+    acting.associate(space, plane.namespace, sharing.CONTROLLER, plane.role)
+    await acting.restart(host, "external-secrets", plane.namespace)
+    await sharing.share(space, host, plane)
+    await seeing.condition(host, plane.name, "SharedSecretsRead", "False")
+
+
+GUARDED: list[tuple[Misstep, str, str, str, str]] = [
+    (a_deny_of_the_role, BILLING, "permission", "PermissionDeniedExplicitly", "(Guard) of inline policy e2e"),
+    (a_deny_of_the_bucket, BILLING, "permission", "PermissionDeniedExplicitly", "(Guard) of policy of bucket"),
+    (a_deny_of_the_trust, BILLING, "trust", "TrustDeniesExplicitly", "(Guard) of trust policy"),
+    (a_boundary, BILLING, "permission", "PermissionBounded", "boundary"),
+    (a_secret_that_is_not_there, SECRETS, "sources", "ResourceMissing", "/databases"),
+]
+
+
+@pytest.mark.parametrize(("misstep", "component", "link", "reason", "words"), GUARDED)
+async def test_what_somebody_guards_or_nobody_made_is_named_and_no_command_pretends_to_mend_it(
+    space: LocalSpace,
+    host: Kube,
+    first_plane: Plane,
+    misstep: Misstep,
+    component: str,
+    link: str,
+    reason: str,
+    words: str,
+) -> None:
+    try:
+        await misstep(space, host, first_plane)
+        told = fixing.first_broken(space, component, first_plane.name)
+        assert (told.link, told.reason, told.fix) == (link, reason, ""), told
+        assert words in f"{told.found} {told.advice}", told
+        assert told.advice
+    finally:
         fixing.run(space, "helm upgrade spaces spaces-helm-chart --reset-values")
 
 

@@ -91,20 +91,36 @@ class AwsFacts:
         """The associations of a service account name, in all namespaces."""
         if not cluster:
             return ()
-        found: list[dict[str, Any]] = []
-        page: dict[str, str] = {}
         try:
-            while True:
-                answer = await self._session.call(
-                    "eks", "ListPodIdentityAssociations", clusterName=cluster, serviceAccount=service_account, **page
-                )
-                found += [a for a in answer.get("associations", []) if a["serviceAccount"] == service_account]
-                if not answer.get("nextToken"):
-                    break
-                page = {"nextToken": answer["nextToken"]}
-            return tuple(await asyncio.gather(*(self._association(cluster, a["associationId"]) for a in found)))
+            listed = await self._associations(cluster, serviceAccount=service_account)
+            own = [one for one in listed if one["serviceAccount"] == service_account]
+            return tuple(await asyncio.gather(*(self._association(cluster, a["associationId"]) for a in own)))
         except AWS_FAILURES as error:
             return () if error.code in _ABSENT else Unread(why("eks", error))
+
+    async def misspelt(self, cluster: str, namespace: str, service_account: str) -> tuple[Association, ...]:
+        """The associations of a namespace for names that resemble a service account's: a courtesy, none if denied."""
+        if not cluster:
+            return ()
+        try:
+            listed = await self._associations(cluster, namespace=namespace)
+            names = resembling(service_account, {one["serviceAccount"] for one in listed} - {service_account})
+            near = [one for one in listed if one["serviceAccount"] in names]
+            return tuple(await asyncio.gather(*(self._association(cluster, a["associationId"]) for a in near)))
+        except AWS_FAILURES:
+            return ()
+
+    async def _associations(self, cluster: str, **chosen: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        page: dict[str, str] = {}
+        while True:
+            answer = await self._session.call(
+                "eks", "ListPodIdentityAssociations", clusterName=cluster, **chosen, **page
+            )
+            found += answer.get("associations", [])
+            if not answer.get("nextToken"):
+                return found
+            page = {"nextToken": answer["nextToken"]}
 
     async def _association(self, cluster: str, association_id: str) -> Association:
         answer = await self._session.call(

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from keyless.api import Access
+from keyless.api import Access, Arn
 from keyless.api.places import bucket_fault
 from keyless.aws import Session
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import KubeFacts, Release
+from keyless.identity.verify.lookup import missing
 from keyless.identity.verify.model import (
     Bounds,
     Bucket,
@@ -24,6 +25,8 @@ from keyless.identity.verify.model import (
 )
 from keyless.kube import Kube
 
+_MOST_LOOKED_UP = 100
+"""A call for each: beyond this many, a missing one is left to the component's own report."""
 AccessOf = Callable[[Space, ControlPlane, Cluster], Awaitable[Access | None]]
 """What the component must reach for a control plane; ``None`` where it has nothing to reach yet."""
 
@@ -101,12 +104,11 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
     if not wanted:
         known = tuple(f"{plane.group}/{plane.name}" for plane in planes)
         return [replace(common, sought=chosen.words, known=known)]
-    readers = (kube, aws)
-    return list(await asyncio.gather(*(_chain(readers, common, plane, needs) for plane in wanted)))
+    return list(await asyncio.gather(*(_chain(sources, common, plane, needs) for plane in wanted)))
 
 
-async def _chain(readers: tuple[KubeFacts, AwsFacts], common: Facts, plane: ControlPlane, needs: Needs) -> Facts:
-    kube, aws = readers
+async def _chain(sources: Sources, common: Facts, plane: ControlPlane, needs: Needs) -> Facts:
+    kube, aws = KubeFacts(sources.kube, sources.release), AwsFacts(sources.aws)
     facts = replace(common, control_plane=plane, workload=await kube.workload(plane, common.subject))
     account = ""
     if isinstance(facts.cluster, Cluster):
@@ -114,9 +116,20 @@ async def _chain(readers: tuple[KubeFacts, AwsFacts], common: Facts, plane: Cont
         bounds = needs.bounds_of(facts.space, plane, facts.cluster)
         facts = replace(facts, access=await needs.access_of(facts.space, plane, facts.cluster), bounds=bounds)
     facts = replace(facts, bucket=await _bucket(aws, facts))
+    facts = replace(facts, gone=await _gone(sources.aws, facts.access))
     if facts.role_arn:
         facts = replace(facts, role=await aws.role(facts.role_arn, account))
+    else:
+        account_name = common.subject.service_account
+        facts = replace(facts, misspelt=await aws.misspelt(sources.cluster, plane.host_namespace, account_name))
     return replace(facts, roles=await aws.roles()) if facts.role is None else facts
+
+
+async def _gone(aws: Session, access: Access | None) -> tuple[Missing, ...]:
+    """The secrets and parameters that are not there; the bucket has a look of its own."""
+    patterns = [each for each in (access.resources if access else ()) if Arn.parse(each).service != "s3"]
+    looked = await asyncio.gather(*(missing(aws, each) for each in patterns[:_MOST_LOOKED_UP]))
+    return tuple(one for one in looked if one is not None)
 
 
 async def _bucket(aws: AwsFacts, facts: Facts) -> Bucket | Missing | Unread | None:

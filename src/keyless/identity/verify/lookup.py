@@ -41,12 +41,17 @@ async def _bucket(aws: Session, arn: Arn) -> Missing | None:
 async def _secret(aws: Session, arn: Arn) -> Missing | None:
     name = arn.resource.removeprefix("secret:")
     named = _SUFFIXED.fullmatch(name)
-    name = named[1] if named else name
-    try:
-        await aws.call("secretsmanager", "DescribeSecret", SecretId=name)
-    except AWS_FAILURES as error:
-        return Missing(name, await _near_secrets(aws, name)) if error.code == "ResourceNotFoundException" else None
-    return None
+    # An ARN may lack its suffix, and a name may end in what looks like one: both are asked for.
+    names = ([] if "?" in name else [name]) + ([named[1]] if named else [])
+    for each in names:
+        try:
+            await aws.call("secretsmanager", "DescribeSecret", SecretId=each)
+        except AWS_FAILURES as error:
+            if error.code != "ResourceNotFoundException":
+                return None
+        else:
+            return None
+    return Missing(names[-1], await _near_secrets(aws, names[-1])) if names else None
 
 
 async def _near_secrets(aws: Session, name: str) -> tuple[str, ...]:

@@ -269,6 +269,10 @@ class Facts:
     role: Role | Unread | None = None
     bounds: Bounds | None = None
     bucket: Bucket | Missing | Unread | None = None
+    misspelt: tuple[Association, ...] = ()
+    """Associations of the namespace for service accounts that are none, and whose names resemble the component's."""
+    gone: tuple[Missing, ...] = ()
+    """Secrets and parameters that the component shall read and that are certainly not there."""
     roles: Mapping[str, Document] | Unread = field(default_factory=dict)
     """Every role of the account by its ARN, with its trust policy: looked for where the component has none."""
 

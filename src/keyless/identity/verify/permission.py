@@ -28,6 +28,17 @@ _SESSION = "keyless-verify"
 _IDENTITY_ONLY = "IdentityProven"
 
 
+def sources_are_there(facts: Facts) -> Link | None:
+    """What is read is looked up before a permission is judged: a policy for a misspelt name helps nobody."""
+    if not facts.gone:
+        return None
+    told = [one.name + (f" (there is {', '.join(one.near)})" if one.near else "") for one in facts.gone]
+    advice = "make it, or put the right name into remoteRef.key of the SharedExternalSecret"
+    expected = "every secret and parameter that is shared exists"
+    found = f"there is no {'; no '.join(told)}"
+    return Link("sources", State.BROKEN, expected, found, Reason.RESOURCE_MISSING, advice=advice)
+
+
 def role_may_do_its_work(facts: Facts) -> Link:
     """Every action of the component on every resource it declares is allowed by the role's policies."""
     expected = _needs(facts.access)

@@ -110,6 +110,7 @@ CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
     federation.agent_runs,
     roles.role_is_there,
     trust.role_trusts_the_component,
+    permission.sources_are_there,
     permission.role_may_do_its_work,
     bounds.scopes_hold,
     permission.work_is_whole,

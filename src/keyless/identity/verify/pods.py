@@ -122,6 +122,8 @@ def _no_role(facts: Facts, annotations: Mapping[str, str], expected: str) -> Lin
     elsewhere = [a for a in associations if a.service_account == facts.subject.service_account]
     if elsewhere:
         return _association_elsewhere(facts, elsewhere, expected)
+    if facts.misspelt:
+        return _association_misspelt(facts, facts.misspelt[0], expected)
     lost = dropped(facts.space, (facts.subject.annotations,))
     if lost:
         found = f"no annotation: revision {lost.revision} dropped what revision {lost.before} had set"
@@ -160,6 +162,16 @@ def _association_elsewhere(facts: Facts, elsewhere: list[Association], expected:
         places = ", ".join(sorted(a.namespace for a in elsewhere))
         found = f"no annotation; associations only for other control planes: {places}"
     return Link("service account", State.BROKEN, expected, found, Reason.ASSOCIATION_ELSEWHERE, create)
+
+
+def _association_misspelt(facts: Facts, near: Association, expected: str) -> Link:
+    """It stays: whose it is nobody can tell from here, and it gives no identity to a name that nothing runs as."""
+    found = f"association {near.association_id} is for service account {near.service_account}, not for "
+    found += f"{facts.subject.service_account}"
+    link = Link("service account", State.BROKEN, expected, found, Reason.ASSOCIATION_ELSEWHERE)
+    command = f"{_create_association(facts, near.role_arn)} && {facts.restart}"
+    says = f"associates {facts.subject.service_account} with the same role; {near.association_id} stays"
+    return link.fixed_by(Fix(command, says), "")
 
 
 def _create_association(facts: Facts, role_arn: str) -> str:
