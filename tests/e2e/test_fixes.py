@@ -322,15 +322,8 @@ async def a_deny_of_the_bucket(space: LocalSpace, host: Kube, plane: Plane) -> N
 
 async def a_deny_of_the_trust(space: LocalSpace, host: Kube, plane: Plane) -> None:
     trust = acting.irsa_trust(space, plane.subject)
-    await billing(space, host, plane, trust={**trust, "Statement": [*trust["Statement"], DENIES_TOKENS]})
-
-
-DENIES_TOKENS = {
-    "Sid": "Guard",
-    "Effect": "Deny",
-    "Principal": "*",
-    "Action": "sts:AssumeRoleWithWebIdentity",
-}
+    deny = {**trust["Statement"][0], "Sid": "Guard", "Effect": "Deny"}
+    await billing(space, host, plane, trust={**trust, "Statement": [*trust["Statement"], deny]})
 
 
 async def a_boundary(space: LocalSpace, host: Kube, plane: Plane) -> None:

@@ -65,9 +65,10 @@ class ArnPattern:
 
 
 def account_of(arn: str) -> str:
-    """The account segment of an ARN; empty for "*" and for resources that carry none (S3)."""
+    """The account segment of an ARN; empty for "*" and for resources of no account (S3's, AWS's managed policies)."""
     segments = arn.split(":", SEGMENTS - 1)
-    return segments[4] if len(segments) == SEGMENTS else ""
+    found = segments[4] if len(segments) == SEGMENTS else ""
+    return "" if found == "aws" else found
 
 
 def compile_arn(text: str, *, variables: bool) -> ArnPattern | None:

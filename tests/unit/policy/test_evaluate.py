@@ -368,3 +368,11 @@ def test_the_trace_shows_every_statement_and_condition() -> None:
         True,
         "statement 1 of the identity policy",
     )
+
+
+def test_a_managed_policy_of_aws_is_no_other_accounts() -> None:
+    """Its ARN has ``aws`` where others have an account; nobody's policy stands at it, so the caller's own decides."""
+    managed = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    allow = statement(action="iam:GetPolicy", resource="*")
+    assert ask([allow], action="iam:GetPolicy", resource=managed).allowed
+    assert not ask([allow], action="iam:GetPolicy", resource="arn:aws:iam::999988887777:policy/own").allowed

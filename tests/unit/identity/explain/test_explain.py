@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from keyless.api import Reason
 from keyless.aws import Session
-from keyless.identity.explain import Answer, Question, Verdict, explain, gather, render_json, render_text
+from keyless.identity.explain import Answer, Evidence, Question, Verdict, explain, gather, render_json, render_text
 from keyless.identity.verify import Sources, State
 from keyless.identity.verify.model import ANNOTATION
 from keyless.kube.memory import MemoryKube
@@ -37,14 +38,18 @@ def policies(*statements: dict[str, Any]) -> dict[str, Any]:
     return {"PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)}}
 
 
-async def ask(
+async def ask(changes: dict[str, Any] | None = None, **question: Any) -> Answer:
+    return explain(await evidence(changes, **question))
+
+
+async def evidence(
     changes: dict[str, Any] | None = None,
     *,
     action: str = "s3:PutObject",
     resource: str = KEY,
     annotation: str | None = ROLE,
     context: dict[str, ContextValue] | None = None,
-) -> Answer:
+) -> Evidence:
     kube = MemoryKube()
     kube.texts["/.well-known/openid-configuration"] = ""
     if annotation is not None:
@@ -55,9 +60,9 @@ async def ask(
     aws = healthy(**{"DescribeCluster": described, "GetBucketPolicy": "NoSuchBucketPolicy", **PLAIN, **(changes or {})})
     question = Question(NAMESPACE, "vector", action, resource, context or {})
     sources = Sources(kube, cast("Session", aws), "keyless")
-    answer = explain(await gather(sources, question, NOW))
+    gathered = await gather(sources, question, NOW)
     assert all(call.startswith(("Get", "List", "Describe", "Head")) for call in aws.calls)
-    return answer
+    return gathered
 
 
 async def test_what_trust_and_policy_allow_is_allowed_by_a_named_statement() -> None:
@@ -222,3 +227,68 @@ async def test_the_trust_policy_of_another_role_is_the_policy_of_that_resource()
     answer = await ask({"GetRole": role}, action="sts:AssumeRole", resource=other)
     assert answer.verdict is Verdict.ALLOWED
     assert "trust policy of other" in render_text(answer)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "code", "verdict"),
+    [
+        ("s3:PutObject", KEY, "404", Verdict.DENIED),
+        ("s3:CreateBucket", "arn:aws:s3:::usage", "404", Verdict.ALLOWED),
+        ("s3:PutObject", KEY, "AccessDenied", Verdict.ALLOWED),
+    ],
+)
+async def test_a_bucket_that_is_not_there_is_told_before_its_permission(
+    action: str, resource: str, code: str, verdict: Verdict
+) -> None:
+    allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    listed = {"Buckets": [{"Name": "usages"}]}
+    answer = await ask(
+        {"HeadBucket": code, "ListBuckets": listed, "GetRolePolicy": policies(allow)}, action=action, resource=resource
+    )
+    assert answer.verdict is verdict
+    text = render_text(answer)
+    assert ("there is no usage (there is usages)" in text) is (verdict is Verdict.DENIED)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "verdict"),
+    [
+        ("iam:DeleteRole", "arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/x", Verdict.UNKNOWN),
+        ("iam:GetRole", "arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/x", Verdict.ALLOWED),
+        ("iam:CreatePolicyVersion", "arn:aws:iam::aws:policy/ReadOnlyAccess", Verdict.UNKNOWN),
+        ("iam:GetPolicy", "arn:aws:iam::aws:policy/ReadOnlyAccess", Verdict.ALLOWED),
+        ("iam:DeletePolicy", "arn:aws:iam::111122223333:policy/own", Verdict.ALLOWED),
+    ],
+)
+async def test_a_rule_that_no_policy_shows_leaves_an_allowance_unknown(
+    action: str, resource: str, verdict: Verdict
+) -> None:
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    chain = await evidence({"GetRolePolicy": policies(allow)}, action=action, resource=resource)
+    answer = explain(replace(chain, resource_policy=None))
+    assert answer.verdict is verdict
+    assert ("not seen  whether" in render_text(answer)) is (verdict is Verdict.UNKNOWN)
+
+
+async def test_an_action_that_aws_does_not_list_is_never_allowed() -> None:
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    chain = await evidence({"GetRolePolicy": policies(allow)}, action="s3:PutObjcet")
+    doubted = replace(chain, question=replace(chain.question, doubt="AWS lists no such action"))
+    assert (explain(chain).verdict, explain(doubted).verdict) == (Verdict.ALLOWED, Verdict.UNKNOWN)
+    assert "AWS lists no such action" in render_text(explain(doubted))
+
+
+async def test_a_permission_that_lacks_is_added_to_what_the_role_has_and_proven() -> None:
+    answer = await ask({"GetRolePolicy": policies({**ALLOW, "Action": "s3:GetObject"})})
+    (link,) = (one for one in answer.links if one.state is State.BROKEN)
+    assert link.reason is Reason.PERMISSION_MISSING
+    assert link.fix.startswith("aws iam put-role-policy --role-name billing --policy-name keyless-vector ")
+    assert "it lists s3:getobject" in render_text(answer)
+
+
+async def test_a_deny_gets_no_command() -> None:
+    deny = {**ALLOW, "Effect": "Deny", "Sid": "Guard"}
+    answer = await ask({"GetRolePolicy": policies(ALLOW, deny)})
+    (link,) = (one for one in answer.links if one.state is State.BROKEN)
+    assert (link.reason, link.fix) == (Reason.PERMISSION_DENIED_EXPLICITLY, "")
+    assert "(Guard)" in link.advice
