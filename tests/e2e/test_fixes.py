@@ -326,6 +326,14 @@ async def a_deny_of_the_trust(space: LocalSpace, host: Kube, plane: Plane) -> No
     await billing(space, host, plane, trust={**trust, "Statement": [*trust["Statement"], deny]})
 
 
+async def a_key_behind_the_bucket(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    key = space.aws("kms").create_key()["KeyMetadata"]["Arn"]
+    rules = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}]
+    space.aws("s3").put_bucket_encryption(Bucket=plane.bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+    await billing(space, host, plane)
+    await seeing.condition(host, plane.name, "BillingStored", "False", containing="kms:")
+
+
 async def a_boundary(space: LocalSpace, host: Kube, plane: Plane) -> None:
     await billing(space, host, plane)
     iam = space.aws("iam")
@@ -349,6 +357,7 @@ GUARDED: list[tuple[Misstep, str, str, str, str]] = [
     (a_deny_of_the_bucket, BILLING, "permission", "PermissionDeniedExplicitly", "(Guard) of policy of bucket"),
     (a_deny_of_the_trust, BILLING, "trust", "TrustDeniesExplicitly", "(Guard) of trust policy"),
     (a_boundary, BILLING, "permission", "PermissionBounded", "boundary"),
+    (a_key_behind_the_bucket, BILLING, "probe", "ProbeRefused", "`keyless explain mxp-"),
     (a_secret_that_is_not_there, SECRETS, "sources", "ResourceMissing", "/databases"),
 ]
 

@@ -16,7 +16,7 @@ from keyless.identity.verify.trust import denied_by
 from keyless.policy import Decision, Layer, MalformedPolicy, Named, Outcome, Source, parse
 from keyless.policy.amend import compact, difference, proven, with_statement
 
-# What a key policy may hold (facts/identity.md#quotas).
+# What a key policy may hold: https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html
 _KEY_POLICY = 32_768
 _SERVICE_LINKED = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/aws-service-role/.+", re.ASCII)
 _OF_AWS = re.compile(r"arn:aws[a-z0-9-]*:iam::aws:policy/.+", re.ASCII)

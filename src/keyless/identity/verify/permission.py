@@ -147,6 +147,8 @@ def probe_succeeded(facts: Facts) -> Link:
     if seen.status != "True" and not proven:
         pods = f"deployment/{facts.subject.deployment} -n {facts.namespace}"
         advice = f"the links above are what it depends on; kubectl logs {pods} has the whole story"
+        if "kms:" in seen.message and (asked := _of_key(facts)):
+            advice = f"the key behind it refuses: `{asked}` says which policy does, and what mends it"
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, advice=advice)
     if not role:
         return Link("probe", State.SKIPPED, expected, f"no role is named; {found}")
@@ -154,3 +156,13 @@ def probe_succeeded(facts: Facts) -> Link:
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_BY_ANOTHER_ROLE, facts.restart)
     unproven = ("the identity is proven; no data was read with it yet",) if proven else ()
     return Link("probe", State.HELD, expected, found, notes=unproven)
+
+
+def _of_key(facts: Facts) -> str:
+    """The question whose answer has the key's own policies and grants in it; empty where no one resource is known."""
+    access = facts.access
+    asked = [] if access is None else [resource for action, resource in needed(access) if action == access.probe]
+    if access is None or not asked or "?" in asked[0]:
+        return ""
+    account = f"{facts.namespace}/{facts.subject.service_account}"
+    return f"keyless explain {account} {access.probe} {asked[0].replace('*', 'keyless')}"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fuzzing import effort
 from keyless.api import Reason
 from keyless.identity.verify import State, verify
-from keyless.identity.verify.model import Bucket, Cluster, Facts, Link, Missing, Role, Unread
+from keyless.identity.verify.model import Bucket, Cluster, Condition, Facts, Link, Missing, Role, Unread
 from keyless.identity.verify.near import is_slip
 from keyless.identity.verify.trust import decide_service, decide_token
 from keyless.policy import MalformedPolicy, Named, Policies, Principal, Request, evaluate, parse
@@ -29,11 +29,13 @@ from unit.identity.verify.chains import (
     ROLE,
     SET,
     SUBJECT,
+    broken,
     irsa,
     named,
     pod_identity,
     service,
     web,
+    with_condition,
     with_trust,
     with_values,
     with_workload,
@@ -376,3 +378,13 @@ def test_a_policy_that_cannot_be_read_proves_nothing() -> None:
     assert not proven(None, {"Version": "2012-10-17", "Statement": {}}, [], "trust")
     request = Request("s3:PutObject", "*", Principal("Anonymous"), {})
     assert not evaluate(request, Policies()).allowed
+
+
+def test_a_key_that_refuses_is_left_to_the_question_that_sees_keys() -> None:
+    message = "PutObject: AccessDenied: User is not authorized to perform: kms:GenerateDataKey on resource: arn"
+    link = broken(with_condition(irsa(), Condition("False", "AccessDenied", message)))
+    asked = f"keyless explain {NAMESPACE}/vector s3:PutObject arn:aws:s3:::usage/account=a/keyless"
+    assert (link.name, link.fix) == ("probe", "")
+    assert asked in link.advice
+    other = broken(with_condition(irsa(), Condition("False", "AccessDenied", "PutObject: AccessDenied: no")))
+    assert "keyless explain" not in other.advice
