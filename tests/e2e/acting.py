@@ -93,6 +93,17 @@ def trust(space: LocalSpace, name: str, document: Object) -> None:
     space.aws("iam").update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(document))
 
 
+def drop_roles(space: LocalSpace, prefix: str) -> None:
+    """``aws iam delete-role``, after what keeps it, for all whose names begin so: ``verify`` chooses among them."""
+    iam = space.aws("iam")
+    for role in iam.get_paginator("list_roles").paginate().search("Roles[]"):
+        name = role["RoleName"]
+        if name.startswith(prefix):
+            for each in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                iam.delete_role_policy(RoleName=name, PolicyName=each)
+            iam.delete_role(RoleName=name)
+
+
 def make_bucket(space: LocalSpace, name: str) -> str:
     """``aws s3 mb``."""
     place = {"LocationConstraint": space.environ["AWS_REGION"]}

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from e2e import acting, local_space, seeing
+from e2e import acting, local_space, seeing, sharing
 from e2e.leaks import nothing_is_told
 from e2e.local_space import LocalSpace
 from e2e.planes import Plane, add_vpcs, make_plane, open_plane
@@ -59,6 +59,9 @@ async def plane(space: LocalSpace, host: Kube) -> AsyncIterator[Plane]:
 async def first_plane(space: LocalSpace, host: Kube) -> AsyncIterator[Plane]:
     """The control plane that every Space begins with, and an empty bucket. Billing is off."""
     await nothing_is_left(space, host)
+    for prefix in ("ctp1-", "keyless-vector"):
+        acting.drop_roles(space, prefix)
+    await sharing.unshare(host)
     found = await open_plane(space, host, "ctp1", own=f"ctp1-{secrets.token_hex(3)}")
     acting.make_bucket(space, found.bucket)
     async with found.tenant:

@@ -49,6 +49,13 @@ async def share(space: LocalSpace, host: Kube, plane: Plane) -> None:
     await plane.tenant.apply(NAMESPACES, {"metadata": {"name": TEAM, "labels": {"team": TEAM}}}, field_manager="e2e")
 
 
+async def unshare(host: Kube) -> None:
+    """Nothing is shared any more: what a control plane shall read is judged as a whole."""
+    for res in (SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES):
+        for each in (await host.list(res, "default")).items:
+            await host.delete(res, each["metadata"]["name"], "default")
+
+
 async def synced(plane: Plane, status: str) -> Object:
     """The ExternalSecret's condition Ready, once it is so."""
     return await seeing.condition_of_object(plane.tenant, EXTERNALSECRETS, plane.own, TEAM, "Ready", status)

@@ -23,6 +23,7 @@ from keyless.identity.verify.role_fix import admitting, make_and_name_role, name
 from keyless.identity.verify.values import dropped, upgrade
 
 _ROLE_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w\-/.@+=,]+", re.ASCII)
+_MOST_NAMED = 5
 _LETTERS = re.compile(r"[^a-z]")
 _IRSA = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _POD_IDENTITY = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
@@ -101,7 +102,8 @@ def _some_role(facts: Facts, hint: str = "") -> tuple[Fix | None, str]:
     if len(fits) == 1:
         return name_role(facts, fits[0]), ""
     if fits:
-        return None, f"annotate it with one of the roles that admit it: {', '.join(fits)}"
+        more = f" and {len(fits) - _MOST_NAMED} more" if len(fits) > _MOST_NAMED else ""
+        return None, f"annotate it with one of the roles that admit it: {', '.join(fits[:_MOST_NAMED])}{more}"
     return make_and_name_role(facts), "make a role that admits it, and annotate it with the role's ARN"
 
 

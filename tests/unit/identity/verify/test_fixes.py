@@ -388,3 +388,16 @@ def test_a_key_that_refuses_is_left_to_the_question_that_sees_keys() -> None:
     assert asked in link.advice
     other = broken(with_condition(irsa(), Condition("False", "AccessDenied", "PutObject: AccessDenied: no")))
     assert "keyless explain" not in other.advice
+
+
+def test_of_many_roles_that_would_do_a_few_are_named() -> None:
+    roles = {
+        f"arn:aws:iam::{ACCOUNT}:role/r{number}": parse(json.dumps(written(web())), "trust") for number in range(9)
+    }
+    facts = with_workload(with_values(irsa(), values=UNNAMED), annotations={})
+    link = named(replace(facts, role=None, roles=roles), "service account")
+    assert (link.reason, link.fix) == (Reason.ROLE_NOT_NAMED, "")
+    assert link.advice.endswith("role/r4 and 4 more")
+
+
+UNNAMED = {path: value for path, value in SET.items() if not path.endswith("role-arn")}

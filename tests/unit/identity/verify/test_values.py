@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from keyless.identity.verify.helm import is_deployed, revision_of
-from keyless.identity.verify.values import flatten
+from keyless.identity.verify.model import Space
+from keyless.identity.verify.values import flatten, upgrade
 from unit.identity.verify.chains import ANNOTATED
 
 
@@ -59,3 +60,24 @@ def test_a_secret_that_is_no_release_is_none(data: dict[str, str]) -> None:
 )
 def test_only_revisions_that_took_effect_count(status: str, counts: bool) -> None:
     assert is_deployed(secret(1, {}, status=status)) is counts
+
+
+@pytest.mark.parametrize(
+    ("value", "flag"),
+    [
+        ("usage", '--set "a=usage"'),
+        (True, '--set "a=true"'),
+        (7, '--set "a=7"'),
+        (None, '--set "a=null"'),
+        ("", '--set "a="'),
+        ("true", """--set-json 'a="true"'"""),
+        ("111122223333", """--set-json 'a="111122223333"'"""),
+        ("a,b", """--set-json 'a="a,b"'"""),
+        ("$HOME", """--set-json 'a="$HOME"'"""),
+        (["a"], """--set-json 'a=["a"]'"""),
+        ('["a"]', """--set-json 'a="[\\"a\\"]"'"""),
+    ],
+)
+def test_a_value_travels_as_what_it_is(value: object, flag: str) -> None:
+    space = Space({}, (), frozenset())
+    assert upgrade(space, flatten({"a": value})) == f"helm upgrade spaces spaces-helm-chart --reuse-values {flag}"
