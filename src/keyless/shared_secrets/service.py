@@ -40,6 +40,7 @@ from keyless.shared_secrets.projection.controller import ProjectionController
 from keyless.shared_secrets.projection.identity import Given
 from keyless.shared_secrets.projection.plan import EXTERNAL_SECRETS, SOURCE_LABEL, STORES, Kind
 from keyless.shared_secrets.settings import Settings
+from keyless.shared_secrets.stores.batching import Batchers
 from keyless.shared_secrets.stores.controller import StoreController
 from keyless.shared_secrets.stores.guard import ReadGuard
 from keyless.shared_secrets.stores.resolution import StorePolicy, Stores
@@ -100,15 +101,7 @@ class Service:
             now=utc_now,
             recovered=self._recovered,
         )
-        stores = Stores(
-            watching,
-            Sessions(own, (settings.host_namespace, settings.service_account)),
-            tenant=Place("tenant", tenant),
-            host=Place("host", host),
-            group=settings.control_plane_group,
-            host_namespace=settings.host_namespace,
-            policy=StorePolicy(settings.tenant_stores_may_use_controller_identity, scopes_from_text(settings.scopes)),
-        )
+        stores = self._opened_by(own)
         self._renderer, self._guard = Renderer(), ReadGuard(time.monotonic, self._aws_recovered)
         tools = Tools(
             kube=tenant,
@@ -141,6 +134,19 @@ class Service:
         identity = settings.pod_name or uuid.uuid4().hex
         self.lease = Lease(host, LEASE, settings.host_namespace, identity, terms=TERMS)
         self._wire()
+
+    def _opened_by(self, own: Session) -> Stores:
+        settings, (host, tenant) = self._settings, self._kubes
+        return Stores(
+            self.watching,
+            Sessions(own, (settings.host_namespace, settings.service_account)),
+            tenant=Place("tenant", tenant),
+            host=Place("host", host),
+            group=settings.control_plane_group,
+            host_namespace=settings.host_namespace,
+            policy=StorePolicy(settings.tenant_stores_may_use_controller_identity, scopes_from_text(settings.scopes)),
+            batchers=Batchers(time.monotonic),
+        )
 
     def _projection(self, kind: Kind, host: Kube, tenant: Kube, existing: Informer) -> Controller[Name]:
         controller = ProjectionController(

@@ -32,7 +32,7 @@ class Settings:
     scopes: str = setting(
         "", env="KEYLESS_SCOPES", help="JSON list of scopes: which namespace may read which keys; empty: no bounds."
     )
-    concurrent: int = setting(4, env="KEYLESS_CONCURRENT", help="How many ExternalSecrets are synced at once.")
+    concurrent: int = setting(20, env="KEYLESS_CONCURRENT", help="How many ExternalSecrets are synced at once.")
     adopt_unowned: bool = setting(
         False,
         env="KEYLESS_ADOPT_UNOWNED",

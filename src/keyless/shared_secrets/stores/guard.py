@@ -1,15 +1,19 @@
-"""Failed reads are remembered per identity and name, so that many ExternalSecrets do not repeat one failure.
+"""Reads are shared per identity and name: many ExternalSecrets do not repeat one read, nor one failure.
+
+A value is kept as long as a reader may take one of its age, ``MOST_AGE_SECONDS`` at most and ``KEPT_BYTES`` in all, and
+is never shared between identities, of which the bounds of a namespace are a part.
 
 The wait doubles from a second to ``CAP_SECONDS``; a read that is asked for by a person (a changed spec or annotation)
-goes through at once. Concurrent reads of the same thing by the same identity are one call. Values are not kept. When
+goes through at once. Concurrent reads of the same thing by the same identity are one call. When
 AWS answers again after it was busy or away, what else the identity waits for is tried again, too.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyless.api import KeylessError, Transient
 from keyless.kube import Backoff
@@ -19,6 +23,15 @@ from keyless.shared_secrets.stores.ports import Reader
 CAP_SECONDS = 300.0
 SETTLED_SECONDS = 1.0
 MAX_REMEMBERED = 10_000
+MOST_AGE_SECONDS = 60.0
+KEPT_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    payload: Payload = field(repr=False)
+    at: float
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +57,19 @@ class ReadGuard:
         self._backoff = Backoff(first_seconds=1.0, cap_seconds=CAP_SECONDS)
         self._failed: dict[tuple[str, RemoteRef], _Failed] = {}
         self._flights: dict[tuple[str, RemoteRef], asyncio.Task[Payload]] = {}
+        self._kept: OrderedDict[tuple[str, RemoteRef], _Kept] = OrderedDict()
+        self._kept_bytes = 0
+        self._sweep: asyncio.TimerHandle | None = None
         self.reads = 0
 
-    async def read(self, reader: Reader, ref: RemoteRef, *, fresh: bool = False) -> Payload:
-        """Read through the guard; ``fresh`` ignores what failed before."""
+    async def read(
+        self, reader: Reader, ref: RemoteRef, *, fresh: bool = False, most_age_seconds: float = 0.0
+    ) -> Payload:
+        """Read through the guard; ``fresh`` ignores what failed before, a value may be ``most_age_seconds`` old."""
         key = (reader.identity, ref)
+        kept = self._kept.get(key)
+        if kept and self._clock() - kept.at < min(most_age_seconds, MOST_AGE_SECONDS):
+            return kept.payload
         failed = self._failed.get(key)
         if failed and failed.holds(self._clock(), fresh=fresh):
             raise failed.error
@@ -69,16 +90,45 @@ class ReadGuard:
 
     async def _read(self, key: tuple[str, RemoteRef], reader: Reader, ref: RemoteRef) -> Payload:
         self.reads += 1
+        # A value is as old as the question: what changed while AWS answered may not be in it.
+        asked = self._clock()
         try:
             payload = await reader.read(ref)
         except KeylessError as error:
+            self._drop(key)
             self._remember(key, error)
             raise
+        self._keep(key, payload, asked)
         failed = self._failed.pop(key, None)
         if failed and isinstance(failed.error, Transient):
             self._forgive_busy(key[0])
             self._recovered()
         return payload
+
+    def _keep(self, key: tuple[str, RemoteRef], payload: Payload, at: float) -> None:
+        self._drop(key)
+        size = len(payload.text or "") * 4 + len(payload.binary or b"") + 512
+        if size > KEPT_BYTES // 4:
+            return
+        self._kept[key] = _Kept(payload, at, size)
+        self._kept_bytes += size
+        while self._kept_bytes > KEPT_BYTES:
+            self._drop(next(iter(self._kept)))
+        if self._sweep is None:
+            # Also when nothing more is read: a value stays in memory no longer than it may be used.
+            self._sweep = asyncio.get_running_loop().call_later(MOST_AGE_SECONDS, self._swept)
+
+    def _swept(self) -> None:
+        self._sweep = None
+        oldest = self._clock() - MOST_AGE_SECONDS
+        for key in [key for key, kept in self._kept.items() if kept.at <= oldest]:
+            self._drop(key)
+        if self._kept:
+            self._sweep = asyncio.get_running_loop().call_later(MOST_AGE_SECONDS, self._swept)
+
+    def _drop(self, key: tuple[str, RemoteRef]) -> None:
+        kept = self._kept.pop(key, None)
+        self._kept_bytes -= kept.size if kept else 0
 
     def _forgive_busy(self, identity: str) -> None:
         for key, failed in list(self._failed.items()):

@@ -1,4 +1,6 @@
-"""Secrets Manager and Parameter Store behind the one small port. One call per read, within the guide's three actions.
+"""Secrets Manager and Parameter Store behind the one small port. A read is a call within the guide's three actions.
+
+Where a ``Batcher`` is given, reads of the present version go through it: several become one call if that is allowed.
 
 Versions: a plain word is a stage (or a parameter's label or number), ``uuid/ID`` a version id.
 """
@@ -10,6 +12,7 @@ from typing import Any
 
 from keyless.aws import AwsPermanent
 from keyless.gotemplate.json_text import json_of
+from keyless.shared_secrets.stores.batching import Batcher, Batchers
 from keyless.shared_secrets.stores.model import PARAMETER_STORE, AwsProvider, Payload, RemoteRef, SecretMissing
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.sessions import Opened
@@ -19,23 +22,32 @@ DEFAULT_STAGE = "AWSCURRENT"
 _PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterException"})
 
 
-def open_reader(opened: Opened, provider: AwsProvider) -> Reader:
+def open_reader(opened: Opened, provider: AwsProvider, batchers: Batchers | None = None) -> Reader:
     """Return the reader for the provider's service."""
-    kind = ParameterStore if provider.service == PARAMETER_STORE else SecretsManager
+    parameters = provider.service == PARAMETER_STORE
+    kind, service = (ParameterStore, "ssm") if parameters else (SecretsManager, "secretsmanager")
+    # Of the chain itself: what a prefix or a scope tells apart may still travel in one call.
+    batcher = batchers.of(opened.identity, opened.session, service, provider.region) if batchers else None
     # The same key is another secret behind another prefix or service: their reads and failures are never shared.
     named = replace(opened, identity=f"{opened.identity}/{provider.service}/{provider.region}/{provider.prefix}")
-    return kind(named, provider.prefix)
+    return kind(named, provider.prefix, batcher)
 
 
 class SecretsManager:
     """GetSecretValue; DescribeSecret for metadata."""
 
-    def __init__(self, opened: Opened, prefix: str) -> None:
+    def __init__(self, opened: Opened, prefix: str, batcher: Batcher | None = None) -> None:
         self.identity, self.by_controller = opened.identity, opened.by_controller
-        self._session, self._prefix = opened.session, prefix
+        self._session, self._prefix, self._batcher = opened.session, prefix, batcher
 
     async def read(self, ref: RemoteRef) -> Payload:
         """Read a secret's value, or its tags as a JSON object."""
+        # A batch answers with the present version alone.
+        if self._batcher is None or ref.metadata or ref.version not in {"", DEFAULT_STAGE}:
+            return await self._single(ref)
+        return await self._batcher.read(self._prefix + ref.key, lambda: self._single(ref))
+
+    async def _single(self, ref: RemoteRef) -> Payload:
         name = self._prefix + ref.key
         try:
             if ref.metadata:
@@ -55,12 +67,18 @@ class SecretsManager:
 class ParameterStore:
     """GetParameter, decrypted; ListTagsForResource for metadata."""
 
-    def __init__(self, opened: Opened, prefix: str) -> None:
+    def __init__(self, opened: Opened, prefix: str, batcher: Batcher | None = None) -> None:
         self.identity, self.by_controller = opened.identity, opened.by_controller
-        self._session, self._prefix = opened.session, prefix
+        self._session, self._prefix, self._batcher = opened.session, prefix, batcher
 
     async def read(self, ref: RemoteRef) -> Payload:
         """Read a parameter's value, or its tags as a JSON object."""
+        if self._batcher is None or ref.metadata:
+            return await self._single(ref)
+        name = self._prefix + ref.key
+        return await self._batcher.read(f"{name}:{ref.version}" if ref.version else name, lambda: self._single(ref))
+
+    async def _single(self, ref: RemoteRef) -> Payload:
         name = self._prefix + ref.key
         try:
             if ref.metadata:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from keyless.api import Reason
 from keyless.kube import KubeObject
+from keyless.shared_secrets.stores.batching import Batchers
 from keyless.shared_secrets.stores.model import (
     AwsProvider,
     RetrySettings,
@@ -105,8 +106,9 @@ class Stores:
         group: str,
         host_namespace: str,
         policy: StorePolicy = STRICT,
+        batchers: Batchers | None = None,
     ) -> None:
-        self._facts, self._policy = facts, policy
+        self._facts, self._policy, self._batchers = facts, policy, batchers
         self._sessions = sessions
         self._tenant, self._host = tenant, host
         self._group, self._host_namespace = group, host_namespace
@@ -143,7 +145,7 @@ class Stores:
             aws = reference_namespaces(self._own(provider), cluster_wide=cluster_wide, namespace=namespace)
             place = self._tenant
         opened = await self._sessions.open(aws, place)
-        return self._bounded(open_reader(opened, aws), opened, aws, namespace, retries)
+        return self._bounded(open_reader(opened, aws, self._batchers), opened, aws, namespace, retries)
 
     def _own(self, provider: AwsProvider) -> AwsProvider:
         """A store that was made in the control plane: it brings credentials of its own, unless the Space lends its."""

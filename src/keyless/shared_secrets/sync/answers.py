@@ -95,7 +95,16 @@ _SENTENCES = tuple(
         r"Invalid parameter name\. Please use correct syntax for referencing a version/label  <name>:<version/label>",
     )
 )
-READS = frozenset({"GetSecretValue", "DescribeSecret", "GetParameter", "ListTagsForResource"})
+READS = frozenset(
+    {
+        "GetSecretValue",
+        "BatchGetSecretValue",
+        "DescribeSecret",
+        "GetParameter",
+        "GetParameters",
+        "ListTagsForResource",
+    }
+)
 UNTOLD = "AWS's words are left out, they may quote a value; its record has them by the request's id"
 
 

@@ -223,7 +223,10 @@ class SyncController:
             return Outcome(refused, None)
         # A miss counts when it was seen: not from memory.
         tools, looks_again = self._tools, fresh or key in self._missing
-        gathering = Gathering(tools.stores, tools.guard, wanted, tools.renderer, fresh=looks_again)
+        age = 0.0 if key in self._missing else plan.most_age_seconds(obj, wanted, fresh=fresh)
+        gathering = Gathering(
+            tools.stores, tools.guard, wanted, tools.renderer, fresh=looks_again, most_age_seconds=age
+        )
         try:
             read = await gathering.run()
         except ReadFailed as failed:

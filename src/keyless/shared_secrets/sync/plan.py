@@ -28,6 +28,8 @@ DELETE_FAILED = "could not delete secret"
 ORPHANS_FAILED = "could not delete orphaned secrets"
 # A Merge target that does not exist carries no label, so no watch tells when somebody makes it.
 SECONDS_TO_LOOK_FOR_TARGET = 10.0
+NEW_SECONDS = 5.0
+MOST_SHARED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,19 @@ def seconds_to_next(obj: KubeObject, wanted: Wanted, now: datetime) -> float | N
     synced = _synced_at(obj) or now
     seconds = max(0.0, (synced + timedelta(seconds=wanted.interval_seconds) - now).total_seconds())
     return min(seconds, SECONDS_TO_LOOK_FOR_TARGET) if _ready(obj).get("reason") == Reason.SECRET_MISSING else seconds
+
+
+def most_age_seconds(obj: KubeObject, wanted: Wanted, *, fresh: bool) -> float:
+    """Return how old a value may be that another ExternalSecret's read brought: none where a person asks anew.
+
+    A twentieth of the interval is less than Secrets Manager's own delay matters to who reads so seldom. A new object
+    takes what was read a moment ago, so that hundreds made together are one call.
+    """
+    if fresh:
+        return 0.0 if _synced_at(obj) else NEW_SECONDS
+    if wanted.policy != "Periodic" or wanted.interval_seconds <= 0:
+        return 0.0
+    return min(MOST_SHARED_SECONDS, wanted.interval_seconds / 20)
 
 
 def is_valid(obj: KubeObject, wanted: Wanted, target: KubeObject | None) -> bool:

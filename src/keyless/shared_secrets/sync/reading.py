@@ -59,8 +59,18 @@ class ReadFailed(KeylessError):
 class Gathering:
     """Reads for one ExternalSecret."""
 
-    def __init__(self, stores: Stores, guard: ReadGuard, wanted: Wanted, renderer: Renders, *, fresh: bool) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        guard: ReadGuard,
+        wanted: Wanted,
+        renderer: Renders,
+        *,
+        fresh: bool,
+        most_age_seconds: float = 0.0,
+    ) -> None:
         self._stores, self._guard, self._wanted, self._fresh = stores, guard, wanted, fresh
+        self._most_age_seconds = most_age_seconds
         self._renderer = renderer
         self._readers: dict[StoreRef, Reader] = {}
         self._payloads: dict[tuple[StoreRef, object], Payload] = {}
@@ -102,7 +112,9 @@ class Gathering:
             reader = await self._reader(source.store)
             self.by_controller = reader.by_controller
             try:
-                payload = await self._guard.read(reader, source.remote, fresh=self._fresh)
+                payload = await self._guard.read(
+                    reader, source.remote, fresh=self._fresh, most_age_seconds=self._most_age_seconds
+                )
             except SecretMissing as missing:
                 if self._wanted.deletion == "Retain" or missing.code in PENDING_CODES:
                     raise

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyless.api import Permanent, Transient
-from keyless.shared_secrets.stores.guard import CAP_SECONDS, ReadGuard
+from keyless.shared_secrets.stores.guard import CAP_SECONDS, KEPT_BYTES, ReadGuard
 from keyless.shared_secrets.stores.model import Payload, RemoteRef
 
 BUSY, DENIED = Transient("busy"), Permanent("denied")
@@ -102,3 +102,45 @@ async def test_an_aws_that_answers_again_is_asked_for_all_that_it_was_too_busy_f
     await guard.read(reader, RemoteRef("a"))
     assert bool(heard) == isinstance(first, Transient)
     assert (guard.wait_seconds(other, RemoteRef("b")) is None) == forgiven
+
+
+@pytest.mark.parametrize(("age", "later", "calls"), [(5, 4.9, 1), (5, 5, 2), (0, 0, 2), (1000, 59, 1), (1000, 60, 2)])
+async def test_a_value_is_shared_as_long_as_the_reader_takes_one_of_its_age(age, later, calls):
+    clock = Clock()
+    guard, reader = ReadGuard(clock), FakeReader()
+    await guard.read(reader, RemoteRef("a"))
+    clock.now += later
+    await guard.read(reader, RemoteRef("a"), most_age_seconds=age)
+    assert len(reader.asked) == calls
+
+
+async def test_two_hundred_that_begin_one_after_the_other_are_one_call():
+    guard, reader = ReadGuard(Clock()), FakeReader()
+    for _ in range(200):
+        await guard.read(reader, RemoteRef("a"), fresh=True, most_age_seconds=5)
+    assert reader.asked == ["a"]
+
+
+async def test_a_value_is_never_shared_between_identities_nor_after_a_failure():
+    guard, one, other = ReadGuard(Clock()), FakeReader(), FakeReader(identity="another")
+    await guard.read(one, RemoteRef("a"), most_age_seconds=60)
+    await guard.read(other, RemoteRef("a"), most_age_seconds=60)
+    assert (len(one.asked), len(other.asked)) == (1, 1)
+    one.fault = DENIED
+    with pytest.raises(Permanent):
+        await guard.read(one, RemoteRef("a"))
+    with pytest.raises(Permanent):
+        await guard.read(one, RemoteRef("a"), most_age_seconds=60)
+
+
+async def test_values_that_are_kept_are_bounded():
+    class Large(FakeReader):
+        async def read(self, ref):
+            self.asked.append(ref.key)
+            return Payload(text="x" * (64 << 10))
+
+    guard, reader = ReadGuard(Clock()), Large()
+    for number in range(100):
+        await guard.read(reader, RemoteRef(f"{number}"))
+    assert guard._kept_bytes <= KEPT_BYTES
+    assert guard._kept_bytes == sum(kept.size for kept in guard._kept.values())
