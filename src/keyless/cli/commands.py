@@ -28,4 +28,6 @@ COMMANDS = {
 }
 
 # Components are no typer commands: their flags are the fields of their settings (see keyless.cli.run).
-RUN = Command("keyless.cli.run", "run a component: operator, webhook, agent, vector, external-secrets-controller, node")
+RUN = Command(
+    "keyless.cli.run", "run a component: operator, webhook, agent, vector, external-secrets-controller, node, cloud"
+)

@@ -31,6 +31,7 @@ COMPONENTS = {
     "vector": "keyless.billing.collector",
     "external-secrets-controller": "keyless.shared_secrets",
     "node": "keyless.local.node",
+    "cloud": "keyless.local.beside",
 }
 SECRET_WORDS = ("token", "password", "secret_access_key")
 

@@ -49,6 +49,12 @@ class CloudSettings:
     cluster_name: str = "keyless"
     #: where it is not the built-in cluster's own, ``<server_url>/clusters/<cluster_name>``
     issuer: str = ""
+    #: authorities of token issuers elsewhere, PEM; the cluster's own needs no mention
+    issuer_ca_pem: str = ""
+    #: names and addresses that requests may be sent to, besides loopback's
+    hosts: tuple[str, ...] = ()
+    #: whether a fresh cloud runs the pod identity agent in the cluster, as on EKS with its addon
+    looks_after_agent: bool = True
     #: where the pod identity agent listens on loopback
     agent_port: int = 80
     propagation_delay_seconds: float = 1.0
@@ -75,10 +81,12 @@ class Cloud:
             now=settings.now,
         )
         self._make_admin()
-        self._fetcher = HttpsFetcher(settings.ca_pem)
+        self._fetcher = HttpsFetcher(f"{settings.ca_pem}\n{settings.issuer_ca_pem}".strip())
         self._projection = Projection(
             self.database, settings.kubernetes, settings.cluster_name, agent_port=settings.agent_port
         )
+        if not settings.looks_after_agent:
+            self._projection.leave_agent()
         sessions, authoriser = Sessions(self.database), Authoriser(self.directory)
         authenticator = Authenticator(self.directory, sessions)
         issuers = IssuerKeys(fetch or self._fetcher, settings.now)
@@ -91,7 +99,7 @@ class Cloud:
         self.cloudformation = CloudFormation(self.database, actors, on_behalf, region=settings.region, now=settings.now)
         self.app = Gateway(
             self._services(sts, authoriser, authenticator),
-            Realm(settings.account, settings.region, settings.now),
+            Realm(settings.account, settings.region, settings.now, settings.hosts),
             database=self.database,
             authenticator=authenticator,
             authoriser=authoriser,

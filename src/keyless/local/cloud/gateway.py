@@ -29,8 +29,8 @@ from keyless.local.cloud.wire.asgi import (
     Send,
     head_of,
     http_date,
-    loopback_host,
     lose,
+    own_host,
     read_body,
     respond,
 )
@@ -45,11 +45,12 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Realm:
-    """The account and region the gateway stands for, and its clock."""
+    """The account and region the gateway stands for, its clock, and where it may be asked besides loopback."""
 
     account: str
     region: str
     now: Callable[[], float]
+    hosts: tuple[str, ...] = ()
 
 
 class Gateway:
@@ -80,8 +81,11 @@ class Gateway:
         if scope["type"] != "http":
             return
         head = head_of(scope)
-        if not loopback_host(head.header("host")):
-            await respond(send, HttpResponse(403, {"content-type": "text/plain"}, b"Host is not a loopback name\n"))
+        if not own_host(head.header("host"), self._realm.hosts):
+            text = "Host is not a loopback name" + (
+                f" nor one of {', '.join(self._realm.hosts)}" * bool(self._realm.hosts)
+            )
+            await respond(send, HttpResponse(403, {"content-type": "text/plain"}, f"{text}\n".encode()))
             return
         try:
             answer = await self._answer(head, receive)

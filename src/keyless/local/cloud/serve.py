@@ -1,9 +1,10 @@
-"""Serve an ASGI application on loopback until closed. No TLS: the AWS endpoints of a Space are http on loopback."""
+"""Serve an ASGI application until closed: on loopback without TLS, as the AWS endpoints of a Space are, or with it."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -65,11 +66,15 @@ class _Protocol(BoundedHeads):
 class Serving:
     """A running server; ``url`` is where. Use as ``async with serve(app, port): …``."""
 
-    def __init__(self, app: Any, port: int, host: str = "127.0.0.1") -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    def __init__(
+        self, app: Any, port: int, host: str = "127.0.0.1", certificate: tuple[Path, Path] | None = None
+    ) -> None:
+        """``certificate``: the paths of a chain and its key."""
+        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((host, port))
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        scheme, named = "https" if certificate else "http", f"[{host}]" if ":" in host else host
+        self.url = f"{scheme}://{named}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             app,
             http=_Protocol,
@@ -81,6 +86,8 @@ class Serving:
             server_header=False,
             date_header=False,  # the applications say it: their clock may be off on request
             timeout_graceful_shutdown=5,
+            ssl_certfile=certificate[0] if certificate else None,
+            ssl_keyfile=certificate[1] if certificate else None,
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
@@ -114,6 +121,6 @@ class _Server(uvicorn.Server):
         await self._serve(sockets)
 
 
-def serve(app: Any, port: int = 0) -> Serving:
-    """A server of ``app`` on ``port`` (0: any free one)."""
-    return Serving(app, port)
+def serve(app: Any, port: int = 0, host: str = "127.0.0.1", certificate: tuple[Path, Path] | None = None) -> Serving:
+    """A server of ``app`` on ``port`` (0: any free one); with the paths of a certificate's chain and key over TLS."""
+    return Serving(app, port, host, certificate)

@@ -52,6 +52,11 @@ class Projection:
         """The agent should run (True), should not (False), or is no longer looked after (None)."""
         self.database.put("remembered", _WANTED, {True: "yes", False: "no", None: "ignored"}[wanted])
 
+    def leave_agent(self) -> None:
+        """The agent is not looked after until somebody asks for it."""
+        if self.database.get("remembered", _WANTED) is None:
+            self.want_agent(None)
+
     async def settle(self) -> None:
         """Write what changed; give up quietly after a moment and leave the rest to :meth:`run`."""
         try:

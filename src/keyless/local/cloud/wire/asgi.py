@@ -48,6 +48,11 @@ def loopback_host(host: str) -> bool:
         return False
 
 
+def own_host(host: str, hosts: tuple[str, ...]) -> bool:
+    """Whether a Host header names loopback or one of ``hosts``, with any port."""
+    return loopback_host(host) or _PORT.sub("", host).strip("[]").lower() in hosts
+
+
 #: how long a peer may take from the head of a request to the end of its body
 READ_SECONDS = 60.0
 
