@@ -120,11 +120,11 @@ class Discovery:
 
 @pytest.mark.parametrize("form", [lambda one: one, json.dumps], ids=["read", "text"])
 async def test_the_issuer_is_the_cluster_s_own_word(form: Any) -> None:
-    found = await issuer_of(Discovery(form({"issuer": "https://10.99.0.1:16443"})))  # type: ignore[arg-type]
+    found = await issuer_of(Discovery(form({"issuer": "https://10.99.0.1:16443"})))
     assert found == "https://10.99.0.1:16443"
 
 
 @pytest.mark.parametrize("document", [{}, [], {"issuer": 7}, {"issuer": "http://x"}, {"issuer": "kubernetes"}])
 async def test_a_cluster_that_names_no_issuer_is_told_what_to_set(document: Any) -> None:
     with pytest.raises(Permanent, match="set --issuer"):
-        await issuer_of(Discovery(document))  # type: ignore[arg-type]
+        await issuer_of(Discovery(document))
