@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format unit e2e fixes guides tools chart-record oracle oracle-go reference image
+.PHONY: help setup demo test check bench format unit e2e fixes guides tools chart-record oracle oracle-go reference image production
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ oracle-go: setup ## ask Go's own libraries anew what they make of the recorded c
 
 image: setup ## build the components' OCI image into dist/ (needs buildah and mmdebstrap)
 	$(RUN)/python -m image.build
+
+# Apart from `test`: the parts of a real Kubernetes take half an hour to build, and a node takes root and containerd.
+production: setup tools image ## install image and chart on a real one-node Kubernetes (root, containerd; the first run builds for half an hour)
+	$(RUN)/python -m pytest -q -x tests/production
 
 reference: setup ## write the generated parts of docs/reference
 	$(RUN)/python -m tests.generate.reference
