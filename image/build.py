@@ -23,8 +23,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".tools" / "image"
 SUITE = "bookworm"
-# What Python's own modules and certificates need; their dependencies come along.
-RUN_PACKAGES = "base-files,netbase,tzdata,ca-certificates,python3-minimal,python3-distutils,libpython3-stdlib,python3"
+# What Python's own modules, certificates and re2 (C++) need; their dependencies come along.
+RUN_PACKAGES = (
+    "base-files,netbase,tzdata,ca-certificates,python3-minimal,python3-distutils,libpython3-stdlib,python3,libstdc++6"
+)
 BUILD_PACKAGES = "ca-certificates,python3,python3-venv"
 CERTIFICATES = Path("/etc/ssl/certs")
 
