@@ -48,6 +48,10 @@ class Network:
         for family in ("ip", "ip6"):
             succeeds("nft", "delete", "table", family, "kube-proxy")
         succeeds("ip", "route", "del", SERVICES)
+        # A pod's end of its link lives as long as its namespace, and that may outlive the node.
+        ends = Path(f"/sys/class/net/{PODS_BRIDGE}/brif")
+        for link in [one.name for one in ends.iterdir()] if ends.exists() else ():
+            succeeds("ip", "link", "del", link)
         for bridge in (BRIDGE, PODS_BRIDGE):
             succeeds("ip", "link", "del", bridge)
         # The CNI plugin turns forwarding on by itself where it makes a gateway.

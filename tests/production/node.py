@@ -85,6 +85,8 @@ state = "{self.folder}/containerd-run"
   sandbox_image = "{PAUSE}"
   # Without CAP_SYS_RESOURCE nobody may lower oom_score_adj, and runc ends where it should.
   restrict_oom_score_adj = true
+  # Below our folder they are unmounted with everything else.
+  netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{self.network.cni}"
