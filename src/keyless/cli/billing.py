@@ -99,6 +99,9 @@ def waive(
         str, typer.Option("--object", metavar="KEY", help="Instead of a gap: an object that cannot be trusted.")
     ] = "",
     count: Annotated[bool, typer.Option("--count", help="With --object: count its events all the same.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Record it although nothing in the bucket bears that name.")
+    ] = False,
     provider: ProviderOption = "aws",
     endpoint: EndpointOption = "",
 ) -> None:
@@ -108,6 +111,7 @@ def waive(
     """
     from datetime import UTC
 
+    from keyless.billing.export.naming import unknown
     from keyless.billing.export.plan import describe_waiver
     from keyless.billing.export.s3 import S3Bucket
     from keyless.billing.export.waiving import waiver_of
@@ -125,7 +129,11 @@ def waive(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     record = waiver_object(waiver)
-    S3Bucket.from_environment(os.environ, bucket, endpoint).put_new(record.key, record.body)
+    storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
+    if not force and (refused := unknown(storage, waiver)) is not None:
+        typer.echo(f"keyless: {refused.detail}", err=True)
+        raise typer.Exit(exits.DID_NOT_HOLD)
+    storage.put_new(record.key, record.body)
     typer.echo(f"Waived:\n{describe_waiver(waiver)}")
 
 

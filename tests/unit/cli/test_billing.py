@@ -12,7 +12,7 @@ import typer
 
 from keyless.cli.app import main
 from keyless.cli.billing import app
-from unit.billing.bucket import DAY, HOUR, OTHER, MemoryBucket, event, full_day, s3_over_http
+from unit.billing.bucket import DAY, HOUR, OTHER, PLANE, MemoryBucket, event, full_day, s3_over_http
 
 NOON = DAY + 12 * HOUR
 
@@ -310,7 +310,7 @@ def test_a_waiver_that_says_too_little_or_too_much_is_wrong_use(world, changes):
 
 
 def test_every_flag_of_waive_reaches_the_record(world):
-    words = [f"{n}={v}" for n, v in (WAIVE | {"--by": "you"}).items()]
+    words = ["--force", *(f"{n}={v}" for n, v in (WAIVE | {"--by": "you"}).items())]
     assert main(["billing", "waive", "--bucket=usage", "--provider=aws", f"--endpoint={world['url']}", *words]) == 0
     (key,) = [key for key in world["bucket"].objects if key.startswith("waiver/")]
     record = json.loads(world["bucket"].objects[key])
@@ -326,3 +326,15 @@ def test_every_flag_of_waive_reaches_the_record(world):
         "why": "w",
         "assumed": "a",
     }
+
+
+def test_a_waiver_of_what_the_bucket_does_not_know_is_not_recorded_but_with_force(world, capsys):
+    words = ["billing", "waive", "--bucket=usage", f"--endpoint={world['url']}"]
+    words += [f"{n}={v}" for n, v in (WAIVE | {"--control-plane": f"{PLANE[:-1]}6"}).items()]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert f"did you mean:\n  {PLANE} (default/ctp-706c)" in said
+    assert "use --force to record it all the same" in said
+    assert not [key for key in world["bucket"].objects if key.startswith("waiver/")]
+    assert main([*words, "--force"]) == 0
+    assert len([key for key in world["bucket"].objects if key.startswith("waiver/")]) == 1
