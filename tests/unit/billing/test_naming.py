@@ -131,3 +131,17 @@ def test_whatever_an_export_calls_missing_or_faulty_may_be_waived():
         assert unknown(bucket, of_plane(stretch.control_plane.id, stretch.start)) is None
     for fault in made.faults:
         assert unknown(bucket, of_object(fault.key)) is None
+
+
+def test_manifests_are_asked_for_many_at_once_so_that_a_misspelt_name_is_no_long_wait():
+    class Counting(MemoryBucket):
+        at_once = 0
+
+        def bodies(self, keys, readers):
+            asked = list(keys)
+            self.at_once = max(self.at_once, len(asked))
+            return super().bodies(iter(asked), readers)
+
+    bucket = Counting(full_day().objects)
+    assert unknown(bucket, of_plane("x")) is not None
+    assert bucket.at_once == 24

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 
 from keyless.api import Reason, Refusal
 from keyless.billing.export.plan import printable
-from keyless.billing.export.service import Bucket
+from keyless.billing.export.reading import Readers, readers
+from keyless.billing.export.service import READERS, Bucket, bodies_within
 from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Covered, lives, manifest_untrusted
 from keyless.billing.ledger.model import Malformed, Member
 from keyless.billing.ledger.waivers import Waiver
@@ -18,11 +19,16 @@ SHOWN = 5
 
 def unknown(bucket: Bucket, waiver: Waiver) -> Refusal | None:
     """Why the waiver may not be recorded without force: nothing in the bucket bears the name. None where it does."""
-    if waiver.object_key:
-        return _unknown_object(bucket, waiver)
+    # Only a name that is wrong has every manifest read: as an export reads them, many at once.
+    with readers(READERS) as pool:
+        return (_unknown_object if waiver.object_key else _unknown_plane)(bucket, waiver, pool)
+
+
+def _unknown_plane(bucket: Bucket, waiver: Waiver, pool: Readers) -> Refusal | None:
     members: dict[str, Member] = {}
     for day in _days_by_nearness(bucket, waiver):
-        members |= {plane: life.control_plane for plane, life in lives(_manifests(bucket, day, waiver.account)).items()}
+        found = lives(_manifests(bucket, pool, day, waiver.account))
+        members |= {plane: life.control_plane for plane, life in found.items()}
         if waiver.control_plane in members:
             return None
     return _refused(
@@ -47,13 +53,14 @@ def near_keys(typed: str, keys: Collection[str]) -> list[str]:
     return get_close_matches(typed, sorted(keys), n=SHOWN)
 
 
-def _unknown_object(bucket: Bucket, waiver: Waiver) -> Refusal | None:
+def _unknown_object(bucket: Bucket, waiver: Waiver, pool: Readers) -> Refusal | None:
     key = waiver.object_key
     if any(item.key == key for item in bucket.list(key)):
         return None
     # An object that is gone is known by the manifest that names it, and may be waived.
     below, day = _day_of(key)
-    named = {item.key for covered in _manifests(bucket, f"manifest/{day}", waiver.account) for item in covered.objects}
+    manifests = _manifests(bucket, pool, f"manifest/{day}", waiver.account)
+    named = {item.key for covered in manifests for item in covered.objects}
     if key in named:
         return None
     listed = {item.key for item in bucket.list(f"{below}{day}")} if day else set()
@@ -92,13 +99,13 @@ def _days_by_nearness(bucket: Bucket, waiver: Waiver) -> Iterator[str]:
     yield from sorted(days, key=lambda prefix: (distance(prefix), prefix))
 
 
-def _manifests(bucket: Bucket, prefix: str, account: str) -> Iterator[Covered]:
+def _manifests(bucket: Bucket, pool: Readers, prefix: str, account: str) -> Iterator[Covered]:
     """The manifests that can be read; a spoilt one names nobody, and an export tells of it."""
     if not prefix.startswith(f"manifest/account={account}/"):
         return
-    for item in bucket.list(prefix):
-        if item.size <= MANIFEST_LIMIT:
-            try:
-                yield manifest_untrusted(item.key, bucket.get(item.key))
-            except Malformed:
-                continue
+    sizes = {item.key: item.size for item in bucket.list(prefix) if item.size <= MANIFEST_LIMIT}
+    for key, body in zip(sizes, bodies_within(bucket, sizes, pool, limit=MANIFEST_LIMIT), strict=True):
+        try:
+            yield manifest_untrusted(key, body)
+        except Malformed:
+            continue

@@ -177,7 +177,7 @@ def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Reade
 
     items = [item for day in pool.in_order(listed, days(request.period, now)) for item in day]
     sizes = {item.key: item.size for item in items}
-    for item, body in zip(items, _bodies(bucket, sizes, pool, limit=MANIFEST_LIMIT), strict=True):
+    for item, body in zip(items, bodies_within(bucket, sizes, pool, limit=MANIFEST_LIMIT), strict=True):
         result = read(item, body)
         if isinstance(result, Fault):
             found.faults.append(result)
@@ -185,7 +185,7 @@ def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Reade
             found.manifests.append(result)
 
 
-def _bodies(bucket: Bucket, sizes: Mapping[str, int], pool: Readers, *, limit: int) -> Iterator[bytes]:
+def bodies_within(bucket: Bucket, sizes: Mapping[str, int], pool: Readers, *, limit: int) -> Iterator[bytes]:
     """The bytes of each key in order; of one that is larger than ``limit`` none are read."""
     small = bucket.bodies((key for key, size in sizes.items() if size <= BODY_LIMIT), pool)
     for key, size in sizes.items():
@@ -247,7 +247,7 @@ def _read_usage(
             return Fault(key, MALFORMED, str(error))
 
     writer = UsageWriter(request.account)
-    results = zip(named, _bodies(bucket, sizes, pool, limit=STORED_LIMIT), strict=True)
+    results = zip(named, bodies_within(bucket, sizes, pool, limit=STORED_LIMIT), strict=True)
     for hour, group in groupby(results, key=lambda result: found.hour[result[0]]):
         largest: Counts = {}
         for key, body in group:
