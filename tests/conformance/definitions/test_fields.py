@@ -90,6 +90,11 @@ EXTERNAL_HONOURED: Json = {
     "dataFrom[].rewrite[].regexp.source": "b",
     "dataFrom[].rewrite[].regexp.target": "b",
     "dataFrom[].rewrite[].transform.template": "b",
+    "dataFrom[].rewrite[].merge.strategy": "JSON",
+    "dataFrom[].rewrite[].merge.into": "b",
+    "dataFrom[].rewrite[].merge.conflictPolicy": "Ignore",
+    "dataFrom[].rewrite[].merge.priority": ["b"],
+    "dataFrom[].rewrite[].merge.priorityPolicy": "IgnoreNotFound",
     **{
         f"{at}.{name}": value
         for at in ("data[].remoteRef", "dataFrom[].extract")
@@ -186,7 +191,6 @@ EXTERNAL_REFUSED: dict[str, tuple[object, str]] = {
     "data[].sourceRef": ({"generatorRef": {"kind": "UUID", "name": "u"}}, "generators are not implemented"),
     "dataFrom[].sourceRef": ({"generatorRef": {"kind": "UUID", "name": "u"}}, "generators are not implemented"),
     "dataFrom[].find": ({"name": {"regexp": ".*"}}, "extract and find cannot be set at the same time"),
-    "dataFrom[].rewrite": ([{"merge": {}}], "rewrite.merge is not implemented"),
     "syncWindows": ({"kind": "allow", "windows": [{"schedule": "* * * * *", "duration": "1h"}]}, "syncWindows is not"),
 }
 # Refused with all that is below it, or below a part of it that the table above does not honour.
@@ -196,7 +200,6 @@ EXTERNAL_REFUSED_BELOW = (
     "data[].sourceRef.generatorRef",
     "dataFrom[].sourceRef.generatorRef",
     "dataFrom[].find",
-    "dataFrom[].rewrite[].merge",
     "syncWindows",
 )
 PROVIDER_REFUSED: dict[str, tuple[object, str]] = {

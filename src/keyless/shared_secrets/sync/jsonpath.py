@@ -47,6 +47,12 @@ def object_members(payload: bytes) -> dict[str, bytes] | None:
 
     None for JSON that is no object; raises ``Malformed``.
     """
+    found = raw_members(payload)
+    return None if found is None else {name: _member(raw) for name, raw in found.items()}
+
+
+def raw_members(payload: bytes) -> dict[str, bytes] | None:
+    """Return an object's members as ``object_members`` does, each as it is written."""
     _bounded(payload)
     try:
         found = members(payload)
@@ -54,7 +60,7 @@ def object_members(payload: bytes) -> dict[str, bytes] | None:
         raise _malformed(payload, fault) from None
     if found is None:
         return None
-    return {_text(key).decode("utf-8", "replace"): _member(raw) for key, raw in found}
+    return {_text(key).decode("utf-8", "replace"): raw for key, raw in found}
 
 
 def _member(raw: bytes) -> bytes:

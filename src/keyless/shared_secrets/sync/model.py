@@ -44,12 +44,25 @@ class DataItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Merge:
+    """``rewrite[].merge``: the members of all values, each a JSON object, as keys of their own, or one key ``into``."""
+
+    as_json: bool = False
+    into: str = ""
+    ignores_conflicts: bool = False
+    priority: tuple[str, ...] = ()
+    lenient: bool = False
+    """Whether a key of ``priority`` may be missing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rewrite:
-    """``dataFrom[].rewrite[]``: a regular expression over keys, or a template for them."""
+    """``dataFrom[].rewrite[]``: a regular expression over keys, a template for them, or a merge of their values."""
 
     source: str = ""
     target: str = ""
     template: str = ""
+    merge: Merge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +185,19 @@ def _rewrite(rewrite: Mapping[str, Any]) -> Rewrite:
         return Rewrite(source=rewrite["regexp"]["source"], target=rewrite["regexp"]["target"])
     if rewrite.get("transform"):
         return Rewrite(template=rewrite["transform"]["template"])
-    raise SpecFault("dataFrom.rewrite: only regexp and transform are implemented")
+    if rewrite.get("merge") is not None:
+        return Rewrite(merge=_merge(rewrite["merge"]))
+    raise SpecFault("dataFrom.rewrite: give regexp, transform or merge")
+
+
+def _merge(merge: Mapping[str, Any]) -> Merge:
+    return Merge(
+        as_json=(merge.get("strategy") or "Extract") == "JSON",
+        into=str(merge.get("into") or ""),
+        ignores_conflicts=(merge.get("conflictPolicy") or "Error") == "Ignore",
+        priority=tuple(merge.get("priority") or ()),
+        lenient=(merge.get("priorityPolicy") or "Strict") == "IgnoreNotFound",
+    )
 
 
 def _template(template: Mapping[str, Any]) -> SecretTemplate:

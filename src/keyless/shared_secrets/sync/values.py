@@ -8,6 +8,7 @@ Rules: https://external-secrets.io/latest/guides/ (decoding strategy, getting mu
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -17,8 +18,8 @@ from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.regexps import replace_all
 from keyless.shared_secrets.stores.model import Payload
 from keyless.shared_secrets.sync.gjson import PathFault
-from keyless.shared_secrets.sync.jsonpath import Malformed, lookup, object_members
-from keyless.shared_secrets.sync.model import Rewrite, Source
+from keyless.shared_secrets.sync.jsonpath import Malformed, lookup, object_members, raw_members
+from keyless.shared_secrets.sync.model import Merge, Rewrite, Source
 
 MAX_KEY = 253
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
@@ -147,8 +148,48 @@ def rewritten(
     members: Mapping[str, bytes], rewrite: Rewrite, renames: Renames = MappingProxyType({})
 ) -> dict[str, bytes]:
     """Rename keys; of keys that become one, the alphabetically last wins."""
+    if rewrite.merge is not None:
+        return merged(members, rewrite.merge)
     rename = _transform(rewrite.template, members, renames) if rewrite.template else _regexp(rewrite)
     return {rename(name): members[name] for name in sorted(members)}
+
+
+def merged(members: Mapping[str, bytes], merge: Merge) -> dict[str, bytes]:
+    """Put the members of all values together: in the order of their names, those of ``priority`` last and so winning.
+
+    Two that both have a member are a conflict, unless one of them is of ``priority``.
+    """
+    if merge.as_json and not merge.into:
+        raise ValueFault("dataFrom.rewrite.merge.into is missing: strategy JSON writes one key")
+    missing = [name for name in merge.priority if name not in members]
+    if missing and not merge.lenient:
+        raise ValueFault(
+            f"dataFrom.rewrite.merge.priority: {len(missing)} of its keys are not among those that were read"
+        )
+    last = [name for name in merge.priority if name in members]
+    found: dict[str, bytes] = {}
+    for number, name in enumerate([*sorted(set(members) - set(last)), *last], 1):
+        for member, value in _object(members[name], number, raw=merge.as_json).items():
+            if member in found and name not in last and not merge.ignores_conflicts:
+                raise ValueFault(
+                    f"dataFrom.rewrite.merge: value {number} has a member that one before it has, too; give priority, "
+                    "or conflictPolicy Ignore"
+                )
+            found[member] = value
+    if not merge.as_json:
+        return found
+    written = (json.dumps(name, ensure_ascii=False).encode() + b":" + found[name] for name in sorted(found))
+    return {merge.into: b"{" + b",".join(written) + b"}"}
+
+
+def _object(value: bytes, number: int, *, raw: bool) -> Mapping[str, bytes]:
+    try:
+        members = raw_members(value) if raw else object_members(value)
+    except Malformed as fault:
+        raise ValueFault(f"dataFrom.rewrite.merge: value {number} cannot be read: {fault}") from None
+    if members is None:
+        raise ValueFault(f"dataFrom.rewrite.merge: value {number} is no JSON object")
+    return members
 
 
 def _transform(template: str, names: Iterable[str], renames: Renames) -> Callable[[str], str]:

@@ -2,7 +2,7 @@ import pytest
 
 from keyless.shared_secrets.stores.model import Payload, RemoteRef
 from keyless.shared_secrets.stores.resolution import StoreRef
-from keyless.shared_secrets.sync.model import Rewrite, Source
+from keyless.shared_secrets.sync.model import Merge, Rewrite, Source
 from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, converted, decode, extract, rewritten, value_of
 
 
@@ -102,3 +102,36 @@ def test_keys_are_renamed_by_what_a_renderer_made_of_them():
     assert set(wanted.value.names) == set(members)
     made = {rewrite.template: {name: name.upper() for name in members}}
     assert rewritten(members, rewrite, made) == {"DB-USER": b"1", "OTHER": b"2"}
+
+
+TWO = {"a": b'{"k": "1", "n": 1.50}', "b": b'{"k": "2", "o": {"x": null}}'}
+
+
+@pytest.mark.parametrize(
+    ("merge", "made"),
+    [
+        (Merge(ignores_conflicts=True), {"k": b"2", "n": b"1.50", "o": b'{"x": null}'}),
+        (Merge(priority=("a",)), {"k": b"1", "n": b"1.50", "o": b'{"x": null}'}),
+        (Merge(priority=("b", "a")), {"k": b"1", "n": b"1.50", "o": b'{"x": null}'}),
+        (Merge(as_json=True, into="all", priority=("b",)), {"all": b'{"k":"2","n":1.50,"o":{"x": null}}'}),
+        (Merge(priority=("a", "c"), lenient=True), {"k": b"1", "n": b"1.50", "o": b'{"x": null}'}),
+    ],
+)
+def test_a_merge_puts_members_together_and_priority_wins(merge, made):
+    assert rewritten(TWO, Rewrite(merge=merge)) == made
+
+
+@pytest.mark.parametrize(
+    ("merge", "values", "words"),
+    [
+        (Merge(), TWO, "one before it has, too"),
+        (Merge(priority=("c",)), TWO, "not among those that were read"),
+        (Merge(as_json=True), TWO, "into is missing"),
+        (Merge(), {"pl4nted": b"pl4nted"}, "cannot be read"),
+        (Merge(), {"pl4nted": b"[1]"}, "is no JSON object"),
+    ],
+)
+def test_a_merge_that_cannot_be_made_says_why_without_names_or_values(merge, values, words):
+    with pytest.raises(ValueFault, match=words) as caught:
+        rewritten(values, Rewrite(merge=merge))
+    assert "pl4nted" not in str(caught.value)
