@@ -20,6 +20,7 @@ COMMANDS = {
     "down": Command("keyless.cli.down", "stop the local Space; its state is kept"),
     "verify": Command("keyless.cli.verify", "walk the chain for billing or shared-secrets and name the broken link"),
     "explain": Command("keyless.cli.explain", "say whether a service account may do something, and why"),
+    "identity": Command("keyless.cli.identity", "plan, apply and destroy what the components are granted in AWS"),
     "demo": Command("keyless.cli.demo", "show both guides end to end on a fresh local Space"),
     "audit": Command("keyless.cli.audit", "show the local cloud's record of calls"),
     "faults": Command("keyless.cli.faults", "make the local cloud slow, throttled, broken or late, on request"),

@@ -1,0 +1,77 @@
+"""What ``keyless identity`` grants: the guides' permissions for the features that the values switch on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from keyless.api import Permanent
+from keyless.cli.verifying import BILLING, SHARED_SECRETS
+from keyless.identity.grants import Asked, Mode, Way, Wish
+from keyless.identity.verify import Cluster
+from keyless.identity.verify.aws_facts import AwsFacts
+from keyless.identity.verify.kube_facts import KubeFacts, Release
+from keyless.shared_secrets.access import ACTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from keyless.aws import Session
+    from keyless.cli.identity import Options
+    from keyless.kube import Kube
+    from keyless.policy.amend import Written
+
+
+async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: str) -> Asked:
+    """The grants for all control planes of the Space."""
+    if options.way not in list(Way):
+        raise typer.BadParameter(f"expected irsa or pod-identity, found {options.way!r}", param_hint="--way")
+    if options.mode not in list(Mode):
+        raise typer.BadParameter(f"expected exact, system or any, found {options.mode!r}", param_hint="--mode")
+    if options.way == Way.PODS and not cluster_name:
+        raise typer.BadParameter("associations belong to an EKS cluster: name it", param_hint="--cluster-name")
+    kubernetes = KubeFacts(kube, Release())
+    planes = await kubernetes.control_planes()
+    space = await kubernetes.space(planes)
+    cluster = await AwsFacts(aws).cluster(cluster_name, await kubernetes.issuer())
+    if not isinstance(cluster, Cluster):
+        raise Permanent(f"the cluster's issuer and account: {cluster.why}")
+    wishes = tuple(wishes_of(options, space.values, cluster, tuple(sorted(space.host_namespaces))))
+    return Asked(cluster, Way(options.way), Mode(options.mode), wishes, options.quota, options.boundary)
+
+
+def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, namespaces: tuple[str, ...]) -> list[Wish]:
+    """One for each feature that is on and whose resources are known."""
+    found = []
+    bucket = values.get("billing.storage.aws.bucket", "")
+    if values.get(BILLING.enabled) == "true" and bucket:
+        data = bucket_statement(bucket, cluster.partition)
+        permissions = (data, *_key(options.key, ["kms:GenerateDataKey", "kms:Decrypt"]))
+        found.append(Wish("billing", "vector", f"{options.prefix}-billing", permissions, namespaces))
+    if values.get(SHARED_SECRETS.enabled) == "true" and options.secrets:
+        permissions = (secrets_statement(options.secrets, cluster), *_key(options.key, ["kms:Decrypt"]))
+        role = f"{options.prefix}-shared-secrets"
+        found.append(Wish("shared-secrets", SHARED_SECRETS.service_account, role, permissions, namespaces))
+    return found
+
+
+def bucket_statement(bucket: str, partition: str) -> Written:
+    """The billing guide's actions, without the deletion that only its IRSA page has and nothing uses."""
+    arn = f"arn:{partition}:s3:::{bucket}"
+    actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]
+    return {"Sid": "KeylessData", "Effect": "Allow", "Action": actions, "Resource": [arn, f"{arn}/*"]}
+
+
+def secrets_statement(prefix: str, cluster: Cluster) -> Written:
+    """The shared secrets guide's three actions on a prefix."""
+    place = f"{cluster.region}:{cluster.account}"
+    arns = [
+        f"arn:{cluster.partition}:secretsmanager:{place}:secret:{prefix}*",
+        f"arn:{cluster.partition}:ssm:{place}:parameter/{prefix.removeprefix('/')}*",
+    ]
+    return {"Sid": "KeylessData", "Effect": "Allow", "Action": list(ACTIONS), "Resource": arns}
+
+
+def _key(arn: str, actions: list[str]) -> tuple[Written, ...]:
+    return ({"Sid": "KeylessKey", "Effect": "Allow", "Action": actions, "Resource": arn},) if arn else ()

@@ -1,0 +1,148 @@
+"""``keyless identity plan``, ``apply`` and ``destroy``: roles, trust, associations and the OIDC provider."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keyless.api import Permanent
+from keyless.cli import exits
+from keyless.cli.options import OutputOption, StateOption, require_output, use_local_space
+from keyless.cli.verify import CLUSTER_VARIABLE, ClusterOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keyless.identity.grants import Asked, Have, Plan
+
+    Planner = Callable[[Asked, Have], Plan]
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Plan, apply and destroy what the components are granted in AWS.",
+)
+
+WayOption = Annotated[str, typer.Option("--way", metavar="irsa|pod-identity", help="How pods become roles.")]
+ModeOption = Annotated[
+    str, typer.Option("--mode", metavar="exact|system|any", help="Whom trust admits; the last two are wider.")
+]
+RoleOption = Annotated[str, typer.Option("--role-prefix", metavar="NAME", help="What the roles' names begin with.")]
+SecretOption = Annotated[
+    str, typer.Option("--secret-prefix", metavar="TEXT", help="Grant secrets and parameters with this prefix.")
+]
+KeyOption = Annotated[str, typer.Option("--kms-key", metavar="ARN", help="The customer key that encrypts the data.")]
+BoundaryOption = Annotated[
+    str, typer.Option("--permissions-boundary", metavar="ARN", help="The boundary of roles that are created.")
+]
+QuotaOption = Annotated[int, typer.Option("--quota", min=2048, max=8192, help="Characters of a trust policy.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the options say."""
+
+    cluster: str
+    way: str
+    mode: str
+    prefix: str
+    secrets: str
+    key: str
+    boundary: str
+    quota: int
+
+
+@app.callback()
+def identity() -> None:
+    """Plan, apply and destroy what the components are granted in AWS."""
+
+
+@app.command()
+def plan(
+    way: WayOption = "irsa",
+    mode: ModeOption = "exact",
+    role_prefix: RoleOption = "keyless",
+    secret_prefix: SecretOption = "",
+    kms_key: KeyOption = "",
+    permissions_boundary: BoundaryOption = "",
+    quota: QuotaOption = 2048,
+    cluster_name: ClusterOption = "",
+    state: StateOption = None,
+    output: OutputOption = "text",
+) -> None:
+    """Show what is missing in AWS; exit code 1 if anything is."""
+    from keyless.identity.grants import plan as planner
+
+    as_json = require_output(output)
+    options = Options(cluster_name, way, mode, role_prefix, secret_prefix, kms_key, permissions_boundary, quota)
+    made = asyncio.run(_run(options, state, planner, as_json=as_json, ask=None))
+    if made:
+        raise typer.Exit(exits.DID_NOT_HOLD)
+
+
+@app.command()
+def apply(
+    way: WayOption = "irsa",
+    mode: ModeOption = "exact",
+    role_prefix: RoleOption = "keyless",
+    secret_prefix: SecretOption = "",
+    kms_key: KeyOption = "",
+    permissions_boundary: BoundaryOption = "",
+    quota: QuotaOption = 2048,
+    yes: YesOption = False,
+    cluster_name: ClusterOption = "",
+    state: StateOption = None,
+) -> None:
+    """Make in AWS what is missing, after asking; again after an interruption, it goes on."""
+    from keyless.identity.grants import plan as planner
+
+    options = Options(cluster_name, way, mode, role_prefix, secret_prefix, kms_key, permissions_boundary, quota)
+    asyncio.run(_run(options, state, planner, as_json=False, ask=not yes))
+
+
+@app.command()
+def destroy(
+    way: WayOption = "irsa",
+    role_prefix: RoleOption = "keyless",
+    yes: YesOption = False,
+    cluster_name: ClusterOption = "",
+    state: StateOption = None,
+) -> None:
+    """Take away what `apply` made, after asking, and nothing else."""
+    from keyless.identity.grants import undo
+
+    options = Options(cluster_name, way, "exact", role_prefix, "", "", "", 2048)
+    asyncio.run(_run(options, state, undo, as_json=False, ask=not yes))
+
+
+async def _run(options: Options, state: Path | None, planner: Planner, *, as_json: bool, ask: bool | None) -> int:
+    """Plan and show; apply unless ``ask`` is None. Returns how many steps the plan has."""
+    from keyless.aws import Session
+    from keyless.cli.granting import asked_for
+    from keyless.identity.grants import apply as do
+    from keyless.identity.grants import gather, render_json, render_text
+    from keyless.kube import connect
+
+    use_local_space(state)
+    aws = Session.from_environment(os.environ)
+    async with connect(os.environ) as kube:
+        wanted = await asked_for(options, kube, aws, options.cluster or os.environ.get(CLUSTER_VARIABLE, ""))
+    made = planner(wanted, await gather(wanted, aws))
+    print(json.dumps(render_json(made), indent=2) if as_json else render_text(made))
+    if ask is None or not made.steps:
+        return len(made.steps)
+    if ask and not typer.confirm("Apply these steps?"):
+        raise typer.Exit(exits.DID_NOT_HOLD)
+    outcome = await do(made, aws, pause=asyncio.sleep, tell=lambda step: print(f"done: {step.says}"))
+    if outcome.stopped:
+        raise Permanent(f"{outcome.done} of {len(made.steps)} steps are done, then {outcome.stopped}")
+    return len(made.steps)

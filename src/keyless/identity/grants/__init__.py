@@ -1,0 +1,24 @@
+"""Grants: from the Space, the features on and what AWS has, to provider, roles, policies, trust and associations."""
+
+from keyless.identity.grants.gather import gather
+from keyless.identity.grants.model import Asked, Have, Mode, Plan, Step, Way, Wish
+from keyless.identity.grants.plan import plan, undo
+from keyless.identity.grants.render import render_json, render_text
+from keyless.identity.grants.service import Outcome, apply
+
+__all__ = [
+    "Asked",
+    "Have",
+    "Mode",
+    "Outcome",
+    "Plan",
+    "Step",
+    "Way",
+    "Wish",
+    "apply",
+    "gather",
+    "plan",
+    "render_json",
+    "render_text",
+    "undo",
+]

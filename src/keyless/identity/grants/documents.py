@@ -1,0 +1,106 @@
+"""The documents that we write into others': our statements are known by their Sid, all others stay. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from keyless.identity.grants.model import Asked, Mode, Way
+from keyless.policy import MalformedPolicy, admitted, parse
+from keyless.policy.amend import Written, statements
+
+AUDIENCE = "sts.amazonaws.com"
+NOBODY: Written = {"Sid": "KeylessNobody", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole*"}
+"""What is left in a trust policy when its last subject goes: IAM stores no policy without a statement."""
+
+
+def sid_of(asked: Asked) -> str:
+    """The Sid of our statement for one issuer, or one cluster: a role may have several."""
+    whom = asked.cluster.provider_arn if asked.way is Way.IRSA else f"pods of {cluster_arn(asked)}"
+    return f"Keyless{hashlib.sha256(whom.encode()).hexdigest()[:8]}"
+
+
+def cluster_arn(asked: Asked) -> str:
+    """The EKS cluster's ARN."""
+    cluster = asked.cluster
+    return f"arn:{cluster.partition}:eks:{cluster.region}:{cluster.account}:cluster/{cluster.name}"
+
+
+def trust_statement(asked: Asked, subjects: Sequence[str]) -> Written:
+    """Our statement: the subjects by web identity, or the service of EKS Pod Identity for this cluster."""
+    if asked.way is Way.PODS:
+        condition = {
+            "StringEquals": {"aws:SourceAccount": asked.cluster.account},
+            "ArnEquals": {"aws:SourceArn": cluster_arn(asked)},
+        }
+        return {
+            "Sid": sid_of(asked),
+            "Effect": "Allow",
+            "Principal": {"Service": "pods.eks.amazonaws.com"},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Condition": condition,
+        }
+    host = asked.cluster.host_path
+    equals: dict[str, object] = {f"{host}:aud": AUDIENCE}
+    exact = not any("*" in subject or "?" in subject for subject in subjects)
+    # Always a list: one subject more must never cost more than its own characters.
+    named = {f"{host}:sub": list(subjects)}
+    return {
+        "Sid": sid_of(asked),
+        "Effect": "Allow",
+        "Principal": {"Federated": asked.cluster.provider_arn},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {**equals, **named}} if exact else {"StringEquals": equals, "StringLike": named},
+    }
+
+
+def own_subjects(asked: Asked, trust: Written) -> tuple[str, ...] | None:
+    """The subjects of our statement; empty where there is none, ``None`` where somebody else changed it."""
+    mine = [one for one in statements(trust) if one.get("Sid") == sid_of(asked)]
+    if not mine:
+        return ()
+    condition = mine[0].get("Condition") or {}
+    key = f"{asked.cluster.host_path}:sub"
+    listed = [block[key] for block in condition.values() if isinstance(block, dict) and key in block]
+    # IAM may give a list of one back as its only value.
+    values = tuple(listed[0]) if listed and isinstance(listed[0], list) else tuple(listed)
+    return values if same(trust_statement(asked, values), mine[0]) else None
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two documents say the same: IAM may give a list of one back as its only value."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return _plain(value[0]) if len(value) == 1 else [_plain(each) for each in value]
+    return value
+
+
+def with_own(document: Written | None, own: Iterable[Written], sids: Iterable[str]) -> Written:
+    """The document with our statements in place of those with our ``sids``; the others and their order stay."""
+    mine, others = set(sids), statements(document or {})
+    kept = [one for one in others if one.get("Sid") not in mine]
+    return {"Version": "2012-10-17", **(document or {}), "Statement": [*kept, *own]}
+
+
+def admitted_by_others(asked: Asked, trust: Written, subjects: Iterable[str]) -> dict[str, str]:
+    """Subjects that statements of others admit already, and by which statement: these need nothing of ours."""
+    rest = {**trust, "Statement": [one for one in statements(trust) if one.get("Sid") != sid_of(asked)]}
+    try:
+        ways = [one for one in admitted(parse(rest, "trust")) if one.provider == asked.cluster.provider_arn]
+    except MalformedPolicy:
+        return {}
+    certain = [one for one in ways if not one.further and not one.unless]
+    found = {s: next((one.statement for one in certain if one.admits(s, AUDIENCE)), "") for s in subjects}
+    return {subject: statement for subject, statement in found.items() if statement}
+
+
+def subjects_of(mode: Mode, namespaces: Iterable[str], service_account: str) -> tuple[str, ...]:
+    """``sub`` of the tokens to admit, or the patterns of them in the wider modes."""
+    wide = {Mode.SYSTEM: ("mxp-*-system",), Mode.ANY: ("*",)}
+    chosen = wide.get(mode) or tuple(sorted(set(namespaces)))
+    return tuple(f"system:serviceaccount:{namespace}:{service_account}" for namespace in chosen)

@@ -1,0 +1,251 @@
+"""The steps from what AWS has to what is asked. Pure; a plan made again after any step is the rest of it.
+
+Order: provider, then each role with its trust, its permissions, and then associations. A role without permissions
+can do nothing, and an association needs a role that trusts; so every prefix is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from keyless.api import Permanent
+from keyless.identity.grants.documents import (
+    AUDIENCE,
+    NOBODY,
+    admitted_by_others,
+    own_subjects,
+    same,
+    sid_of,
+    subjects_of,
+    trust_statement,
+    with_own,
+)
+from keyless.identity.grants.model import TAG, Asked, Guard, Have, HeldRole, Mode, Plan, Step, Way, Wish
+from keyless.identity.grants.placing import cost, number, place
+from keyless.policy import size
+from keyless.policy.amend import Written, compact, difference, statements
+
+_TAGS = [{"Key": TAG, "Value": "true"}]
+_QUOTA = "L-C07B4B0D"
+
+
+@dataclass(slots=True)
+class _Making:
+    steps: list[Step] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+
+
+def plan(asked: Asked, have: Have) -> Plan:
+    """What is missing, in a safe order. Raises ``Permanent`` where a person changed a statement of ours."""
+    made = _Making()
+    if asked.way is Way.IRSA:
+        made.steps += _provider(asked, have)
+    if asked.mode is not Mode.EXACT:
+        made.warnings.append(f"mode {asked.mode} admits namespaces that do not exist yet: whoever can make one gets in")
+    for wish in asked.wishes:
+        if not wish.namespaces and asked.mode is Mode.EXACT:
+            made.warnings.append(f"{wish.title}: no control plane has a host namespace yet; nothing is admitted")
+        _grant(asked, have, wish, made)
+    for wish in asked.wishes if asked.way is Way.PODS else ():
+        _associate(asked, have, wish, made)
+    return Plan(tuple(made.steps), tuple(made.warnings), made.places, operator_policy(asked))
+
+
+def undo(asked: Asked, have: Have) -> Plan:
+    """The steps that take away what we made, and nothing else: associations, statements, then roles of our own."""
+    steps: list[Step] = []
+    for wish in asked.wishes:
+        steps += [
+            _dissociate(asked, one.association_id, f"{one.namespace}/{one.service_account}")
+            for one in have.associations
+            if one.managed and one.service_account == wish.service_account
+        ]
+        for role in _shards(have, wish):
+            steps += _take_away(asked, wish, role)
+    return Plan(tuple(steps), ("the OIDC provider stays: other roles may trust it",), {}, operator_policy(asked))
+
+
+def operator_policy(asked: Asked) -> Written:
+    """What whoever applies or destroys the plan needs, and nothing more; ``iam:PassRole`` for associations alone."""
+    cluster = asked.cluster
+    iam = f"arn:{cluster.partition}:iam::{cluster.account}"
+    roles = [f"{iam}:role/{wish.role}{tail}" for wish in asked.wishes for tail in ("", "-*")]
+    verbs: tuple[str, ...] = (
+        "GetRole",
+        "CreateRole",
+        "TagRole",
+        "UpdateAssumeRolePolicy",
+        "DeleteRole",
+        "ListRolePolicies",
+    )
+    verbs += ("GetRolePolicy", "PutRolePolicy", "DeleteRolePolicy", "ListAttachedRolePolicies")
+    listed: list[Written] = [
+        {"Effect": "Allow", "Action": ["iam:ListRoles", "iam:ListOpenIDConnectProviders"], "Resource": "*"},
+        {"Effect": "Allow", "Action": [f"iam:{verb}" for verb in verbs], "Resource": roles},
+    ]
+    kinds = ("Get", "Create", "Tag")
+    actions = [f"iam:{kind}OpenIDConnectProvider" for kind in kinds] + ["iam:AddClientIDToOpenIDConnectProvider"]
+    if asked.way is Way.IRSA:
+        listed.append({"Effect": "Allow", "Action": actions, "Resource": f"{iam}:oidc-provider/*"})
+        return {"Version": "2012-10-17", "Statement": listed}
+    passed = {"StringEquals": {"iam:PassedToService": "pods.eks.amazonaws.com"}}
+    place_of = f"arn:{cluster.partition}:eks:{cluster.region}:{cluster.account}"
+    own = [f"{place_of}:cluster/{cluster.name}", f"{place_of}:podidentityassociation/{cluster.name}/*"]
+    verbs = ("Create", "Describe", "Delete")
+    actions = [f"eks:{verb}PodIdentityAssociation" for verb in verbs]
+    actions += ["eks:ListPodIdentityAssociations", "eks:DescribeCluster", "eks:TagResource"]
+    listed.append({"Effect": "Allow", "Action": "iam:PassRole", "Resource": roles, "Condition": passed})
+    listed.append({"Effect": "Allow", "Action": actions, "Resource": own})
+    return {"Version": "2012-10-17", "Statement": listed}
+
+
+def _provider(asked: Asked, have: Have) -> Iterator[Step]:
+    if have.audiences is None:
+        params: dict[str, object] = {"Url": asked.cluster.issuer, "ClientIDList": [AUDIENCE], "Tags": _TAGS}
+        yield Step("iam", "CreateOpenIDConnectProvider", params, f"create OIDC provider {asked.cluster.host_path}")
+    elif AUDIENCE not in have.audiences:
+        params = {"OpenIDConnectProviderArn": asked.cluster.provider_arn, "ClientID": AUDIENCE}
+        says = f"add client ID {AUDIENCE} to OIDC provider {asked.cluster.host_path}"
+        yield Step("iam", "AddClientIDToOpenIDConnectProvider", params, says)
+
+
+def _shards(have: Have, wish: Wish) -> list[HeldRole]:
+    found = [role for role in have.roles.values() if number(role.name, wish.role)]
+    return sorted(found, key=lambda role: number(role.name, wish.role))
+
+
+def _grant(asked: Asked, have: Have, wish: Wish, made: _Making) -> None:
+    roles = {role.name: role for role in _shards(have, wish)}
+    if asked.way is Way.PODS:
+        # The service admits every pod of the cluster alike: associations choose, and one role is enough.
+        names: Mapping[str, list[str]] = {wish.role: [""]}
+        foreign: dict[str, str] = {}
+    else:
+        names, foreign = _placed(asked, wish, roles, made)
+    if set(names) - {wish.role} and asked.way is Way.IRSA:
+        made.warnings.append(
+            f"{wish.title}: {len(names)} roles, and the Helm value annotates all namespaces with one: annotate each"
+            f" namespace's role, raise quota {_QUOTA} to 8192 and use --quota 8192, or use --way pod-identity"
+        )
+    for name in sorted({*names, *roles, *foreign.values()}, key=lambda one: number(one, wish.role)):
+        _role(asked, wish, roles.get(name), name, names.get(name, []), made)
+
+
+def _placed(
+    asked: Asked, wish: Wish, roles: Mapping[str, HeldRole], made: _Making
+) -> tuple[Mapping[str, list[str]], dict[str, str]]:
+    """Subjects of our statement by role, and the role of those that statements of others admit already."""
+    wanted = subjects_of(asked.mode, wish.namespaces, wish.service_account)
+    placed, foreign, rooms = {}, {}, {}
+    for name, role in roles.items():
+        mine = own_subjects(asked, role.trust)
+        if mine is None:
+            raise Permanent(
+                f"role {name}: expected our statement {sid_of(asked)} as we wrote it, found it changed by somebody;"
+                f" undo the change or give the statement another Sid, and plan again"
+            )
+        staying = [one for one in mine if one in wanted]
+        placed.update({one: name for one in staying if one not in placed})
+        rooms[name] = _room(asked, role.trust) - sum(cost(one) for one in staying)
+        if asked.mode is Mode.EXACT:
+            foreign.update({s: name for s in admitted_by_others(asked, role.trust, wanted) if s not in foreign})
+    rest = [one for one in wanted if one not in foreign or one in placed]
+    found = place(rest, placed, rooms, name=wish.role, fresh=_room(asked, None))
+    made.places.update({**foreign, **found})
+    names: dict[str, list[str]] = {}
+    for subject, name in found.items():
+        names.setdefault(name, []).append(subject)
+    return names, foreign
+
+
+def _room(asked: Asked, trust: Written | None) -> int:
+    """Characters that a trust policy has for subjects beside all else; a comma more than it may need."""
+    empty = compact(with_own(trust, [trust_statement(asked, [])], [sid_of(asked), "KeylessNobody"]))
+    return asked.quota - size(empty) - 1
+
+
+def _role(asked: Asked, wish: Wish, held: HeldRole | None, name: str, subjects: list[str], made: _Making) -> None:
+    own = [trust_statement(asked, sorted(subjects))] if subjects else []
+    before = held.trust if held else None
+    after = with_own(before, own, [sid_of(asked), str(NOBODY["Sid"])])
+    if not statements(after):
+        after = with_own(after, [NOBODY], [])
+    if held is None:
+        made.steps.append(_create(asked, name, after))
+    elif not same(sorted_statements(before), sorted_statements(after)):
+        guard = Guard("GetRole", {"RoleName": name}, ("Role", "AssumeRolePolicyDocument"), held.trust)
+        params = {"RoleName": name, "PolicyDocument": compact(after)}
+        says = f"update trust of role {name}"
+        made.steps.append(Step("iam", "UpdateAssumeRolePolicy", params, says, difference(before, after), guard))
+    if held and asked.boundary and held.boundary != asked.boundary:
+        made.warnings.append(f"role {name} has boundary {held.boundary or 'none'}, not {asked.boundary}; it stays so")
+    made.steps += _permissions(wish, held, name)
+
+
+def _create(asked: Asked, name: str, trust: Written) -> Step:
+    params: dict[str, object] = {"RoleName": name, "AssumeRolePolicyDocument": compact(trust), "Tags": _TAGS}
+    if asked.boundary:
+        params["PermissionsBoundary"] = asked.boundary
+    return Step("iam", "CreateRole", params, f"create role {name}", difference(None, trust))
+
+
+def sorted_statements(document: Written | None) -> list[str]:
+    """The statements in an order of their own: where they stand changes nothing."""
+    return sorted(compact(one) for one in statements(document or {}))
+
+
+def _permissions(wish: Wish, held: HeldRole | None, name: str) -> Iterator[Step]:
+    before = held.policies.get(wish.policy) if held else None
+    after = with_own(before, wish.statements, ["KeylessData", "KeylessKey"])
+    if before is not None and same(before, after):
+        return
+    guard = None
+    if before is not None:
+        read = {"RoleName": name, "PolicyName": wish.policy}
+        guard = Guard("GetRolePolicy", read, ("PolicyDocument",), before)
+    params = {"RoleName": name, "PolicyName": wish.policy, "PolicyDocument": compact(after)}
+    says = f"put policy {wish.policy} of role {name}"
+    yield Step("iam", "PutRolePolicy", params, says, difference(before, after), guard)
+
+
+def _associate(asked: Asked, have: Have, wish: Wish, made: _Making) -> None:
+    cluster, wanted = asked.cluster, set(wish.namespaces)
+    arn = have.roles[wish.role].arn if wish.role in have.roles else ""
+    arn = arn or f"arn:{cluster.partition}:iam::{cluster.account}:role/{wish.role}"
+    there = {one.namespace: one for one in have.associations if one.service_account == wish.service_account}
+    for namespace in sorted(wanted):
+        held, subject = there.get(namespace), f"{namespace}/{wish.service_account}"
+        made.places[f"system:serviceaccount:{namespace}:{wish.service_account}"] = wish.role
+        if held is None:
+            params: dict[str, object] = {"clusterName": cluster.name, "namespace": namespace, "roleArn": arn}
+            params |= {"serviceAccount": wish.service_account, "tags": {TAG: "true"}}
+            made.steps.append(Step("eks", "CreatePodIdentityAssociation", params, f"associate {subject}"))
+        elif held.role_arn != arn:
+            made.warnings.append(f"{subject} is associated with {held.role_arn}, not with {arn}; it stays so")
+    for one in there.values():
+        if one.managed and one.namespace not in wanted:
+            made.steps.append(_dissociate(asked, one.association_id, f"{one.namespace}/{one.service_account}"))
+
+
+def _dissociate(asked: Asked, association_id: str, subject: str) -> Step:
+    params = {"clusterName": asked.cluster.name, "associationId": association_id}
+    return Step("eks", "DeletePodIdentityAssociation", params, f"end the association of {subject}")
+
+
+def _take_away(asked: Asked, wish: Wish, role: HeldRole) -> Iterator[Step]:
+    sids = {sid_of(asked), str(NOBODY["Sid"])}
+    others = [one for one in statements(role.trust) if one.get("Sid") not in sids]
+    if others and len(others) < len(statements(role.trust)):
+        after = with_own(role.trust, [], sids)
+        guard = Guard("GetRole", {"RoleName": role.name}, ("Role", "AssumeRolePolicyDocument"), role.trust)
+        params = {"RoleName": role.name, "PolicyDocument": compact(after)}
+        says = f"take our statement out of the trust of role {role.name}"
+        yield Step("iam", "UpdateAssumeRolePolicy", params, says, difference(role.trust, after), guard)
+    if others or not role.managed or role.attached or set(role.policies) - {wish.policy}:
+        return  # somebody else's role, or one that others use: it keeps its permissions
+    if wish.policy in role.policies:
+        params = {"RoleName": role.name, "PolicyName": wish.policy}
+        yield Step("iam", "DeleteRolePolicy", params, f"delete policy {wish.policy} of role {role.name}")
+    yield Step("iam", "DeleteRole", {"RoleName": role.name}, f"delete role {role.name}")

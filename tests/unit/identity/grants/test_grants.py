@@ -1,0 +1,270 @@
+"""Grants: what is planned, in which order, and that any interruption, edit or refusal leaves a state to go on from."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keyless.api import Permanent
+from keyless.identity.grants import Asked, Mode, Outcome, Plan, Way, Wish, apply, gather, plan, render_text, undo
+from keyless.identity.verify import Cluster
+from keyless.policy import size
+from unit.identity.grants.fake_aws import ACCOUNT, FakeAws, refused, throttled
+
+CLUSTER = Cluster(
+    "prod", "https://oidc.eks.eu-west-1.amazonaws.com/id/ABCDEF0123456789ABCDEF0123456789", ACCOUNT, "eu-west-1"
+)
+DATA = {"Sid": "KeylessData", "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["arn:aws:s3:::usage/*"]}
+FOREIGN = {
+    "Sid": "Theirs",
+    "Effect": "Allow",
+    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+    "Action": "sts:AssumeRole",
+}
+
+
+def host_namespace(number: int) -> str:
+    return f"mxp-{number:08x}-0000-4000-8000-000000000000-system"
+
+
+def asked(*numbers: int, way: Way = Way.IRSA, mode: Mode = Mode.EXACT, quota: int = 2048) -> Asked:
+    wish = Wish("billing", "vector", "keyless-billing", (DATA,), tuple(map(host_namespace, numbers)))
+    return Asked(CLUSTER, way, mode, (wish,), quota)
+
+
+def planned(wanted: Asked, aws: FakeAws) -> Plan:
+    return plan(wanted, asyncio.run(gather(wanted, aws)))
+
+
+def carried_out(made: Plan, aws: FakeAws) -> tuple[Outcome, list[float]]:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    return asyncio.run(apply(made, aws, pause=pause, tell=lambda _: None)), pauses
+
+
+def applied(wanted: Asked, aws: FakeAws) -> Plan:
+    made = planned(wanted, aws)
+    assert carried_out(made, aws)[0] == Outcome(len(made.steps))
+    return made
+
+
+def state(aws: FakeAws) -> Any:
+    return copy.deepcopy((aws.roles, aws.policies, aws.providers, aws.associations))
+
+
+def trust_of(aws: FakeAws, role: str = "keyless-billing") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = aws.roles[role]["AssumeRolePolicyDocument"]["Statement"]
+    return found
+
+
+@pytest.mark.parametrize("way", Way)
+def test_applied_twice_changes_nothing_the_second_time(way: Way) -> None:
+    aws = FakeAws()
+    applied(asked(1, 2, way=way), aws)
+
+    assert planned(asked(1, 2, way=way), aws).steps == ()
+
+
+@pytest.mark.parametrize("way", Way)
+def test_stopped_after_any_step_it_goes_on_to_the_same_end(way: Way) -> None:
+    wanted, whole = asked(*range(30), way=way), FakeAws()
+    count = len(applied(wanted, whole).steps)
+    assert count > 3
+    for stop in range(count):
+        aws = FakeAws()
+        made = planned(wanted, aws)
+        carried_out(replace(made, steps=made.steps[:stop]), aws)
+        applied(wanted, aws)
+        assert state(aws) == state(whole), stop
+
+
+@pytest.mark.parametrize("way", Way)
+def test_a_control_plane_more_is_admitted_and_one_that_went_is_not(way: Way) -> None:
+    aws = FakeAws()
+    applied(asked(1, 2, way=way), aws)
+    applied(asked(2, 3, way=way), aws)
+
+    shown = json.dumps([aws.roles, aws.associations])
+    if way is Way.PODS:
+        shown = json.dumps(aws.associations)
+    assert [host_namespace(n) in shown for n in (1, 2, 3)] == [False, True, True]
+
+
+def test_statements_of_others_and_of_another_issuer_stay_through_apply_and_destroy() -> None:
+    aws = FakeAws()
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [FOREIGN]})
+    asyncio.run(aws.call("iam", "CreateRole", RoleName="keyless-billing", AssumeRolePolicyDocument=trust))
+    green = replace(asked(1), cluster=replace(CLUSTER, issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/GREEN"))
+    applied(green, aws)
+    applied(asked(1), aws)
+    assert len(trust_of(aws)) == 3
+
+    carried_out(undo(asked(1), asyncio.run(gather(asked(1), aws))), aws)
+    assert len(trust_of(aws)) == 2
+    carried_out(undo(green, asyncio.run(gather(green, aws))), aws)
+    assert trust_of(aws) == [FOREIGN]
+    assert "keyless-billing" in aws.policies["keyless-billing"]
+
+
+def test_a_hand_written_statement_that_admits_a_control_plane_is_adopted() -> None:
+    aws, host = FakeAws(), CLUSTER.host_path
+    condition = {
+        "StringEquals": {
+            f"{host}:aud": "sts.amazonaws.com",
+            f"{host}:sub": f"system:serviceaccount:{host_namespace(1)}:vector",
+        }
+    }
+    principal = {"Federated": CLUSTER.provider_arn}
+    one = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [one]})
+    asyncio.run(aws.call("iam", "CreateRole", RoleName="keyless-billing", AssumeRolePolicyDocument=trust))
+
+    applied(asked(1), aws)
+
+    assert trust_of(aws) == [one]
+
+
+@pytest.mark.parametrize("way", Way)
+def test_destroyed_nothing_of_ours_is_left(way: Way) -> None:
+    aws = FakeAws()
+    applied(asked(*range(30), way=way), aws)
+    wanted = asked(*range(30), way=way)
+    carried_out(undo(wanted, asyncio.run(gather(wanted, aws))), aws)
+
+    assert (aws.roles, aws.associations) == ({}, {})
+
+
+def test_the_last_control_plane_that_goes_leaves_a_role_that_admits_nobody() -> None:
+    aws = FakeAws()
+    applied(asked(1), aws)
+    applied(asked(), aws)
+
+    assert [one["Effect"] for one in trust_of(aws)] == ["Deny"]
+    assert planned(asked(), aws).steps == ()
+    applied(asked(2), aws)
+    assert [one["Effect"] for one in trust_of(aws)] == ["Allow"]
+
+
+def test_an_edit_between_plan_and_apply_is_not_overwritten() -> None:
+    aws = FakeAws()
+    applied(asked(1), aws)
+    made = planned(asked(1, 2), aws)
+    trust_of(aws).append(FOREIGN)
+    before = state(aws)
+
+    outcome, _ = carried_out(made, aws)
+
+    assert "plan again" in outcome.stopped
+    assert state(aws) == before
+
+
+def test_a_statement_of_ours_that_a_person_changed_is_reported_not_fought() -> None:
+    aws = FakeAws()
+    applied(asked(1), aws)
+    trust_of(aws)[0]["Action"] = "sts:*"
+
+    with pytest.raises(Permanent, match="changed by somebody"):
+        planned(asked(1), aws)
+
+
+def test_throttling_and_propagation_are_waited_out_and_a_refusal_names_the_action() -> None:
+    aws = FakeAws()
+    aws.failures = [throttled(), throttled()]
+    _, pauses = carried_out(planned(asked(1), aws), aws)
+    assert pauses == [1.0, 2.0]
+
+    aws = FakeAws()
+    applied(asked(1, way=Way.PODS), aws)
+    aws.failures = [refused("InvalidParameterException", "Role provided in the request does not exist")]
+    outcome, pauses = carried_out(planned(asked(1, 2, way=Way.PODS), aws), aws)
+    assert (outcome, pauses) == (Outcome(1), [1.0])
+
+    aws = FakeAws()
+    aws.failures = [refused("AccessDenied", "not authorized")]
+    outcome, pauses = carried_out(planned(asked(1), aws), aws)
+    assert "iam:CreateOpenIDConnectProvider" in outcome.stopped
+    assert pauses == []
+
+
+def test_throttled_without_end_it_stops_and_says_how_far_it_came() -> None:
+    aws = FakeAws()
+    aws.failures = [throttled()] * 100
+    outcome, pauses = carried_out(planned(asked(1), aws), aws)
+
+    assert outcome.done == 0
+    assert "apply again" in outcome.stopped
+    assert sum(pauses) <= 60
+
+
+def test_a_role_deleted_under_us_stops_the_apply_and_the_next_one_makes_it_again() -> None:
+    aws = FakeAws()
+    applied(asked(1), aws)
+    made = planned(asked(1, 2), aws)
+    del aws.roles["keyless-billing"]
+    outcome, _ = carried_out(made, aws)
+    assert "NoSuchEntity" in outcome.stopped
+
+    applied(asked(1, 2), aws)
+    assert planned(asked(1, 2), aws).steps == ()
+
+
+@pytest.mark.parametrize("mode", [Mode.SYSTEM, Mode.ANY])
+def test_wider_modes_are_flagged_and_narrowing_takes_the_pattern_away(mode: Mode) -> None:
+    aws = FakeAws()
+    made = applied(asked(1, mode=mode), aws)
+    assert "whoever can make one gets in" in render_text(made)
+    assert "*" in json.dumps(trust_of(aws))
+
+    applied(asked(1), aws)
+    assert "*" not in json.dumps(trust_of(aws))
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_every_arn_carries_the_partition(partition: str) -> None:
+    for way in Way:
+        wanted = replace(asked(1, way=way), cluster=replace(CLUSTER, partition=partition))
+        made = plan(wanted, asyncio.run(gather(wanted, FakeAws())))
+        own = replace(made, steps=tuple(step for step in made.steps if step.operation != "PutRolePolicy"))
+        text = json.dumps([[dict(step.params) for step in own.steps], own.operator])
+        assert text.count("arn:") == text.count(f"arn:{partition}:")
+
+
+def test_the_operators_own_policy_passes_roles_to_pods_alone() -> None:
+    made = plan(asked(1, way=Way.PODS), asyncio.run(gather(asked(1, way=Way.PODS), FakeAws())))
+    (passing,) = [one for one in made.operator["Statement"] if one["Action"] == "iam:PassRole"]
+
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "pods.eks.amazonaws.com"}}
+    assert all(":role/keyless-billing" in arn for arn in passing["Resource"])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sets(st.integers(0, 60), max_size=60), min_size=2, max_size=4), st.sampled_from([2048, 4096, 8192]))
+def test_no_placed_subject_moves_and_every_trust_policy_fits(rounds: list[set[int]], quota: int) -> None:
+    aws, before = FakeAws(), {}
+    for numbers in rounds:
+        made = applied(asked(*numbers, quota=quota), aws)
+        assert set(made.places) == {f"system:serviceaccount:{host_namespace(n)}:vector" for n in numbers}
+        assert all(made.places[subject] == role for subject, role in before.items() if subject in made.places)
+        for role in aws.roles.values():
+            assert size(json.dumps(role["AssumeRolePolicyDocument"])) <= quota
+        for subject, role in made.places.items():
+            assert subject in json.dumps(trust_of(aws, role))
+        before = made.places
+
+
+def test_a_thousand_control_planes_are_planned_over_roles_that_hold_about_twenty_each() -> None:
+    made = planned(asked(*range(1000)), FakeAws())
+
+    roles = set(made.places.values())
+    assert 45 <= len(roles) <= 65
+    assert any("annotate each" in warning for warning in made.warnings)
