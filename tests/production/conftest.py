@@ -15,7 +15,7 @@ from production.images import ours, pause
 from production.node import OneNode
 from tests.tools import GUIDES, kubernetes_clients
 
-NEEDED = ("containerd", "ctr", "runc", "buildah", "nft", "conntrack", "ip", "gcc")
+NEEDED = ("containerd", "ctr", "runc", "buildah", "nft", "conntrack", "ip", "gcc", "curl")
 
 
 def missing() -> str:

@@ -1,7 +1,8 @@
 """Serve the local AWS over TLS until cancelled; all that it keeps lies in the state folder.
 
 What a client needs is written there: ``ca.crt`` (the endpoint's authority) and ``access.json`` (the administrator's
-access key, for the folder's owner alone).
+access key, for the folder's owner alone). STS asks issuers without credentials, as AWS does: an API server that is its
+own issuer must let it, by a ClusterRoleBinding of system:service-account-issuer-discovery to system:unauthenticated.
 """
 
 from __future__ import annotations
