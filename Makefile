@@ -51,7 +51,7 @@ tools: setup ## fetch the real clients (kubectl, helm, aws, SDKs) into .tools
 e2e: setup tools ## end-to-end tests on the local Space
 	$(RUN)/pytest -q tests/e2e
 
-fixes: setup tools ## run each command that `keyless verify` prints, end to end (four minutes)
+fixes: setup tools ## run each command that `keyless verify` prints, end to end (some five minutes)
 	$(RUN)/pytest -q tests/e2e/test_fixes.py
 
 guides: setup tools ## the two guides, word for word, with kubectl, helm and aws
