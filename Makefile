@@ -12,10 +12,10 @@ export UV_LINK_MODE := copy
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format unit e2e fixes guides tools chart-record oracle oracle-go reference image production
+.PHONY: help setup demo test check bench format unit e2e fixes guides tools chart-record oracle oracle-go oracle-kubernetes reference image production
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## create .venv from the lock
 
@@ -73,6 +73,9 @@ oracle-go: setup ## ask Go's own libraries anew what they make of the recorded c
 	cd tests/conformance/go_oracle && go build -o "$(CURDIR)/.tools/go-oracle" .
 	PYTHONPATH=tests $(RUN)/python -m conformance.go_oracle.record_values .tools/go-oracle
 	PYTHONPATH=tests $(RUN)/python -m conformance.templates.record .tools/go-oracle
+
+oracle-kubernetes: setup ## ask a real API server anew: BIN=folder with kube-apiserver and etcd
+	PYTHONPATH=tests $(RUN)/python -m conformance.kubernetes.record_interactions "$(BIN)"
 
 image: setup ## build the components' OCI image into dist/ (needs buildah and mmdebstrap)
 	$(RUN)/python -m image.build

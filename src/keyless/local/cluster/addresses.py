@@ -12,7 +12,7 @@ _FIRST_NODE_PORT = 30000
 
 
 def with_addresses(store: Store, cluster: str, service: Object) -> Object:
-    """The Service with a cluster address and node ports where it needs them and has none."""
+    """The Service with its address families, a cluster address and node ports where it needs them and has none."""
     spec = dict(service.get("spec") or {})
     if spec.get("type") == "ExternalName":
         return service
@@ -21,6 +21,10 @@ def with_addresses(store: Store, cluster: str, service: Object) -> Object:
         taken = {other.get("clusterIP") for other in others}
         spec["clusterIP"] = next(str(a) for a in SERVICE_RANGE.hosts() if str(a) not in taken)
     spec["clusterIPs"] = [spec["clusterIP"]]
+    headless = spec["clusterIP"] == "None" and not spec.get("selector")
+    # A headless Service without a selector names endpoints of either family: Kubernetes gives it both.
+    spec.setdefault("ipFamilyPolicy", "RequireDualStack" if headless else "SingleStack")
+    spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if headless else ["IPv4"])
     if spec.get("type") in {"NodePort", "LoadBalancer"}:
         spec["ports"] = _with_node_ports(spec.get("ports") or [], others)
     return {**service, "spec": spec, "status": service.get("status") or {"loadBalancer": {}}}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyless.local.cluster.catalogue import Served
+from keyless.local.cluster.faults import Malformed
 from keyless.local.cluster.status import ApiError, bad_request, conflict, invalid
 from keyless.local.cluster.store import Key
 
@@ -94,7 +95,7 @@ def typed(obj: object, target: Target) -> Object:
 def _check_strings(values: object, name: str, served: Served) -> None:
     fine = values is None or (isinstance(values, dict) and all(isinstance(v, str) for v in values.values()))
     if not fine:
-        raise bad_request(
+        raise Malformed(
             f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}:'
             f" json: cannot unmarshal metadata.{name} into Go struct field ObjectMeta of type map[string]string"
         )
@@ -200,7 +201,8 @@ def _check_identity(metadata: Mapping[str, Any], old: Mapping[str, Any], target:
     if metadata.get("namespace") and metadata["namespace"] != old.get("namespace", metadata["namespace"]):
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     version = metadata.get("resourceVersion")
-    if version and version != old["resourceVersion"]:
+    # "0" is any version to Kubernetes, as no version is.
+    if version not in {None, "", "0"} and version != old["resourceVersion"]:
         raise conflict(served.group, served.plural, name)
     uid = metadata.get("uid")
     if uid and uid != old["uid"]:

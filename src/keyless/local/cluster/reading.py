@@ -17,6 +17,7 @@ from keyless.api.numbers import is_digits
 from keyless.local.cluster import selectors
 from keyless.local.cluster.api import Api
 from keyless.local.cluster.faults import Malformed
+from keyless.local.cluster.list_options import check_options
 from keyless.local.cluster.messages import Reply, Request
 from keyless.local.cluster.objects import Target
 from keyless.local.cluster.presenting import view
@@ -76,6 +77,7 @@ def select(api: Api, target: Target, keep: Filter) -> list[Entry]:
 def list_objects(api: Api, request: Request, target: Target) -> Reply:
     """A collection, or a page of it."""
     shown = view(request, target.served, api.now)
+    check_options(request, watch=False)
     entries = select(api, target, wanted(request, target))
     limit = _number(request, "limit")
     token = request.params.get("continue", "")

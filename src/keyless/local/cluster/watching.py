@@ -17,11 +17,12 @@ import orjson
 
 from keyless.api.numbers import is_digits
 from keyless.local.cluster.api import Api
+from keyless.local.cluster.list_options import check_options
 from keyless.local.cluster.messages import Reply, Request
 from keyless.local.cluster.objects import Target
 from keyless.local.cluster.presenting import View, view
 from keyless.local.cluster.reading import Filter, select, too_new, wanted
-from keyless.local.cluster.status import ApiError, bad_request, expired, invalid
+from keyless.local.cluster.status import ApiError, bad_request, expired
 from keyless.local.cluster.store import Change, Entry
 
 BOOKMARK_SECONDS = 60.0
@@ -100,16 +101,12 @@ class _Asked:
 
 
 def _asked(request: Request) -> _Asked:
+    check_options(request, watch=True)
     text = request.params.get("resourceVersion", "") or "0"
     seconds = request.params.get("timeoutSeconds", "") or "0"
-    if not is_digits(text) or not is_digits(seconds):
-        raise bad_request(f'strconv.ParseUint: parsing "{text if is_digits(seconds) else seconds}": invalid syntax')
+    if not is_digits(seconds):
+        raise bad_request(f'strconv.ParseInt: parsing "{seconds}": invalid syntax')
     listed = request.flag("sendInitialEvents")
-    match = request.params.get("resourceVersionMatch", "")
-    if listed and match != "NotOlderThan":
-        message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        cause = {"reason": "FieldValueForbidden", "message": message, "field": "resourceVersionMatch"}
-        raise invalid("meta.k8s.io", "ListOptions", "", [cause])
     bookmarks = request.flag("allowWatchBookmarks")
     # Kubernetes ends watches after 30 to 60 minutes; the spread keeps clients from coming back all at once.
     limit = float(seconds) or 1800 * (1 + random.random())  # noqa: S311 - no secret

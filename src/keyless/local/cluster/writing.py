@@ -6,12 +6,13 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from keyless.local.cluster import builtin
 from keyless.local.cluster.api import Api, name_suffix, new_uid
-from keyless.local.cluster.apply import ApplyConflict, server_side_apply
+from keyless.local.cluster.apply import ApplyConflict, server_side_apply, with_last_applied
 from keyless.local.cluster.bodies import decode, decode_json, decode_yaml
 from keyless.local.cluster.changes import ATTEMPTS, Transform, Write, create_object, shape_of, update_object
 from keyless.local.cluster.faults import Malformed
@@ -26,6 +27,7 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+_NUMBER_AS_TEXT = re.compile(r"cannot unmarshal number into .* of type string$")
 
 
 async def create(api: Api, request: Request, target: Target) -> Reply:
@@ -71,7 +73,10 @@ async def patch(api: Api, request: Request, target: Target) -> Reply:
     warnings: list[str] = []
 
     def change(live: Object) -> Object:
-        proposed, found = _known_fields(typed(transform(live), target), target, options, decoding=False)
+        try:
+            proposed, found = _known_fields(typed(transform(live), target), target, options, decoding=False)
+        except Malformed as error:
+            raise _bad_patch(str(error), target, strategic=request.media_type == STRATEGIC) from error
         warnings[:] = found
         return proposed
 
@@ -91,6 +96,16 @@ def _patching(media: str, content: Any, target: Target) -> Transform:
         )
     known = [JSON_PATCH, MERGE, APPLY] if served.custom else [JSON_PATCH, MERGE, STRATEGIC, APPLY]
     raise unsupported_media(known)
+
+
+def _bad_patch(fault: str, target: Target, *, strategic: bool) -> ApiError:
+    """422 for an object that a patch has made unreadable; unlike Kubernetes, without its values: they may be secret."""
+    text = fault[fault.find("json: ") :] if "json: " in fault else fault
+    number = _NUMBER_AS_TEXT.search(text)
+    if strategic and number:
+        text = "cannot convert int64 to string"  # Kubernetes reads strategic patches with another decoder
+    message = f'Invalid value: "the {target.served.kind} as patched": {text}'
+    return invalid("", "", "", [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}])
 
 
 def _patched(make: Callable[[], Object], target: Target) -> Object:
@@ -129,6 +144,8 @@ async def _apply(api: Api, request: Request, target: Target, options: WriteOptio
         if isinstance(result, ApplyConflict):
             extra = {"causes": list(result.causes)}
             raise ApiError(409, "Conflict", result.message, details=extra)
+        if options.manager == "kubectl" and live is not None and not target.subresource:
+            return with_last_applied(result, live, applied)
         return result
 
     write = Write(api, request, target, options, applying=True)
@@ -179,6 +196,8 @@ def _known_fields(
                 obj if sparse and not unknown else builtin.normalize(served.group, served.version, served.kind, obj)
             )
     except Malformed as error:
+        if not decoding:
+            raise
         prefix = f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}: '
         raise bad_request(prefix + str(error)) from error
     if not unknown or options.validation == "Ignore":

@@ -1,7 +1,7 @@
 """Admission: what is done to, and asked about, an object before it is stored.
 
 Order: the namespace must live · service accounts of pods · mutating webhooks · (validation by the caller) ·
-validating webhooks. Spec: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
+Pod Security · validating webhooks. Spec: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
 """
 
 from keyless.local.cluster.admission.admission import Admission

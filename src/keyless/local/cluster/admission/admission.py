@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keyless.local.cluster.admission import namespaces, pods, webhooks
+from keyless.local.cluster.admission import namespaces, pod_security, pods, webhooks
 from keyless.local.cluster.admission.attributes import Attributes
 from keyless.local.cluster.admission.caller import WebhookCaller
 from keyless.local.cluster.store import Store
@@ -37,11 +37,12 @@ class Admission:
         return await webhooks.mutate(self._store, self._caller, attributes, obj, old)
 
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> Warnings:
-        """Ask the validating webhooks; a deletion is asked here alone."""
+        """Hold pods to their namespace's level, then ask the validating webhooks; a deletion is asked here alone."""
         if attributes.operation == "DELETE":
             namespaces.check_deletion(attributes)
             await webhooks.mutate(self._store, self._caller, attributes, obj, old)
-        return await webhooks.validate(self._store, self._caller, attributes, obj, old)
+        warnings = pod_security.check(self._store, attributes, obj, old) if obj is not None else ()
+        return warnings + await webhooks.validate(self._store, self._caller, attributes, obj, old)
 
     async def aclose(self) -> None:
         """Close the connections to webhooks."""

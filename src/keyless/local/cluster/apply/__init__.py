@@ -14,12 +14,21 @@ from keyless.local.cluster.apply import entries
 from keyless.local.cluster.apply.applying import Apply, Conflict, apply
 from keyless.local.cluster.apply.baseline import empty_object, set_by_server
 from keyless.local.cluster.apply.entries import Owned, Owner
+from keyless.local.cluster.apply.last_applied import with_last_applied
 from keyless.local.cluster.apply.shapes import Shape, builtin_shape, schema_shape
 from keyless.local.cluster.apply.walks import compare
 from keyless.local.cluster.builtin.types import version_of
 from keyless.local.cluster.faults import Object
 
-__all__ = ["ApplyConflict", "Shape", "builtin_shape", "schema_shape", "server_side_apply", "track_update"]
+__all__ = [
+    "ApplyConflict",
+    "Shape",
+    "builtin_shape",
+    "schema_shape",
+    "server_side_apply",
+    "track_update",
+    "with_last_applied",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,20 @@ def _subject(subject: Object, path: str, *, needs_namespace: bool) -> list[Field
     return errors
 
 
+def _families(spec: Mapping[str, Any], *, headless: bool) -> list[FieldError]:
+    """There is one family of addresses here, IPv4; a headless Service without a selector needs none."""
+    if headless:
+        return []
+    errors = []
+    if spec.get("ipFamilyPolicy") == "RequireDualStack":
+        text = "this cluster is not configured for dual-stack services"
+        errors.append(invalid("spec.ipFamilyPolicy", "RequireDualStack", text))
+    for index, family in enumerate(spec.get("ipFamilies") or ()):
+        if family != "IPv4":
+            errors.append(invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster"))
+    return errors
+
+
 def service(obj: Object, old: Old) -> list[FieldError]:
     """Services."""
     spec = obj.get("spec") or {}
@@ -192,6 +206,7 @@ def service(obj: Object, old: Old) -> list[FieldError]:
     if address and not headless and not _is_address(address):
         text = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
         errors.append(invalid("spec.clusterIPs[0]", address, text))
+    errors += _families(spec, headless=headless and not spec.get("selector"))
     before = ((old or {}).get("spec") or {}).get("clusterIP")
     if before and address and before != address and kind != "ExternalName":
         shown = go_text.string_list([address])

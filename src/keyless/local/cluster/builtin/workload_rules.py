@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from keyless.local.cluster.builtin import go_text, names
+from keyless.local.cluster.builtin import cron_rules, go_text, names
 from keyless.local.cluster.builtin.pod_rules import pod_spec
 from keyless.local.cluster.faults import FieldError, forbidden, invalid, required, unsupported
 from keyless.local.cluster.selectors import LabelSelector
@@ -187,10 +187,10 @@ def job_template(template: Object, path: str) -> list[FieldError]:
     return errors
 
 
-def cron_job(obj: Object, old: Object | None) -> list[FieldError]:  # noqa: ARG001 - a rule of a kind
+def cron_job(obj: Object, old: Object | None) -> list[FieldError]:
     """CronJobs."""
     spec = obj.get("spec") or {}
-    errors = [] if spec.get("schedule") else [required("spec.schedule")]
+    errors = cron_rules.timing(spec, (old or {}).get("spec"))
     job_spec = (spec.get("jobTemplate") or {}).get("spec") or {}
     return errors + job_template(job_spec.get("template") or {}, "spec.jobTemplate.spec.template")
 
