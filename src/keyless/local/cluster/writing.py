@@ -6,7 +6,6 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +26,6 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-_NUMBER_AS_TEXT = re.compile(r"cannot unmarshal number into .* of type string$")
 
 
 async def create(api: Api, request: Request, target: Target) -> Reply:
@@ -101,8 +99,7 @@ def _patching(media: str, content: Any, target: Target) -> Transform:
 def _bad_patch(fault: str, target: Target, *, strategic: bool) -> ApiError:
     """422 for an object that a patch has made unreadable; unlike Kubernetes, without its values: they may be secret."""
     text = fault[fault.find("json: ") :] if "json: " in fault else fault
-    number = _NUMBER_AS_TEXT.search(text)
-    if strategic and number:
+    if strategic and "cannot unmarshal number into" in text and text.endswith(" of type string"):
         text = "cannot convert int64 to string"  # Kubernetes reads strategic patches with another decoder
     message = f'Invalid value: "the {target.served.kind} as patched": {text}'
     return invalid("", "", "", [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}])
