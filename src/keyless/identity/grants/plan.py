@@ -44,6 +44,8 @@ def plan(asked: Asked, have: Have) -> Plan:
         made.steps += _provider(asked, have)
     if asked.mode is not Mode.EXACT:
         made.warnings.append(f"mode {asked.mode} admits namespaces that do not exist yet: whoever can make one gets in")
+    if not asked.wishes:
+        made.warnings.append("no feature is on whose resources are known; shared secrets need --secret-prefix too")
     for wish in asked.wishes:
         if not wish.namespaces and asked.mode is Mode.EXACT:
             made.warnings.append(f"{wish.title}: no control plane has a host namespace yet; nothing is admitted")

@@ -20,7 +20,7 @@ def render_text(plan: Plan) -> str:
     for role, count in sorted(Counter(plan.places.values()).items()):
         lines.append(f"role {role}: {count} subject{'s' if count != 1 else ''}")
     steps = len(plan.steps)
-    lines.append(f"{steps} step{'s' if steps != 1 else ''}" if steps else "Nothing to do: AWS has what is asked for.")
+    lines.append(f"{steps} step{'s' if steps != 1 else ''}" if steps else "Nothing to do.")
     return "\n".join(lines)
 
 

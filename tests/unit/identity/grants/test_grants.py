@@ -268,3 +268,7 @@ def test_a_thousand_control_planes_are_planned_over_roles_that_hold_about_twenty
     roles = set(made.places.values())
     assert 45 <= len(roles) <= 65
     assert any("annotate each" in warning for warning in made.warnings)
+
+
+def test_with_no_feature_on_the_plan_says_that_nothing_was_asked_for() -> None:
+    assert "no feature is on" in render_text(planned(replace(asked(1), wishes=()), FakeAws()))
