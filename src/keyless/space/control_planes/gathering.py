@@ -17,7 +17,7 @@ from keyless.space import components
 from keyless.space.components import Component
 from keyless.space.control_planes import findings, tenant
 from keyless.space.control_planes.api import api_of, attached_key
-from keyless.space.control_planes.model import Facts, Served, logical_cluster_key
+from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, mode_of
 from keyless.space.control_planes.ports import ReadValues
 from keyless.space.control_planes.tenants import Tenant, Tenants
 from keyless.space.control_planes.workloads import intent_of, promises_role
@@ -53,7 +53,8 @@ class Gatherer:
         facts = replace(facts, host=await _existing(self._host, _host_keys(control_plane, place)))
         facts = replace(facts, pods=await self._pods(place))
         if control_plane["metadata"].get("deletionTimestamp"):
-            return facts
+            # An API of our own goes as a whole; one that was brought stays, and what we made in it must not.
+            return await self._inside(name, facts) if mode_of(facts) == "attached" else facts
         facts = replace(facts, default_storage_class=await self._default_storage_class(facts, place))
         return await self._tried(await self._inside(name, facts), place)
 

@@ -3,6 +3,9 @@
 First the components are flushed, with their identity still there; then what they stood on goes, then the API and the
 host namespace. A collector that is refused by its bucket is given a while more, for what it holds goes with it. Each
 wait has an end: what does not go in time is named in an event and left to Kubernetes.
+
+An ``attached`` API outlives its control plane: our identities in it and their namespace go, cluster-admin's binding
+among them. Definitions of External Secrets stay, for with them would go every object that users made of them.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ from datetime import datetime, timedelta
 
 from keyless.api import Reason
 from keyless.kube import KubeObject, condition_of, timestamp
-from keyless.kube.resources import NAMESPACES
+from keyless.kube.resources import CLUSTERROLEBINDINGS, NAMESPACES
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
+from keyless.space.control_planes import tenant
+from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.model import (
     FINALIZER,
     MADE_HERE,
@@ -22,19 +27,23 @@ from keyless.space.control_planes.model import (
     Finding,
     Plan,
     Remove,
+    Served,
     SetFinalizers,
     Step,
     Tell,
     logical_cluster_key,
+    mode_of,
 )
 from keyless.space.control_planes.workloads import CONDITIONS, end_pods
-from keyless.space.items import CONTROL_PLANE_LABEL, Key
+from keyless.space.items import CONTROL_PLANE_LABEL, Key, is_ours
 from keyless.space.place import Place
 
 LIMIT = timedelta(seconds=60)
 """How long the API and the namespace may each take to go."""
 FLUSH_LIMIT = timedelta(seconds=60)
 """How long usage that is refused is waited for: time to mend a policy, before what holds it goes."""
+INSIDE_LIMIT = timedelta(seconds=180)
+"""How long after the deletion an attached API may be silent: longer than the components before it may take."""
 
 
 def leave(facts: Facts) -> Plan:
@@ -49,6 +58,7 @@ def leave(facts: Facts) -> Plan:
         _wait_for_usage(facts, place, refused)
         or _end_components(facts, place, refused)
         or _remove_remains(facts, place)
+        or _remove_inside(facts)
         or _remove_places(facts, place)
     )
     return plan if refused is None else replace(plan, findings=(*plan.findings, _unflushed(facts, refused)))
@@ -95,6 +105,48 @@ def _remove_remains(facts: Facts, place: Place) -> Plan | None:
     return Plan(tuple(Remove(key) for key in due), _deleting("removing the components")) if due else None
 
 
+def _inside_keys() -> tuple[Key, ...]:
+    """All that the operator makes inside and takes away, rights before the accounts that hold them."""
+    names = (tenant.CONNECTION, *components.NAMES)
+    return (*(key for name in names for key in tenant.identity_keys(name)), tenant.namespace().key)
+
+
+def _remove_inside(facts: Facts) -> Plan | None:
+    """What is ours in an attached API; None once it is gone, or cannot be reached for too long."""
+    if mode_of(facts) != "attached" or not isinstance(api_of(facts), Served):
+        return None
+    if facts.tenant is None:
+        why = f": {facts.trouble}" if facts.trouble else ""
+        waiting = _deleting(f"waiting for the control plane's API, to remove what the operator made inside{why}")
+        return None if facts.now >= _inside_until(facts) else Plan((), waiting, 1.0)
+    due = [key for key in _inside_keys() if (live := facts.tenant.get(key)) is not None and _goes_inside(live)]
+    if due:
+        return Plan(tuple(Remove(key, "tenant") for key in due), _deleting("removing what the operator made inside"))
+    # The namespace is not waited for: what gave rights is gone, the rest is that API server's own work.
+    return None
+
+
+def _goes_inside(live: KubeObject) -> bool:
+    return is_ours(live) and not live["metadata"].get("deletionTimestamp")
+
+
+def _inside_until(facts: Facts) -> datetime:
+    return datetime.fromisoformat(facts.control_plane["metadata"]["deletionTimestamp"]) + INSIDE_LIMIT
+
+
+def _left_inside(facts: Facts) -> tuple[Tell, ...]:
+    """Said once, when the control plane is let go without a look inside: rights that nobody takes away any more."""
+    if mode_of(facts) != "attached" or facts.tenant is not None:
+        return ()
+    bindings = " ".join(key.name for key in _inside_keys() if key.resource == CLUSTERROLEBINDINGS)
+    message = (
+        "the control plane's API could not be entered, so what the operator made inside is left; there, "
+        f"`kubectl delete --ignore-not-found clusterrolebinding {bindings}` and "
+        f"`kubectl delete --ignore-not-found namespace {tenant.SYSTEM_NAMESPACE}` remove it"
+    )
+    return (Tell(Reason.DELETION_TIMED_OUT, message),)
+
+
 def _remove_places(facts: Facts, place: Place) -> Plan:
     """The API, then the namespace; both at once would cost nothing but a clear message."""
     stuck: list[Step] = []
@@ -107,7 +159,7 @@ def _remove_places(facts: Facts, place: Place) -> Plan:
         if not _late(live, facts.now):
             return Plan(tuple(stuck), _deleting(f"waiting for {key} to go"), 0.5)
         stuck.append(Tell(Reason.DELETION_TIMED_OUT, f"{key} is still there; it is no longer waited for"))
-    return _let_go(facts, *stuck)
+    return _let_go(facts, *stuck, *_left_inside(facts))
 
 
 def _goes(facts: Facts, live: KubeObject, place: Place, key: Key) -> bool:
