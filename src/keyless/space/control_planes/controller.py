@@ -212,7 +212,7 @@ def _status(facts: Facts, planned: Plan) -> KubeObject:
     conditions = findings.conditions(
         facts.status, planned.findings, generation=generation, now=facts.now, keeps=planned.keeps
     )
-    message = findings.message_of(planned.findings)
+    message = findings.message_of(planned.findings) or findings.component_message(facts.status)
     available = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     first = facts.status.get("firstAvailableAt") or (timestamp(facts.now) if available else None)
     return {

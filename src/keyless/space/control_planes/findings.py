@@ -12,8 +12,9 @@ from datetime import datetime
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject, condition_of, set_condition
 from keyless.space.components import Component
+from keyless.space.control_planes.availability import unavailable
 from keyless.space.control_planes.model import Facts, Finding
-from keyless.space.control_planes.workloads import Intent, promises_role
+from keyless.space.control_planes.workloads import CONDITIONS, Intent, promises_role
 from keyless.space.values import ROLE_ANNOTATION, Values
 
 TYPES = (
@@ -91,6 +92,16 @@ def message_of(told: Iterable[Finding]) -> str:
     return next((finding.message for finding in told if not finding.status and finding.message), "")
 
 
+def component_message(status: KubeObject) -> str:
+    """What a component itself says is wrong, where the operator has nothing to say: one sentence tells all of it."""
+    conditions = [condition_of(status.get("conditions"), kind) for kinds in CONDITIONS.values() for kind in kinds]
+    return next((each["message"] for each in conditions if each and _is_wrong(each)), "")
+
+
+def _is_wrong(condition: KubeObject) -> bool:
+    return condition.get("status") == "False" and bool(condition.get("message"))
+
+
 def pod_has_identity(pod: KubeObject) -> bool:
     """Whether the webhook gave the pod a way to its role."""
     containers = (pod.get("spec") or {}).get("containers") or ()
@@ -135,16 +146,13 @@ def _static_keys(values: Values) -> list[Finding]:
 
 
 def _available(facts: Facts, wanted: tuple[Component, ...]) -> Finding:
-    missing = [each.name for each in wanted if not _runs(facts.host.get(each.deployment.key))]
-    if not missing:
+    lives = {each.name: facts.host.get(each.deployment.key) for each in wanted}
+    told = [why for name, live in lives.items() if (why := unavailable(name, live, facts.pods.get(name, ())))]
+    if not told:
         return Finding("ComponentsAvailable", True, Reason.COMPONENTS_AVAILABLE)
     namespace = wanted[0].deployment.key.namespace
-    message = f"{', '.join(missing)}: no ready pod yet; `kubectl get pods -n {namespace}` shows why"
+    message = f"{'; '.join(told)}; `kubectl get pods -n {namespace}` shows more"
     return Finding("ComponentsAvailable", False, Reason.COMPONENTS_UNAVAILABLE, message)
-
-
-def _runs(deployment: KubeObject | None) -> bool:
-    return bool(deployment and (deployment.get("status") or {}).get("availableReplicas"))
 
 
 def _identity(facts: Facts, wanted: tuple[Component, ...]) -> list[Finding]:

@@ -33,6 +33,8 @@ from keyless.space.place import Place
 
 SOON_SECONDS = 0.5
 UNREACHABLE_SECONDS = 5.0
+UNAVAILABLE_SECONDS = 10.0
+"""Pods are not watched: why one does not start is looked up again while it does not."""
 PASSING_SECONDS = 15.0
 """An API that is silent for less may be restarting: its control plane is not called broken for that."""
 RESERVED = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -126,6 +128,8 @@ def _served(facts: Facts, place: Place) -> Plan:
     ready = Finding("Ready", True, Reason.AVAILABLE)
     told = (ready, *(finding for part in parts for finding in part.findings), *findings.of_workloads(facts, intent))
     waits = [part.again_seconds for part in parts if part.again_seconds is not None]
+    if any(each.type == "ComponentsAvailable" and not each.status for each in told):
+        waits.append(UNAVAILABLE_SECONDS)
     return Plan(
         steps=tuple(step for part in parts for step in part.steps),
         findings=(*told, *findings.not_managed(facts)),
