@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ class Answered:
     warnings: tuple[str, ...]
 
 
+TRIES, PAUSE_SECONDS = 50, 0.1
 Ask = Callable[[str, str, bytes, str], Awaitable[Answered]]
 """Method, path with query, body and media type."""
 
@@ -35,7 +37,13 @@ async def asked(ask: Ask, interaction: Interaction, space: str) -> list[dict[str
 
 async def _send(ask: Ask, step: Step, space: str) -> Answered:
     body = step.body if isinstance(step.body, str) else "" if step.body is None else json.dumps(step.body)
-    return await ask(step.method, step.path.replace("NS", space), body.replace("NS", space).encode(), step.media)
+    path, content = step.path.replace("NS", space), body.replace("NS", space).encode()
+    for _ in range(TRIES if step.patient else 0):
+        answer = await ask(step.method, path, content, step.media)
+        if answer.status not in {404, 429}:
+            return answer
+        await asyncio.sleep(PAUSE_SECONDS)
+    return await ask(step.method, path, content, step.media)
 
 
 def kept(step: Step, answer: Answered, space: str) -> dict[str, Any]:

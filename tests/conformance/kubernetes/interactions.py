@@ -27,6 +27,8 @@ class Step:
     body: Any = None
     media: str = JSON
     shown: tuple[str, ...] = ()
+    patient: bool = False
+    """Ask again until it is served: a real server needs a moment for a new kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,29 @@ def definition(rule: str, field_schema: dict[str, Any], *, deprecated: bool = Fa
     names = {"plural": "things", "kind": "Thing"}
     body = {"group": "rules.example.org", "scope": "Namespaced", "names": names, "versions": [version]}
     return post(f"{CRDS}?dryRun=All", {"metadata": {"name": "things.rules.example.org"}, "spec": body})
+
+
+def old_kind(plural: str, warning: str = "") -> tuple[Step, ...]:
+    """A definition with a version that is deprecated, and requests in it."""
+    kind = plural.capitalize()
+    loose = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "deprecated": True, "schema": {"openAPIV3Schema": loose}}
+    if warning:
+        version["deprecationWarning"] = warning
+    names = {"plural": plural, "kind": kind}
+    spec = {"group": "old.example.org", "scope": "Namespaced", "names": names, "versions": [version]}
+    path = f"/apis/old.example.org/v1/namespaces/NS/{plural}"
+    body = {"apiVersion": "old.example.org/v1", "kind": kind, "metadata": {"name": "o"}}
+    return (
+        post(CRDS, {"metadata": {"name": f"{plural}.old.example.org"}, "spec": spec}),
+        Step("GET", path, patient=True),
+        Step("POST", path, body, patient=True),
+        get(f"{path}/o"),
+        get(f"{path}/none"),
+        patch(f"{path}/o", {"spec": {"a": 1}}, MERGE, "spec"),
+        Step("DELETE", f"{path}/o"),
+        Step("DELETE", f"{CRDS}/{plural}.old.example.org"),
+    )
 
 
 def listing(query: str) -> Interaction:
@@ -262,6 +287,9 @@ INTERACTIONS = (
             "metadata.annotations",
         ),
     ),
+    one("a deprecated version", *old_kind("elders")),
+    one("a deprecated version with words of its own", *old_kind("ancients", "use newer.example.org")),
+    one("YAML that is called JSON", post(MAPS, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")),
     one("a create of what is there", post(MAPS, config_map()), post(MAPS, config_map())),
     one("a delete of what is not there", Step("DELETE", f"{MAPS}/none")),
     one("an unknown field, strictly", post(f"{MAPS}?fieldValidation=Strict", {**config_map(), "datas": {}})),

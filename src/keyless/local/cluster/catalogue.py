@@ -37,6 +37,8 @@ class Custom:
     columns: tuple[Mapping[str, Any], ...]
     scale: Mapping[str, str] | None
     selectable: tuple[str, ...] = ()
+    deprecation: str = ""
+    """What is told with every answer about a version that its author calls deprecated; empty for the others."""
     conversion: Mapping[str, Any] | None = None
     """The ``clientConfig`` of the webhook that turns one version into another; None where they differ by name alone."""
 
@@ -185,8 +187,17 @@ def _custom(definition: Mapping[str, Any], version: Mapping[str, Any]) -> Custom
         tuple(version.get("additionalPrinterColumns", ())),
         (version.get("subresources") or {}).get("scale"),
         tuple(field["jsonPath"] for field in version.get("selectableFields") or ()),
+        _deprecation(definition, version),
         _conversion(definition),
     )
+
+
+def _deprecation(definition: Mapping[str, Any], version: Mapping[str, Any]) -> str:
+    if not version.get("deprecated"):
+        return ""
+    spec = definition["spec"]
+    own = version.get("deprecationWarning")
+    return str(own) if own else f"{spec['group']}/{version['name']} {spec['names']['kind']} is deprecated"
 
 
 def _conversion(definition: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -151,4 +151,4 @@ def refusal_reply(error: ApiError) -> Reply:
     """A Status as an answer."""
     headers = {"Retry-After": str(int(error.retry_after_seconds))} if error.retry_after_seconds else {}
     reply = json_reply(error.code, error.status)
-    return Reply(reply.status, reply.body, headers=headers)
+    return Reply(reply.status, reply.body, headers=headers, warnings=error.warnings)

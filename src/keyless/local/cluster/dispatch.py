@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from typing import Any
 
 from keyless.local.cluster import deleting, logs, reading, reviews, subresources, token_requests, watching, writing
@@ -19,7 +20,7 @@ from keyless.local.cluster.messages import Reply, Request, json_reply
 from keyless.local.cluster.objects import Target
 from keyless.local.cluster.openapi import openapi_v2, openapi_v3
 from keyless.local.cluster.routing import Route, route
-from keyless.local.cluster.status import bad_request, forbidden, method_not_allowed, no_such_path
+from keyless.local.cluster.status import ApiError, bad_request, forbidden, method_not_allowed, no_such_path
 
 GIT_VERSION = "v1.32.9-eks-113cf36"
 PUBLIC = frozenset({"/.well-known/openid-configuration", "/openid/v1/jwks", "/keys"})
@@ -102,6 +103,19 @@ def _version() -> dict[str, str]:
 
 
 async def _object(api: Api, request: Request, target: Target, verb: str) -> Reply:
+    custom = target.served.custom
+    try:
+        reply = await _answered(api, request, target, verb)
+    except ApiError as error:
+        if custom is not None and custom.deprecation:
+            error.warnings = (custom.deprecation,)
+        raise
+    if custom is None or not custom.deprecation:
+        return reply
+    return replace(reply, warnings=(custom.deprecation, *reply.warnings))
+
+
+async def _answered(api: Api, request: Request, target: Target, verb: str) -> Reply:
     if verb not in target.served.verbs:
         raise method_not_allowed()
     if verb == "create" and target.name:

@@ -33,6 +33,7 @@ class ApiError(Permanent):
             "code": code,
         }
         self.retry_after_seconds = wait
+        self.warnings: tuple[str, ...] = ()
 
 
 def qualified(group: str, resource: str) -> str:

@@ -21,8 +21,10 @@ from keyless.kube.resources import (
     PERSISTENTVOLUMES,
     PODS,
     REPLICASETS,
+    SECRETS,
     SERVICEACCOUNTS,
 )
+from keyless.local.cluster.controllers.account_tokens.plan import account_of
 from keyless.local.cluster.controllers.accounts.plan import ACCOUNT, ROOT_CA
 from keyless.local.cluster.controllers.claims.plan import volume_name
 from keyless.local.cluster.controllers.garbage.graph import Graph
@@ -48,6 +50,7 @@ class Feeds:
             _pair(NAMESPACES): self._of_namespace,
             _pair(SERVICEACCOUNTS): self._of_account,
             _pair(CONFIGMAPS): self._of_account,
+            _pair(SECRETS): self._of_secret,
             _pair(PERSISTENTVOLUMECLAIMS): self._of_claim,
             _pair(PERSISTENTVOLUMES): self._of_volume,
             _pair(CRDS): self._itself("definition"),
@@ -95,6 +98,14 @@ class Feeds:
         key = change.entry.key
         if key.name in {ACCOUNT, ROOT_CA}:
             yield "accounts", Place(key.cluster, "", key.namespace)
+        if key.resource == SERVICEACCOUNTS.plural and change.type == "DELETED":
+            for entry in self._store.list(key.cluster, SECRETS.group, SECRETS.plural, key.namespace):
+                if account_of(entry.object) == key.name:
+                    yield "accounttoken", Place(key.cluster, key.namespace, entry.key.name)
+
+    def _of_secret(self, change: Change) -> Iterator[Wake]:
+        if account_of(change.entry.object) and change.type != "DELETED":
+            yield "accounttoken", _place(change)
 
     def _of_claim(self, change: Change) -> Iterator[Wake]:
         yield "claim", _place(change)

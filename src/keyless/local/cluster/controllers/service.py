@@ -13,6 +13,7 @@ import structlog
 
 from keyless.kube import Backoff, Controller
 from keyless.local.cluster.cluster import Cluster
+from keyless.local.cluster.controllers.account_tokens import controller as account_tokens
 from keyless.local.cluster.controllers.accounts import controller as accounts
 from keyless.local.cluster.controllers.claims import controller as claims
 from keyless.local.cluster.controllers.daemonset import controller as daemonset
@@ -64,6 +65,9 @@ class _Controllers:
         async def account(world: ClusterWorld, place: Place) -> None:
             await accounts.reconcile(world, place.name, settings.ca_pem)
 
+        async def account_token(world: ClusterWorld, place: Place) -> None:
+            await account_tokens.reconcile(world, cluster, place)
+
         async def claim(world: ClusterWorld, place: Place) -> None:
             await claims.reconcile_claim(world, place.namespace, place.name)
 
@@ -86,6 +90,7 @@ class _Controllers:
             "daemonset": lambda world, place: daemonset.reconcile(world, place.namespace, place.name),
             "namespace": lambda world, place: namespace.reconcile(world, place.name),
             "accounts": account,
+            "accounttoken": account_token,
             "claim": claim,
             "volume": volume,
             "logicalcluster": logical_cluster,
