@@ -87,6 +87,12 @@ EXTERNAL_HONOURED: Json = {
     "target.template.templateFrom[].target": "Labels",
     "target.template.templateFrom[].valuesDecodingStrategy": "Base64",
     "data[].secretKey": "other",
+    "dataFrom[].find.path": "b",
+    "dataFrom[].find.name.regexp": "b",
+    "dataFrom[].find.tags": {"a": "c"},
+    "dataFrom[].find.conversionStrategy": "Unicode",
+    "dataFrom[].find.decodingStrategy": "Base64",
+    "dataFrom[].find.nullBytePolicy": "Fail",
     "dataFrom[].rewrite[].regexp.source": "b",
     "dataFrom[].rewrite[].regexp.target": "b",
     "dataFrom[].rewrite[].transform.template": "b",
@@ -199,7 +205,6 @@ EXTERNAL_REFUSED_BELOW = (
     "target.template.metadata.finalizers",
     "data[].sourceRef.generatorRef",
     "dataFrom[].sourceRef.generatorRef",
-    "dataFrom[].find",
     "syncWindows",
 )
 PROVIDER_REFUSED: dict[str, tuple[object, str]] = {
@@ -309,6 +314,9 @@ def _base(kind: str, path: str) -> Json:
     for prefix, rewrite in BASES.items():
         if path.startswith(prefix):
             spec["dataFrom"][0]["rewrite"] = [rewrite]
+    if "dataFrom[].find" in path:
+        where = spec if path.startswith("dataFrom") else spec["externalSecretSpec"]
+        where["dataFrom"] = [{"find": {"name": {"regexp": "a"}}}]
     if path.startswith("provider.aws.auth"):
         spec["provider"]["aws"]["auth"] = {"secretRef": KEYS} if "secretRef" in path else JWT
     if path.startswith("provider.aws.sessionTags"):

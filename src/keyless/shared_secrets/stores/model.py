@@ -101,6 +101,14 @@ class RemoteRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for: names that begin with ``path``, and carry each of ``tags`` as it stands here."""
+
+    path: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Payload:
     """What was read; the representation hides it. ``version`` names the provider's version."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from keyless.shared_secrets.stores.model import Payload, RemoteRef
+from keyless.shared_secrets.stores.model import Payload, RemoteRef, Search
 
 
 class Reader(Protocol):
@@ -17,4 +17,8 @@ class Reader(Protocol):
 
     async def read(self, ref: RemoteRef) -> Payload:
         """Read one secret; raises ``SecretMissing``, ``AwsTransient`` or ``AwsPermanent``."""
+        ...
+
+    async def search(self, search: Search) -> tuple[str, ...]:
+        """Return the names of what is there, without the store's prefix; reads no value. Raises as ``read`` does."""
         ...

@@ -10,14 +10,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from keyless.aws import AwsPermanent
+from keyless.api import Reason
+from keyless.aws import AwsPermanent, Session
 from keyless.gotemplate.json_text import json_of
 from keyless.shared_secrets.stores.batching import Batcher, Batchers
-from keyless.shared_secrets.stores.model import PARAMETER_STORE, AwsProvider, Payload, RemoteRef, SecretMissing
+from keyless.shared_secrets.stores.model import (
+    PARAMETER_STORE,
+    AwsProvider,
+    Payload,
+    RemoteRef,
+    Search,
+    SecretMissing,
+    StoreFault,
+)
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.sessions import Opened
 
 DEFAULT_STAGE = "AWSCURRENT"
+MOST_PAGES = 200
+"""Twenty thousand secrets, ten thousand parameters: a search of more is a burden on everybody in the account."""
 # AWS documents InvalidRequestException for a secret that waits for its deletion; older SDK models name the other.
 _PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterException"})
 
@@ -46,6 +57,18 @@ class SecretsManager:
         if self._batcher is None or ref.metadata or ref.version not in {"", DEFAULT_STAGE}:
             return await self._single(ref)
         return await self._batcher.read(self._prefix + ref.key, lambda: self._single(ref))
+
+    async def search(self, search: Search) -> tuple[str, ...]:
+        """Return the names that begin with the path and have the tags; needs secretsmanager:ListSecrets."""
+        path = self._prefix + search.path
+        filters = [{"Key": "name", "Values": [path]}] if path else []
+        # AWS matches keys and values of tags apart, and by their beginnings: it narrows, and what counts is seen here.
+        filters += [{"Key": "tag-key", "Values": [key]} for key, _ in search.tags[:MOST_TAGS]]
+        found = await _pages(
+            self._session, "secretsmanager", "ListSecrets", "SecretList", Filters=filters, MaxResults=100
+        )
+        names = (one["Name"] for one in found if _has_tags(one.get("Tags") or (), search))
+        return tuple(sorted(name.removeprefix(self._prefix) for name in names if name.startswith(path)))
 
     async def _single(self, ref: RemoteRef) -> Payload:
         name = self._prefix + ref.key
@@ -78,6 +101,17 @@ class ParameterStore:
         name = self._prefix + ref.key
         return await self._batcher.read(f"{name}:{ref.version}" if ref.version else name, lambda: self._single(ref))
 
+    async def search(self, search: Search) -> tuple[str, ...]:
+        """Return the names below the path with the tags; needs ssm:DescribeParameters, which reads no value."""
+        path = self._prefix + search.path
+        filters = [{"Key": "Name", "Option": "BeginsWith", "Values": [path]}] if path else []
+        filters += [{"Key": f"tag:{key}", "Values": [value]} for key, value in search.tags[:MOST_TAGS]]
+        found = await _pages(
+            self._session, "ssm", "DescribeParameters", "Parameters", ParameterFilters=filters, MaxResults=50
+        )
+        names = (one["Name"] for one in found)
+        return tuple(sorted(name.removeprefix(self._prefix) for name in names if name.startswith(path)))
+
     async def _single(self, ref: RemoteRef) -> Payload:
         name = self._prefix + ref.key
         try:
@@ -94,6 +128,28 @@ class ParameterStore:
             raise
         found = answer["Parameter"]
         return Payload(text=found["Value"], version=str(found.get("Version", "")))
+
+
+MOST_TAGS = 4
+
+
+async def _pages(session: Session, service: str, operation: str, member: str, **asked: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    more: dict[str, str] = {}
+    for _ in range(MOST_PAGES):
+        answer = await session.call(
+            service, operation, **{name: value for name, value in asked.items() if value}, **more
+        )
+        found += answer.get(member) or ()
+        if not answer.get("NextToken"):
+            return found
+        more = {"NextToken": answer["NextToken"]}
+    raise StoreFault(Reason.INVALID_STORE_CONFIGURATION, f"find: more than {MOST_PAGES} pages; give find.path")
+
+
+def _has_tags(tags: Any, search: Search) -> bool:
+    held = {tag.get("Key"): tag.get("Value", "") for tag in tags}
+    return all(held.get(key) == value for key, value in search.tags)
 
 
 def _secret_version(version: str) -> dict[str, str]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from keyless.api import Reason
 from keyless.aws import AwsTransient, Session, caller_identity
-from keyless.shared_secrets.stores.model import AwsProvider, Payload, RemoteRef, RetrySettings, StoreFault
+from keyless.shared_secrets.stores.model import AwsProvider, Payload, RemoteRef, RetrySettings, Search, StoreFault
 from keyless.shared_secrets.stores.ports import Reader
-from keyless.shared_secrets.stores.scopes import Home, NotInScope, admit
+from keyless.shared_secrets.stores.scopes import Home, NotInScope, admit, within
 
 # A worker that waits serves nobody else: beyond this the queue's own backoff takes over.
 MOST_WAIT_SECONDS = 30.0
@@ -57,6 +57,13 @@ class ScopedReader:
             ) from None
         return await self._reader.read(ref)
 
+    async def search(self, search: Search) -> tuple[str, ...]:
+        """Return those names that are in scope: of the others nothing is read and nothing told."""
+        provider, prefixes = self._provider, self._bounds.prefixes
+        home = Home(provider.service, provider.region, await self._account(""))
+        names = await self._reader.search(search)
+        return tuple(name for name in names if within((provider.prefix + name,), home, prefixes))
+
     async def _account(self, full: str) -> str:
         """The account of the identity, where an ARN makes it matter."""
         if "arn:" in full or any(prefix.startswith("arn:") for prefix in self._bounds.prefixes):
@@ -85,3 +92,7 @@ class RetryingReader:
                     raise
                 await self._sleep(self._settings.interval_seconds)
         return await self._reader.read(ref)
+
+    async def search(self, search: Search) -> tuple[str, ...]:
+        """Search once: what is asked again is the whole refresh."""
+        return await self._reader.search(search)

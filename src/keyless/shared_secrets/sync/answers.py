@@ -99,9 +99,11 @@ READS = frozenset(
     {
         "GetSecretValue",
         "BatchGetSecretValue",
+        "DescribeParameters",
         "DescribeSecret",
         "GetParameter",
         "GetParameters",
+        "ListSecrets",
         "ListTagsForResource",
     }
 )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from keyless.kube import KubeObject
 from keyless.shared_secrets.durations import seconds_of
-from keyless.shared_secrets.stores.model import RemoteRef
+from keyless.shared_secrets.stores.model import RemoteRef, Search
 from keyless.shared_secrets.stores.resolution import SECRET_STORE, StoreRef
 
 DEFAULT_INTERVAL_SECONDS = 3600.0
@@ -66,11 +66,20 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
+class Find:
+    """``dataFrom[].find``: ``regexp`` is RE2, matched anywhere in a name; all that are given must hold."""
+
+    search: Search
+    regexp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ExtractItem:
-    """``dataFrom[].extract``: all members of a JSON object."""
+    """``dataFrom[]``: all members of a JSON object, or with ``find`` the whole values of all names that are found."""
 
     source: Source
     rewrites: tuple[Rewrite, ...] = ()
+    find: Find | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +181,26 @@ def _data_item(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> DataItem
 
 
 def _extract_item(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> ExtractItem:
+    if item.get("find") is not None:
+        return _find_item(item, fallback)
     if not item.get("extract"):
-        raise SpecFault("dataFrom: only extract is implemented (find needs rights beyond the guide's)")
+        raise SpecFault("dataFrom: give extract or find")
     return ExtractItem(
         _source(item["extract"], _store_ref(item, fallback)),
         tuple(_rewrite(rewrite) for rewrite in item.get("rewrite") or ()),
+    )
+
+
+def _find_item(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> ExtractItem:
+    find = item["find"]
+    regexp = str((find.get("name") or {}).get("regexp") or "")
+    tags = tuple(sorted((find.get("tags") or {}).items()))
+    if not regexp and not tags and not find.get("path"):
+        raise SpecFault("dataFrom.find: give name, path or tags")
+    return ExtractItem(
+        _source({**find, "key": ""}, _store_ref(item, fallback)),
+        tuple(_rewrite(rewrite) for rewrite in item.get("rewrite") or ()),
+        Find(Search(find.get("path") or "", tags), regexp),
     )
 
 

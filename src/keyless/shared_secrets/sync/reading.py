@@ -6,7 +6,8 @@ deletion in AWS is not missing: it can be restored, so nothing is removed for it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,14 +15,16 @@ from keyless.api import KeylessError, Reason
 from keyless.aws import AWS_FAILURES
 from keyless.kube import ApiError
 from keyless.shared_secrets.stores.guard import ReadGuard
-from keyless.shared_secrets.stores.model import Payload, SecretMissing, StoreFault
+from keyless.shared_secrets.stores.model import Payload, RemoteRef, SecretMissing, StoreFault
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.resolution import StoreRef, Stores
 from keyless.shared_secrets.sync import answers
-from keyless.shared_secrets.sync.model import ExtractItem, Source, Wanted
+from keyless.shared_secrets.sync.model import ExtractItem, Find, Source, Wanted
 from keyless.shared_secrets.sync.templates import Renders, renamed
-from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, extract, value_of
+from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, extract, matching, shaped, value_of
 
+MOST_FOUND = 500
+"""A Secret holds 1 MiB: so many values leave two thousand bytes for each."""
 # A secret that waits for its deletion answers so, as AWS documents it and as older models of its SDKs do.
 PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterException"})
 
@@ -84,6 +87,10 @@ class Gathering:
         data: dict[str, bytes] = {}
         skipped: list[Skipped] = []
         for item in self._wanted.extracts:
+            if item.find is not None:
+                with _told(item.source):
+                    data |= await self._found(item, item.find)
+                continue
             payload = await self._payload(item.source, skipped)
             if payload is not None:
                 with _told(item.source):
@@ -96,10 +103,34 @@ class Gathering:
         return Read(data, tuple(skipped))
 
     async def _extracted(self, item: ExtractItem, payload: Payload) -> dict[str, bytes]:
+        return await self._shaped(lambda renames: extract(item.source, payload, item.rewrites, renames))
+
+    async def _found(self, item: ExtractItem, find: Find) -> dict[str, bytes]:
+        """Return the values of all names that a search finds; one that may not be read fails them all."""
+        reader = await self._reader(item.source.store)
+        self.by_controller = reader.by_controller
+        matches = matching(find.regexp)
+        names = [name for name in await reader.search(find.search) if matches(name)]
+        if len(names) > MOST_FOUND:
+            raise ValueFault(f"dataFrom.find: more than {MOST_FOUND} names match; narrow name, path or tags")
+        read = await asyncio.gather(*(self._one_found(reader, name) for name in names), return_exceptions=True)
+        for one in read:
+            if isinstance(one, BaseException) and not isinstance(one, SecretMissing):
+                raise one
+        # What is gone since the search is as if it had not been found.
+        values = {n: p.plain() for n, p in zip(names, read, strict=True) if not isinstance(p, BaseException)}
+        return await self._shaped(lambda renames: shaped(item.source, values, item.rewrites, renames))
+
+    async def _one_found(self, reader: Reader, name: str) -> Payload:
+        return await self._guard.read(
+            reader, RemoteRef(name), fresh=self._fresh, most_age_seconds=self._most_age_seconds
+        )
+
+    async def _shaped(self, shape: Callable[[dict[str, dict[str, str]]], dict[str, bytes]]) -> dict[str, bytes]:
         renames: dict[str, dict[str, str]] = {}
         while True:
             try:
-                return extract(item.source, payload, item.rewrites, renames)
+                return shape(renames)
             except NamesWanted as wanted:
                 # Each question is another rewrite's, so there are no more of them than rewrites.
                 renames.setdefault(wanted.template, {}).update(await renamed(wanted, self._renderer))
@@ -134,7 +165,9 @@ class Gathering:
 @contextmanager
 def _told(source: Source) -> Iterator[None]:
     """Turn whatever goes wrong with ``source`` into ``ReadFailed`` that says where."""
-    where = f"key {source.remote.key!r} of {source.store.kind} {source.store.name!r}"
+    # The names that find found are the provider's, and are not told.
+    what = f"key {source.remote.key!r}" if source.remote.key else "find"
+    where = f"{what} of {source.store.kind} {source.store.name!r}"
     try:
         yield
     except SecretMissing as error:

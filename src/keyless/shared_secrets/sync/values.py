@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from keyless.api import Reason
 from keyless.gotemplate.errors import Problem
-from keyless.gotemplate.regexps import replace_all
+from keyless.gotemplate.regexps import Pattern, replace_all
 from keyless.shared_secrets.stores.model import Payload
 from keyless.shared_secrets.sync.gjson import PathFault
 from keyless.shared_secrets.sync.jsonpath import Malformed, lookup, object_members, raw_members
@@ -53,7 +53,13 @@ def extract(
     source: Source, payload: Payload, rewrites: tuple[Rewrite, ...] = (), renames: Renames = MappingProxyType({})
 ) -> dict[str, bytes]:
     """Return the members of a JSON object, keys rewritten or converted, values decoded; may raise ``NamesWanted``."""
-    members = _members(source, payload)
+    return shaped(source, _members(source, payload), rewrites, renames)
+
+
+def shaped(
+    source: Source, members: Mapping[str, bytes], rewrites: tuple[Rewrite, ...], renames: Renames
+) -> dict[str, bytes]:
+    """Return members as keys of a Secret: rewritten or converted, then decoded; may raise ``NamesWanted``."""
     if rewrites:
         for rewrite in rewrites:
             members = rewritten(members, rewrite, renames)
@@ -64,7 +70,8 @@ def extract(
         if not name:
             continue
         # A name comes from the provider, too: its place says which it is.
-        where = f"{'rewritten key' if rewrites else 'member'} {number} of secret {source.remote.key}"
+        of = f"secret {source.remote.key}" if source.remote.key else "what find found"
+        where = f"{'rewritten key' if rewrites else 'member'} {number} of {of}"
         if len(name) > MAX_KEY or not _KEY.fullmatch(name):
             raise ValueFault(
                 f"{where} has a name that is no key of a Secret "
@@ -211,6 +218,15 @@ def _regexp(rewrite: Rewrite) -> Callable[[str], str]:
     # A pattern is refused also where there is nothing to rename.
     rename("")
     return rename
+
+
+def matching(regexp: str) -> Callable[[str], bool]:
+    """Return whether a name matches ``find.name.regexp``, anywhere in it; empty matches every name."""
+    try:
+        pattern = Pattern(regexp)
+    except Problem:
+        raise ValueFault(f"dataFrom.find.name.regexp {regexp!r} is no RE2 expression") from None
+    return lambda name: pattern.matches_in(_bytes(name))
 
 
 def _bytes(text: str) -> bytes:

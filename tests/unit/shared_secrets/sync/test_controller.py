@@ -287,8 +287,8 @@ async def test_an_immutable_target_that_would_change_is_refused():
 
 async def test_a_spec_that_cannot_be_is_told_and_not_retried():
     bench = Bench()
-    assert await bench.sync(an_external_secret(dataFrom=[{"find": {"path": "/"}}])) is None
-    assert "only extract is implemented" in (await bench.ready())[2]
+    assert await bench.sync(an_external_secret(dataFrom=[{"find": {}}])) is None
+    assert "give name, path or tags" in (await bench.ready())[2]
 
 
 async def test_reads_with_a_tenants_own_credentials_say_nothing_of_the_spaces():
