@@ -56,7 +56,8 @@ class Controller(Generic[K]):
         self._queue.add_after(key, seconds)
 
     async def run(self, workers: int = 2) -> None:
-        """Work until cancelled."""
+        """Work until cancelled. Keys that failed hold half of the workers at most."""
+        self._queue.most_suspect = max(1, workers // 2)
         try:
             async with Tasks() as group:
                 for number in range(workers):
@@ -79,7 +80,7 @@ class Controller(Generic[K]):
             self._retry(key, error.retry_after_seconds)
             _log.info("retrying", controller=self.name, key=_told(key), error=str(error))
         except Permanent as error:
-            self._failures.pop(key, None)
+            self._succeeded(key)
             self._queue.add_after(key, self._resync_seconds)
             _log.warning("failed", controller=self.name, key=_told(key), error=str(error))
         except Exception as error:  # noqa: BLE001 - one broken object must not stop the work for all the others
@@ -88,12 +89,17 @@ class Controller(Generic[K]):
             trace = "".join(traceback.format_exception(error))
             _log.error("bug", controller=self.name, key=_told(key), trace=trace)
         else:
-            self._failures.pop(key, None)
+            self._succeeded(key)
             if again is not None:
                 self._queue.add_after(key, again)
 
+    def _succeeded(self, key: K) -> None:
+        self._failures.pop(key, None)
+        self._queue.suspect(key, failing=False)
+
     def _retry(self, key: K, after_seconds: float | None) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self._queue.suspect(key, failing=True)
         if after_seconds is None:
             # Up to a tenth more, so that keys which failed together do not come back together.
             after_seconds = self._backoff.seconds(failures) * (1 + random.random() / 10)  # noqa: S311 - no secret

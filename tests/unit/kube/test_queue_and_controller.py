@@ -143,3 +143,88 @@ async def test_cancelling_a_controller_cancels_the_work_and_its_timers():
     controller.enqueue_after("later", 1000)
     await run_until(controller, started)
     assert ended.is_set()
+
+
+async def test_a_hundred_keys_that_fail_slowly_do_not_keep_a_healthy_one_waiting():
+    loop, synced = asyncio.get_running_loop(), {}
+
+    async def reconcile(key):
+        if key != "healthy":
+            await asyncio.sleep(6)  # how long a throttled read took before it gave up
+            raise Transient(f"{key}: throttled")
+        synced.setdefault(key, loop.time())
+        return
+
+    controller = Controller("test", reconcile, backoff=Backoff(first_seconds=1.0, cap_seconds=300.0))
+    for number in range(100):
+        controller.enqueue(f"throttled-{number}")
+    task = asyncio.create_task(controller.run(4))
+    await asyncio.sleep(300)  # each has failed once by now, and many wait for their next try
+    for _ in range(5):
+        began = loop.time()
+        controller.enqueue("healthy", urgent=False)
+        await asyncio.sleep(0.5)
+        assert synced.pop("healthy") == pytest.approx(began, abs=0.01)
+        await asyncio.sleep(7)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_failing_key_has_its_turn_while_healthy_ones_never_end():
+    runs = []
+
+    async def reconcile(key):
+        runs.append(key)
+        await asyncio.sleep(0.1)
+        if key == "mended" and runs.count("mended") == 1:
+            raise Transient("not yet")
+        if key.startswith("busy"):
+            controller.enqueue(key)
+        return
+
+    controller = Controller("test", reconcile, backoff=Backoff(first_seconds=1.0, cap_seconds=300.0))
+    controller.enqueue("mended")
+    for number in range(10):
+        controller.enqueue(f"busy-{number}")
+    task = asyncio.create_task(controller.run(4))
+    await asyncio.sleep(3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert runs.count("mended") == 2
+
+
+async def test_a_key_that_succeeded_leaves_the_lane():
+    queue = Queue()
+    queue.suspect("a", failing=True)
+    queue.add("a", urgent=False)
+    queue.add("b")
+    assert await queue.get() == "a"  # its turn: no other suspect is worked on
+    queue.suspect("a", failing=False)
+    queue.done("a")
+    queue.add("a")
+    assert [await queue.get() for _ in range(2)] == ["b", "a"]
+
+
+async def test_a_single_worker_takes_turns_between_failing_and_healthy_keys():
+    queue = Queue()
+    for name in ("f1", "f2", "f3"):
+        queue.suspect(name, failing=True)
+        queue.add(name, urgent=False)
+    for name in ("h1", "h2"):
+        queue.add(name)
+    taken = []
+    for _ in range(5):
+        taken.append(await queue.get())
+        queue.done(taken[-1])
+    assert taken == ["f1", "h1", "f2", "h2", "f3"]
+
+
+async def test_a_change_of_a_failing_key_runs_at_once():
+    queue = Queue()
+    for name in ("f1", "f2"):
+        queue.suspect(name, failing=True)
+        queue.add(name, urgent=False)
+    queue.add("healthy", urgent=False)
+    queue.add("f2")
+    assert [await queue.get() for _ in range(3)] == ["f1", "f2", "healthy"]
+    assert len(queue) == 0
