@@ -85,7 +85,7 @@ class LocalSpace:
         """What ``keyless verify`` says of one control plane."""
         said = self.keyless("verify", component, "--control-plane", control_plane, "--output", "json")
         assert said.returncode in (0, 1), said.stderr
-        (chain,) = json.loads(said.stdout)
+        (chain,) = json.loads(said.stdout)["items"]
         assert (said.returncode == 0) == chain["held"]
         found: dict[str, Any] = chain
         return found

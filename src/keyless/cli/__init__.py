@@ -4,6 +4,7 @@
 the background's Space without loading typer; every other command loads its own module and nothing else.
 """
 
+import io
 import os
 import sys
 from typing import NoReturn
@@ -14,6 +15,8 @@ def main() -> NoReturn:
     try:
         code = dispatch(sys.argv[1:])
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
     except BrokenPipeError:
         # The reader (``| head``) has seen enough; closing stdout would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -23,6 +26,7 @@ def main() -> NoReturn:
 
 def dispatch(arguments: list[str]) -> int:
     """Run one command line; the exit code is one of :mod:`keyless.cli.exits`."""
+    _escape_what_cannot_be_shown()
     arguments = _state_last(arguments)
     if not arguments or arguments[0] in {"--help", "-h", "help"}:
         from keyless.cli.overview import overview
@@ -45,6 +49,13 @@ def dispatch(arguments: list[str]) -> int:
     from keyless.cli.app import main as command
 
     return command(arguments)
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """A letter that the terminal's encoding lacks, or a byte that is no letter, is shown escaped and ends nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _state_last(arguments: list[str]) -> list[str]:

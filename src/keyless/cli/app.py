@@ -12,6 +12,7 @@ from keyless.api import KeylessError
 from keyless.cli import exits
 from keyless.cli.commands import COMMANDS
 from keyless.cli.installed import left_out
+from keyless.cli.naming import did_you_mean
 
 
 class LazyGroup(TyperGroup):
@@ -20,6 +21,12 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the overridden signature
         """The names, in the order of the table."""
         return list(COMMANDS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command; a name that is none is told with those that resemble it."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}.{did_you_mean(args[0], [*COMMANDS, 'run'])}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the overridden signature
         """The command of that name, or None as click wants it."""
@@ -54,4 +61,6 @@ def main(arguments: list[str]) -> int:
         return exits.report(missing)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else exits.HELD
+    except Exception as error:  # noqa: BLE001 - the last place where a failure can become a line and a code
+        return exits.unforeseen(error)
     return exits.HELD

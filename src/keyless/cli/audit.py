@@ -17,6 +17,7 @@ from keyless.api import Permanent
 from keyless.api.numbers import is_digits
 from keyless.cli.naming import with_state
 from keyless.cli.options import StateOption, state_folder
+from keyless.cli.output import one
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -103,7 +104,7 @@ def _told(line: dict[str, Any], form: str) -> str:
         # The id is what `keyless explain --event` asks for: only who was refused will.
         return describe(line) + ("" if line["code"] == "Success" else f"\n    event {line['eventId']}")
     if form == "json":
-        return json.dumps(line, separators=(",", ":"))
+        return json.dumps(one("Call", line), separators=(",", ":"))
     from keyless.local.cloud.cloudtrail import record
 
     return json.dumps(record(line), separators=(",", ":"))
@@ -149,4 +150,4 @@ def describe(line: dict[str, Any]) -> str:
 
 def printable(text: str) -> str:
     """Text that stays on its line and tells a terminal nothing: an object's key may hold anything."""
-    return "".join(one if one.isprintable() else f"\\u{{{ord(one):x}}}" for one in text)
+    return "".join(each if each.isprintable() else f"\\u{{{ord(each):x}}}" for each in text)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 
-from keyless.api import Bug, KeylessError, Transient, os_failure
+from keyless.api import Bug, KeylessError, Permanent, Transient, os_failure
 
 HELD = 0
 DID_NOT_HOLD = 1  # a link of the chain is broken, a report is incomplete, nothing runs
@@ -15,13 +16,27 @@ OTHER_SIDE = 3  # AWS or Kubernetes failed, or we did
 REMOTE = ("keyless.kube", "keyless.aws")
 
 
+TRACED = "KEYLESS_LOG_LEVEL"
+
+
+def unforeseen(error: Exception) -> int:
+    """Say a failure that no command foresaw, without a trace unless debugging was asked for; returns the exit code.
+
+    The trace goes without the failure's words and values: nobody knows what they quote.
+    """
+    told = named(error, f"{TRACED}=debug shows its trace")
+    if isinstance(told, Bug) and os.environ.get(TRACED, "").lower() == "debug":
+        print("".join(traceback.format_tb(error.__traceback__)), end="", file=sys.stderr)
+    return report(told)
+
+
 def code_for(error: KeylessError) -> int:
     """``OTHER_SIDE`` for what a server said, for what may pass by itself and for bugs; ``WRONG_USE`` for the rest."""
     remote = any(kind.__module__.startswith(REMOTE) for kind in type(error).__mro__)
     return OTHER_SIDE if remote or isinstance(error, Transient | Bug) else WRONG_USE
 
 
-def named(error: Exception) -> KeylessError:
+def named(error: Exception, trace: str = "the log has its trace") -> KeylessError:
     """Any failure as one of ours: what the operating system says has its kind, the rest is a bug.
 
     A bug is told by its place, not by its words: nobody knows what an unforeseen failure quotes.
@@ -30,9 +45,12 @@ def named(error: Exception) -> KeylessError:
         return error
     if isinstance(error, OSError):
         return os_failure(error)
+    if type(error).__module__ == "sqlite3":
+        # A state folder that cannot be written, is full or is no database: its owner can mend it.
+        return Permanent(f"the local Space's database: {error}; see to the state folder and its rights")
     places = traceback.extract_tb(error.__traceback__)
     where = f" at {places[-1].name}, line {places[-1].lineno}" if places else ""
-    return Bug(f"{type(error).__name__}{where}; the log has its trace")
+    return Bug(f"{type(error).__name__}{where}; {trace}")
 
 
 def report(failure: Exception) -> int:

@@ -17,6 +17,7 @@ from keyless.api import Permanent
 from keyless.cli import exits
 from keyless.cli.naming import with_state
 from keyless.cli.options import OutputOption, StateOption, require_output, state_folder, use_local_space
+from keyless.cli.output import one, print_json, print_text
 from keyless.cli.verify import CLUSTER_VARIABLE, ClusterOption
 
 if TYPE_CHECKING:
@@ -121,7 +122,10 @@ async def _ask(question: Question, cluster: str) -> Answer:
 def _show(answer: Answer, *, as_json: bool) -> None:
     from keyless.identity.explain import render_json, render_text
 
-    print(json.dumps(render_json(answer), indent=2) if as_json else render_text(answer))
+    if as_json:
+        print_json(one("Explanation", render_json(answer)))
+    else:
+        print_text(render_text(answer))
     if code := _CODES[answer.verdict.value]:
         raise typer.Exit(code)
 
@@ -139,8 +143,8 @@ def _find(folder: Path, event: str) -> dict[str, Any]:
     number, wanted = 0, _identifiers(event)
     while page := list(read_audit(connection, after=number, limit=PAGE_LINES)):
         number = page[-1].number
-        candidates = (json.loads(line.text) for line in page if any(one in line.text for one in wanted))
-        found = next((one for one in candidates if wanted & {one["eventId"], one["requestId"]}), None)
+        candidates = (json.loads(line.text) for line in page if any(name in line.text for name in wanted))
+        found = next((call for call in candidates if wanted & {call["eventId"], call["requestId"]}), None)
         if found is not None:
             return dict(found)
     raise Permanent(
@@ -159,7 +163,10 @@ def _identifiers(event: str) -> set[str]:
 def _explain_event(line: dict[str, Any], *, as_json: bool) -> None:
     from keyless.cli.audit import describe
 
-    print(json.dumps(line, indent=2) if as_json else "\n".join([describe(line), *_decided(line)]))
+    if as_json:
+        print_json(one("Call", line))
+    else:
+        print_text("\n".join([describe(line), *_decided(line)]))
     if line["code"] != "Success":
         raise typer.Exit(exits.DID_NOT_HOLD)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import typer
 from keyless.api import Permanent
 from keyless.cli.naming import with_state
 from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
+from keyless.cli.output import many, print_json
 
 if TYPE_CHECKING:
     from keyless.local.cloud.faults import Fault, Faults
@@ -64,7 +64,7 @@ def list_(state: StateOption = None, output: OutputOption = "text") -> None:
     with _opened(state_folder(state)) as found:
         every = found.all()
     if as_json:
-        print(json.dumps([{"name": fault.name, **asdict(fault)} for fault in every]))
+        print_json(many("Fault", ({"name": fault.name, **asdict(fault)} for fault in every)))
         return
     now = time.time()
     print("\n".join(describe(fault, now) for fault in every) or "no faults are set")

@@ -5,7 +5,6 @@ Keys rotate by themselves; this is for rotating now, and for a key that is lost.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import typer
 from keyless.api import Permanent
 from keyless.cli.naming import with_state
 from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
+from keyless.cli.output import many, print_json
 
 if TYPE_CHECKING:
     from keyless.local.cluster.keyring import Keyring, Keys
@@ -37,7 +37,7 @@ def list_(state: StateOption = None, output: OutputOption = "text") -> None:
     with _opened(state_folder(state)) as keyring:
         every = [row for cluster in keyring.clusters() for row in _rows(cluster, keyring.settled(cluster, now))]
     if as_json:
-        print(json.dumps(every))
+        print_json(many("SigningKey", every))
         return
     for row in every:
         print(f"{row['cluster']}  {row['kid']}  {row['state']} since {row['since']}{_next(row)}")

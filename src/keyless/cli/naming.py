@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 NAME = "keyless"
@@ -34,3 +34,11 @@ def with_state(command: str, folder: Path, environ: Mapping[str, str] = os.envir
 def next_step(folder: Path) -> str:
     """Return what to type when a Space is ready."""
     return f'eval "$({with_state("env", folder)})"'
+
+
+def did_you_mean(wanted: str, names: Iterable[str]) -> str:
+    """Return `` Did you mean 'verify'?``, or nothing where no name resembles what was typed."""
+    import difflib
+
+    near = difflib.get_close_matches(wanted, list(names))
+    return f" Did you mean {', '.join(map(repr, near))}?" if near else ""

@@ -23,6 +23,7 @@ from keyless.api import Bug, KeylessError, Permanent
 from keyless.api.settings import load
 from keyless.cli import exits
 from keyless.cli.installed import left_out
+from keyless.cli.naming import did_you_mean
 
 COMPONENTS = {
     "operator": "keyless.space",
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> 
 def _run(name: str, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     module = COMPONENTS.get(name)
     if module is None:
-        raise Permanent(f"component {name!r}: expected one of {', '.join(COMPONENTS)}")
+        raise Permanent(f"component {name!r}: expected one of {', '.join(COMPONENTS)}.{did_you_mean(name, COMPONENTS)}")
     cls = importlib.import_module(f"{module}.settings").Settings
     if any(flag in {"--help", "-h"} for flag in arguments):
         print(_component_help(name, cls))

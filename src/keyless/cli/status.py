@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,6 +12,10 @@ from keyless.api import KeylessError
 from keyless.cli import exits
 from keyless.cli.naming import with_state
 from keyless.cli.options import OutputOption, StateOption, require_output, state_folder
+from keyless.cli.output import one, print_json
+
+if TYPE_CHECKING:
+    from keyless.local.boot.running import Running
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -27,13 +29,15 @@ def status(state: StateOption = None, output: OutputOption = "text") -> None:
     folder = state_folder(state)
     running = read_running(folder)
     if running is None:
-        shown: dict[str, Any] = {"running": False, "state": str(folder)}
         start = with_state("up --detach", folder)
-        print(json.dumps(shown) if as_json else f"no local Space runs in {folder}; start one with: {start}")
+        if as_json:
+            print_json(one("SpaceStatus", {"running": False, "state": str(folder)}))
+        else:
+            print(f"no local Space runs in {folder}; start one with: {start}")
         raise typer.Exit(exits.DID_NOT_HOLD)
     pods = asyncio.run(_pods(folder)) if running.ready else []
     if as_json:
-        print(json.dumps({"running": True, **asdict(running), "pods": pods}, indent=2))
+        print_json(one("SpaceStatus", _shown(running, pods)))
         return
     print(f"process {running.pid}, since {running.started_at}, {'ready' if running.ready else 'starting'}")
     print(f"state   {running.state}")
@@ -42,6 +46,18 @@ def status(state: StateOption = None, output: OutputOption = "text") -> None:
     for pod in pods:
         ready = "ready" if pod["ready"] else "not ready"
         print(f"pod {pod['namespace']}/{pod['name']}: {pod['phase']}, {ready}, {pod['restarts']} restarts")
+
+
+def _shown(running: Running, pods: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "running": True,
+        "ready": running.ready,
+        "pid": running.pid,
+        "state": running.state,
+        "startedAt": running.started_at,
+        "endpoints": dict(running.endpoints),
+        "pods": pods,
+    }
 
 
 async def _pods(folder: Path) -> list[dict[str, Any]]:

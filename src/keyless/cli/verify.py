@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from keyless.cli import exits
 from keyless.cli.options import OutputOption, StateOption, require_output, use_local_space
+from keyless.cli.output import many, print_json, print_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,10 @@ def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:
 
     use_local_space(asked.state)
     chains = asyncio.run(_judge(asked, subject, needs))
-    print(json.dumps(render_json(chains), indent=2) if asked.as_json else render_text(chains))
+    if asked.as_json:
+        print_json(many("Verification", render_json(chains)))
+    else:
+        print_text(render_text(chains))
     if not all(chain.held for chain in chains):
         raise typer.Exit(exits.DID_NOT_HOLD)
 

@@ -28,7 +28,7 @@ def run(*arguments: str) -> str:
 def test_a_fault_is_set_listed_and_cleared(folder: str) -> None:
     run("set", "latency", "--service", "s3", "--action", "PutObject", "--seconds", "2", "--state", folder)
     run("set", "throttle", "--times", "3", "--state", folder)
-    listed = json.loads(run("list", "-o", "json", "--state", folder))
+    listed = json.loads(run("list", "-o", "json", "--state", folder))["items"]
     assert [fault["name"] for fault in listed] == ["latency:s3:PutObject", "throttle:*:*"]
     assert "3 more" in run("list", "--state", folder)
     assert run("clear", "throttle:*:*", "--state", folder) == "cleared 1\n"

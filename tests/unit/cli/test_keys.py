@@ -69,7 +69,7 @@ def test_a_rotation_begins_at_once_and_the_running_space_publishes_the_successor
     assert said.startswith(f"{successor} is published, signs from ")
     assert said.endswith(f"; {first} signs until then\n")
     assert isinstance(judged(issuers, token), VerifiedServiceAccount)
-    listed = json.loads(run("list", "-o", "json", "--state", str(tmp_path)))
+    listed = json.loads(run("list", "-o", "json", "--state", str(tmp_path)))["items"]
     assert [(row["kid"], row["state"]) for row in listed] == [(first, "Signing"), (successor, "Published")]
 
 

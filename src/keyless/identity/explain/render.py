@@ -49,7 +49,6 @@ def render_json(answer: Answer) -> dict[str, object]:
     decision, question = answer.decision, answer.question
     by = decision.decided_by if decision else None
     return {
-        "v": 1,
         "serviceAccount": f"{question.namespace}/{question.service_account}",
         "action": question.action,
         "resource": question.resource,

@@ -1,0 +1,100 @@
+"""What commands print: one JSON form for programs, and lines that fit the terminal of a person.
+
+The form is Kubernetes' own: ``apiVersion`` and ``kind`` first, keys in camelCase, many things as ``items`` of a
+``…List``. A stream (``keyless audit``) is one such object a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+API_VERSION = "cli.keyless.dev/v1"
+
+# Every command with JSON and the kind it prints; a test holds this against the command line itself.
+KINDS = {
+    "status": "SpaceStatus",
+    "verify billing": "VerificationList",
+    "verify shared-secrets": "VerificationList",
+    "explain": "Explanation",
+    "audit": "Call",
+    "faults list": "FaultList",
+    "keys list": "SigningKeyList",
+}
+_MARK = re.compile(r"^( *)(ok|FAILED|unknown|skipped|Allowed|Denied|Unknown)(?![A-Za-z])")
+_COLOURS = {"ok": 32, "Allowed": 32, "FAILED": 31, "Denied": 31}
+_UNSURE = 33
+# Lines that are copied: a command broken in two does not run, a line of a document is no longer that line.
+_WHOLE = ("fix  ", "change  ")
+_NARROWEST = 40
+
+
+def one(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """An object in the form: what it is, then what it says."""
+    return {"apiVersion": API_VERSION, "kind": kind, **content}
+
+
+def many(kind: str, items: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """A list in the form; ``kind`` is that of an item."""
+    return one(f"{kind}List", {"items": list(items)})
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print an object for programs, indented for the person who looks over their shoulder."""
+    print(json.dumps(content, indent=2))
+
+
+def print_text(text: str, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    """Print lines: folded and coloured on a terminal, as they are in a pipe or a file."""
+    stream = stream or sys.stdout
+    if stream.isatty():
+        text = folded(text, shutil.get_terminal_size().columns)
+        text = coloured(text) if wants_colour(environ) else text
+    print(text, file=stream)
+
+
+def wants_colour(environ: Mapping[str, str]) -> bool:
+    """Whether a terminal with this environment is to be coloured (no-color.org, bixense.com/clicolors)."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and environ.get("CLICOLOR") != "0"
+
+
+def folded(text: str, width: int) -> str:
+    """``text`` with lines of at most ``width`` columns, folded between words below where their words begin.
+
+    Words longer than a line, such as ARNs, stay whole, and so do commands and lines of documents.
+    """
+    if width < _NARROWEST:
+        return text
+    return "\n".join(_folded_line(line, width) for line in text.split("\n"))
+
+
+def _folded_line(line: str, width: int) -> str:
+    if len(line) <= width or line.lstrip().startswith(_WHOLE):
+        return line
+    words = line.lstrip(" ")
+    label, gap, rest = words.partition("  ")
+    if gap and " " not in label:
+        words = rest.lstrip(" ")
+    begin = len(line) - len(words)
+    return textwrap.fill(
+        line[begin:],
+        width,
+        initial_indent=line[:begin],
+        subsequent_indent=" " * begin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def coloured(text: str) -> str:
+    """``text`` with the word that judges a line in its colour: green holds, red does not, yellow is not known."""
+    return "\n".join(
+        _MARK.sub(lambda found: f"{found[1]}\x1b[{_COLOURS.get(found[2], _UNSURE)}m{found[2]}\x1b[0m", line)
+        for line in text.split("\n")
+    )

@@ -1,0 +1,181 @@
+"""The one JSON form of all commands, and lines for a terminal."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyless.cli import dispatch, exits
+from keyless.cli.commands import COMMANDS
+from keyless.cli.output import API_VERSION, KINDS, coloured, folded, print_text, wants_colour
+from keyless.identity.explain import Answer, Question, Verdict
+from keyless.identity.verify import Chain, verify
+from keyless.local.boot.running import Running
+from keyless.local.cloud.audit import Audit
+from keyless.local.cloud.database import Database
+from keyless.local.cluster.issuers import Issuers
+from keyless.local.state import State
+from keyless.local.state.database import connect
+from unit.identity.verify.chains import irsa, pod_identity
+
+Paths = Iterator[tuple[str, Any]]
+LINES: dict[str, tuple[str, ...]] = {
+    "explain": ("a/b", "s3:PutObject", "*"),
+    "verify billing": ("--control-plane", "ctp1"),
+}
+CALL = {
+    "v": 2,
+    "time": "2026-11-22T07:00:00.000Z",
+    "eventId": "e1",
+    "requestId": "r1",
+    "service": "s3",
+    "action": "s3:PutObject",
+    "operation": "PutObject",
+    "caller": {"type": "Role", "arn": "arn:aws:sts::111122223333:assumed-role/billing/pod-1", "accessKeyId": "ASIA1"},
+    "sourceIp": "127.0.0.1",
+    "resources": ["arn:aws:s3:::usage/a"],
+    "code": "AccessDenied",
+    "decision": None,
+    "notes": {},
+}
+
+
+def leaves(command: Any, path: str) -> Paths:
+    parts = getattr(command, "commands", {})
+    for name, part in parts.items():
+        yield from leaves(part, f"{path} {name}")
+    if not parts:
+        yield path, command
+
+
+def every_command() -> dict[str, Any]:
+    apps = {name: importlib.import_module(entry.module).app for name, entry in COMMANDS.items()}
+    return {path: found for name, app in apps.items() for path, found in leaves(typer.main.get_command(app), name)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A state folder with a call, a key and a fault, that is said to run; what needs a cluster is answered here."""
+    place = tmp_path / "state"
+    state = State.open(place)
+    Audit(Database(state.database, state.migrate)).write(CALL)
+    state.close()
+    connection = connect(place)
+    Issuers(connection, "https://127.0.0.1:6443").jwks("keyless")
+    connection.close()
+    running = Running(1, str(place), "2026-11-22T07:00:00+00:00", {"kubernetes": "https://127.0.0.1:6443"})
+
+    async def chains(*_: Any) -> list[Chain]:
+        return [Chain(one, verify(one)) for one in (irsa(), pod_identity())]
+
+    async def answer(question: Question, _: str) -> Answer:
+        return Answer(question, Verdict.UNKNOWN, "", "", tuple(verify(irsa())))
+
+    monkeypatch.setattr("keyless.local.boot.running.read_running", lambda _: running)
+    monkeypatch.setattr("keyless.cli.verify.use_local_space", lambda _: None)
+    monkeypatch.setattr("keyless.cli.explain.use_local_space", lambda _: None)
+    monkeypatch.setattr("keyless.cli.verify._judge", chains)
+    monkeypatch.setattr("keyless.cli.explain._ask", answer)
+    assert dispatch(["faults", "set", "throttle", "--state", str(place)]) == exits.HELD
+    return str(place)
+
+
+def test_a_command_with_json_names_its_kind() -> None:
+    with_json = {
+        path
+        for path, command in every_command().items()
+        if any("--output" in option.opts and "json" in (option.metavar or "") for option in command.params)
+    }
+    assert with_json == set(KINDS)
+
+
+@pytest.mark.parametrize("command", sorted(KINDS))
+def test_json_has_one_form(command: str, folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    dispatch([*command.split(), *LINES.get(command, ()), "--state", folder, "--output", "json"])
+    shown = json.loads(capsys.readouterr().out)
+    assert list(shown)[:2] == ["apiVersion", "kind"]
+    assert (shown["apiVersion"], shown["kind"]) == (API_VERSION, KINDS[command])
+    assert shown["kind"].endswith("List") == ("items" in shown)
+    assert shown.get("items", [1])
+    # The names of ports are data, not words of ours.
+    assert [key for key in keys({**shown, "endpoints": None}) if not re.fullmatch("[a-z][a-zA-Z0-9]*", key)] == []
+
+
+def keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from keys(part)
+
+
+@pytest.mark.parametrize("command", sorted(KINDS))
+def test_another_form_than_those_is_wrong_use(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch([*command.split(), *LINES.get(command, ()), "--output", "yaml"]) == exits.WRONG_USE
+    assert "expected text" in capsys.readouterr().err
+
+
+def test_the_page_names_every_kind() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
+    assert all(f"| `keyless {command}` | `{kind}` |" in page for command, kind in KINDS.items())
+    assert API_VERSION in page
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"NO_COLOR": ""}, True),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "xterm"}, True),
+        ({"CLICOLOR": "0"}, False),
+        ({"CLICOLOR": "1"}, True),
+    ],
+)
+def test_colour_is_for_those_who_want_it(environ: dict[str, str], wanted: bool) -> None:
+    assert wants_colour(environ) is wanted
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("made", "has_colour"), [(Terminal, True), (io.StringIO, False)])
+def test_colour_and_folds_are_for_terminals(made: Callable[[], io.StringIO], has_colour: bool) -> None:
+    stream, text = made(), f"  ok       role: {'word ' * 60}end"
+    print_text(text, stream, {})
+    assert ("\x1b[32mok\x1b[0m" in stream.getvalue()) is has_colour
+    assert (stream.getvalue() == f"{text}\n") is not has_colour
+
+
+def test_what_is_copied_stays_whole_and_the_rest_folds_below_its_words() -> None:
+    fix = f"           fix       aws iam update-assume-role-policy --policy-document '{'x ' * 60}'"
+    change = f"           change    + {'y ' * 60}"
+    assert folded(f"{fix}\n{change}", 80) == f"{fix}\n{change}"
+    first, second = folded(f"           expected  {'word ' * 16}".rstrip(), 80).splitlines()
+    assert first.startswith("           expected  word")
+    assert second.startswith(" " * 21 + "word")
+
+
+LINE = st.text(st.sampled_from("ab  -:/é"), max_size=200)
+
+
+@given(st.lists(LINE, max_size=5).map("\n".join), st.integers(40, 200))
+def test_a_fold_keeps_every_word_and_fits_where_words_do(text: str, width: int) -> None:
+    shown = folded(text, width)
+    assert shown.split() == text.split()
+    for line in shown.split("\n"):
+        assert len(line) <= width or len(line.split()) <= 2
+    assert re.sub("\x1b\\[[0-9]+m", "", coloured(shown)) == shown
