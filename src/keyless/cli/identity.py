@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from keyless.api import Permanent
 from keyless.cli import exits
 from keyless.cli.options import OutputOption, StateOption, require_output, use_local_space
+from keyless.cli.output import one, print_json, print_text
 from keyless.cli.verify import CLUSTER_VARIABLE, ClusterOption
 
 if TYPE_CHECKING:
@@ -137,7 +137,10 @@ async def _run(options: Options, state: Path | None, planner: Planner, *, as_jso
     async with connect(os.environ) as kube:
         wanted = await asked_for(options, kube, aws, options.cluster or os.environ.get(CLUSTER_VARIABLE, ""))
     made = planner(wanted, await gather(wanted, aws))
-    print(json.dumps(render_json(made), indent=2) if as_json else render_text(made))
+    if as_json:
+        print_json(one("IdentityPlan", render_json(made)))
+    else:
+        print_text(render_text(made))
     if ask is None or not made.steps:
         return len(made.steps)
     if ask and not typer.confirm("Apply these steps?"):

@@ -23,6 +23,7 @@ KINDS = {
     "verify billing": "VerificationList",
     "verify shared-secrets": "VerificationList",
     "explain": "Explanation",
+    "identity plan": "IdentityPlan",
     "audit": "Call",
     "faults list": "FaultList",
     "keys list": "SigningKeyList",

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from keyless.cli import dispatch, exits
 from keyless.cli.commands import COMMANDS
 from keyless.cli.output import API_VERSION, KINDS, coloured, folded, print_text, wants_colour
 from keyless.identity.explain import Answer, Question, Verdict
+from keyless.identity.grants import Plan
 from keyless.identity.verify import Chain, verify
 from keyless.local.boot.running import Running
 from keyless.local.cloud.audit import Audit
@@ -81,6 +83,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     async def answer(question: Question, _: str) -> Answer:
         return Answer(question, Verdict.UNKNOWN, "", "", tuple(verify(irsa())))
 
+    async def nothing(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr("keyless.cli.identity.use_local_space", lambda _: None)
+    monkeypatch.setattr("keyless.kube.connect", lambda _: nullcontext())
+    monkeypatch.setattr("keyless.cli.granting.asked_for", nothing)
+    monkeypatch.setattr("keyless.identity.grants.gather", nothing)
+    monkeypatch.setattr("keyless.identity.grants.plan", lambda *_: Plan((), (), {}, {}))
     monkeypatch.setattr("keyless.local.boot.running.read_running", lambda _: running)
     monkeypatch.setattr("keyless.cli.verify.use_local_space", lambda _: None)
     monkeypatch.setattr("keyless.cli.explain.use_local_space", lambda _: None)
