@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from production.attached import Brought
+from production.beside import Beside
 from production.binaries import GIVEN, built
-from production.images import ours, pause
+from production.images import ROOT, ours, pause
 from production.node import OneNode
+from production.parts import said
 from tests.tools import GUIDES, kubernetes_clients
 
 NEEDED = ("containerd", "ctr", "runc", "buildah", "nft", "conntrack", "ip", "gcc", "curl")
@@ -45,6 +47,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNode]:
         found.up()
         for archive in (pause(), ours()):
             found.load(archive)
+        found.tag("localhost/keyless/keyless:0.1.0", IMAGE)
         yield found
     finally:
         found.down()
@@ -59,3 +62,37 @@ def brought(node: OneNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield found
     finally:
         found.down()
+
+
+IMAGE = "docker.io/keyless/keyless:0.1.0"
+
+
+@pytest.fixture(scope="session")
+def space(node: OneNode) -> OneNode:
+    """The node with the chart installed by helm, and the namespace ``default`` as a group."""
+    clients = kubernetes_clients(GUIDES)
+    assert clients is not None
+    said(
+        clients / "helm", "upgrade", "--install", "spaces", ROOT / "spaces-helm-chart", "--namespace", "default",
+        "--set", "controlPlanes.api.mode=attached", "--wait", "--timeout", "120s",
+        environ={**os.environ, "KUBECONFIG": str(node.api.kubeconfig)},
+    )  # fmt: skip
+    node.kubectl("label", "namespace", "default", "spaces.upbound.io/group=true", "--overwrite")
+    return node
+
+
+@pytest.fixture(scope="session")
+def host_namespace(space: OneNode, brought: Brought) -> str:
+    """Where the components of control plane ``ctp1`` run, which is attached and ready."""
+    brought.attach("ctp1")
+    space.kubectl("wait", "controlplane/ctp1", "-n", "default", "--for=condition=Ready", "--timeout=60s")
+    return str(space.object("controlplane", "ctp1", "-n", "default")["status"]["hostNamespace"])
+
+
+@pytest.fixture(scope="session")
+def cloud(node: OneNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+    """The local AWS beside the node's cluster."""
+    found = Beside(node, tmp_path_factory.mktemp("c"))
+    found.up()
+    yield found
+    node.parts.end("cloud")

@@ -70,6 +70,10 @@ class OneNode:
         """Import an OCI archive."""
         self._ctr("images", "import", str(archive))
 
+    def tag(self, name: str, other: str) -> None:
+        """Give an image the name that a chart's user pulls it by."""
+        self._ctr("images", "tag", name, other)
+
     def _ctr(self, *words: str) -> str:
         return said("ctr", "-a", self.socket, "-n", "k8s.io", *words)
 

@@ -19,12 +19,14 @@ import structlog
 
 from keyless.api import Permanent
 from keyless.kube import Kube, connect
+from keyless.local.beside.policy import objects
 from keyless.local.beside.settings import Settings
 from keyless.local.cloud import Cloud, CloudSettings, serve
 from keyless.local.cloud.kms import root_key_in
 from keyless.local.state import State
 from keyless.local.state.lock import private
 
+FIELD_MANAGER = "keyless-cloud"
 LOOPBACK = ("127.0.0.1", "localhost")
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _DISCOVERY = "/.well-known/openid-configuration"
@@ -44,6 +46,9 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         write_access(state, cloud, settings)
         certificate = state.authority.server_certificate((*LOOPBACK, *names))
         serving = await stack.enter_async_context(serve(cloud.app, settings.port, settings.bind_host, certificate))
+        if settings.pods_endpoint:
+            for res, obj in objects(settings.pods_endpoint, state.authority.ca_pem, settings.region):
+                await kube.apply(res, obj, field_manager=FIELD_MANAGER)
         log.info("cloud ready", address=serving.url, issuer=issuer, state=str(state.path))
         await cloud.run()
 
@@ -52,6 +57,9 @@ def names_of(settings: Settings) -> tuple[str, ...]:
     """What clients call the cloud; raises ``Permanent`` for settings that no start could use."""
     if not _ACCOUNT.fullmatch(settings.account):
         raise Permanent(f"--account {settings.account!r}: expected an AWS account, 12 digits")
+    if settings.pods_endpoint and urlsplit(settings.pods_endpoint).scheme != "https":
+        # SDKs ask for credentials over plain http from loopback and link-local addresses alone.
+        raise Permanent(f"--pods-endpoint {settings.pods_endpoint!r}: expected a URL that begins with https://")
     if settings.issuer and urlsplit(settings.issuer).scheme != "https":
         raise Permanent(f"--issuer {settings.issuer!r}: expected a URL that begins with https://")
     return tuple(dict.fromkeys(name.strip().strip("[]").lower() for name in settings.names.split(",") if name.strip()))

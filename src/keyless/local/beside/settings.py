@@ -24,6 +24,11 @@ class Settings:
     server_url: str = setting("", env="KEYLESS_CLOUD_SERVER_URL", help="The API server in EKS; empty: the issuer's.")
     cluster_ca: str = setting("", env="KEYLESS_CLOUD_CLUSTER_CA", help="File with the cluster's authority, PEM.")
     issuer_ca: str = setting("", env="KEYLESS_CLOUD_ISSUER_CA", help="File with authorities of token issuers, PEM.")
+    pods_endpoint: str = setting(
+        "",
+        env="KEYLESS_CLOUD_PODS_ENDPOINT",
+        help="URL of the cloud as new pods are told, by a MutatingAdmissionPolicy; empty: they are told nothing.",
+    )
     propagation_delay_seconds: float = setting(
         1.0, env="KEYLESS_CLOUD_PROPAGATION_DELAY_SECONDS", help="How long IAM's changes take to be felt."
     )
