@@ -109,6 +109,11 @@ class Session:
             raise failure(operation, error) from error
         return answer
 
+    @property
+    def ca_bundle(self) -> str:
+        """The file of authorities that AWS_CA_BUNDLE or the profile names; empty: the SDK's own."""
+        return str(self._make().get_config_variable("ca_bundle") or "")
+
     async def service(self, name: str) -> Any:
         """Return the botocore service object (signed by this session), for :func:`call`."""
         return await in_pool(functools.partial(self.service_blocking, name))

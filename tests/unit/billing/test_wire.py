@@ -206,6 +206,19 @@ def test_over_tls_a_trusted_certificate_is_taken_and_another_is_not(monkeypatch,
     assert len(asked) == len(KEYS)
 
 
+def test_the_authorities_that_the_sdk_is_told_of_are_trusted_on_every_way(monkeypatch, tmp_path):
+    own = certified("one")
+    (tmp_path / "own").write_bytes(own.pem)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own"))
+    with serving(lambda key, *_: plain(key), server_context(own)) as (port, asked):
+        url = f"https://127.0.0.1:{port}"
+        assert read(url) == [body_of(plain(key)) for key in KEYS]
+        # The connections of our own took it: none was asked again another way.
+        assert len(asked) == len(KEYS)
+        bucket = S3Bucket(Session.with_keys(Keys("AKIA", "secret"), region="us-east-1"), "usage", endpoint=url)
+        assert bucket.get(KEYS[0]) == body_of(plain(KEYS[0]))
+
+
 def test_behind_a_proxy_no_connection_is_our_own(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setattr(wire.Wire, "bodies", lambda *_: pytest.fail("asked"))

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import unescape
 from itertools import chain, islice
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 from xml.etree import ElementTree
 
@@ -35,6 +36,9 @@ from keyless.aws import AWS_FAILURES, AwsTransient, Session, failure
 from keyless.billing.export.reading import Readers
 from keyless.billing.export.signing import Signer
 from keyless.billing.export.wire import FEW_CONNECTIONS, Wire
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 # Twenty milliseconds a request are fifty a second for each reader.
 READERS = 64
@@ -105,7 +109,13 @@ class S3Bucket:
         """The bytes of objects of at most ``BODY_LIMIT``, in the order of ``keys``; raises as :meth:`list` does."""
         # Behind a proxy the wire is not asked at all.
         while self._cut < _RESCUES and not get_environ_proxies(self._url(self._region)):
-            wire = Wire(self._url(self._region), self._request_as_of_now(), readers, connections=self._connections)
+            wire = Wire(
+                self._url(self._region),
+                self._request_as_of_now(),
+                readers,
+                connections=self._connections,
+                ca_bundle=self._session.ca_bundle,
+            )
             yield from wire.bodies(keys)
             self._connections = wire.connections
             if not wire.cut:
@@ -209,17 +219,27 @@ class S3Bucket:
     def _pool(self) -> Any:
         if self._http is None:
             proxies = get_environ_proxies(self._url(self._region))
-            self._http = URLLib3Session(proxies=proxies, timeout=(5, 20), max_pool_connections=READERS)
+            self._http = URLLib3Session(
+                # AWS_CA_BUNDLE is the SDK's own setting, and this pool is made beside it: nobody else would heed it.
+                verify=self._session.ca_bundle or True,
+                proxies=proxies,
+                timeout=(5, 20),
+                max_pool_connections=READERS,
+            )
         return self._http
 
     def _opened(self) -> Any:
         if self._store is None:
+            bundle = self._session.ca_bundle
+            options: ClientConfig = {"allow_http": True, "timeout": "20s", "connect_timeout": "5s"}
+            if bundle:
+                options["root_certificate"] = Path(bundle).read_bytes()
             self._store = S3Store(
                 self.name,
                 region=self._region,
                 endpoint=self._url(self._region),
                 virtual_hosted_style_request=False,
-                client_options={"allow_http": True, "timeout": "20s", "connect_timeout": "5s"},
+                client_options=options,
                 retry_config={"max_retries": 2},
                 credential_provider=self._credentials,
             )

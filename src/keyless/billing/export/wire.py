@@ -38,10 +38,12 @@ class Wire:
     given, ``cut`` is whether there was something unusual.
     """
 
-    def __init__(self, url: str, request: Callable[[str], bytes], readers: Readers, *, connections: int) -> None:
+    def __init__(
+        self, url: str, request: Callable[[str], bytes], readers: Readers, *, connections: int, ca_bundle: str = ""
+    ) -> None:
         parts = urlsplit(url)
         self._address = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = _context() if parts.scheme == "https" else None
+        self._tls = _context(ca_bundle) if parts.scheme == "https" else None
         self._request = request
         self._readers = readers
         self.connections = connections
@@ -213,8 +215,8 @@ class _Connection:
         self._whole, self.ends = True, not self._parser.should_keep_alive()
 
 
-def _context() -> ssl.SSLContext:
-    """The certificates that botocore trusts."""
-    context = ssl.create_default_context(cafile=get_cert_path(True))
+def _context(ca_bundle: str) -> ssl.SSLContext:
+    """The certificates that botocore trusts: those of a file that the caller names, else its own."""
+    context = ssl.create_default_context(cafile=get_cert_path(ca_bundle or True))
     context.set_alpn_protocols(["http/1.1"])
     return context
