@@ -2,7 +2,7 @@
 
 Admission may wait (webhooks); the commit may not. So a change is made from the live object, admitted and validated,
 and committed only if the object is still the one it was made from; else it is made again. The order is Kubernetes':
-default, mutating admission, the resource's own preparation, validation, validating admission, commit.
+default, field owners, mutating admission, the resource's own preparation, validation, validating admission, commit.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from keyless.local.cluster.status import already_exists, bad_request, conflict, 
 from keyless.local.cluster.strategies import Step
 
 ATTEMPTS = 8
+_NOT_THEIRS = ("name", "namespace", "uid", "creationTimestamp", "managedFields")
 
 Transform = Callable[[Object], Object]
 """From the live object (in the caller's version) to the proposed one."""
@@ -50,12 +51,11 @@ async def create_object(write: Write, obj: Object) -> tuple[Object, tuple[str, .
     if api.store.get(target.key):
         raise already_exists(served.group, served.plural, target.name)
     attributes = write.attributes("CREATE", "CreateOptions")
-    admitted, warnings = await api.admission.mutate(attributes, _defaulted(obj, target), None)
-    prepared = strategies.on_create(Step(api, write.request.user, target, _defaulted(_kept(admitted, obj), target)))
+    sent = _tracked(write, None, _defaulted(obj, target))
+    admitted, warnings = await api.admission.mutate(attributes, sent, None)
+    prepared = strategies.on_create(Step(api, write.request.user, target, _defaulted(_kept(admitted, sent), target)))
     _validate(prepared, None, target)
     warnings += await api.admission.validate(attributes, prepared, None)
-    if not write.applying:
-        prepared = _tracked(write, None, prepared)
     if api.store.get(target.key):
         raise already_exists(served.group, served.plural, target.name)
     api.admission.check_namespace(attributes)
@@ -67,8 +67,8 @@ async def create_object(write: Write, obj: Object) -> tuple[Object, tuple[str, .
 
 
 def _kept(admitted: Object, obj: Object) -> Object:
-    """Webhooks may not change who an object is."""
-    ours = {k: obj["metadata"][k] for k in ("name", "namespace", "uid", "creationTimestamp") if k in obj["metadata"]}
+    """Webhooks may not change who an object is, nor who owns its fields."""
+    ours = {k: obj["metadata"][k] for k in _NOT_THEIRS if k in obj["metadata"]}
     return {**admitted, "metadata": {**admitted["metadata"], **ours}}
 
 
@@ -85,14 +85,15 @@ async def update_object(write: Write, transform: Transform) -> tuple[Object, tup
         new = _defaulted(for_update(transform(live), live, target), target)
         if same(new, live):
             return entry.object, ()
+        new = _tracked(write, live, new)
+        owners = new["metadata"]["managedFields"]
         new, warnings = await api.admission.mutate(attributes, new, live)
         new = _defaulted(for_update(new, live, target), target)
+        new = {**new, "metadata": {**new["metadata"], "managedFields": owners}}
         new = strategies.on_update(Step(api, write.request.user, target, new, live))
         new = with_generation(new, live, target)
         _validate(new, live, target)
         warnings += await api.admission.validate(attributes, new, live)
-        if not write.applying:
-            new = _tracked(write, live, new)
         if api.store.get(target.key) is not entry:
             continue
         if same(new, live):
@@ -153,15 +154,22 @@ def shape_of(target: Target) -> Shape:
 
 
 def _tracked(write: Write, old: Object | None, new: Object) -> Object:
-    fields = track_update(
-        old,
-        new,
-        manager=write.options.manager,
-        api_version=write.target.served.api_version,
-        subresource=write.target.subresource,
-        now=write.api.timestamp(),
-        schema=shape_of(write.target),
-    )
+    """Before admission, as Kubernetes does: what a webhook adds is nobody's, and conflicts with no later apply."""
+    if write.applying:
+        return {**new, "metadata": {**new["metadata"], "managedFields": new["metadata"].get("managedFields", [])}}
+    try:
+        fields = track_update(
+            old,
+            new,
+            manager=write.options.manager,
+            api_version=write.target.served.api_version,
+            subresource=write.target.subresource,
+            now=write.api.timestamp(),
+            schema=shape_of(write.target),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Of an object of a wrong form nobody owns a field; validation, which comes later, says what is wrong with it.
+        fields = (old or {}).get("metadata", {}).get("managedFields", [])
     return {**new, "metadata": {**new["metadata"], "managedFields": fields}}
 
 

@@ -216,3 +216,46 @@ async def test_admission_is_repeated_when_the_object_moved_meanwhile(
 def test_an_answer_that_is_no_review_is_told_as_such(body: bytes) -> None:
     with pytest.raises(BadAnswer):
         read_untrusted("u", body)
+
+
+def owned(obj: dict[str, Any]) -> str:
+    """All that somebody owns, as text."""
+    return " ".join(str(entry["fieldsV1"]) for entry in obj["metadata"].get("managedFields", []))
+
+
+async def test_what_a_webhook_adds_is_nobody_s_and_conflicts_with_no_apply(
+    kubectl: Kubectl, webhooks: ScriptedWebhooks
+) -> None:
+    webhooks.scripts[URL] = annotate("added")
+    await register(kubectl, hook())
+    made = await kubectl.ok("POST", PODS, pod(), params={"fieldManager": "me"})
+    assert made["metadata"]["annotations"] == {"added": "yes"}
+    assert "f:image" in owned(made)
+    assert "added" not in owned(made)
+    # The token's volume is admission's, too.
+    assert "kube-api-access" not in owned(made)
+    theirs = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "annotations": {"added": "no"}}}
+    applied = await kubectl.ok(
+        "PATCH",
+        f"{PODS}/p",
+        theirs,
+        content_type="application/apply-patch+yaml",
+        params={"fieldManager": "other", "force": "false"},
+    )
+    assert applied["metadata"]["annotations"] == {"added": "no"}
+
+
+async def test_a_webhook_cannot_say_who_owns_a_field(kubectl: Kubectl, webhooks: ScriptedWebhooks) -> None:
+    webhooks.scripts[URL] = lambda _: patching({"op": "add", "path": "/metadata/managedFields", "value": []})
+    rule = {"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+    await register(kubectl, hook(rules=[rule]))
+    made = await kubectl.ok("POST", PODS, pod(), params={"fieldManager": "me"})
+    assert "f:image" in owned(made)
+    changed = await kubectl.ok(
+        "PATCH",
+        f"{PODS}/p",
+        {"metadata": {"labels": {"a": "b"}}},
+        content_type="application/merge-patch+json",
+        params={"fieldManager": "you"},
+    )
+    assert [entry["manager"] for entry in changed["metadata"]["managedFields"]] == ["me", "you"]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fuzzing import effort
@@ -206,6 +206,7 @@ def test_a_merge_patch_is_applied_or_refused(value: Any, patch: Any) -> None:
 
 
 @given(JSON, JSON)
+@example({"finalizers": [[]]}, None)
 @effort(40)
 def test_a_strategic_patch_is_applied_or_refused(metadata: Any, spec: Any) -> None:
     with suppress(PatchError):

@@ -157,6 +157,8 @@ def _merge_list(found: list[Any], patch: list[Any], rule: _Rule) -> list[Any]:
     if not rule.merges:
         return list(without_directives(patch))
     if not any(isinstance(item, dict) for item in [*found, *patch]):
+        if any(isinstance(item, list) for item in [*found, *patch]):
+            raise bad_request("a list of lists cannot be merged: expected plain values")
         merged = list(dict.fromkeys([*found, *patch]))
         return arrange(merged, patch, found, "")
     if not rule.key:
