@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from keyless.policy.amend import Written
 
 
-async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: str) -> Asked:
-    """The grants for all control planes of the Space."""
+async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: str, *, undo: bool = False) -> Asked:
+    """The grants for all control planes of the Space; to ``undo`` them, of every feature, on or off."""
     if options.way not in list(Way):
         raise typer.BadParameter(f"expected irsa or pod-identity, found {options.way!r}", param_hint="--way")
     if options.mode not in list(Mode):
@@ -37,8 +37,16 @@ async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: st
     cluster = await AwsFacts(aws).cluster(cluster_name, await kubernetes.issuer())
     if not isinstance(cluster, Cluster):
         raise Permanent(f"the cluster's issuer and account: {cluster.why}")
-    wishes = tuple(wishes_of(options, space.values, cluster, tuple(sorted(space.host_namespaces))))
+    namespaces = tuple(sorted(space.host_namespaces))
+    wishes = tuple(every_wish(options) if undo else wishes_of(options, space.values, cluster, namespaces))
     return Asked(cluster, Way(options.way), Mode(options.mode), wishes, options.quota, options.boundary)
+
+
+def every_wish(options: Options) -> list[Wish]:
+    """What we may ever have made, by name: a feature that is off now was perhaps on."""
+    billing = Wish("billing", BILLING.service_account, f"{options.prefix}-billing", (), ())
+    role = f"{options.prefix}-shared-secrets"
+    return [billing, Wish("shared-secrets", SHARED_SECRETS.service_account, role, (), ())]
 
 
 def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, namespaces: tuple[str, ...]) -> list[Wish]:

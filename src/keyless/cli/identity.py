@@ -129,13 +129,14 @@ async def _run(options: Options, state: Path | None, planner: Planner, *, as_jso
     from keyless.aws import Session
     from keyless.cli.granting import asked_for
     from keyless.identity.grants import apply as do
-    from keyless.identity.grants import gather, render_json, render_text
+    from keyless.identity.grants import gather, render_json, render_text, undo
     from keyless.kube import connect
 
     use_local_space(state)
     aws = Session.from_environment(os.environ)
     async with connect(os.environ) as kube:
-        wanted = await asked_for(options, kube, aws, options.cluster or os.environ.get(CLUSTER_VARIABLE, ""))
+        name = options.cluster or os.environ.get(CLUSTER_VARIABLE, "")
+        wanted = await asked_for(options, kube, aws, name, undo=planner is undo)
     made = planner(wanted, await gather(wanted, aws))
     if as_json:
         print_json(one("IdentityPlan", render_json(made)))

@@ -83,7 +83,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     async def answer(question: Question, _: str) -> Answer:
         return Answer(question, Verdict.UNKNOWN, "", "", tuple(verify(irsa())))
 
-    async def nothing(*_: Any) -> None:
+    async def nothing(*_: Any, **__: Any) -> None:
         return None
 
     monkeypatch.setattr("keyless.cli.identity.use_local_space", lambda _: None)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Iterable, Sequence
 
-from keyless.identity.grants.model import Asked, Mode, Way
+from keyless.identity.grants.model import Asked, HeldRole, Mode, Way, Wish
 from keyless.policy import MalformedPolicy, admitted, parse
 from keyless.policy.amend import Written, statements
 
 AUDIENCE = "sts.amazonaws.com"
 NOBODY: Written = {"Sid": "KeylessNobody", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole*"}
 """What is left in a trust policy when its last subject goes: IAM stores no policy without a statement."""
+_SIGNED = re.compile(r"(Keyless(?:Data|Key))([0-9a-f]{8})")
 
 
 def sid_of(asked: Asked) -> str:
@@ -65,6 +68,33 @@ def own_subjects(asked: Asked, trust: Written) -> tuple[str, ...] | None:
     # IAM may give a list of one back as its only value.
     values = tuple(listed[0]) if listed and isinstance(listed[0], list) else tuple(listed)
     return values if same(trust_statement(asked, values), mine[0]) else None
+
+
+def signed(statement: Written) -> Written:
+    """A permission statement whose Sid ends in a digest of the rest: whatever we once wrote is known again as ours."""
+    rest = {key: value for key, value in statement.items() if key != "Sid"}
+    digest = hashlib.sha256(json.dumps(_plain(rest), sort_keys=True).encode()).hexdigest()[:8]
+    return {**statement, "Sid": f"{statement['Sid']}{digest}"}
+
+
+def signed_sids(document: Written) -> set[str]:
+    """The Sids of a permission policy that look like ours; whether they are, :func:`edited` says."""
+    return {str(one["Sid"]) for one in statements(document) if _SIGNED.fullmatch(str(one.get("Sid", "")))}
+
+
+def edited(asked: Asked, wish: Wish, role: HeldRole) -> list[str]:
+    """Sids of ours in a role whose statements are not as we wrote them: a person changed them."""
+    found = []
+    mine = own_subjects(asked, role.trust)
+    if mine is None or not all(subject.endswith(f":{wish.service_account}") for subject in mine):
+        found.append(sid_of(asked))
+    nobody = [one for one in statements(role.trust) if one.get("Sid") == NOBODY["Sid"]]
+    found += [str(one["Sid"]) for one in nobody if not same(one, NOBODY)]
+    for one in statements(role.policies.get(wish.policy) or {}):
+        told = _SIGNED.fullmatch(str(one.get("Sid", "")))
+        if told and not same(signed({**one, "Sid": told[1]}), one):
+            found.append(told[0])
+    return found
 
 
 def same(one: object, other: object) -> bool:

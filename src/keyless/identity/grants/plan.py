@@ -14,9 +14,12 @@ from keyless.identity.grants.documents import (
     AUDIENCE,
     NOBODY,
     admitted_by_others,
+    edited,
     own_subjects,
     same,
     sid_of,
+    signed,
+    signed_sids,
     subjects_of,
     trust_statement,
     with_own,
@@ -58,6 +61,7 @@ def plan(asked: Asked, have: Have) -> Plan:
 def undo(asked: Asked, have: Have) -> Plan:
     """The steps that take away what we made, and nothing else: associations, statements, then roles of our own."""
     steps: list[Step] = []
+    warnings = ["the OIDC provider stays: other roles may trust it"]
     for wish in asked.wishes:
         steps += [
             _dissociate(asked, one.association_id, f"{one.namespace}/{one.service_account}")
@@ -65,8 +69,16 @@ def undo(asked: Asked, have: Have) -> Plan:
             if one.managed and one.service_account == wish.service_account
         ]
         for role in _shards(have, wish):
+            if changed := edited(asked, wish, role):
+                # A person's edit is a person's: what it is for, we cannot know.
+                warnings.append(f"role {role.name} stays: {_changed(changed)}; delete it by hand, or undo the change")
+                continue
             steps += _take_away(asked, wish, role)
-    return Plan(tuple(steps), ("the OIDC provider stays: other roles may trust it",), {}, operator_policy(asked))
+    return Plan(tuple(steps), tuple(warnings), {}, operator_policy(asked))
+
+
+def _changed(sids: list[str]) -> str:
+    return f"expected our statement {', '.join(sids)} as we wrote it, found it changed by somebody"
 
 
 def operator_policy(asked: Asked) -> Written:
@@ -120,6 +132,10 @@ def _shards(have: Have, wish: Wish) -> list[HeldRole]:
 
 def _grant(asked: Asked, have: Have, wish: Wish, made: _Making) -> None:
     roles = {role.name: role for role in _shards(have, wish)}
+    for role in roles.values():
+        if changed := edited(asked, wish, role):
+            undo_it = "undo the change or give the statement another Sid, and plan again"
+            raise Permanent(f"role {role.name}: {_changed(changed)}; {undo_it}")
     if asked.way is Way.PODS:
         # The service admits every pod of the cluster alike: associations choose, and one role is enough.
         names: Mapping[str, list[str]] = {wish.role: [""]}
@@ -142,12 +158,7 @@ def _placed(
     wanted = subjects_of(asked.mode, wish.namespaces, wish.service_account)
     placed, foreign, rooms = {}, {}, {}
     for name, role in roles.items():
-        mine = own_subjects(asked, role.trust)
-        if mine is None:
-            raise Permanent(
-                f"role {name}: expected our statement {sid_of(asked)} as we wrote it, found it changed by somebody;"
-                f" undo the change or give the statement another Sid, and plan again"
-            )
+        mine = own_subjects(asked, role.trust) or ()
         staying = [one for one in mine if one in wanted]
         placed.update({one: name for one in staying if one not in placed})
         rooms[name] = _room(asked, role.trust) - sum(cost(one) for one in staying)
@@ -200,7 +211,7 @@ def sorted_statements(document: Written | None) -> list[str]:
 
 def _permissions(wish: Wish, held: HeldRole | None, name: str) -> Iterator[Step]:
     before = held.policies.get(wish.policy) if held else None
-    after = with_own(before, wish.statements, ["KeylessData", "KeylessKey"])
+    after = with_own(before, [signed(one) for one in wish.statements], signed_sids(before or {}))
     if before is not None and same(before, after):
         return
     guard = None
@@ -245,9 +256,15 @@ def _take_away(asked: Asked, wish: Wish, role: HeldRole) -> Iterator[Step]:
         params = {"RoleName": role.name, "PolicyDocument": compact(after)}
         says = f"take our statement out of the trust of role {role.name}"
         yield Step("iam", "UpdateAssumeRolePolicy", params, says, difference(role.trust, after), guard)
-    if others or not role.managed or role.attached or set(role.policies) - {wish.policy}:
+    policy = role.policies.get(wish.policy, {})
+    foreign = [one for one in statements(policy) if one.get("Sid") not in signed_sids(policy)]
+    if others or foreign or not role.managed or role.attached or set(role.policies) - {wish.policy}:
         return  # somebody else's role, or one that others use: it keeps its permissions
     if wish.policy in role.policies:
         params = {"RoleName": role.name, "PolicyName": wish.policy}
-        yield Step("iam", "DeleteRolePolicy", params, f"delete policy {wish.policy} of role {role.name}")
-    yield Step("iam", "DeleteRole", {"RoleName": role.name}, f"delete role {role.name}")
+        says = f"delete policy {wish.policy} of role {role.name}"
+        yield Step(
+            "iam", "DeleteRolePolicy", params, says, (), Guard("GetRolePolicy", params, ("PolicyDocument",), policy)
+        )
+    guard = Guard("GetRole", {"RoleName": role.name}, ("Role", "AssumeRolePolicyDocument"), role.trust)
+    yield Step("iam", "DeleteRole", {"RoleName": role.name}, f"delete role {role.name}", (), guard)

@@ -272,3 +272,90 @@ def test_a_thousand_control_planes_are_planned_over_roles_that_hold_about_twenty
 
 def test_with_no_feature_on_the_plan_says_that_nothing_was_asked_for() -> None:
     assert "no feature is on" in render_text(planned(replace(asked(1), wishes=()), FakeAws()))
+
+
+def undone(wanted: Asked, aws: FakeAws) -> Plan:
+    made = undo(wanted, asyncio.run(gather(wanted, aws)))
+    assert carried_out(made, aws)[0] == Outcome(len(made.steps))
+    return made
+
+
+def widen_actions(aws: FakeAws) -> None:
+    trust_of(aws)[0]["Action"] = "sts:*"
+
+
+def admit_another(aws: FakeAws) -> None:
+    trust_of(aws)[0]["Condition"] = {"StringEquals": {}}
+
+
+def widen_data(aws: FakeAws) -> None:
+    aws.policies["keyless-billing"]["keyless-billing"]["Statement"][0]["Resource"] = "*"
+
+
+def deny_data(aws: FakeAws) -> None:
+    aws.policies["keyless-billing"]["keyless-billing"]["Statement"][0]["Effect"] = "Deny"
+
+
+EDITS = [widen_actions, admit_another, widen_data, deny_data]
+
+
+@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_persons_edit_of_our_statement_is_refused_by_plan_and_left_by_destroy(edit: Any, way: Way) -> None:
+    aws = FakeAws()
+    applied(asked(1, way=way), aws)
+    edit(aws)
+    before = copy.deepcopy((aws.roles, aws.policies))
+
+    with pytest.raises(Permanent, match="changed by somebody"):
+        planned(asked(1, 2, way=way), aws)
+    made = undone(asked(1, way=way), aws)
+
+    assert "role keyless-billing stays" in render_text(made)
+    assert (aws.roles, aws.policies) == before
+
+
+def test_a_deny_for_nobody_that_a_person_changed_stays() -> None:
+    aws = FakeAws()
+    applied(asked(1), aws)
+    applied(asked(), aws)
+    trust_of(aws)[0]["Effect"] = "Allow"
+
+    with pytest.raises(Permanent, match="KeylessNobody"):
+        planned(asked(1), aws)
+
+
+def test_what_we_wrote_for_another_bucket_is_ours_and_replaced() -> None:
+    aws = FakeAws()
+    applied(asked(1), aws)
+    moved = replace(asked(1).wishes[0], statements=({**DATA, "Resource": ["arn:aws:s3:::other/*"]},))
+    applied(replace(asked(1), wishes=(moved,)), aws)
+
+    (written,) = aws.policies["keyless-billing"]["keyless-billing"]["Statement"]
+    assert written["Resource"] == ["arn:aws:s3:::other/*"]
+
+
+def test_destroy_needs_to_know_no_permission_and_keeps_what_others_wrote_in_our_policy() -> None:
+    aws = FakeAws()
+    applied(asked(1), aws)
+    theirs = {"Sid": "KeylessData", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}
+    aws.policies["keyless-billing"]["keyless-billing"]["Statement"].append(theirs)
+    bare = replace(asked(), wishes=(replace(asked().wishes[0], statements=()),))
+    undone(bare, aws)
+    assert theirs in aws.policies["keyless-billing"]["keyless-billing"]["Statement"]
+
+    aws.policies["keyless-billing"]["keyless-billing"]["Statement"].remove(theirs)
+    undone(bare, aws)
+    assert aws.roles == {}
+
+
+def test_an_edit_between_the_plan_to_destroy_and_its_steps_is_not_deleted() -> None:
+    aws = FakeAws()
+    applied(asked(1), aws)
+    made = undo(asked(1), asyncio.run(gather(asked(1), aws)))
+    trust_of(aws).append(FOREIGN)
+
+    outcome, _ = carried_out(made, aws)
+
+    assert "plan again" in outcome.stopped
+    assert FOREIGN in trust_of(aws)
