@@ -16,6 +16,7 @@ class Reason(StrEnum):
     IDENTITY_NOT_INJECTED = "IdentityNotInjected"
     CLUSTER_MISSING = "ClusterMissing"
     CONTROL_PLANE_MISSING = "ControlPlaneMissing"
+    CONTROL_PLANE_NOT_PLACED = "ControlPlaneNotPlaced"
     COMPONENT_NOT_ENABLED = "ComponentNotEnabled"
     HELM_VALUES_DROPPED = "HelmValuesDropped"
     STATIC_KEYS_SET = "StaticKeysSet"

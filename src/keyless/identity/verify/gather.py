@@ -22,6 +22,7 @@ from keyless.identity.verify.model import (
     Space,
     Subject,
     Unread,
+    Waiting,
 )
 from keyless.kube import Kube
 
@@ -48,7 +49,7 @@ class Chosen:
     name: str = ""
     group: str = ""
 
-    def has(self, plane: ControlPlane) -> bool:
+    def has(self, plane: ControlPlane | Waiting) -> bool:
         """Whether it is one of them."""
         group = self.group or ("default" if self.name else plane.group)
         return plane.group == group and plane.name == (self.name or plane.name)
@@ -101,10 +102,13 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
     )
     common = replace(common, cluster_fault=await aws.cluster_fault(sources.cluster, issuer))
     wanted = [plane for plane in planes if chosen.has(plane)]
-    if not wanted:
+    # One that the operator has not seen yet is nobody's failure, unless somebody asks for it by name.
+    waiting = [plane for plane in await kube.waiting() if chosen.has(plane) and (plane.reason or chosen.name)]
+    unplaced = [replace(common, waits=plane) for plane in waiting]
+    if not wanted and not unplaced:
         known = tuple(f"{plane.group}/{plane.name}" for plane in planes)
         return [replace(common, sought=chosen.words, known=known)]
-    return list(await asyncio.gather(*(_chain(sources, common, plane, needs) for plane in wanted)))
+    return [*await asyncio.gather(*(_chain(sources, common, plane, needs) for plane in wanted)), *unplaced]
 
 
 async def _chain(sources: Sources, common: Facts, plane: ControlPlane, needs: Needs) -> Facts:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from keyless.api import KeylessError
+from keyless.api import KeylessError, Permanent
 from keyless.identity.verify.helm import is_deployed, revision_of
 from keyless.identity.verify.model import (
     SKIP_CONTAINERS,
@@ -19,6 +19,7 @@ from keyless.identity.verify.model import (
     Space,
     Subject,
     Unread,
+    Waiting,
     Workload,
 )
 from keyless.identity.verify.values import flatten
@@ -44,10 +45,25 @@ class KubeFacts:
         self._kube, self._release = kube, release
 
     async def control_planes(self) -> list[ControlPlane]:
-        """All that are placed, in order of group and name."""
-        page = await self._kube.list(CONTROLPLANES)
-        found = [made for item in page.items if (made := control_plane_of(item)) is not None]
+        """All that are placed, in order of group and name; raises Permanent where the API knows no control planes."""
+        found = [made for item in await self._listed() if (made := control_plane_of(item)) is not None]
         return sorted(found, key=lambda plane: (plane.group, plane.name))
+
+    async def waiting(self) -> list[Waiting]:
+        """All that are not placed yet, in order of group and name."""
+        found = [waiting_of(item) for item in await self._listed() if control_plane_of(item) is None]
+        return sorted(found, key=lambda plane: (plane.group, plane.name))
+
+    async def _listed(self) -> list[KubeObject]:
+        try:
+            page = await self._kube.list(CONTROLPLANES)
+        except NotFound:
+            # A person in a control plane's own shell asks the wrong API, and the server's 404 does not say so.
+            raise Permanent(
+                "this kubeconfig leads to an API without ControlPlanes, such as a control plane's own: "
+                'point KUBECONFIG at the Space\'s host (a local Space: eval "$(keyless env)")'
+            ) from None
+        return page.items
 
     async def space(self, planes: list[ControlPlane]) -> Space:
         """Values in force, their history, and the host namespaces."""
@@ -113,6 +129,13 @@ def control_plane_of(item: KubeObject) -> ControlPlane | None:
     metadata = item["metadata"]
     labels = metadata.get("labels") or {}
     return ControlPlane(metadata["name"], metadata["namespace"], status["hostNamespace"], conditions, labels)
+
+
+def waiting_of(item: KubeObject) -> Waiting:
+    """A ControlPlane that has no host namespace."""
+    metadata, conditions = item["metadata"], (item.get("status") or {}).get("conditions") or []
+    ready: KubeObject = next((each for each in conditions if each["type"] == "Ready"), {})
+    return Waiting(metadata["name"], metadata["namespace"], ready.get("reason", ""), ready.get("message", ""))
 
 
 def pod_of(item: KubeObject) -> Pod:

@@ -134,6 +134,16 @@ class ControlPlane:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A control plane without a host namespace, and what its condition Ready says of it."""
+
+    name: str
+    group: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Revision:
     """One revision of the Helm release: what its user set (dotted path → value)."""
 
@@ -279,6 +289,8 @@ class Facts:
     sought: str = "ControlPlane"
     """Which control plane was asked for, and those that are ``known`` (group/name), where it is not there."""
     known: tuple[str, ...] = ()
+    waits: Waiting | None = None
+    """The control plane that is there and has no host namespace yet, where that is why there is nothing to judge."""
     cluster_fault: str = ""
     """Why the EKS cluster of the name that was given is not this one; empty where it is, or cannot be asked."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from keyless.api import Reason
 from keyless.identity.verify import bounds, federation, permission, pods, roles, storage, trust
-from keyless.identity.verify.model import Facts, Link, State
+from keyless.identity.verify.model import Facts, Link, State, Waiting
 from keyless.identity.verify.values import dropped, upgrade
 
 
@@ -31,6 +31,8 @@ def held(links: list[Link]) -> bool:
 
 
 def _control_plane_is_missing(facts: Facts) -> Link:
+    if facts.waits is not None:
+        return _control_plane_waits(facts.waits)
     return Link(
         "control plane",
         State.BROKEN,
@@ -39,6 +41,20 @@ def _control_plane_is_missing(facts: Facts) -> Link:
         Reason.CONTROL_PLANE_MISSING,
         notes=trust.leftovers(facts),
         advice="choose one that is there by --control-plane and --group; a group is a namespace with the group's label",
+    )
+
+
+def _control_plane_waits(plane: Waiting) -> Link:
+    """Nothing of it exists in AWS or in the cluster yet; the operator's own words say what it waits for."""
+    labelled = f"kubectl label namespace {plane.group} spaces.upbound.io/group=true"
+    return Link(
+        "control plane",
+        State.BROKEN,
+        f"ControlPlane {plane.name} in group {plane.group} has a host namespace",
+        plane.message or "not placed yet",
+        Reason.CONTROL_PLANE_NOT_PLACED,
+        fix=labelled if plane.reason == Reason.GROUP_NOT_LABELLED else "",
+        advice="" if plane.reason == Reason.GROUP_NOT_LABELLED else "wait for it, or see its conditions",
     )
 
 

@@ -27,6 +27,8 @@ class Chain:
     def title(self) -> str:
         """``billing of control plane default/ctp1 (host namespace mxp-…-system)``."""
         plane, subject = self.facts.control_plane, self.facts.subject.title
+        if plane is None and (waits := self.facts.waits):
+            return f"{subject} of control plane {waits.group}/{waits.name} (no host namespace yet)"
         if plane is None:
             return f"{subject} of a control plane that is not there"
         return f"{subject} of control plane {plane.group}/{plane.name} (host namespace {plane.host_namespace})"
@@ -62,8 +64,8 @@ def render_json(chains: Sequence[Chain]) -> list[dict[str, object]]:
     return [
         {
             "component": chain.facts.subject.title,
-            "controlPlane": chain.facts.control_plane.name if chain.facts.control_plane else None,
-            "group": chain.facts.control_plane.group if chain.facts.control_plane else None,
+            "controlPlane": place.name if (place := chain.facts.control_plane or chain.facts.waits) else None,
+            "group": place.group if place else None,
             "hostNamespace": chain.facts.namespace or None,
             "mode": "pod-identity" if chain.facts.by_association else "irsa" if chain.facts.annotation else None,
             "role": chain.facts.role_arn or None,

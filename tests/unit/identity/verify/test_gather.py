@@ -27,6 +27,7 @@ from keyless.identity.verify import (
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import pod_of
 from keyless.identity.verify.model import ANNOTATION, Role, Unread
+from keyless.kube import NotFound
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, NAMESPACES, PODS, SECRETS, SERVICEACCOUNTS
 from keyless.policy import Unreadable
@@ -209,6 +210,10 @@ async def test_a_group_that_is_not_there_is_no_other_group(
         assert link.expected.startswith(word)
 
 
+def sources_of(kube: MemoryKube) -> Sources:
+    return Sources(cast("Any", kube), cast("Any", healthy()), "keyless")
+
+
 async def no_access(*_: Any) -> None:
     return None
 
@@ -237,6 +242,31 @@ async def test_a_control_plane_that_is_not_there(kube: MemoryKube) -> None:
     (facts,) = await read(kube, healthy(), "ghost")
     assert facts.control_plane is None
     assert [link.name for link in verify(facts)] == ["control plane"]
+
+
+@pytest.mark.parametrize("chosen", [Chosen(), Chosen(group="plain"), Chosen("lost", "plain")])
+async def test_a_control_plane_in_a_namespace_that_is_no_group_is_told_with_the_label_it_lacks(
+    kube: MemoryKube, chosen: Chosen
+) -> None:
+    await kube.create(NAMESPACES, {"metadata": {"name": "plain"}})
+    ready = {"type": "Ready", "status": "False", "reason": "GroupNotLabelled", "message": "namespace plain is no group"}
+    lost = {"metadata": {"name": "lost", "namespace": "plain"}, "status": {"conditions": [ready]}}
+    await kube.create(CONTROLPLANES, lost)
+    facts = await gather(sources_of(kube), BILLING, chosen, Needs(no_access))
+    (link,) = verify(next(one for one in facts if one.control_plane is None))
+    assert (link.state, link.reason) == (State.BROKEN, Reason.CONTROL_PLANE_NOT_PLACED)
+    assert link.fix == "kubectl label namespace plain spaces.upbound.io/group=true"
+
+
+async def test_an_api_without_control_planes_is_told_as_the_wrong_kubeconfig(
+    kube: MemoryKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def missing(*_: object, **__: object) -> None:
+        raise NotFound({"message": "the server could not find the requested resource"})
+
+    monkeypatch.setattr(kube, "list", missing)
+    with pytest.raises(Permanent, match="an API without ControlPlanes"):
+        await gather(sources_of(kube), BILLING, Chosen(), Needs(no_access))
 
 
 async def test_each_denied_read_names_the_action_it_lacked(kube: MemoryKube) -> None:
