@@ -76,7 +76,6 @@ REFUSED = [
     ("ExternalSecret", {**SPEC, "data": [VALUE, VALUE]}, "duplicate secretKey found"),
     ("ExternalSecret", {**SPEC, "data": [VALUE] * 2, "target": {"deletionPolicy": "Retain"}}, "duplicate secretKey"),
     ("ExternalSecret", {**SPEC, "dataFrom": [{**ALL, "find": {}}]}, "extract and find cannot be set at the same time"),
-    ("ExternalSecret", {**SPEC, "dataFrom": [{"find": {"path": "x"}}]}, "find is not implemented"),
     ("ExternalSecret", {**SPEC, "dataFrom": [{}]}, "an item of dataFrom needs extract"),
     ("ExternalSecret", {"data": [VALUE]}, "secretStoreRef.name is missing"),
     ("ExternalSecret", {"secretStoreRef": {}, "dataFrom": [ALL]}, "secretStoreRef.name is missing"),
