@@ -50,10 +50,22 @@ def refusal(evidence: Evidence, role: Role, decision: Decision | None, key: Deci
     """The link of the policy that refuses, with a fix where one is proven."""
     refused = (Outcome.EXPLICIT_DENY, Outcome.IMPLICIT_DENY)
     if decision and decision.outcome in refused:
-        return _of_service(evidence, role, decision)
+        return _about_what_is_there(evidence, _of_service(evidence, role, decision))
     if key and key.outcome in refused:
-        return _of_key(evidence, role, key)
+        return _about_what_is_there(evidence, _of_key(evidence, role, key))
     return None
+
+
+def _about_what_is_there(evidence: Evidence, link: Link) -> Link:
+    """No command for an action or a resource that does not exist: its statement would stay and allow nothing."""
+    if not link.fix or not (evidence.missing or evidence.question.doubt):
+        return link
+    question = evidence.question
+    advice = (
+        f"ask again with {'a resource' if evidence.missing else 'an action'} that is there: no policy can help with "
+    )
+    subject = question.resource if evidence.missing else question.action
+    return replace(link, fix="", diff=(), advice=f"{advice}{subject}")
 
 
 def _of_service(evidence: Evidence, role: Role, decision: Decision) -> Link:

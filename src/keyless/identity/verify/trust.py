@@ -87,7 +87,7 @@ def _name(facts: Facts) -> str:
 
 def _by_token(facts: Facts, role: Role, cluster: Cluster, expected: str) -> Link:
     decision = decide_token(facts, role, cluster)
-    notes = (*_wildcards(role), *leftovers(facts))
+    notes = (*_wildcards(role, cluster), *leftovers(facts))
     if decision.allowed:
         by = decision.decided_by
         return Link("trust", State.HELD, expected, by.label if by else "", notes=notes)
@@ -244,11 +244,14 @@ def placeholders_in(role: Role) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_PLACEHOLDER.findall(compact(role.written)))) if role.written else ()
 
 
-def _wildcards(role: Role) -> tuple[str, ...]:
+def _wildcards(role: Role, cluster: Cluster) -> tuple[str, ...]:
+    """How wide the trust is for this cluster's tokens: a statement about another provider admits none of them."""
     return tuple(
         f"{way.statement} admits {' or '.join(way.subjects) or 'every service account of the cluster'}{_only(way)}"
         for way in admitted(role.trust)
-        if _is_wide(way) and not _PLACEHOLDER.search(" ".join((way.provider, *way.subjects, *way.further)))
+        if way.provider == cluster.provider_arn
+        and _is_wide(way)
+        and not _PLACEHOLDER.search(" ".join((way.provider, *way.subjects, *way.further)))
     )
 
 

@@ -12,7 +12,7 @@ from keyless.api import Reason
 from keyless.aws import Session
 from keyless.identity.explain import Answer, Evidence, Question, Verdict, explain, gather, render_json, render_text
 from keyless.identity.verify import Sources, State
-from keyless.identity.verify.model import ANNOTATION
+from keyless.identity.verify.model import ANNOTATION, Missing
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import SERVICEACCOUNTS
 from keyless.policy import ContextValue, Outcome
@@ -276,6 +276,14 @@ async def test_an_action_that_aws_does_not_list_is_never_allowed() -> None:
     doubted = replace(chain, question=replace(chain.question, doubt="AWS lists no such action"))
     assert (explain(chain).verdict, explain(doubted).verdict) == (Verdict.ALLOWED, Verdict.UNKNOWN)
     assert "AWS lists no such action" in render_text(explain(doubted))
+
+
+async def test_what_does_not_exist_gets_no_command() -> None:
+    chain = await evidence({"GetRolePolicy": policies({**ALLOW, "Action": "s3:GetObject"})})
+    gone = replace(chain, missing=Missing("bucket nosuch", ("usage",)))
+    doubted = replace(chain, question=replace(chain.question, doubt="AWS lists no such action"))
+    fixes = [[link.fix for link in explain(one).links if link.name == "permission"] for one in (chain, gone, doubted)]
+    assert [bool(fix) for (fix,) in fixes] == [True, False, False]
 
 
 async def test_a_permission_that_lacks_is_added_to_what_the_role_has_and_proven() -> None:

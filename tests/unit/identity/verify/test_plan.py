@@ -324,6 +324,8 @@ class TestTrust:
         assert link.notes == ("statement 0 admits system:serviceaccount:*:vector",)
         anyone = {**web(), "Condition": {"StringEquals": {f"{HOST}:aud": "sts.amazonaws.com"}}}
         assert "every service account" in named(with_trust(irsa(), anyone), "trust").notes[0]
+        elsewhere = {**anyone, "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/other.example"}}
+        assert named(with_trust(irsa(), web(), elsewhere), "trust").notes == ()
 
     def test_a_role_that_is_not_there(self) -> None:
         link = named(replace(irsa(), role=None), "role")
