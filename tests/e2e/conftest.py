@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests.hiding import pytest_runtest_makereport as pytest_runtest_makereport
 
 from e2e import acting, local_space, seeing, sharing
 from e2e.leaks import nothing_is_told

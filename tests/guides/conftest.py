@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.hiding import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.tools import GUIDES, aws_cli, kubernetes_clients
 
 from guides.reader import Reader

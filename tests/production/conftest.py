@@ -15,6 +15,7 @@ from production.binaries import GIVEN, built
 from production.images import ROOT, ours, pause
 from production.node import OneNode
 from production.parts import said
+from tests.hiding import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.tools import GUIDES, kubernetes_clients
 
 NEEDED = ("containerd", "ctr", "runc", "buildah", "nft", "conntrack", "ip", "gcc", "curl")
