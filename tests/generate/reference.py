@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from . import chart_page
 from .cloud_operations import served_operations
 from .cluster_kinds import served_kinds
 from .command_pages import commands
@@ -17,7 +18,12 @@ from .settings_pages import settings
 FOLDER = Path(__file__).parents[2] / "docs/reference"
 BEGIN, END = "<!-- begin: written by `make reference` -->", "<!-- end -->"
 
-PAGES: dict[str, Callable[[], str]] = {"commands.md": commands, "settings.md": settings}
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "settings.md": settings,
+    # Beside the chart, where `helm show readme` finds it.
+    "../../spaces-helm-chart/README.md": chart_page.page,
+}
 PARTS: dict[str, Callable[[], str]] = {
     "aws-differences.md": served_operations,
     "kubernetes-differences.md": served_kinds,
