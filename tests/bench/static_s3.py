@@ -59,8 +59,9 @@ def _hour(start: datetime, plane: int, count: int, *, planes: int, own: bool) ->
     ]
     body = gzip.compress(json.dumps(events, separators=(",", ":")).encode(), mtime=0)
     digest = hashlib.sha256(body).hexdigest()
-    below = f"account=acme/date={start:%Y-%m-%d}/hour={start:%H}/mxp-{ident}-system-{count:010}-{digest[:16]}.json"
-    yield f"{below}.gz", body
+    below = f"account=acme/date={start:%Y-%m-%d}/hour={start:%H}/mxp-{ident}-system-{count:010}-"
+    key = f"{below}{digest[:16]}.json.gz"
+    yield key, body
     if own:
         census = [_member(number) for number in range(planes)]
         document = {
@@ -76,10 +77,11 @@ def _hour(start: datetime, plane: int, count: int, *, planes: int, own: bool) ->
             "intervalSeconds": 15,
             "samples": 240,
             "gaps": [],
-            "objects": [{"key": f"{below}.gz", "sha256": digest, "bytes": len(body), "events": KINDS}],
+            "objects": [{"key": key, "sha256": digest, "bytes": len(body), "events": KINDS}],
             "census": census,
         }
-        yield f"manifest/{below}", json.dumps(document, separators=(",", ":")).encode()
+        record = json.dumps(document, separators=(",", ":")).encode()
+        yield f"manifest/{below}{hashlib.sha256(record).hexdigest()[:16]}.json", record
 
 
 def _member(number: int) -> dict[str, str]:

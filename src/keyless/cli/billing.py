@@ -13,7 +13,9 @@ from keyless.cli import exits
 from keyless.cli.naming import ourselves
 
 if TYPE_CHECKING:
+    from keyless.billing.export.s3 import S3Bucket
     from keyless.billing.export.service import Export
+    from keyless.billing.ledger.waivers import Waiver, Withdrawal
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -109,13 +111,14 @@ def waive(
 
     The decision is a record in the bucket; every report that it touches shows it.
     """
+    from dataclasses import replace
     from datetime import UTC
 
     from keyless.billing.export.naming import unknown
     from keyless.billing.export.plan import describe_waiver
     from keyless.billing.export.s3 import S3Bucket
     from keyless.billing.export.waiving import waiver_of
-    from keyless.billing.ledger.waivers import waiver_object
+    from keyless.billing.ledger.waivers import tips, waiver_object
 
     _checked(account, bucket, provider, endpoint)
     try:
@@ -128,11 +131,12 @@ def waive(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    record = waiver_object(waiver)
     storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
     if not force and (refused := unknown(storage, waiver)) is not None:
         typer.echo(f"keyless: {refused.detail}", err=True)
         raise typer.Exit(exits.DID_NOT_HOLD)
+    waiver = replace(waiver, after=tips(_records(storage, account)))
+    record = waiver_object(waiver)
     storage.put_new(record.key, record.body)
     typer.echo(f"Waived:\n{describe_waiver(waiver)}")
 
@@ -144,10 +148,10 @@ def waivers(
     """List what was waived and not taken back."""
     from keyless.billing.export.plan import describe_waiver
     from keyless.billing.export.s3 import S3Bucket
-    from keyless.billing.export.service import waivers_of
+    from keyless.billing.ledger.waivers import standing
 
     _checked(account, bucket, provider, endpoint)
-    found = waivers_of(S3Bucket.from_environment(os.environ, bucket, endpoint), account)
+    found = standing(_records(S3Bucket.from_environment(os.environ, bucket, endpoint), account))
     typer.echo("\n".join(map(describe_waiver, found)) if found else f"Nothing is waived for account {account}.")
 
 
@@ -165,16 +169,17 @@ def unwaive(
     from datetime import UTC
 
     from keyless.billing.export.s3 import S3Bucket
-    from keyless.billing.export.service import waivers_of
-    from keyless.billing.ledger.waivers import Withdrawal, withdrawal_object
+    from keyless.billing.ledger.waivers import Withdrawal, standing, tips, withdrawal_object
 
     _checked(account, bucket, provider, endpoint)
     storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
-    known = [found.id for found in waivers_of(storage, account)]
+    records = _records(storage, account)
+    known = [found.id for found in standing(records)]
     if waiver not in known:
         there = ", ".join(known) or "none"
         raise typer.BadParameter(f"expected a standing waiver of account {account} ({there}), found {waiver!r}")
-    record = withdrawal_object(account, Withdrawal(waiver, by or _user(), why, datetime.now(UTC)))
+    withdrawal = Withdrawal(waiver, by or _user(), why, datetime.now(UTC), tips(records))
+    record = withdrawal_object(account, withdrawal)
     storage.put_new(record.key, record.body)
     typer.echo(f"Taken back: {waiver}")
 
@@ -199,6 +204,19 @@ def _checked(account: str, bucket: str, provider: str, endpoint: str) -> tuple[s
             f"expected a URL as https://s3.example.com, found {endpoint!r}", param_hint="--endpoint"
         )
     return (f"--bucket={bucket}", *([f"--endpoint={endpoint}"] if endpoint else []))
+
+
+def _records(storage: S3Bucket, account: str) -> list[Waiver | Withdrawal]:
+    """The records that can be read; the others are told of, for a decision rests on all of them."""
+    from keyless.billing.export.plan import describe_fault
+    from keyless.billing.export.reading import readers
+    from keyless.billing.export.service import READERS, records_of
+
+    with readers(READERS) as pool:
+        records, faults = records_of(storage, account, pool)
+    for fault in faults:
+        typer.echo(f"not trusted:{describe_fault(fault)}", err=True)
+    return records
 
 
 def _user() -> str:

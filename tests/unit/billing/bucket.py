@@ -78,6 +78,15 @@ def manifest_document(start: datetime, end: datetime, *, plane: str = PLANE, **c
     } | changes
 
 
+def manifest_entry(document: dict[str, Any]) -> tuple[str, bytes]:
+    """The key and the bytes of a manifest."""
+    body, plane = json.dumps(document).encode(), document["controlPlane"]
+    start = datetime.fromisoformat(document["from"])
+    below = f"manifest/account={document['account']}/date={start:%Y-%m-%d}/hour={start:%H}"
+    number = document.get("sequence", 0)
+    return f"{below}/{plane['hostNamespace']}-{number:010d}-{hashlib.sha256(body).hexdigest()[:16]}.json", body
+
+
 @dataclass
 class MemoryBucket:
     """Implements the export's ``Bucket``, and writing."""
@@ -117,7 +126,13 @@ class MemoryBucket:
             hour, hour + HOUR, plane=plane, **{"objects": [named], "account": account} | changes
         )
         self.objects[key] = body
-        self.objects[f"manifest/{below}.json"] = json.dumps(document).encode()
+        self.store_manifest(document)
+        return key
+
+    def store_manifest(self, document: dict[str, Any]) -> str:
+        """A manifest under the key that its collector gives it; the key."""
+        key, body = manifest_entry(document)
+        self.objects[key] = body
         return key
 
 

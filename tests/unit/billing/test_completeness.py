@@ -12,7 +12,7 @@ from keyless.billing.ledger.completeness import NO_MANIFEST, NOT_COVERED, missin
 from keyless.billing.ledger.manifests import manifest_untrusted
 from keyless.billing.ledger.model import Malformed
 from keyless.billing.ledger.waivers import Waiver
-from unit.billing.bucket import DAY, HOUR, OTHER, PLANE, manifest_document, member, text
+from unit.billing.bucket import DAY, HOUR, OTHER, PLANE, manifest_document, manifest_entry, member, text
 
 NOON = DAY + 12 * HOUR
 PERIOD = (NOON, NOON + 3 * HOUR)
@@ -21,7 +21,7 @@ VPC = {"group": "ec2.aws.upbound.io", "version": "v1beta1", "kind": "VPC"}
 
 
 def covered(start, end, **changes):
-    return manifest_untrusted("m/key", json.dumps(manifest_document(start, end, **changes)).encode())
+    return manifest_untrusted(*manifest_entry(manifest_document(start, end, **changes)))
 
 
 def whole(**changes):
@@ -108,7 +108,7 @@ def test_what_went_with_a_control_plane_is_missing_with_its_reason():
 def test_the_manifest_of_version_one_has_no_lives_and_is_read():
     old = manifest_document(NOON, NOON + HOUR, version=1, census=[member()])
     del old["sequence"], old["collector"]
-    read = manifest_untrusted("m/key", json.dumps(old).encode())
+    read = manifest_untrusted(*manifest_entry(old))
     assert missing((NOON, NOON + HOUR), [read]) == []
     assert read.life.deleted_at is None
 

@@ -1,6 +1,7 @@
 """An export against a bucket in memory: what it asks, what it counts, what stops it."""
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -12,7 +13,7 @@ import pytest
 from keyless.api import Refusal
 from keyless.billing.export.plan import Request
 from keyless.billing.export.service import export
-from keyless.billing.ledger.waivers import Waiver, waiver_object
+from keyless.billing.ledger.waivers import Waiver, Withdrawal, waiver_object, withdrawal_object
 from unit.billing.bucket import DAY, HOUR, OTHER, PLANE, MemoryBucket, event, full_day, member, packed
 
 PERIOD = (DAY, DAY + timedelta(days=1))
@@ -111,15 +112,40 @@ def add_folder(bucket):
     bucket.objects["account=acme/date=2026-10-31/hour=12/"] = b""
 
 
+def a_manifest(bucket):
+    return next(key for key in bucket.objects if key.startswith("manifest/") and "hour=12" in key)
+
+
 def spoil_manifest(bucket):
-    key = next(key for key in bucket.objects if key.startswith("manifest/") and "hour=12" in key)
-    bucket.objects[key] = b"{}"
+    bucket.objects[a_manifest(bucket)] = b"{}"
 
 
 def contradict(bucket):
-    key = an_object(bucket)
-    named = {"key": key, "sha256": "0" * 64, "bytes": 1, "events": 1}
+    document = json.loads(bucket.objects[a_manifest(bucket)])
+    document["objects"][0]["bytes"] += 1
+    bucket.store_manifest(document)
+
+
+def claim(bucket):
+    named = {"key": an_object(bucket), "sha256": "0" * 64, "bytes": 1, "events": 1}
     bucket.store_hour(NOON, event(1.0), plane=OTHER, objects=[named])
+
+
+def edit_manifest(bucket):
+    key = a_manifest(bucket)
+    bucket.objects[key] = bucket.objects[key].replace(b'"samples": 240', b'"samples": 241')
+
+
+def edit_both(bucket):
+    key, body = an_object(bucket), packed(event(999.0))
+    bucket.objects[key] = body
+    manifest = a_manifest(bucket)
+    document = json.loads(bucket.objects[manifest])
+    document["objects"] = [
+        {"key": key, "sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body), "events": 1},
+    ]
+    del bucket.objects[manifest]
+    bucket.store_manifest(document)
 
 
 FAULTS = {
@@ -131,6 +157,9 @@ FAULTS = {
     "a key that stands for a folder": (add_folder, "EmptyObject"),
     "a manifest that is none": (spoil_manifest, "Malformed"),
     "two manifests that contradict each other": (contradict, "WrongBytes"),
+    "a manifest that vouches for another's object": (claim, "expected a key that begins with"),
+    "a manifest that was edited": (edit_manifest, "expected a SHA-256 that begins with"),
+    "an object and its manifest, edited to agree": (edit_both, "expected a SHA-256 that begins with"),
 }
 
 
@@ -154,7 +183,7 @@ def test_a_foreign_manifest_of_another_account_vouches_for_nothing():
     other.store_hour(NOON, event(5.0), account="beta")
     body = next(body for key, body in other.objects.items() if key.startswith("manifest/"))
     bucket.objects["manifest/account=acme/date=2026-10-31/hour=12/foreign.json"] = body
-    assert "expected 'acme', found 'beta'" in exported(bucket).detail
+    assert "foreign.json: Malformed: expected a key that goes on with account=beta/" in exported(bucket).detail
 
 
 def test_events_that_are_malformed_under_a_true_hash_name_key_and_place():
@@ -218,6 +247,47 @@ def test_a_record_that_is_no_waiver_stops_the_report_by_its_key():
     bucket = full_day()
     bucket.objects["waiver/account=acme/x.json"] = b"{}"
     assert "waiver/account=acme/x.json: Malformed: expected a waiver" in exported(bucket).detail
+    waive(bucket, object_key="waiver/account=acme/x.json")
+    assert values(exported(bucket)) == list(range(1, 25))
+
+
+def records(bucket):
+    """A waiver of the gap at noon that was taken back, and a later one of nothing that matters."""
+    for key in [key for key in bucket.objects if "hour=12" in key]:
+        del bucket.objects[key]
+    first = waive(bucket, control_plane=PLANE, start=NOON, end=NOON + HOUR)
+    back = Withdrawal(first.id, "me", "it was wrong", AFTER, (first.id,))
+    record = withdrawal_object("acme", back)
+    bucket.objects[record.key] = record.body
+    waive(bucket, control_plane=OTHER, start=NOON, end=NOON + HOUR, after=(back.id,))
+    return waiver_object(first).key, record.key
+
+
+def test_a_waiver_that_was_taken_back_waives_nothing_whoever_removes_or_edits_that_record():
+    bucket = full_day()
+    first, back = records(bucket)
+    assert "NotCovered" in exported(bucket).detail
+    true = bucket.objects[back]
+    bucket.objects[back] = true.replace(b"it was wrong", b"it was right")
+    assert f"{back}: Malformed: expected the record of its name" in exported(bucket).detail
+    del bucket.objects[back]
+    assert "ObjectMissing: expected the record that a later one follows" in exported(bucket).detail
+    bucket.objects[back] = true
+    bucket.objects[first] = bucket.objects[first].replace(b"known", b"guess")
+    assert f"{first}: Malformed: expected the waiver of its name" in exported(bucket).detail
+    moved = bucket.objects.pop(first)
+    bucket.objects["waiver/account=acme/0123456789abcdef.json"] = moved
+    assert "0123456789abcdef.json: Malformed" in exported(bucket).detail
+
+
+def test_what_took_a_waiver_back_before_records_named_their_own_hash_is_read():
+    bucket = full_day()
+    for key in [key for key in bucket.objects if "hour=12" in key]:
+        del bucket.objects[key]
+    first = waive(bucket, control_plane=PLANE, start=NOON, end=NOON + HOUR)
+    old = {"version": 1, "takenBack": first.id, "by": "me", "why": "wrong", "at": "2026-11-02T00:00:00Z"}
+    bucket.objects[f"waiver/account=acme/{first.id}.taken-back.json"] = json.dumps(old).encode()
+    assert "NotCovered" in exported(bucket).detail
 
 
 def test_a_control_plane_that_was_deleted_does_not_hold_up_the_month():

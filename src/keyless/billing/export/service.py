@@ -25,6 +25,7 @@ from keyless.billing.ledger.completeness import Missing, missing
 from keyless.billing.ledger.events import STORED_LIMIT, Counts, counted_untrusted
 from keyless.billing.ledger.integrity import (
     MALFORMED,
+    OBJECT_MISSING,
     Fault,
     committed,
     content_fault,
@@ -41,6 +42,7 @@ from keyless.billing.ledger.waivers import (
     record_untrusted,
     standing,
     touching,
+    vanished,
     waiver_prefix,
 )
 
@@ -108,7 +110,9 @@ def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refus
         # Manifests first: a collector writes them last, so what one of them names is there when usage is listed.
         if not request.compat:
             _read_manifests(bucket, request, now, pool, found)
-            found.waivers = _waivers(bucket, request, pool, found.faults)
+            records, faults = records_of(bucket, request.account, pool)
+            found.waivers = touching(standing(records), request.account, request.period)
+            found.faults += faults
         _list_usage(bucket, request, now, pool, found)
         empty = ""
         if not (found.usage or found.manifests or found.faults):
@@ -138,10 +142,23 @@ def held(bucket: Bucket) -> Held:
     return Held(tuple(months))
 
 
-def waivers_of(bucket: Bucket, account: str) -> tuple[Waiver, ...]:
-    """The account's standing waivers. Raises ``Malformed`` for a record that cannot be read."""
-    records = [record_untrusted(item.key, bucket.get(item.key)) for item in bucket.list(waiver_prefix(account))]
-    return standing(records)
+def records_of(bucket: Bucket, account: str, pool: Readers) -> tuple[list[Waiver | Withdrawal], list[Fault]]:
+    """The account's waivers and what took some of them back; what cannot be trusted of these records."""
+
+    def read(item: Any) -> Waiver | Withdrawal | Fault:
+        try:
+            if item.size > WAIVER_LIMIT:
+                raise Malformed(f"expected at most {WAIVER_LIMIT} bytes, found {item.size}")
+            return record_untrusted(item.key, bucket.get(item.key))
+        except Malformed as error:
+            return Fault(item.key, MALFORMED, str(error))
+
+    results = list(pool.in_order(read, bucket.list(waiver_prefix(account))))
+    records = [result for result in results if not isinstance(result, Fault)]
+    faults = [result for result in results if isinstance(result, Fault)]
+    lost = "expected the record that a later one follows, found none"
+    faults += [Fault(f"{waiver_prefix(account)}{each}.json", OBJECT_MISSING, lost) for each in vanished(records)]
+    return records, faults
 
 
 def _list_usage(bucket: Bucket, request: Request, now: datetime, pool: Readers, found: _Found) -> None:
@@ -191,24 +208,6 @@ def bodies_within(bucket: Bucket, sizes: Mapping[str, int], pool: Readers, *, li
     for key, size in sizes.items():
         # A large object alone, for each may inflate to its limit many times over.
         yield next(small) if size <= BODY_LIMIT else bucket.get(key) if size <= limit else b""
-
-
-def _waivers(bucket: Bucket, request: Request, pool: Readers, faults: list[Fault]) -> tuple[Waiver, ...]:
-    def read(item: Any) -> Waiver | Withdrawal | Fault:
-        try:
-            if item.size > WAIVER_LIMIT:
-                raise Malformed(f"expected at most {WAIVER_LIMIT} bytes, found {item.size}")
-            return record_untrusted(item.key, bucket.get(item.key))
-        except Malformed as error:
-            return Fault(item.key, MALFORMED, str(error))
-
-    records: list[Waiver | Withdrawal] = []
-    for result in pool.in_order(read, bucket.list(waiver_prefix(request.account))):
-        if isinstance(result, Fault):
-            faults.append(result)
-        else:
-            records.append(result)
-    return touching(standing(records), request.account, request.period)
 
 
 def _checked(request: Request, found: _Found) -> dict[str, Committed | None]:

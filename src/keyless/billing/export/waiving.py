@@ -10,7 +10,12 @@ from keyless.billing.ledger.waivers import TEXT_LIMIT, Waiver
 
 
 def waiver_of(
-    said: Mapping[str, str], *, stretch: tuple[str, str, str], key: str, count: bool, now: datetime
+    said: Mapping[str, str],
+    *,
+    stretch: tuple[str, str, str],
+    key: str,
+    count: bool,
+    now: datetime,
 ) -> Waiver:
     """The waiver of a stretch (control plane, from, to) or of the object ``key``.
 

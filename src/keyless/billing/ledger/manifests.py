@@ -15,10 +15,12 @@ from typing import Any
 import orjson
 
 from keyless.billing.ledger.frames import member_untrusted
-from keyless.billing.ledger.model import HOUR, Gvk, Malformed, Member, moment_untrusted
+from keyless.billing.ledger.model import HOUR, Chain, Gvk, Malformed, Member, Misnamed, Skipped, moment_untrusted
+from keyless.billing.ledger.objects import DIGEST_DIGITS, name_stem
 
 # The newest version whose fields are known here: docs/reference/facts/billing-formats.md
 NEWEST_VERSION = 2
+MANIFESTS = "manifest/"
 # A thousand control planes in the census and a thousand gaps are half a megabyte.
 MANIFEST_LIMIT = 8 * 2**20
 # Two samples may lie this many intervals apart and still bound what happened between them.
@@ -66,7 +68,10 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """What one manifest says. ``previous`` is the SHA-256 of the manifest before it, ``sha256`` its own."""
+    """What one manifest says. ``previous`` is the SHA-256 of the manifest before it, ``sha256`` its own.
+
+    ``spool`` and ``chain`` are empty and None in version 1, which had one spool a control plane and did not say more.
+    """
 
     account: str
     life: Life
@@ -80,6 +85,9 @@ class Covered:
     sequence: int = 0
     previous: str = ""
     sha256: str = ""
+    spool: str = ""
+    chain: Chain | None = None
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def control_plane(self) -> Member:
@@ -93,7 +101,11 @@ class Covered:
 
 
 def manifest_untrusted(key: str, body: bytes) -> Covered:
-    """Read a manifest; raises ``Malformed`` that names the key."""
+    """Read a manifest; raises ``Malformed`` that names the key, ``Misnamed`` where the key is not of these bytes.
+
+    A key says account, hour, host namespace, number and the beginning of the SHA-256 of what lies there: a manifest
+    that was edited or moved differs from its own key, and one that vouches for an edited object from that object's.
+    """
     if len(body) > MANIFEST_LIMIT:
         raise Malformed(f"{key}: expected at most {MANIFEST_LIMIT} bytes, found {len(body)}")
     try:
@@ -103,9 +115,11 @@ def manifest_untrusted(key: str, body: bytes) -> Covered:
                 f"version: expected {NEWEST_VERSION} or older, found {int(document['version'])}: a newer collector"
                 " wrote it; export with a newer keyless"
             )
-        return _covered(document, hashlib.sha256(body).hexdigest())
+        covered = _covered(document, hashlib.sha256(body).hexdigest())
+        _check_names(key, covered)
+        return covered
     except Malformed as error:
-        raise Malformed(f"{key}: {error}") from None
+        raise type(error)(f"{key}: {error}") from None
     except KeyError as error:
         raise Malformed(f"{key}: expected a manifest, found one without {error}") from None
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -162,7 +176,31 @@ def _covered(document: Any, sha256: str) -> Covered:
         sequence=int(document.get("sequence", 0)),
         previous=str(document.get("previousManifestSha256", "")),
         sha256=sha256,
+        spool=_text(document.get("spool", "")),
+        chain=Chain(document["chain"]) if "chain" in document else None,
+        skipped=tuple(Skipped(int(s["sequence"]), _text(s["reason"])) for s in document.get("skipped", ())),
     )
+
+
+def _check_names(key: str, covered: Covered) -> None:
+    stem = name_stem(covered.account, covered.start, covered.control_plane.host_namespace, covered.sequence)
+    folder, placed, _ = key.partition(stem)
+    if not placed or MANIFESTS not in folder:
+        raise Misnamed(f"expected a key that goes on with {stem} below {MANIFESTS}, as the manifest says")
+    _check_name("", key, folder + stem, covered.sha256, ".json")
+    # A manifest vouches for the objects of its own segment alone, beside it in its own prefix.
+    beside = folder.replace(MANIFESTS, "", 1) + stem
+    for item in covered.objects:
+        _check_name(f"objects: {item.key}: ", item.key, beside, item.sha256, ".")
+
+
+def _check_name(what: str, key: str, stem: str, sha256: str, suffix: str) -> None:
+    name = key.removeprefix(stem)
+    digest, ending = name[:DIGEST_DIGITS], name[DIGEST_DIGITS:]
+    if name == key or "/" in ending or not ending.startswith(suffix):
+        raise Misnamed(f"{what}expected a key that begins with {stem}, as the manifest says")
+    if digest != sha256[:DIGEST_DIGITS]:
+        raise Misnamed(f"{what}expected a SHA-256 that begins with {digest}, as the name says, found {sha256}")
 
 
 def _gap(document: Any) -> Unmeasured:
@@ -199,5 +237,5 @@ def _life_of(text: bytes) -> Life:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise Malformed("objects: expected texts as key and sha256")
+        raise Malformed("expected a text, found something else")
     return value

@@ -18,6 +18,10 @@ class Malformed(ValueError):
     """Bytes or a document that no collector of ours wrote; says what was expected and what was found."""
 
 
+class Misnamed(Malformed):
+    """What lies under a name that other content, another place or another number gave it."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Gvk:
     """A kind of managed resource, as the peer's tags name it. No part may be empty: the peer aborts on that."""

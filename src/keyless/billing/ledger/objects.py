@@ -37,6 +37,8 @@ from keyless.billing.ledger.runs import Run, Runs
 EVENT_NAME = "kube_managedresource_uid"
 CONTENT_TYPE = "application/gzip"
 MANIFEST_VERSION = 2
+DIGEST_DIGITS = 16
+"""How many hexadecimal digits of its SHA-256 an object's name ends in."""
 # No name, no time, operating system "unknown": the same events are the same bytes.
 _GZIP_HEAD = bytes.fromhex("1f8b08000000000002ff")
 
@@ -78,6 +80,12 @@ def manifest_prefix(account: str, hour: datetime) -> str:
     return "manifest/" + hour_prefix(account, hour)
 
 
+def name_stem(account: str, hour: datetime, host_namespace: str, sequence: int) -> str:
+    """The key of a segment's objects up to the hash: the same for usage and, below ``manifest/``, for the manifest."""
+    # The host namespace stands first, so that a policy can narrow a collector to its own objects.
+    return f"{hour_prefix(account, hour)}{host_namespace}-{sequence:010d}-"
+
+
 def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
     """Go through a segment once; None where it holds no sample. Raises ``Malformed``.
 
@@ -107,8 +115,7 @@ def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
     for run in runs.finish():
         packed.add(_event(opening, run))
     body = packed.finish()
-    prefix = hour_prefix(opening.source.account, runs.hour)
-    usage = StoredObject(prefix + _name(opening, body, ".json.gz"), body)
+    usage = StoredObject(_key(opening, runs.hour, body, ".json.gz"), body)
     return Packed(opening, usage, packed.events, runs, (*gaps, *runs.gaps), census, clock, polled)
 
 
@@ -144,7 +151,7 @@ def manifest(packed: Packed, link: Link) -> StoredObject:
             "census": [member_document(m) for m in packed.census],
         }
     )
-    return StoredObject(manifest_prefix(source.account, runs.hour) + _name(opening, body, ".json"), body)
+    return StoredObject("manifest/" + _key(opening, runs.hour, body, ".json"), body)
 
 
 def gap_document(gap: Gap) -> dict[str, Any]:
@@ -195,10 +202,10 @@ def _event(opening: Opening, run: Run) -> dict[str, Any]:
     }
 
 
-def _name(opening: Opening, body: bytes, suffix: str) -> str:
-    # The host namespace stands first, so that a policy can narrow a collector to its own objects.
-    digest = hashlib.sha256(body).hexdigest()[:16]
-    return f"{opening.source.control_plane.host_namespace}-{opening.sequence:010d}-{digest}{suffix}"
+def _key(opening: Opening, hour: datetime, body: bytes, suffix: str) -> str:
+    source = opening.source
+    stem = name_stem(source.account, hour, source.control_plane.host_namespace, opening.sequence)
+    return stem + hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS] + suffix
 
 
 class _Array:

@@ -1,9 +1,11 @@
 """Waivers: what somebody decided about usage that is missing or cannot be trusted, so that a period can be closed.
 
 A waiver is a record in the bucket, ``waiver/account=A/ID.json``; its id comes from its content. It is never changed and
-never deleted: taking one back is a second record beside it. Both lie outside ``account=``, where the peer reads every
-object as events. A waiver changes no number: a stretch stays as it was measured, an object is left out unless the
-waiver says that it counts.
+never deleted: taking one back is a second record beside it, ``WAIVER.taken-back-ID.json``. Both lie outside
+``account=``, where the peer reads every object as events. A waiver changes no number: a stretch stays as it was
+measured, an object is left out unless the waiver says that it counts.
+
+A record names those that it follows, so that none of them can vanish unseen once another was made after it.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from typing import Any
 
 import orjson
 
-from keyless.billing.ledger.model import Malformed, moment_untrusted, stamp
+from keyless.billing.ledger.model import Malformed, Misnamed, moment_untrusted, stamp
 from keyless.billing.ledger.objects import StoredObject
 
-VERSION = 1
+NEWEST_VERSION = 2
+ID_DIGITS = 16
+TAKEN_BACK = ".taken-back"
 WAIVER_LIMIT = 64 * 2**10
 TEXT_LIMIT = 2000
 
@@ -38,11 +42,13 @@ class Waiver:
     end: datetime | None = None
     object_key: str = ""
     counted: bool = False
+    after: tuple[str, ...] = ()
+    """The records that nothing followed yet when this one was made, by their ids."""
 
     @property
     def id(self) -> str:
         """Sixteen hexadecimal digits of the record's SHA-256."""
-        return hashlib.sha256(orjson.dumps(self.document())).hexdigest()[:16]
+        return _id(orjson.dumps(self.document()))
 
     def document(self) -> dict[str, Any]:
         """The record; fields that say nothing are left out."""
@@ -52,17 +58,28 @@ class Waiver:
             else {"controlPlane": self.control_plane, "from": _stamp(self.start), "to": _stamp(self.end)}
         )
         said = {"by": self.by, "why": self.why, "assumed": self.assumed, "at": stamp(self.made_at)}
-        return {"version": VERSION, "account": self.account, **what, **said}
+        return {**_head(self.after), "account": self.account, **what, **said}
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """A waiver taken back."""
+    """A waiver taken back; ``waiver`` is its id."""
 
     waiver: str
     by: str
     why: str
     made_at: datetime
+    after: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits of the record's SHA-256."""
+        return _id(orjson.dumps(self.document()))
+
+    def document(self) -> dict[str, Any]:
+        """The record."""
+        said = {"takenBack": self.waiver, "by": self.by, "why": self.why, "at": stamp(self.made_at)}
+        return {**_head(self.after), **said}
 
 
 def waiver_prefix(account: str) -> str:
@@ -77,35 +94,51 @@ def waiver_object(waiver: Waiver) -> StoredObject:
 
 def withdrawal_object(account: str, withdrawal: Withdrawal) -> StoredObject:
     """The record of taking a waiver back."""
-    document = {
-        "version": VERSION,
-        "takenBack": withdrawal.waiver,
-        "by": withdrawal.by,
-        "why": withdrawal.why,
-        "at": stamp(withdrawal.made_at),
-    }
-    return StoredObject(f"{waiver_prefix(account)}{withdrawal.waiver}.taken-back.json", orjson.dumps(document))
+    name = f"{withdrawal.waiver}{TAKEN_BACK}-{withdrawal.id}.json"
+    return StoredObject(f"{waiver_prefix(account)}{name}", orjson.dumps(withdrawal.document()))
 
 
 def record_untrusted(key: str, body: bytes) -> Waiver | Withdrawal:
-    """Read a record; raises ``Malformed`` that names the key."""
+    """Read a record; raises ``Malformed`` that names the key, ``Misnamed`` where the key is not of these bytes."""
     if len(body) > WAIVER_LIMIT:
         raise Malformed(f"{key}: expected at most {WAIVER_LIMIT} bytes, found {len(body)}")
     try:
         document = orjson.loads(body)
-        if int(document["version"]) > VERSION:
-            raise Malformed(f"version: expected {VERSION} or older: a newer keyless wrote it")
-        if "takenBack" in document:
-            return Withdrawal(
-                _text(document["takenBack"]), _text(document["by"]), _text(document["why"]), _moment(document, "at")
-            )
-        return _waiver(document)
+        if int(document["version"]) > NEWEST_VERSION:
+            raise Malformed(f"version: expected {NEWEST_VERSION} or older: a newer keyless wrote it")
+        record = _withdrawal(document) if "takenBack" in document else _waiver(document)
+        _check_name(key, record, _id(body))
+        return record
     except Malformed as error:
-        raise Malformed(f"{key}: {error}") from None
+        raise type(error)(f"{key}: {error}") from None
     except KeyError as error:
         raise Malformed(f"{key}: expected a waiver, found one without {error}") from None
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise Malformed(f"{key}: expected a waiver, found {type(error).__name__}: {str(error)[:200]}") from None
+
+
+def _check_name(key: str, record: Waiver | Withdrawal, found: str) -> None:
+    name = key.rpartition("/")[2]
+    if isinstance(record, Waiver):
+        if not key.endswith(f"{waiver_prefix(record.account)}{record.id}.json") or found != record.id:
+            raise Misnamed(f"expected the waiver of its name, found that of {found} of account {record.account!r}")
+    # Version 1 did not put the record's own hash into its name: an edit of one is not seen.
+    elif name != f"{record.waiver}{TAKEN_BACK}-{found}.json" and (name != f"{record.waiver}{TAKEN_BACK}.json"):
+        raise Misnamed(f"expected the record of its name, found {record.waiver}{TAKEN_BACK}-{found}")
+
+
+def tips(records: Iterable[Waiver | Withdrawal]) -> tuple[str, ...]:
+    """The ids of the records that no other follows: what the next one names."""
+    found = list(records)
+    followed = {each for record in found for each in record.after}
+    return tuple(sorted({record.id for record in found} - followed))
+
+
+def vanished(records: Iterable[Waiver | Withdrawal]) -> tuple[str, ...]:
+    """The ids that a record names and that none bears: records that were there once."""
+    found = list(records)
+    named = {each for record in found for each in (*record.after, *_taken_back(record))}
+    return tuple(sorted(named - {record.id for record in found}))
 
 
 def standing(records: Iterable[Waiver | Withdrawal]) -> tuple[Waiver, ...]:
@@ -117,7 +150,7 @@ def standing(records: Iterable[Waiver | Withdrawal]) -> tuple[Waiver, ...]:
 
 
 def touching(waivers: Iterable[Waiver], account: str, period: tuple[datetime, datetime]) -> tuple[Waiver, ...]:
-    """Those that say something about ``period``: a stretch that reaches into it, or an object of one of its days."""
+    """Those that say something about ``period``: a stretch in it, an object of one of its days, or another record."""
     return tuple(
         waiver
         for waiver in waivers
@@ -135,20 +168,43 @@ def touching(waivers: Iterable[Waiver], account: str, period: tuple[datetime, da
 
 def _day_within(key: str, period: tuple[datetime, datetime]) -> bool:
     day = key.partition("/date=")[2][:10]
-    return f"{period[0]:%Y-%m-%d}" <= day < f"{period[1]:%Y-%m-%d}"
+    # A waiver's own record is of no day: it matters to every report.
+    return not day or f"{period[0]:%Y-%m-%d}" <= day < f"{period[1]:%Y-%m-%d}"
+
+
+def _taken_back(record: Waiver | Withdrawal) -> tuple[str, ...]:
+    return (record.waiver,) if isinstance(record, Withdrawal) else ()
+
+
+def _withdrawal(document: Any) -> Withdrawal:
+    waiver, by, why = (_text(document[name]) for name in ("takenBack", "by", "why"))
+    return Withdrawal(waiver, by, why, _moment(document, "at"), _after(document))
 
 
 def _waiver(document: Any) -> Waiver:
     account, by, why, assumed = (_text(document[name]) for name in ("account", "by", "why", "assumed"))
-    at = _moment(document, "at")
+    said = account, by, why, assumed, _moment(document, "at")
+    after = _after(document)
     if "object" in document:
-        return Waiver(
-            account, by, why, assumed, at, object_key=_text(document["object"]), counted=document["counted"] is True
-        )
+        key, counted = _text(document["object"]), document["counted"] is True
+        return Waiver(*said, object_key=key, counted=counted, after=after)
     start, end = _moment(document, "from"), _moment(document, "to")
     if start >= end:
         raise Malformed("to: expected a time after from")
-    return Waiver(account, by, why, assumed, at, control_plane=_text(document["controlPlane"]), start=start, end=end)
+    return Waiver(*said, control_plane=_text(document["controlPlane"]), start=start, end=end, after=after)
+
+
+def _head(after: tuple[str, ...]) -> dict[str, Any]:
+    # The first record of all follows none and is version 1, which had no more to say.
+    return {"version": 2, "after": list(after)} if after else {"version": 1}
+
+
+def _after(document: Any) -> tuple[str, ...]:
+    return tuple(_text(each) for each in document.get("after", ()))
+
+
+def _id(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:ID_DIGITS]
 
 
 def _moment(document: Any, name: str) -> datetime:
