@@ -31,6 +31,7 @@ from keyless.kube.errors import (
     Unreachable,
 )
 from keyless.kube.events import record
+from keyless.kube.fenced import NotHeld
 from keyless.kube.informer import Informer
 from keyless.kube.kube import Kube
 from keyless.kube.model import Event, Name, Page, TokenStatus, name_of
@@ -52,6 +53,7 @@ __all__ = [
     "KubeObject",
     "Name",
     "NotFound",
+    "NotHeld",
     "Page",
     "Queue",
     "Rejected",

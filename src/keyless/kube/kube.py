@@ -19,6 +19,7 @@ import orjson
 from keyless.api import KeylessError
 from keyless.kube.contact import Contact
 from keyless.kube.errors import ApiError, Expired, Unreachable, error_of, failure_status, status_of_untrusted, wait_of
+from keyless.kube.fenced import FencedTransport
 from keyless.kube.model import (
     Event,
     Page,
@@ -63,6 +64,12 @@ class Kube:
     async def aclose(self) -> None:
         """Close all connections; watches that are still open end."""
         await self._transport.aclose()
+
+    def fenced(self, may_write: Callable[[], bool]) -> Kube:
+        """The same connection; each write asks ``may_write`` first, and raises ``NotHeld`` where that says no."""
+        fenced = Kube(FencedTransport(self._transport, may_write))
+        fenced.contact = self.contact
+        return fenced
 
     async def get(self, res: Resource, name: str, namespace: str | None = None) -> KubeObject:
         """Read one object."""

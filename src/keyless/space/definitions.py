@@ -28,6 +28,15 @@ async def apply_definitions(kube: Kube) -> None:
         await _established(kube, wanted)
 
 
+async def definitions_served(kube: Kube) -> bool:
+    """Whether all of them are there, ours and established: by whichever operator applied them."""
+    for definition in map(crds.load, crds.HOST):
+        live = await _live(kube, item(CRDS, definition["metadata"]["name"]))
+        if live is None or not is_ours(live) or not is_true(live, "Established"):
+            return False
+    return True
+
+
 async def _live(kube: Kube, wanted: Item) -> KubeObject | None:
     try:
         return await kube.get(CRDS, wanted.key.name)

@@ -1,5 +1,8 @@
 """``keyless run operator``: watches what the Space is made of and wakes the loop over control planes.
 
+Several may run: the holder of the lease acts, the others watch and are ready to follow. Whoever lost the lease writes
+nothing any more, also if it does not know yet (``kube/fenced.py``).
+
 What is watched: ControlPlanes, namespaces (metadata), the ConfigMap with the chart's values, and the operator's own
 Deployments and service accounts, so that users see what they changed by hand. Each wakes the control planes concerned.
 """
@@ -7,7 +10,9 @@ Deployments and service accounts, so that users see what they changed by hand. E
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
@@ -28,21 +33,29 @@ from keyless.kube import (
     keep_in_touch,
     name_of,
 )
-from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, NAMESPACES, SERVICEACCOUNTS
+from keyless.kube.lease import Lease
+from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, NAMESPACES, PODS, SERVICEACCOUNTS
 from keyless.serving import Probes, bind, serve
 from keyless.space.control_planes.controller import ControlPlanes
 from keyless.space.control_planes.gathering import Gatherer
 from keyless.space.control_planes.model import Served
 from keyless.space.control_planes.ports import Door
 from keyless.space.control_planes.tenants import Tenants
-from keyless.space.definitions import apply_definitions
+from keyless.space.definitions import apply_definitions, definitions_served
 from keyless.space.items import CONTROL_PLANE_LABEL, OURS
+from keyless.space.predecessors import LABELS, running_predecessors
 from keyless.space.settings import Settings
 from keyless.space.values import Values, parse_values
 from keyless.tasks import Tasks
 
 _log = structlog.get_logger("keyless.operator")
 DEFINITIONS_RETRY_SECONDS = 5.0
+DEFINITIONS_LOOK_SECONDS = 1.0
+PREDECESSORS_LOOK_SECONDS = 1.0
+PREDECESSORS_SECONDS = 60.0
+"""Twice the time that an operator's pod is given to end: a node that is away never says that its pods ended."""
+LEASE = "spaces-operator"
+NOT_APPLIED = "the definitions are not applied yet"
 
 
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -53,6 +66,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         operator = Operator(settings, host, door_of(environ))
         planes = Gauge("keyless_control_planes", "Control planes in this Space.", registry=registry)
         planes.set_function(operator.count)
+        leading = Gauge("keyless_operator_leading", "1 in the operator that holds the lease.", registry=registry)
+        leading.set_function(lambda: float(operator.lease.is_held))
         async with Tasks() as group:
             group.create_task(serve(Probes(operator.ready, registry), listener))
             group.create_task(operator.run())
@@ -83,32 +98,53 @@ class Operator:
     ) -> None:
         self._settings = settings
         self._host = host
-        self._trouble = "the definitions are not applied yet"
+        self._trouble = NOT_APPLIED
+        self._defined = asyncio.Event()
+        # A pod's containers follow each other, so one that crashed need not wait for itself.
+        identity = settings.pod_name or uuid.uuid4().hex
+        clock = asyncio.get_running_loop().time
+        self.lease = Lease(host, LEASE, settings.namespace, identity, clock=clock, now=now)
         self._planes = Informer(host, CONTROLPLANES)
         self._namespaces = Informer(host, NAMESPACES, metadata_only=True)
         name = {"metadata.name": settings.values_config_map}
         self._values = Informer(host, CONFIGMAPS, namespace=settings.namespace, fields=name)
         self._deployments = Informer(host, DEPLOYMENTS, labels=OURS)
         self._accounts = Informer(host, SERVICEACCOUNTS, labels=OURS)
-        self._tenants = Tenants(door, self._wake)
-        gatherer = Gatherer(host, self._tenants, self.read_values)
-        self._loop = ControlPlanes(host, self._tenants, gatherer, now=now, resync_seconds=settings.resync_seconds)
+        self._writing = host.fenced(self._may_write)
+        self._tenants = Tenants(lambda served: door(served).fenced(self._may_write), self._wake)
+        gatherer = Gatherer(self._writing, self._tenants, self.read_values)
+        self._loop = ControlPlanes(
+            self._writing, self._tenants, gatherer, now=now, resync_seconds=settings.resync_seconds
+        )
         self._controller = Controller("control-planes", self._loop.reconcile)
         self._connect_events()
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        await self._apply_definitions()
+        """Watch until cancelled, and work while the lease is held."""
+        async with Tasks() as group:
+            group.create_task(self.lease.hold(self._work))
+            await self._until_defined()
+            for informer in self._informers:
+                group.create_task(informer.run())
+
+    async def _work(self) -> None:
+        """Be the one that acts, until cancelled."""
         try:
-            async with Tasks() as group:
-                for informer in self._informers:
-                    group.create_task(informer.run())
-                # Values that have not been seen yet are no reason to say that there are none.
-                for informer in self._informers:
-                    await informer.synced()
-                group.create_task(self._controller.run(self._settings.workers))
+            await self._outlast_predecessors()
+            await self._apply_definitions()
+            # Values that have not been seen yet are no reason to say that there are none.
+            for informer in self._informers:
+                await informer.synced()
+            # What changed while another acted, or was cut off with its timers, is looked at once.
+            self._wake_all()
+            await self._controller.run(self._settings.workers)
         finally:
-            await self._tenants.aclose()
+            await self._loop.forget_all()
+            if self._defined.is_set():
+                self._trouble = ""  # whoever follows applies them, and says what is wrong
+
+    def _may_write(self) -> bool:
+        return self.lease.is_held
 
     def count(self) -> int:
         """How many control planes there are."""
@@ -125,7 +161,9 @@ class Operator:
             return "; ".join(
                 f"{informer.res.plural} not read yet: {informer.last_error or 'asked'}" for informer in behind
             )
-        return "; ".join(trouble for informer in self._informers if (trouble := informer.trouble()))
+        # Waiting for another's lease is being ready: else a rollout would wait for the pod that it replaces.
+        troubles = [*(informer.trouble() for informer in self._informers), self.lease.fault]
+        return "; ".join(trouble for trouble in troubles if trouble)
 
     def read_values(self) -> Values | Refusal:
         """What the chart left, as last seen."""
@@ -141,10 +179,38 @@ class Operator:
     def _informers(self) -> tuple[Informer, ...]:
         return (self._planes, self._namespaces, self._values, self._deployments, self._accounts)
 
+    async def _until_defined(self) -> None:
+        """Until the kinds that are watched are served: by our own hand, or by another operator's."""
+        while not self._defined.is_set():
+            try:
+                if await definitions_served(self._host):
+                    self._settled()
+            except KeylessError as error:
+                self._trouble = str(error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DEFINITIONS_LOOK_SECONDS):
+                    await self._defined.wait()
+
+    async def _outlast_predecessors(self) -> None:
+        """Wait for operators that know no lease; the chart ends them once this one is ready."""
+        try:
+            async with asyncio.timeout(PREDECESSORS_SECONDS):
+                while await self._predecessors():  # noqa: ASYNC110 - pods are not watched
+                    await asyncio.sleep(PREDECESSORS_LOOK_SECONDS)
+        except TimeoutError:
+            _log.warning("an operator without a lease still runs", waited_seconds=PREDECESSORS_SECONDS)
+
+    async def _predecessors(self) -> tuple[str, ...]:
+        try:
+            return running_predecessors((await self._host.list(PODS, self._settings.namespace, labels=LABELS)).items)
+        except KeylessError as error:
+            _log.info("operators not looked for", error=str(error))
+            return ()
+
     async def _apply_definitions(self) -> None:
         while True:
             try:
-                await apply_definitions(self._host)
+                await apply_definitions(self._writing)
             except KeylessError as error:
                 self._trouble = str(error)
                 _log.error("definitions not applied", error=self._trouble)
@@ -154,8 +220,12 @@ class Operator:
                 _log.error("bug", trace="".join(traceback.format_exception(error)))
                 await asyncio.sleep(DEFINITIONS_RETRY_SECONDS)
             else:
-                self._trouble = ""
+                self._settled()
                 return
+
+    def _settled(self) -> None:
+        self._trouble = ""
+        self._defined.set()
 
     def _connect_events(self) -> None:
         self._planes.on_change(lambda event: self._wake(name_of(event.object)))

@@ -15,6 +15,7 @@ class Settings:
     values_config_map: str = setting(
         "spaces-values", env="KEYLESS_VALUES_CONFIG_MAP", help="The ConfigMap whose values.json the chart rendered."
     )
+    pod_name: str = setting("", env="POD_NAME", help="This pod: who of several operators holds the lease.")
     workers: int = setting(4, env="KEYLESS_WORKERS", help="Control planes that are worked on at the same time.")
     resync_seconds: float = setting(
         600.0, env="KEYLESS_RESYNC_SECONDS", help="Seconds after which a control plane is looked at without a change."

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from keyless.api import KeylessError, Reason
-from keyless.kube import Backoff, Conflict, Kube, KubeObject, Name, NotFound, timestamp
+from keyless.kube import Backoff, Conflict, Kube, KubeObject, Name, NotFound, NotHeld, timestamp
 from keyless.kube.resources import CONTROLPLANES
 from keyless.space.control_planes import findings
 from keyless.space.control_planes.api import api_of
@@ -67,8 +67,8 @@ class ControlPlanes:
         """One run; returns the seconds after which to look again without a change."""
         try:
             return await self._reconcile(name)
-        except Conflict:
-            raise  # someone wrote in between: the next run reads what
+        except (Conflict, NotHeld):
+            raise  # someone wrote in between: the next run, here or in another operator, reads what
         except KeylessError as error:
             await self._say(name, str(error))
             raise
@@ -76,6 +76,12 @@ class ControlPlanes:
             # Its words may quote anything; the log has them.
             await self._say(name, f"{type(error).__name__} in the operator, which is a bug of ours; its log has more")
             raise
+
+    async def forget_all(self) -> None:
+        """Let go of every control plane: another operator works on them now."""
+        await self._tenants.aclose()
+        for known in (self._missing_since, self._applied, self._endless):
+            known.clear()
 
     async def _reconcile(self, name: Name) -> float | None:
         for _ in range(MAX_ROUNDS):
@@ -107,7 +113,7 @@ class ControlPlanes:
             try:
                 for step in chain:
                     await hands.apply(step, facts)
-            except Conflict:
+            except (Conflict, NotHeld):
                 raise
             except KeylessError as error:
                 failures.append(error)
