@@ -84,6 +84,11 @@ class ReadGuard:
         failed = self._failed.get((reader.identity, ref))
         return max(0.0, failed.until - self._clock()) if failed else None
 
+    def age_seconds(self, reader: Reader, ref: RemoteRef) -> float:
+        """Return how long ago a value was asked for that was just given; one that is not kept was read just now."""
+        kept = self._kept.get((reader.identity, ref))
+        return max(0.0, self._clock() - kept.at) if kept else 0.0
+
     def forgive(self) -> None:
         """Forget what failed: what it failed for, an identity or a store, may have been mended."""
         self._failed.clear()

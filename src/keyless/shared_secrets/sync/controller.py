@@ -7,7 +7,7 @@ show variables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -43,6 +43,7 @@ from keyless.shared_secrets.sync.refusals import clash, faults, how_to_replace, 
 from keyless.shared_secrets.sync.target import Part, data_of, managed_by, managers_of, part_of, replaces_data, secret_of
 from keyless.shared_secrets.sync.telling import Telling
 from keyless.shared_secrets.sync.templates import Rendered, Renders, render
+from keyless.shared_secrets.sync.truth import Truth
 from keyless.shared_secrets.sync.values import ValueFault
 from keyless.shared_secrets.sync.writing import NotSynced, Raced, Targets, WriteRefused
 
@@ -98,6 +99,7 @@ class Outcome:
     said: Said
     missing: bool | None = False
     reason: str = Reason.SOURCE_PRESENT
+    truth: Truth | None = None
 
 
 class SyncController:
@@ -165,7 +167,7 @@ class SyncController:
         self._tools.metrics.started()
         outcome = await self._refresh(key, obj, wanted, target, fresh=fresh)
         said = outcome.said
-        await self._telling.say(obj, said, missing=outcome.missing, reason=outcome.reason)
+        await self._telling.say(obj, said, missing=outcome.missing, reason=outcome.reason, truth=outcome.truth)
         if outcome.missing is False:
             self._missing.pop(key, None)
         if said.again_seconds is not None and said.reason != Reason.SECRET_SYNCED_ERROR:
@@ -234,18 +236,21 @@ class SyncController:
             # Without the request's id: a repetition then counts up one event instead of adding another.
             await self._telling.tell(obj, "Warning", "UpdateFailed", f"{plan.GET_FAILED}: {failed.brief}")
             text = f"{plan.GET_FAILED}: {failed}"
-            return Outcome(Said(False, failed.reason, text, gathering.again_seconds), None)
+            told = Truth(tuple(gathering.seen.values()))
+            return Outcome(Said(False, failed.reason, text, gathering.again_seconds), None, truth=told)
         self._report(key, gathering, None)
         for skipped in read.skipped:
             text = f"key {skipped.key!r} is not in the provider ({skipped.code}); left out as deletionPolicy says"
             await self._telling.tell(obj, "Warning", "MissingProviderSecret", text)
+        told = Truth(tuple(gathering.seen.values()))
         try:
-            return await self._settle(key, obj, wanted, read, target)
+            outcome = await self._settle(key, obj, wanted, read, target)
+            return replace(outcome, truth=replace(told, written=outcome.said.ready))
         except (ValueFault, WriteRefused, NotSynced) as fault:
             text = str(fault) if isinstance(fault, WriteRefused | NotSynced) else f"{plan.UPDATE_FAILED}: {fault}"
             reason = fault.reason if isinstance(fault, ValueFault) else Reason.SECRET_SYNCED_ERROR
             await self._telling.tell(obj, "Warning", "UpdateFailed", text)
-            return Outcome(Said(False, reason, text), None)
+            return Outcome(Said(False, reason, text), None, truth=told)
 
     def _report(self, key: Name, gathering: Gathering, failed: ReadFailed | None) -> None:
         listener = self._tools.listener

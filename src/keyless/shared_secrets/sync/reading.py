@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from keyless.api import KeylessError, Reason
 from keyless.aws import AWS_FAILURES
@@ -21,12 +22,16 @@ from keyless.shared_secrets.stores.resolution import StoreRef, Stores
 from keyless.shared_secrets.sync import answers
 from keyless.shared_secrets.sync.model import ExtractItem, Find, Source, Wanted
 from keyless.shared_secrets.sync.templates import Renders, renamed
+from keyless.shared_secrets.sync.truth import Failure, Seen
 from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, extract, matching, shaped, value_of
 
 MOST_FOUND = 500
 """A Secret holds 1 MiB: so many values leave two thousand bytes for each."""
 # A secret that waits for its deletion answers so, as AWS documents it and as older models of its SDKs do.
 PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterException"})
+# Secrets Manager and Parameter Store hand on what KMS says under codes of their own.
+_OF_KMS = ("KMS", "kms:", "customer master key")
+_KMS_CODES = frozenset({"DecryptionFailure", "InvalidKeyId"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +58,17 @@ class ReadFailed(KeylessError):
     """The values could not be had; ``code`` is AWS's where it spoke, ``brief`` the text without a request's id."""
 
     def __init__(
-        self, brief: str, *, code: str = "", request_id: str = "", reason: Reason = Reason.SECRET_SYNCED_ERROR
+        self,
+        brief: str,
+        *,
+        code: str = "",
+        request_id: str = "",
+        reason: Reason = Reason.SECRET_SYNCED_ERROR,
+        kms: bool = False,
     ) -> None:
         super().__init__(f"{brief} (request {request_id})" if request_id else brief)
         self.brief, self.code, self.reason = brief, code, reason
+        self.failure = Failure(code, request_id, kms) if code else None
 
 
 class Gathering:
@@ -81,6 +93,8 @@ class Gathering:
         """Whether the last read was signed with credentials of the Space."""
         self.again_seconds: float | None = None
         """How long to wait after a read that failed: an answer from memory makes nobody's wait longer."""
+        self.seen: dict[tuple[StoreRef, RemoteRef | None], Seen] = {}
+        """What was asked for, and what came of it."""
 
     async def run(self) -> Read:
         """Return the keys in order of precedence: every ``dataFrom``, then ``data``; raises ``ReadFailed``."""
@@ -88,7 +102,7 @@ class Gathering:
         skipped: list[Skipped] = []
         for item in self._wanted.extracts:
             if item.find is not None:
-                with _told(item.source):
+                with self._noted(item.source, None), _told(item.source):
                     data |= await self._found(item, item.find)
                 continue
             payload = await self._payload(item.source, skipped)
@@ -139,7 +153,7 @@ class Gathering:
         known = self._payloads.get((source.store, source.remote))
         if known is not None:
             return known
-        with _told(source):
+        with self._noted(source, source.remote), _told(source):
             reader = await self._reader(source.store)
             self.by_controller = reader.by_controller
             try:
@@ -150,11 +164,29 @@ class Gathering:
                 if self._wanted.deletion == "Retain" or missing.code in PENDING_CODES:
                     raise
                 skipped.append(Skipped(source.remote.key, missing.code))
+                self._note(source, source.remote, failure=Failure(missing.code, missing.request_id))
                 return None
             finally:
                 self.again_seconds = self._guard.wait_seconds(reader, source.remote)
         self._payloads[(source.store, source.remote)] = payload
+        age = self._guard.age_seconds(reader, source.remote)
+        self._note(source, source.remote, version=payload.version, age_seconds=age)
         return payload
+
+    def _note(self, source: Source, remote: RemoteRef | None, **what: Any) -> None:
+        self.seen[source.store, remote] = Seen(source.store, remote, **what)
+
+    @contextmanager
+    def _noted(self, source: Source, remote: RemoteRef | None) -> Iterator[None]:
+        """Keep what AWS said of a thing, or of a search, whichever way it went."""
+        try:
+            yield
+        except ReadFailed as failed:
+            if failed.failure:
+                self._note(source, remote, failure=failed.failure)
+            raise
+        if remote is None:
+            self._note(source, remote)
 
     async def _reader(self, ref: StoreRef) -> Reader:
         if ref not in self._readers:
@@ -176,7 +208,8 @@ def _told(source: Source) -> Iterator[None]:
         raise ReadFailed(text, code=error.code, request_id=error.request_id) from None
     except AWS_FAILURES as error:
         text = f"{where}: {error.operation}: {error.code}: {answers.of_aws(error)}"
-        raise ReadFailed(text, code=error.code, request_id=error.request_id) from None
+        kms = any(word in error.message for word in _OF_KMS) or error.code in _KMS_CODES
+        raise ReadFailed(text, code=error.code, request_id=error.request_id, kms=kms) from None
     except StoreFault as error:
         raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {error}", code=error.code) from None
     except ValueFault as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -26,6 +27,7 @@ from keyless.shared_secrets.sync.deletion import CONDITION
 from keyless.shared_secrets.sync.hashes import resource_version
 from keyless.shared_secrets.sync.metrics import SyncMetrics
 from keyless.shared_secrets.sync.plan import Said
+from keyless.shared_secrets.sync.truth import AUTHORIZED, Truth, authorized, rows
 from keyless.shared_secrets.sync.writing import NotSynced
 
 COMPONENT = "external-secrets"
@@ -40,14 +42,25 @@ class Telling:
     def __init__(self, kube: Kube, metrics: SyncMetrics, now: Callable[[], datetime]) -> None:
         self._kube, self._metrics, self._now = kube, metrics, now
 
-    async def say(self, obj: KubeObject, said: Said, *, missing: bool | None = None, reason: str = "") -> None:
-        """Write Ready; ``missing`` sets DeletionHeld for ``reason``, None leaves it as it is."""
+    async def say(
+        self,
+        obj: KubeObject,
+        said: Said,
+        *,
+        missing: bool | None = None,
+        reason: str = "",
+        truth: Truth | None = None,
+    ) -> None:
+        """Write Ready; ``missing`` sets DeletionHeld for ``reason``, None leaves it as it is; so does no ``truth``."""
         now, status = self._now(), obj.get("status") or {}
         message = said.message[:MESSAGE_LIMIT]
         conditions = set_condition(status.get("conditions"), "Ready", said.ready, said.reason, message, now=now)
         if missing or (missing is False and condition_of(conditions, CONDITION)):
             conditions = set_condition(conditions, CONDITION, bool(missing), reason, message, now=now)
         new: KubeObject = {"conditions": conditions}
+        if truth is not None:
+            new["conditions"] = authorized(conditions, replace(truth, message=message), now)
+            new["sources"] = rows(status.get("sources"), truth, now)
         if said.ready:
             target = ((obj.get("spec") or {}).get("target") or {}).get("name") or obj["metadata"]["name"]
             new |= {
@@ -73,7 +86,9 @@ class Telling:
             await self._patch(metadata, status)
         except Invalid:
             # Beside External Secrets its definition may be the one in force, which knows Ready alone (and Deleted).
-            ready = [condition for condition in status["conditions"] if condition["type"] != CONDITION]
+            ready = [
+                condition for condition in status["conditions"] if condition["type"] not in {CONDITION, AUTHORIZED}
+            ]
             await self._patch(metadata, {**status, "conditions": ready})
 
     async def _patch(self, metadata: KubeObject, status: KubeObject) -> None:
