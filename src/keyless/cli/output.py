@@ -27,6 +27,7 @@ KINDS = {
     "audit": "Call",
     "faults list": "FaultList",
     "keys list": "SigningKeyList",
+    "secrets status": "SecretStatusList",
 }
 _MARK = re.compile(r"^( *)(ok|FAILED|unknown|skipped|Allowed|Denied|Unknown)(?![A-Za-z])")
 _COLOURS = {"ok": 32, "Allowed": 32, "FAILED": 31, "Denied": 31}

@@ -1,4 +1,4 @@
-"""``keyless secrets``: try a template before it is applied, bring ExternalSecrets of older versions to v1. Offline."""
+"""``keyless secrets``: the fleet's secrets; offline, a template before it is applied, and older manifests as v1."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keyless.cli import exits
+from keyless.cli.fleet import COMMANDS
 
 if TYPE_CHECKING:
     from keyless.shared_secrets.sync.templates import SourceTexts
@@ -21,7 +22,11 @@ FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Manifests in
 
 @app.callback()
 def secrets() -> None:
-    """Shared secrets: templates and manifests, without a cluster."""
+    """Shared secrets: which control plane holds which version; templates and manifests, without a cluster."""
+
+
+for command in COMMANDS:
+    app.command()(command)
 
 
 @app.command()

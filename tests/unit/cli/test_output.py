@@ -28,6 +28,7 @@ from keyless.local.cloud.database import Database
 from keyless.local.cluster.issuers import Issuers
 from keyless.local.state import State
 from keyless.local.state.database import connect
+from keyless.shared_secrets.fleet.model import Row
 from unit.identity.verify.chains import irsa, pod_identity
 
 Paths = Iterator[tuple[str, Any]]
@@ -83,6 +84,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     async def answer(question: Question, _: str) -> Answer:
         return Answer(question, Verdict.UNKNOWN, "", "", tuple(verify(irsa())))
 
+    async def secret_rows(*_: Any) -> list[Row]:
+        return [Row("default", "ctp1", "Failing", version="v", failure={"requestID": "r"})]
+
     async def nothing(*_: Any, **__: Any) -> None:
         return None
 
@@ -95,6 +99,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr("keyless.cli.verify.use_local_space", lambda _: None)
     monkeypatch.setattr("keyless.cli.explain.use_local_space", lambda _: None)
     monkeypatch.setattr("keyless.cli.verify._judge", chains)
+    monkeypatch.setattr("keyless.cli.fleet.use_local_space", lambda _: None)
+    monkeypatch.setattr("keyless.cli.fleet._rows", secret_rows)
     monkeypatch.setattr("keyless.cli.explain._ask", answer)
     assert dispatch(["faults", "set", "throttle", "--state", str(place)]) == exits.HELD
     return str(place)
