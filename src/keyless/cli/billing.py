@@ -11,6 +11,8 @@ import typer
 
 from keyless.cli import exits
 from keyless.cli.naming import ourselves
+from keyless.cli.proof import verify
+from keyless.cli.usage_options import AccountOption, BucketOption, EndpointOption, ProviderOption, checked
 
 if TYPE_CHECKING:
     from keyless.billing.export.s3 import S3Bucket
@@ -19,15 +21,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-AccountOption = Annotated[str, typer.Option(envvar="UP_BILLING_ACCOUNT", help="The account.")]
-BucketOption = Annotated[str, typer.Option(envvar="UP_BILLING_BUCKET", help="The bucket that holds the usage.")]
-ProviderOption = Annotated[
-    str, typer.Option(envvar="UP_BILLING_PROVIDER", metavar="aws", help="Where the bucket is: aws.")
-]
-EndpointOption = Annotated[
-    str, typer.Option(envvar="UP_BILLING_ENDPOINT", metavar="URL", help="Another S3 endpoint; empty: AWS's.")
-]
 ByOption = Annotated[str, typer.Option(help="Who decides this; empty: the user of this shell.")]
+
+
+app.command("verify")(verify)
 
 
 @app.callback()
@@ -66,7 +63,7 @@ def export(
     from keyless.billing.export.service import export as read
     from keyless.billing.ledger.model import stamp
 
-    options = _checked(account, bucket, provider, endpoint)
+    options = checked(account, bucket, provider, endpoint)
     try:
         period = period_of(billing_month, billing_custom)
     except ValueError as error:
@@ -120,7 +117,7 @@ def waive(
     from keyless.billing.export.waiving import waiver_of
     from keyless.billing.ledger.waivers import tips, waiver_object
 
-    _checked(account, bucket, provider, endpoint)
+    checked(account, bucket, provider, endpoint)
     try:
         waiver = waiver_of(
             {"account": account, "by": by or _user(), "why": why, "assumed": assumed},
@@ -150,7 +147,7 @@ def waivers(
     from keyless.billing.export.s3 import S3Bucket
     from keyless.billing.ledger.waivers import standing
 
-    _checked(account, bucket, provider, endpoint)
+    checked(account, bucket, provider, endpoint)
     found = standing(_records(S3Bucket.from_environment(os.environ, bucket, endpoint), account))
     typer.echo("\n".join(map(describe_waiver, found)) if found else f"Nothing is waived for account {account}.")
 
@@ -171,7 +168,7 @@ def unwaive(
     from keyless.billing.export.s3 import S3Bucket
     from keyless.billing.ledger.waivers import Withdrawal, standing, tips, withdrawal_object
 
-    _checked(account, bucket, provider, endpoint)
+    checked(account, bucket, provider, endpoint)
     storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
     records = _records(storage, account)
     known = [found.id for found in standing(records)]
@@ -182,28 +179,6 @@ def unwaive(
     record = withdrawal_object(account, withdrawal)
     storage.put_new(record.key, record.body)
     typer.echo(f"Taken back: {waiver}")
-
-
-def _checked(account: str, bucket: str, provider: str, endpoint: str) -> tuple[str, ...]:
-    """The flags that name the bucket, as a printed command repeats them; raises click's usage error."""
-    from urllib.parse import urlsplit
-
-    if provider != "aws":
-        raise typer.BadParameter(f"expected aws, found {provider!r}", param_hint="--provider")
-    for flag, text in (("--account", account), ("--bucket", bucket)):
-        if not text or not text.isprintable() or (flag == "--bucket" and "/" in text):
-            raise typer.BadParameter(f"expected a name, found {text!r}", param_hint=flag)
-    try:
-        parts = urlsplit(endpoint)
-        good = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
-        good = good and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if endpoint and not good:
-        raise typer.BadParameter(
-            f"expected a URL as https://s3.example.com, found {endpoint!r}", param_hint="--endpoint"
-        )
-    return (f"--bucket={bucket}", *([f"--endpoint={endpoint}"] if endpoint else []))
 
 
 def _records(storage: S3Bucket, account: str) -> list[Waiver | Withdrawal]:

@@ -25,7 +25,7 @@ COMMANDS = {
     "audit": Command("keyless.cli.audit", "show the local cloud's record of calls"),
     "faults": Command("keyless.cli.faults", "make the local cloud slow, throttled, broken or late, on request"),
     "keys": Command("keyless.cli.keys", "show and rotate the keys that sign service account tokens"),
-    "billing": Command("keyless.cli.billing", "export a report of an account's usage, waive what is missing"),
+    "billing": Command("keyless.cli.billing", "export usage, verify that it is whole, waive what is missing"),
     "secrets": Command("keyless.cli.secrets", "show which control plane holds which version, refresh; render, convert"),
 }
 

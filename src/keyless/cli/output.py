@@ -26,6 +26,7 @@ KINDS = {
     "identity plan": "IdentityPlan",
     "audit": "Call",
     "faults list": "FaultList",
+    "billing verify": "UsageVerification",
     "keys list": "SigningKeyList",
     "secrets status": "SecretStatusList",
 }

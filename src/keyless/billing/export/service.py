@@ -125,7 +125,7 @@ def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refus
         writer = _read_usage(bucket, request, pool, found, named)
     period = request.period[0], min(request.period[1], now)
     lacking = [] if request.compat else missing(period, found.manifests, found.waivers)
-    faults = sorted(fault for fault in found.faults if not _settled(fault, found.waivers))
+    faults = sorted(fault for fault in found.faults if not settled(fault, found.waivers))
     if (refused := refusal(request, lacking, faults)) is not None:
         return refused
     told = completeness_document(found.waivers, lacking, faults)
@@ -222,7 +222,7 @@ def _checked(request: Request, found: _Found) -> dict[str, Committed | None]:
     return {key: None if key in counted else named[key] for key in found.usage if key in counted or key not in bad}
 
 
-def _settled(fault: Fault, waivers: Iterable[Waiver]) -> bool:
+def settled(fault: Fault, waivers: Iterable[Waiver]) -> bool:
     """Whether a waiver says what to do about the object; to count what cannot be read is nothing that can be done."""
     return any(w.object_key == fault.key and not (w.counted and fault.reason == MALFORMED) for w in waivers)
 

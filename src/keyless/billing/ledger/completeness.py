@@ -7,18 +7,19 @@ missing, unless somebody waived it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from keyless.billing.ledger.manifests import Covered, Life, lives, manifest_untrusted
+from keyless.billing.ledger.manifests import Covered, Life, Unmeasured, join, manifest_untrusted
 from keyless.billing.ledger.model import Gvk, Member
 from keyless.billing.ledger.waivers import Waiver
 
 NO_MANIFEST = "NoManifest"
 NOT_COVERED = "NotCovered"
 
-__all__ = ["NOT_COVERED", "NO_MANIFEST", "Missing", "manifest_untrusted", "missing", "without"]
+__all__ = ["NOT_COVERED", "NO_MANIFEST", "Coverage", "Missing", "manifest_untrusted", "missing", "without"]
 
 Interval = tuple[datetime, datetime]
 
@@ -34,36 +35,79 @@ class Missing:
     kinds: tuple[Gvk, ...] = ()
 
 
+class Coverage:
+    """What manifests account for, told of one after another: memory grows with what is missing, not with time."""
+
+    def __init__(self) -> None:
+        self.lives: dict[str, Life] = {}
+        self._planes: dict[str, _Plane] = {}
+
+    def add(self, covered: Covered) -> None:
+        """Count a manifest in."""
+        join(self.lives, covered)
+        self._planes.setdefault(covered.control_plane.id, _Plane()).add(covered)
+
+    def missing(self, period: Interval, waivers: Sequence[Waiver] = ()) -> list[Missing]:
+        """What is neither accounted for nor waived within ``period`` (end exclusive; the caller cuts it off at now)."""
+        result: list[Missing] = []
+        for plane_id, life in self.lives.items():
+            owed = life.within(period)
+            if owed[0] >= owed[1]:
+                continue
+            waived = [(w.start, w.end) for w in waivers if w.control_plane == plane_id and w.start and w.end]
+            result += _owed(life, owed, self._planes.get(plane_id) or _Plane(), waived)
+        return sorted(result, key=lambda m: (m.control_plane.id, m.start, m.end, m.reason, m.kinds))
+
+
+class _Plane:
+    """What one control plane's manifests account for."""
+
+    def __init__(self) -> None:
+        self.slack = timedelta(0)
+        self.measured: list[Interval] = []
+        self.gaps: list[Unmeasured] = []
+        self.manifests = 0
+
+    def add(self, covered: Covered) -> None:
+        self.manifests += 1
+        self.slack = max(self.slack, covered.slack)
+        self.gaps += covered.gaps
+        for part in _measured(covered):
+            self._join(part)
+
+    def _join(self, part: Interval) -> None:
+        # Manifests mostly come in order; what lies as near as two samples may is one stretch, as it is to who reads it.
+        at = bisect_left(self.measured, part)
+        while at > 0 and part[0] - self.measured[at - 1][1] <= self.slack:
+            at -= 1
+            found = self.measured.pop(at)
+            part = min(found[0], part[0]), max(found[1], part[1])
+        while at < len(self.measured) and self.measured[at][0] - part[1] <= self.slack:
+            found = self.measured.pop(at)
+            part = min(found[0], part[0]), max(found[1], part[1])
+        self.measured.insert(at, part)
+
+
 def missing(period: Interval, found: Iterable[Covered], waivers: Sequence[Waiver] = ()) -> list[Missing]:
-    """What is neither accounted for nor waived within ``period`` (end exclusive; the caller cuts it off at now)."""
-    by_plane: dict[str, list[Covered]] = {}
-    manifests = list(found)
-    for covered in manifests:
-        by_plane.setdefault(covered.control_plane.id, []).append(covered)
-    result: list[Missing] = []
-    for plane_id, life in lives(manifests).items():
-        owed = life.within(period)
-        if owed[0] >= owed[1]:
-            continue
-        own = sorted(by_plane.get(plane_id, ()), key=lambda c: (c.start, c.end))
-        waived = [(w.start, w.end) for w in waivers if w.control_plane == plane_id and w.start and w.end]
-        result += _owed(life, owed, own, waived)
-    return sorted(result, key=lambda m: (m.control_plane.id, m.start, m.end, m.reason, m.kinds))
+    """:meth:`Coverage.missing` of all of ``found``."""
+    coverage = Coverage()
+    for covered in found:
+        coverage.add(covered)
+    return coverage.missing(period, waivers)
 
 
-def _owed(life: Life, owed: Interval, own: list[Covered], waived: Sequence[Interval]) -> list[Missing]:
-    plane = life.control_plane
-    slack = max((covered.slack for covered in own), default=timedelta(0))
-    measured = [part for covered in own for part in _measured(covered)]
+def _owed(life: Life, owed: Interval, own: _Plane, waived: Sequence[Interval]) -> list[Missing]:
+    plane, slack = life.control_plane, own.slack
+    gaps = sorted(own.gaps, key=lambda gap: (gap.start, gap.end))
     found = [
-        Missing(plane, *part, _reason(life, own, *part))
-        for open_ in without(owed, measured)
+        Missing(plane, *part, _reason(life, gaps, *part, known=own.manifests > 0))
+        for open_ in without(owed, own.measured)
         if open_[1] - open_[0] > slack
         # What a waiver leaves of a stretch is as short as two samples may lie apart, or it is missing.
         for part in without(open_, waived)
         if part[1] - part[0] > slack
     ]
-    for gap in (gap for covered in own for gap in covered.gaps if gap.kinds):
+    for gap in (gap for gap in gaps if gap.kinds):
         start, end = max(gap.start, owed[0]), min(gap.end, owed[1])
         parts = without((start, end), waived) if start < end else []
         found += [Missing(plane, *part, gap.reason, gap.kinds) for part in parts if part[1] - part[0] > slack]
@@ -88,10 +132,9 @@ def without(interval: Interval, taken: Iterable[Interval]) -> list[Interval]:
     return [part for part in (*left, (at, interval[1])) if part[0] < part[1]]
 
 
-def _reason(life: Life, own: list[Covered], start: datetime, end: datetime) -> str:
+def _reason(life: Life, gaps: list[Unmeasured], start: datetime, end: datetime, *, known: bool) -> str:
     """The collector's own word for a gap that it recorded there, else that nothing covers it."""
-    recorded = [gap for covered in own for gap in covered.gaps if not gap.kinds]
-    for gap in (*life.lost, *recorded):
+    for gap in (*life.lost, *(gap for gap in gaps if not gap.kinds)):
         if gap.start < end and start < gap.end:
             return gap.reason
-    return NOT_COVERED if own else NO_MANIFEST
+    return NOT_COVERED if known else NO_MANIFEST

@@ -15,7 +15,17 @@ from typing import Any
 import orjson
 
 from keyless.billing.ledger.frames import member_untrusted
-from keyless.billing.ledger.model import HOUR, Chain, Gvk, Malformed, Member, Misnamed, Skipped, moment_untrusted
+from keyless.billing.ledger.model import (
+    HOUR,
+    Chain,
+    ChainHead,
+    Gvk,
+    Malformed,
+    Member,
+    Misnamed,
+    Skipped,
+    moment_untrusted,
+)
 from keyless.billing.ledger.objects import DIGEST_DIGITS, name_stem
 
 # The newest version whose fields are known here: docs/reference/facts/billing-formats.md
@@ -88,6 +98,8 @@ class Covered:
     spool: str = ""
     chain: Chain | None = None
     skipped: tuple[Skipped, ...] = ()
+    heads: tuple[ChainHead, ...] = ()
+    """How far the chains of some other control planes were when the segment began."""
 
     @property
     def control_plane(self) -> Member:
@@ -133,14 +145,19 @@ def lives(manifests: Iterable[Covered]) -> dict[str, Life]:
     """
     found: dict[str, Life] = {}
     for manifest in manifests:
-        # A manifest's own line is as of its beginning, the census is later.
-        for life in (manifest.life, *manifest.lives):
-            known = found.get(life.control_plane.id)
-            if known is None:
-                found[life.control_plane.id] = life
-            elif known is not life and known != life:
-                found[life.control_plane.id] = _joined(known, life)
+        join(found, manifest)
     return found
+
+
+def join(found: dict[str, Life], manifest: Covered) -> None:
+    """Add to ``found`` what one manifest knows of lives."""
+    # A manifest's own line is as of its beginning, the census is later.
+    for life in (manifest.life, *manifest.lives):
+        known = found.get(life.control_plane.id)
+        if known is None:
+            found[life.control_plane.id] = life
+        elif known is not life and known != life:
+            found[life.control_plane.id] = _joined(known, life)
 
 
 def _joined(one: Life, later: Life) -> Life:
@@ -179,6 +196,18 @@ def _covered(document: Any, sha256: str) -> Covered:
         spool=_text(document.get("spool", "")),
         chain=Chain(document["chain"]) if "chain" in document else None,
         skipped=tuple(Skipped(int(s["sequence"]), _text(s["reason"])) for s in document.get("skipped", ())),
+        heads=tuple(head_untrusted(head) for head in document.get("heads", ())),
+    )
+
+
+def head_untrusted(document: Any) -> ChainHead:
+    """The end of a chain as :func:`~keyless.billing.ledger.objects.head_document` writes it."""
+    return ChainHead(
+        _text(document["controlPlane"]),
+        _text(document["spool"]),
+        int(document["sequence"]),
+        _text(document["sha256"]),
+        moment_untrusted(document["storedTo"]),
     )
 
 

@@ -138,6 +138,17 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ChainHead:
+    """The last manifest of a control plane's spool as somebody saw it; ``stored_to`` is where that one ends."""
+
+    control_plane: str
+    spool: str
+    sequence: int
+    sha256: str
+    stored_to: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """Where a manifest stands among those of its spool: numbers count up by one within a ``spool``."""

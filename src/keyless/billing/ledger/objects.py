@@ -20,6 +20,7 @@ from typing import Any
 from keyless.billing.ledger.frames import member_document, merged
 from keyless.billing.ledger.model import (
     Census,
+    ChainHead,
     ClockState,
     Frame,
     Gap,
@@ -162,6 +163,17 @@ def gap_document(gap: Gap) -> dict[str, Any]:
         "reason": gap.reason,
         "kinds": [_kind(gvk) for gvk in gap.kinds],
         "detail": gap.detail,
+    }
+
+
+def head_document(head: ChainHead) -> dict[str, Any]:
+    """The end of a chain as JSON."""
+    return {
+        "controlPlane": head.control_plane,
+        "spool": head.spool,
+        "sequence": head.sequence,
+        "sha256": head.sha256,
+        "storedTo": stamp(head.stored_to),
     }
 
 

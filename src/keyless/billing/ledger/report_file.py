@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
@@ -154,21 +155,28 @@ def completeness_document(waivers: Sequence[Waiver], missing: Sequence[Missing],
         return b""
     document = {
         "waivers": [{"id": waiver.id, **waiver.document()} for waiver in waivers],
-        "missing": [
-            {
-                "controlPlane": gap.control_plane.id,
-                "group": gap.control_plane.group,
-                "name": gap.control_plane.name,
-                "from": stamp(gap.start),
-                "to": stamp(gap.end),
-                "reason": gap.reason,
-                "kinds": [{"group": k.group, "version": k.version, "kind": k.kind} for k in gap.kinds],
-            }
-            for gap in missing
-        ],
-        "notCounted": [{"object": fault.key, "reason": fault.reason, "detail": fault.detail} for fault in faults],
+        "missing": [missing_document(gap) for gap in missing],
+        "notCounted": [fault_document(fault) for fault in faults],
     }
     return json.dumps(document, indent=2).encode()
+
+
+def missing_document(gap: Missing) -> dict[str, Any]:
+    """A stretch without usage as JSON."""
+    return {
+        "controlPlane": gap.control_plane.id,
+        "group": gap.control_plane.group,
+        "name": gap.control_plane.name,
+        "from": stamp(gap.start),
+        "to": stamp(gap.end),
+        "reason": gap.reason,
+        "kinds": [{"group": k.group, "version": k.version, "kind": k.kind} for k in gap.kinds],
+    }
+
+
+def fault_document(fault: Fault) -> dict[str, str]:
+    """An object that cannot be trusted as JSON."""
+    return {"object": fault.key, "reason": fault.reason, "detail": fault.detail}
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,148 @@
+"""``keyless billing verify``: whether the bucket, or a copy of it, holds all usage as its collectors stored it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keyless.cli import exits
+from keyless.cli.options import OutputOption, require_output
+from keyless.cli.output import one, print_json, print_text
+from keyless.cli.usage_options import AccountOption, EndpointOption, ProviderOption, checked
+
+if TYPE_CHECKING:
+    from keyless.billing.export.service import Bucket
+    from keyless.billing.export.verifying import Known, Verdict
+
+# The first one is what matters; the rest shows how far it goes.
+SHOWN = 40
+
+
+def verify(
+    account: AccountOption,
+    bucket: Annotated[
+        str, typer.Option(envvar="UP_BILLING_BUCKET", help="The bucket that holds the usage; or --folder.")
+    ] = "",
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A copy of the bucket (aws s3 sync): nothing is asked of AWS.")
+    ] = None,
+    billing_month: Annotated[str, typer.Option(envvar="UP_BILLING_MONTH", metavar="2006-01", help="A month.")] = "",
+    billing_custom: Annotated[
+        str,
+        typer.Option(envvar="UP_BILLING_CUSTOM", metavar="2006-01-02/2006-01-02", help="A range of days, inclusive."),
+    ] = "",
+    heads: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="What an earlier `verify --output json` printed: it must still be there."),
+    ] = None,
+    prefix: Annotated[str, typer.Option(metavar="PREFIX", help="What stands before account= in the keys.")] = "",
+    provider: ProviderOption = "aws",
+    endpoint: EndpointOption = "",
+    output: OutputOption = "text",
+) -> None:
+    """Verify that stored usage is whole and unchanged, and name the first thing that differs.
+
+    Without a period all that the bucket holds is read.
+    """
+    from datetime import UTC, datetime
+
+    from keyless.billing.export.plan import period_of
+    from keyless.billing.export.verifying import Check
+    from keyless.billing.export.verifying import verify as verified
+
+    as_json = require_output(output)
+    source = _opened(account, bucket, folder, provider, endpoint)
+    try:
+        period = period_of(billing_month, billing_custom) if billing_month or billing_custom else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    check = Check(account, period, tuple(_known(path, account) for path in heads or ()), prefix)
+    verdict = verified(source, check, now=datetime.now(UTC))
+    if as_json:
+        print_json(one("UsageVerification", {"account": account, **_document(verdict)}))
+    else:
+        print_text(_text(verdict, account))
+    if not verdict.holds:
+        raise typer.Exit(exits.DID_NOT_HOLD)
+
+
+def _opened(account: str, bucket: str, folder: Path | None, provider: str, endpoint: str) -> Bucket:
+    if bool(bucket) == bool(folder):
+        raise typer.BadParameter("expected one of --bucket and --folder")
+    checked(account, bucket or "copy", provider, endpoint)
+    if folder is not None:
+        from keyless.billing.export.folder import FolderBucket
+
+        return FolderBucket(folder)
+    from keyless.billing.export.s3 import S3Bucket
+
+    return S3Bucket.from_environment(os.environ, bucket, endpoint)
+
+
+def _known(path: Path, account: str) -> Known:
+    """What an earlier run printed."""
+    from keyless.api import Permanent, os_failure
+    from keyless.billing.export.verifying import known_untrusted
+    from keyless.billing.ledger.model import Malformed
+
+    try:
+        return known_untrusted(str(path), path.read_bytes(), account)
+    except OSError as error:
+        raise os_failure(error) from None
+    except Malformed as error:
+        raise Permanent(str(error)) from None
+
+
+def _document(verdict: Verdict) -> dict[str, Any]:
+    from keyless.billing.ledger.model import stamp
+    from keyless.billing.ledger.objects import head_document
+    from keyless.billing.ledger.report_file import fault_document, missing_document
+
+    faults = [fault_document(fault) for fault in verdict.faults]
+    return {
+        "holds": verdict.holds,
+        "from": stamp(verdict.covers[0]) if verdict.covers else None,
+        "to": stamp(verdict.covers[1]) if verdict.covers else None,
+        "manifests": verdict.manifests,
+        "objects": verdict.objects,
+        "bytes": verdict.size,
+        "faults": faults,
+        "missing": [missing_document(gap) for gap in verdict.missing],
+        "waived": [fault_document(fault) for fault in verdict.waived],
+        "waivers": [{"id": waiver.id, **waiver.document()} for waiver in verdict.waivers],
+        "heads": [head_document(head) for head in verdict.heads],
+        "records": list(verdict.records),
+        "unknownBeginnings": list(verdict.unknown_beginnings),
+    }
+
+
+def _text(verdict: Verdict, account: str) -> str:
+    from keyless.billing.export.plan import describe, describe_fault, describe_waiver
+    from keyless.billing.ledger.model import stamp
+
+    lines = [
+        f"read {verdict.manifests} manifests and {verdict.objects} objects of usage ({verdict.size} bytes)"
+        f" of account {account}"
+    ]
+    if verdict.covers:
+        lines.append(f"usage is owed and stored from {stamp(verdict.covers[0])} to {stamp(verdict.covers[1])}")
+    if not verdict.manifests:
+        lines.append(f"FAILED expected usage of account {account}, found none")
+    told = [*map(describe_fault, verdict.faults), *(f"{describe(gap)}: missing" for gap in verdict.missing)]
+    if told:
+        lines += ["FAILED the first thing that differs:", told[0]]
+    lines += [f"{len(told) - 1} more:", *told[1:SHOWN]] if told[1:] else []
+    lines += [f"  and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    if verdict.waivers:
+        lines += ["waived:", *map(describe_waiver, verdict.waivers)]
+    lines += [f"unknown what came before {key}: its collector could not look" for key in verdict.unknown_beginnings]
+    if verdict.holds:
+        lines.append("ok all of it is there, and is what was stored")
+        lines += [
+            f"  {head.control_plane}: number {head.sequence}, stored to {stamp(head.stored_to)}, SHA-256 {head.sha256}"
+            for head in verdict.heads
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,100 @@
+"""``keyless billing verify``: what it prints, from a bucket and from a copy, and with which code it ends."""
+
+import json
+
+import pytest
+
+from keyless.cli import exits
+from keyless.cli.app import main
+from unit.billing.bucket import s3_over_http
+from unit.billing.chained import chained
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of an honest bucket in a folder."""
+    for key, body in chained().objects.items():
+        path = tmp_path / "copy" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    return tmp_path / "copy"
+
+
+def verify(*words, folder=None):
+    return main(["billing", "verify", "--account=acme", *([f"--folder={folder}"] if folder else []), *words])
+
+
+def printed(capsys):
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_honest_copy_holds_and_its_heads_are_told(copy, capsys):
+    assert verify(folder=copy) == exits.HELD
+    told = capsys.readouterr().out
+    assert "read 8 manifests and 8 objects of usage" in told
+    assert "from 2026-10-31T22:00:00Z to 2026-11-01T01:00:00Z" in told
+    assert "ok all of it is there" in told
+    assert told.count(": number 3, stored to 2026-11-01T02:00:00Z, SHA-256 ") == 2
+    assert "waived:" in told
+
+
+def test_the_first_thing_that_differs_is_named_first(copy, capsys):
+    usage = sorted((copy / "account=acme").rglob("*.gz"))
+    usage[2].write_bytes(b"edited")
+    usage[5].unlink()
+    assert verify(folder=copy) == exits.DID_NOT_HOLD
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("FAILED the first thing that differs:")
+    assert lines[at + 1].startswith(f"  {usage[2].relative_to(copy)}: WrongLength: expected ")
+    assert lines[at + 2] == "1 more:"
+    assert lines[at + 3].startswith(f"  {usage[5].relative_to(copy)}: ObjectMissing: ")
+
+
+def test_what_is_printed_as_json_is_what_a_later_run_is_held_against(copy, capsys, tmp_path):
+    assert verify("-ojson", folder=copy) == exits.HELD
+    kept = tmp_path / "heads.json"
+    kept.write_text(json.dumps(printed(capsys)))
+    for path in [*copy.rglob("*hour=00*"), *copy.rglob("*hour=01*")]:
+        for file in list(path.glob("*")):
+            file.unlink()
+    assert verify("-ojson", folder=copy) == exits.HELD
+    capsys.readouterr()
+    assert verify("-ojson", f"--heads={kept}", folder=copy) == exits.DID_NOT_HOLD
+    faults = printed(capsys)["faults"]
+    assert [(fault["object"], fault["reason"]) for fault in faults] == [(str(kept), "HeadMissing")] * 2
+
+
+def test_a_bucket_is_verified_over_http(monkeypatch, capsys):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with s3_over_http(chained()) as (url, requests):
+        assert verify("--bucket=usage", f"--endpoint={url}", "--billing-month=2026-10", "-ojson") == exits.HELD
+    assert printed(capsys)["objects"] == 4
+    assert len(set(requests)) == len(requests)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], exits.WRONG_USE, "expected one of --bucket and --folder"),
+        (["--bucket=a", "--folder=b"], exits.WRONG_USE, "expected one of --bucket and --folder"),
+        (["--folder=none"], exits.WRONG_USE, "expected a folder with a copy of the bucket"),
+        (["--folder=.", "--billing-month=2026"], exits.WRONG_USE, "expected a month"),
+        (["--folder=.", "--heads=none.json"], exits.WRONG_USE, "none.json"),
+        (["--folder=."], exits.DID_NOT_HOLD, "expected usage of account acme, found none"),
+    ],
+    ids=str,
+)
+def test_wrong_use_is_told(words, code, said, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["billing", "verify", "--account=acme", *words]) == code
+    shown = capsys.readouterr()
+    assert said in " ".join((shown.out + shown.err).split()).replace("│ ", "")
+
+
+def test_text_from_a_bucket_cannot_command_a_terminal(copy, capsys):
+    day = copy / "account=acme" / "date=2026-10-31" / "hour=22"
+    (day / "x\x1b[2J").write_bytes(b"x")
+    assert verify(folder=copy) == exits.DID_NOT_HOLD
+    assert "\x1b" not in capsys.readouterr().out
