@@ -58,7 +58,8 @@ guides: setup tools ## the two guides, word for word, with kubectl, helm and aws
 	$(RUN)/pytest -q tests/guides
 
 test: setup tools ## set up, then all tests
-	$(RUN)/pytest tests/unit tests/conformance tests/e2e tests/guides
+	$(RUN)/pytest -q $(PARALLEL) tests/unit
+	$(RUN)/pytest tests/conformance tests/e2e tests/guides
 
 bench: setup ## speed and memory against the peers, in one run
 	$(RUN)/python -m tests.bench

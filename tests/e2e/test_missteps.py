@@ -49,7 +49,8 @@ async def everything_flows(space: LocalSpace, host: Kube, plane: Plane) -> None:
     """Usage is stored by the role, the whole chain holds, and nothing of what was counted meanwhile is missing."""
     await seeing.condition(host, plane.name, "BillingStored", "True", containing=f":assumed-role/{plane.role}/")
     chain = space.verify("billing", plane.name)
-    assert chain["held"], [link for link in chain["links"] if link["state"] != "Held"]
+    broken = [f"{link['name']}: {link.get('found')}" for link in chain["links"] if link["state"] != "Held"]
+    assert chain["held"], "\n".join(broken)
     await delete_plane(host, plane)
     seen = stored(space, plane.bucket, plane.namespace)
     seen.check_nothing_is_missing()

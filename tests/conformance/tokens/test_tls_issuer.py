@@ -31,6 +31,8 @@ Serve = Callable[[str, str], bytes | None]
 class TlsWorld(World):
     """Fetches issuers' documents over the network, as the product does."""
 
+    patience_seconds = 10.0
+
     def _start(self, delay_seconds: float) -> Cloud:
         settings = CloudSettings(
             database=self.connection,
@@ -40,7 +42,7 @@ class TlsWorld(World):
             propagation_delay_seconds=delay_seconds,
             now=self.clock,
         )
-        return Cloud(settings, fetch=HttpsFetcher(OURS.pem.decode(), timeout_seconds=0.5))
+        return Cloud(settings, fetch=HttpsFetcher(OURS.pem.decode(), timeout_seconds=self.patience_seconds))
 
 
 def issuer(path: str, url: str) -> bytes:
@@ -55,9 +57,15 @@ def keys_answer(answer: bytes | None) -> Serve:
     return lambda path, url: issuer(path, url) if "well-known" in path else answer
 
 
+class HastyWorld(TlsWorld):
+    """Waits for half a second, for the issuers that never answer; a busy machine takes that long for an honest one."""
+
+    patience_seconds = 0.5
+
+
 @pytest.fixture
-def world() -> Iterator[World]:
-    made = TlsWorld()
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    made = HastyWorld() if getattr(request, "param", "") == "hasty" else TlsWorld()
     yield made
     made.close()
 
@@ -122,12 +130,10 @@ def test_a_forger_who_shows_the_pinned_certificate_is_mistrusted(world: World) -
         (keys_answer(ok(b"", status="503 Busy")), NO_KEY),
         (keys_answer(ok(b"<html></html>", headers="content-type: text/html")), NO_KEY),
         (keys_answer(ok(b'{"keys":[' + b" " * (1 << 20) + b"]}")), NO_KEY),
-        (keys_answer(None), NO_KEY),
         (keys_answer(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"), NO_KEY),
         (keys_answer(ok(orjson.dumps({"keys": [jwk("other", kid="rsa")]}))), NOT_VALIDATED),
         (keys_answer(ok(orjson.dumps({"keys": [jwk("rsa")]}), headers="content-type: text/plain")), None),
         (keys_answer(ok(orjson.dumps({"keys": [jwk("rsa")]}), headers="x: y")), None),
-        (lambda *_: None, NO_KEY),
         (lambda *_: ok(b"[]"), NO_KEY),
     ],
     ids=[
@@ -136,12 +142,10 @@ def test_a_forger_who_shows_the_pinned_certificate_is_mistrusted(world: World) -
         "busy",
         "HTML",
         "huge",
-        "silent",
         "half",
         "another key",
         "text",
         "no type",
-        "silent discovery",
         "no discovery",
     ],
 )
@@ -151,3 +155,10 @@ def test_an_issuer_that_misbehaves(world: World, serve: Serve, expected: tuple[s
         assert (answer.code, answer.message, answer.status) == (*expected, 400)
     else:
         assert answer.status == 200
+
+
+@pytest.mark.parametrize("world", ["hasty"], indirect=True)
+@pytest.mark.parametrize("serve", [keys_answer(None), lambda *_: None], ids=["keys", "discovery"])
+def test_an_issuer_that_never_answers_is_not_waited_for(world: World, serve: Serve) -> None:
+    answer = asked(world, serve, certified("ours", OURS))
+    assert (answer.code, answer.message, answer.status) == (*NO_KEY, 400)

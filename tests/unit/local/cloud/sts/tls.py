@@ -85,8 +85,12 @@ Answer = Callable[[str, str], bytes | None]
 async def https(answer: Answer, *chain: Certified) -> AsyncIterator[str]:
     """An HTTPS server; gives its URL."""
     url = ""
+    talking: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        own = asyncio.current_task()
+        assert own is not None
+        talking.add(own)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             said = answer(head.split()[1], url)
@@ -99,6 +103,7 @@ async def https(answer: Answer, *chain: Certified) -> AsyncIterator[str]:
             pass
         finally:
             writer.close()
+            talking.discard(own)
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=server_context(*chain))
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -106,6 +111,10 @@ async def https(answer: Answer, *chain: Certified) -> AsyncIterator[str]:
         yield url
     finally:
         server.close()
+        # A client that went away in the middle leaves a conversation open, which a later test would be blamed for.
+        for one in list(talking):
+            one.cancel()
+        await asyncio.gather(*talking, return_exceptions=True)
 
 
 def ok(body: bytes, *, status: str = "200 OK", headers: str = "content-type: application/json") -> bytes:
