@@ -18,6 +18,6 @@ What a schema would refuse with a pattern is refused here with a sentence: subje
 {{- fail (printf "billing.storage.provider is %q, which is not implemented: expected aws; `--set billing.storage.provider=aws`" .Values.billing.storage.provider) -}}
 {{- end -}}
 {{- if eq .Values.controlPlanes.api.mode "kubernetes" -}}
-{{- fail "controlPlanes.api.mode is \"kubernetes\", which is not implemented yet: expected logical or attached" -}}
+{{- fail "controlPlanes.api.mode is \"kubernetes\", which is not implemented yet: expected auto, logical or attached" -}}
 {{- end -}}
 {{- end }}

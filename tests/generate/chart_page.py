@@ -20,7 +20,7 @@ A self-hosted Space on Kubernetes whose components reach AWS by workload identit
 `docs/install/kubernetes.md`, and for EKS `docs/install/eks.md`, beside the chart.
 
     helm upgrade --install spaces spaces-helm-chart --namespace spaces --create-namespace \\
-      --set controlPlanes.api.mode=attached --set image.repository=YOUR_REGISTRY/keyless --wait
+      --set image.repository=YOUR_REGISTRY/keyless --wait
 
 A key that is not listed here is refused. A key set to null is its default.
 """

@@ -75,7 +75,7 @@ def space(node: OneNode) -> OneNode:
     assert clients is not None
     said(
         clients / "helm", "upgrade", "--install", "spaces", ROOT / "spaces-helm-chart", "--namespace", "default",
-        "--set", "controlPlanes.api.mode=attached", "--wait", "--timeout", "120s",
+        "--wait", "--timeout", "120s",
         environ={**os.environ, "KUBECONFIG": str(node.api.kubeconfig)},
     )  # fmt: skip
     node.kubectl("label", "namespace", "default", "spaces.upbound.io/group=true", "--overwrite")

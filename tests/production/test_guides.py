@@ -62,11 +62,8 @@ def webhook(node: OneNode) -> Iterator[None]:
 def reader(
     space: OneNode, brought: Brought, cloud: Beside, webhook: None, host_namespace: str, tmp_path: Path
 ) -> Reader:
-    """A reader whose shell is set as the page says for EKS, and whose chart holds the two values of this Space."""
+    """A reader whose shell is set as the page says for EKS; nothing but the page's own values is set."""
     found = Reader(tmp_path)
-    values = tmp_path / "spaces-helm-chart" / "values.yaml"
-    # The page's plain `helm upgrade` drops what earlier ones set: a team keeps such values in its chart.
-    values.write_text(values.read_text().replace("mode: logical", "mode: attached"))
     # Which kubeconfig is a control plane's, `keyless env` knows for a local Space alone; all else is the real thing.
     shim = tmp_path / "shim" / "keyless"
     shim.parent.mkdir()

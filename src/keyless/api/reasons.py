@@ -64,6 +64,7 @@ class Reason(StrEnum):
     GROUP_NOT_LABELLED = "GroupNotLabelled"
     HOST_NAMESPACE_TAKEN = "HostNamespaceTaken"
     API_TAKEN = "ApiTaken"
+    API_NOT_NAMED = "ApiNotNamed"
     ATTACHED_SECRET_MISSING = "AttachedSecretMissing"
     CONNECTION_SECRET_REFUSED = "ConnectionSecretRefused"
     DEFINITION_OWNED_ELSEWHERE = "DefinitionOwnedElsewhere"

@@ -16,7 +16,8 @@ from keyless.api.places import bucket_fault, region_fault
 from keyless.shared_secrets.stores.scopes import Scope, read_scopes
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
-Mode = Literal["logical", "attached"]
+Mode = Literal["auto", "logical", "attached"]
+MODES: tuple[Mode, ...] = ("auto", "logical", "attached")
 KubeObject = dict[str, Any]
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ class Values:
     account: str = "notdemo"
     image: str = "keyless/keyless:0.1.0"
     pull_policy: str = "IfNotPresent"
-    mode: Mode = "logical"
+    mode: Mode = "auto"
     billing: Billing = Billing()
     vector: Workload = Workload()
     persistence: Persistence = Persistence()
@@ -116,13 +117,13 @@ def parse_values(text: str) -> Values | Refusal:
 
 
 def _values(reader: _Reader) -> Values:
-    mode = reader.word("controlPlanes.api.mode", "logical", one_of=("logical", "attached"))
+    mode = reader.word("controlPlanes.api.mode", "auto", one_of=MODES)
     alpha = reader.get("features.alpha.sharedSecrets.enabled", True)
     return Values(
         account=reader.get("account", "notdemo"),
         image=f"{reader.get('image.repository', 'keyless/keyless')}:{reader.get('image.tag', '0.1.0')}",
         pull_policy=reader.get("image.pullPolicy", "IfNotPresent"),
-        mode="attached" if mode == "attached" else "logical",
+        mode=next((each for each in MODES if each == mode), "auto"),
         billing=Billing(
             enabled=reader.get("billing.enabled", False),
             provider=reader.word("billing.storage.provider", "", one_of=("", "aws")),

@@ -41,7 +41,7 @@ async def test_the_defaults_are_those_of_the_operator_but_for_resources(helm) ->
     assert values.vector.resources["requests"]
     # The chart's Secret is the peer's: a forgotten flag means static keys. Without a value there are none.
     billing = replace(Values().billing, secret="billing-storage")
-    assert (values.billing, values.persistence, values.mode) == (billing, Values().persistence, "logical")
+    assert (values.billing, values.persistence, values.mode) == (billing, Values().persistence, "auto")
     assert values.shared_secrets
 
 

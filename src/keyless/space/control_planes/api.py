@@ -1,7 +1,8 @@
 """Who serves a control plane's API, by ``controlPlanes.api.mode``. Pure.
 
-``logical``: the host serves LogicalCluster; its maker's service account is admin inside. ``attached``: you bring a
-Secret with ``server``, ``ca.crt`` and the ``token`` of an admin, named by an annotation on the ControlPlane.
+``auto``: what the control plane names, else what the host serves. ``logical``: the host serves LogicalCluster; its
+maker's service account is admin inside. ``attached``: you bring a Secret with ``server``, ``ca.crt`` and the ``token``
+of an admin, named by an annotation on the ControlPlane.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from keyless.space.control_planes.model import (
     Pending,
     Served,
     logical_cluster_key,
-    mode_of,
+    way_of,
 )
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, item
 from keyless.space.place import Place
+
+CREDENTIAL = ("server", "ca.crt", "token")
+"""The keys of the Secret of an API that is brought."""
 
 
 def logical_cluster(place: Place) -> Item:
@@ -47,7 +51,13 @@ def api_of(facts: Facts) -> Served | Pending | Refusal | None:
     place = facts.place
     if place is None:
         return None
-    return _attached(facts) if mode_of(facts) == "attached" else _logical(facts, place)
+    match way_of(facts):
+        case "attached":
+            return _attached(facts)
+        case "logical":
+            return _logical(facts, place)
+        case None:
+            return _not_named(facts)
 
 
 def _logical(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
@@ -77,16 +87,33 @@ def _attached(facts: Facts) -> Served | Pending | Refusal:
         return Refusal(
             Reason.ATTACHED_SECRET_MISSING,
             f"controlPlanes.api.mode is attached: expected annotation {ATTACHED_ANNOTATION} with the name of a Secret "
-            "in the group that holds server, ca.crt and token; found none",
+            f"in the group that holds {' and '.join(CREDENTIAL)}; found none; {_annotate(facts)}",
         )
     live = facts.host.get(key)
     if live is None:
         return Refusal(Reason.ATTACHED_SECRET_MISSING, f"{key} does not exist; create it with server, ca.crt and token")
     data = {name: _text(value) for name, value in (live.get("data") or {}).items()}
-    missing = [name for name in ("server", "ca.crt", "token") if not data.get(name)]
+    missing = [name for name in CREDENTIAL if not data.get(name)]
     if missing:
         return Refusal(Reason.ATTACHED_SECRET_MISSING, f"{key} has no {', '.join(missing)}; add them")
     return Served(data["server"].strip(), data["ca.crt"], data["token"].strip())
+
+
+def _not_named(facts: Facts) -> Refusal:
+    return Refusal(
+        Reason.API_NOT_NAMED,
+        "nobody serves an API for this control plane: the host cluster serves no LogicalCluster, and annotation "
+        f"{ATTACHED_ANNOTATION} names no Secret of an API that you bring; {_annotate(facts)}, with a Secret that holds "
+        f"{' and '.join(CREDENTIAL)}",
+    )
+
+
+def _annotate(facts: Facts) -> str:
+    metadata = facts.control_plane["metadata"]
+    return (
+        f"`kubectl annotate controlplane {metadata['name']} -n {metadata['namespace']} "
+        f"{ATTACHED_ANNOTATION}=SECRET` names one"
+    )
 
 
 def _pem(bundle: str) -> str:

@@ -12,12 +12,12 @@ import structlog
 
 from keyless.api import KeylessError
 from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, Resource, Unauthorized, Unreachable
-from keyless.kube.resources import CONTROLPLANES, NAMESPACES, PODS, SECRETS
+from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
 from keyless.space.control_planes import findings, tenant
 from keyless.space.control_planes.api import api_of, attached_key
-from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, mode_of
+from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, way_of
 from keyless.space.control_planes.ports import ReadValues
 from keyless.space.control_planes.tenants import Tenant, Tenants
 from keyless.space.control_planes.workloads import intent_of, promises_role
@@ -54,7 +54,9 @@ class Gatherer:
         facts = replace(facts, pods=await self._pods(place))
         if control_plane["metadata"].get("deletionTimestamp"):
             # An API of our own goes as a whole; one that was brought stays, and what we made in it must not.
-            return await self._inside(name, facts) if mode_of(facts) == "attached" else facts
+            return await self._inside(name, facts) if way_of(facts) == "attached" else facts
+        if way_of(facts) is None:
+            facts = replace(facts, serves_logical_clusters=await self._serves_logical_clusters())
         facts = replace(facts, default_storage_class=await self._default_storage_class(facts, place))
         return await self._tried(await self._inside(name, facts), place)
 
@@ -108,6 +110,13 @@ class Gatherer:
         except NotFound:
             return False
         return any((each["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true" for each in classes)
+
+    async def _serves_logical_clusters(self) -> bool:
+        try:
+            await self._host.request("GET", LOGICALCLUSTERS.path(None), params={"limit": "1"})
+        except NotFound:
+            return False
+        return True
 
     async def _is_injected(self, component: Component) -> bool:
         deployment = component.deployment.object

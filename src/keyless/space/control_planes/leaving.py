@@ -32,7 +32,7 @@ from keyless.space.control_planes.model import (
     Step,
     Tell,
     logical_cluster_key,
-    mode_of,
+    way_of,
 )
 from keyless.space.control_planes.workloads import CONDITIONS, end_pods
 from keyless.space.items import CONTROL_PLANE_LABEL, Key, is_ours
@@ -113,7 +113,7 @@ def _inside_keys() -> tuple[Key, ...]:
 
 def _remove_inside(facts: Facts) -> Plan | None:
     """What is ours in an attached API; None once it is gone, or cannot be reached for too long."""
-    if mode_of(facts) != "attached" or not isinstance(api_of(facts), Served):
+    if way_of(facts) != "attached" or not isinstance(api_of(facts), Served):
         return None
     if facts.tenant is None:
         why = f": {facts.trouble}" if facts.trouble else ""
@@ -136,7 +136,7 @@ def _inside_until(facts: Facts) -> datetime:
 
 def _left_inside(facts: Facts) -> tuple[Tell, ...]:
     """Said once, when the control plane is let go without a look inside: rights that nobody takes away any more."""
-    if mode_of(facts) != "attached" or facts.tenant is not None:
+    if way_of(facts) != "attached" or facts.tenant is not None:
         return ()
     bindings = " ".join(key.name for key in _inside_keys() if key.resource == CLUSTERROLEBINDINGS)
     message = (

@@ -17,17 +17,19 @@ from keyless.kube.resources import LOGICALCLUSTERS
 from keyless.space.items import Item, Key
 from keyless.space.place import Place
 from keyless.space.settling import Applied
-from keyless.space.values import Mode, Values
+from keyless.space.values import Values
 
 FINALIZER = "keyless.dev/control-plane"
 GROUP_LABEL = "spaces.upbound.io/group"
 ATTACHED_ANNOTATION = "keyless.dev/attached-secret"
-"""On a ControlPlane, in mode ``attached``: the Secret of its group with ``server``, ``ca.crt`` and ``token``."""
+"""On a ControlPlane: the Secret of its group with ``server``, ``ca.crt`` and ``token``."""
 MADE_HERE = "keyless.dev/made-by"
 """On a host namespace: only what the operator made, it also deletes."""
 
 API = "api"
 Side = Literal["host", "tenant"]
+Way = Literal["logical", "attached"]
+"""How a control plane comes to its API."""
 Kind = tuple[str, str]
 """Group and plural of a kind of managed resource."""
 
@@ -72,6 +74,8 @@ class Facts:
     applied: Mapping[tuple[Side, Key], Applied] = field(default_factory=dict)
     """What is known of earlier writes."""
     default_storage_class: bool = False
+    serves_logical_clusters: bool = False
+    """Whether the host serves the kind; looked up only where nothing else decides."""
 
     @property
     def spec(self) -> KubeObject:
@@ -106,12 +110,21 @@ def logical_cluster_key(place: Place) -> Key:
     return Key(LOGICALCLUSTERS, place.host_namespace)
 
 
-def mode_of(facts: Facts) -> Mode:
-    """Who serves the API; values that cannot be read say nothing, so what is there decides."""
-    if isinstance(facts.values, Values):
+def way_of(facts: Facts) -> Way | None:
+    """Who serves the API; None: nobody, and nothing says who shall.
+
+    The values may say it for the whole Space. In ``auto``, and where they cannot be read, what is there decides: the
+    logical cluster that the control plane has, for what lies in it must not be left behind; the Secret that it names;
+    what the host serves.
+    """
+    if isinstance(facts.values, Values) and facts.values.mode != "auto":
         return facts.values.mode
     place = facts.place
-    return "logical" if place is None or logical_cluster_key(place) in facts.host else "attached"
+    if place is not None and logical_cluster_key(place) in facts.host:
+        return "logical"
+    if (facts.control_plane["metadata"].get("annotations") or {}).get(ATTACHED_ANNOTATION):
+        return "attached"
+    return "logical" if facts.serves_logical_clusters else None
 
 
 @dataclass(frozen=True, slots=True)
