@@ -47,6 +47,8 @@ class Reason(StrEnum):
     PERMISSION_DENIED_EXPLICITLY = "PermissionDeniedExplicitly"
     PERMISSION_BOUNDED = "PermissionBounded"
     RESOURCE_MISSING = "ResourceMissing"
+    SECRET_SCHEDULED_FOR_DELETION = "SecretScheduledForDeletion"
+    KEY_NOT_ENABLED = "KeyNotEnabled"
     TRUST_NAMES_ANOTHER_ACTION = "TrustNamesAnotherAction"
     BUCKET_MISSING = "BucketMissing"
     BUCKET_ELSEWHERE = "BucketElsewhere"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -115,5 +116,5 @@ async def _judge(asked: Asked, subject: Subject, needs: NeedsFactory) -> list[Ch
     async with connect(os.environ) as kube:
         cluster = asked.cluster or os.environ.get(CLUSTER_VARIABLE, "")
         sources = Sources(kube, Session.from_environment(os.environ), cluster)
-        facts = await gather(sources, subject, Chosen(asked.name, asked.group), needs(kube))
+        facts = await gather(sources, subject, Chosen(asked.name, asked.group), needs(kube), time.time())
     return [Chain(one, judge(one)) for one in facts]

@@ -7,6 +7,7 @@
     decision.allowed, decision.outcome                          # Allowed | ExplicitDeny | ImplicitDeny | Unknown
     decision.layer, decision.decided_by, decision.trace         # kind of policy, the statement, all statements
     explain(decision)                                           # lines for a person
+    denied_within(request, policies, "arn:aws:s3:::bucket/*")   # the decision on a part that a Deny refuses, or None
     access_denied(decision)                                     # AWS's own sentence for the caller
 
 ``parse_to_store`` also refuses what AWS refuses in a document that is being written. Documents are compiled; keep
@@ -46,6 +47,7 @@ from keyless.policy.packing import Shard, pack, size, web_identity_trust
 from keyless.policy.parse import parse
 from keyless.policy.statements import Document
 from keyless.policy.storing import parse_to_store
+from keyless.policy.within import denied_within
 
 __all__ = [
     "Admission",
@@ -69,6 +71,7 @@ __all__ = [
     "access_denied",
     "admits_all",
     "admitted",
+    "denied_within",
     "evaluate",
     "explain",
     "pack",

@@ -218,6 +218,11 @@ def _facts(request: Request, policies: Policies) -> Facts:
     return Facts(request, request.action.lower(), policies.boundary is not None)
 
 
+def sources_of(request: Request, policies: Policies) -> tuple[Source, ...]:
+    """All documents that bear on the caller, in the order of evaluation."""
+    return tuple(source for _, sources in _layers(request, policies) for source in sources)
+
+
 def _layers(request: Request, policies: Policies) -> list[tuple[Layer, tuple[Source, ...]]]:
     """All documents that bear on the caller, in the order of evaluation; ``_compose`` relies on it."""
     layers = _guards(request.principal, policies) if policies.rcps or policies.scps or policies.endpoint else []

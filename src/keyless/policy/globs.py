@@ -219,6 +219,44 @@ def may_meet(a: Parts, b: Parts) -> bool:
     return reach[-1]
 
 
+def meeting(a: Parts, b: Parts) -> str | None:
+    """A text that matches both, ``None`` where there is none; a variable counts as any text.
+
+    Each pair of places in the two patterns is looked at once.
+    """
+    one, other = _free(a), _free(b)
+    came: dict[tuple[int, int], tuple[tuple[int, int], str] | None] = {(0, 0): None}
+    open_ = [(0, 0)]
+    while open_:
+        at = open_.pop()
+        if at == (len(one), len(other)):
+            return _read_back(came, at)
+        for step, text in _steps_of(one, other, *at):
+            if step not in came:
+                came[step] = (at, text)
+                open_.append(step)
+    return None
+
+
+def _read_back(came: Mapping[tuple[int, int], tuple[tuple[int, int], str] | None], at: tuple[int, int]) -> str:
+    texts: list[str] = []
+    while before := came[at]:
+        at, text = before
+        texts.append(text)
+    return "".join(reversed(texts))
+
+
+def _steps_of(one: list[Part], other: list[Part], i: int, j: int) -> list[tuple[tuple[int, int], str]]:
+    """Over a star without a letter, or with a letter that both take."""
+    a, b = (one[i] if i < len(one) else None), (other[j] if j < len(other) else None)
+    steps = [((i + 1, j), "")] if a is Wild.ANY else []
+    steps += [((i, j + 1), "")] if b is Wild.ANY else []
+    if a is not None and b is not None and not (a is b is Wild.ANY) and _agree(a, b):
+        letter = next((part for part in (a, b) if isinstance(part, str)), "x")
+        steps.append(((i if a is Wild.ANY else i + 1, j if b is Wild.ANY else j + 1), letter))
+    return steps
+
+
 def _passing_stars(letters: list[Part], reach: list[bool]) -> list[bool]:
     """A star may also stand for nothing."""
     for i, letter in enumerate(letters):

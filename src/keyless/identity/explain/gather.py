@@ -8,36 +8,20 @@ of VPC endpoints are not looked for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from keyless.api import Access, Arn
-from keyless.aws import AWS_FAILURES, Session
-from keyless.identity.explain.keys import key_use
+from keyless.api import Access
+from keyless.aws import Session
 from keyless.identity.explain.model import Evidence, Question
 from keyless.identity.verify import Cluster, ControlPlane, Facts, Sources, Space, Subject
-from keyless.identity.verify.aws_facts import AwsFacts, document_source, why
+from keyless.identity.verify.aws_facts import AwsFacts
+from keyless.identity.verify.keys import key_use
 from keyless.identity.verify.kube_facts import KubeFacts
 from keyless.identity.verify.lookup import missing
-from keyless.identity.verify.model import Missing, Role, Unread
-from keyless.policy import Named, Source, Unreadable
+from keyless.identity.verify.model import Missing
+from keyless.identity.verify.reached import deletion_of
+from keyless.identity.verify.resource_policies import resource_policy
 
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """How one service tells the policy of a resource; ``absent`` are the codes for "there is none"."""
-
-    operation: str
-    field: str
-    absent: tuple[str, ...]
-
-
-_READERS = {
-    "s3": _Reader("GetBucketPolicy", "Policy", ("NoSuchBucketPolicy", "NoSuchBucket")),
-    "secretsmanager": _Reader("GetResourcePolicy", "ResourcePolicy", ("ResourceNotFoundException",)),
-    "kms": _Reader("GetKeyPolicy", "Policy", ("NotFoundException",)),
-}
 # They make the resource, or are about none in particular.
 _MAKES = frozenset(
     [
@@ -50,35 +34,27 @@ _MAKES = frozenset(
         "ssm:getparametersbypath",
     ]
 )
-# Their resources may have policies, which nothing here reads: better to say so than to leave them out.
-_UNREAD_SERVICES = frozenset(
-    [
-        "backup",
-        "codeartifact",
-        "dynamodb",
-        "ecr",
-        "elasticfilesystem",
-        "es",
-        "events",
-        "glue",
-        "kinesis",
-        "lambda",
-        "sns",
-        "sqs",
-        "s3express",
-    ]
-)
+
+
+# Secrets Manager refuses them for a secret that waits for its deletion.
+_OF_A_VALUE = ("secretsmanager:getsecretvalue", "secretsmanager:putsecretvalue", "secretsmanager:updatesecret")
 
 
 async def gather(sources: Sources, question: Question, now: float) -> Evidence:
     """Read what bears on ``question``."""
-    chain, resource_policy, key, gone = await asyncio.gather(
+    chain, policy, key, gone, deleted = await asyncio.gather(
         _chain(sources, question),
-        _resource_policy(sources.aws, question.resource),
-        key_use(sources.aws, question),
+        resource_policy(sources.aws, question.resource),
+        key_use(sources.aws, question.action, question.resource),
         _missing(sources.aws, question),
+        _deletion(sources.aws, question),
     )
-    return Evidence(question, chain, resource_policy, now, key, gone)
+    return Evidence(question, replace(chain, now=now), policy, key, gone, deleted)
+
+
+async def _deletion(aws: Session, question: Question) -> str:
+    about_the_value = question.action.lower() in _OF_A_VALUE and question.resource.startswith("arn:")
+    return await deletion_of(aws, question.resource) if about_the_value else ""
 
 
 async def _missing(aws: Session, question: Question) -> Missing | None:
@@ -125,42 +101,3 @@ def _access(question: Question) -> Access | None:
         return None
     name = question.service_account
     return Access(name, name, (question.action,), (question.resource,), question.action)
-
-
-async def _resource_policy(aws: Session, resource: str) -> Source | None:
-    try:
-        arn = Arn.parse(resource)
-    except ValueError:
-        return None
-    name = f"policy of {resource}"
-    if arn.service == "iam" and arn.resource.startswith("role/"):
-        return await _trust(aws, resource)
-    if arn.service in _UNREAD_SERVICES:
-        return Unreadable(name, f"policies of {arn.service} resources are not read")
-    reader = _READERS.get(arn.service)
-    if reader is None:
-        return None
-    asked = _parameters(arn)
-    if any("*" in value or "?" in value for value in asked.values()):
-        return Unreadable(name, "a pattern, not one resource")
-    try:
-        answer = await aws.call(arn.service, reader.operation, **asked)
-    except AWS_FAILURES as error:
-        return None if error.code in reader.absent else Unreadable(name, why(arn.service, error))
-    text = answer.get(reader.field)
-    return document_source(name, text, "resource") if text else None
-
-
-async def _trust(aws: Session, role: str) -> Source | None:
-    found: Role | Unread | None = await AwsFacts(aws).role(role, "")
-    if isinstance(found, Unread):
-        return Unreadable(f"trust policy of {role}", found.why)
-    return Named(f"trust policy of {found.name}", found.trust) if found else None
-
-
-def _parameters(arn: Arn) -> Mapping[str, Any]:
-    if arn.service == "s3":
-        return {"Bucket": arn.resource.partition("/")[0]}
-    if arn.service == "secretsmanager":
-        return {"SecretId": str(arn)}
-    return {"KeyId": str(arn), "PolicyName": "default"}

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import replace
 
-from keyless.api import Access, Arn, Reason
+from keyless.api import Access, Reason
 from keyless.identity.explain.deciding import decide, decide_key
-from keyless.identity.explain.model import Evidence, KeyUse, Question
-from keyless.identity.verify import Link, State
+from keyless.identity.explain.model import Evidence, Question
+from keyless.identity.verify import Cluster, Link, State
+from keyless.identity.verify.behind import KeyUse
+from keyless.identity.verify.key_link import key_is_enabled, restore_secrets
 from keyless.identity.verify.model import Fix, Role
 from keyless.identity.verify.permission_fix import Holds, permit
+from keyless.identity.verify.resource_fix import put_key_policy
 from keyless.identity.verify.trust import denied_by
-from keyless.policy import Decision, Layer, MalformedPolicy, Named, Outcome, Source, parse
-from keyless.policy.amend import compact, difference, proven, with_statement
+from keyless.policy import Decision, Layer, Outcome, Source
 
-# What a key policy may hold: https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html
-_KEY_POLICY = 32_768
 _SERVICE_LINKED = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/aws-service-role/.+", re.ASCII)
 _OF_AWS = re.compile(r"arn:aws[a-z0-9-]*:iam::aws:policy/.+", re.ASCII)
 _LOOKS = re.compile(r"iam:(?:get|list|simulate)[a-z]+", re.ASCII)
@@ -32,6 +31,19 @@ def resource_is_there(evidence: Evidence) -> Link | None:
     near = f" (there is {', '.join(gone.near)})" if gone.near else ""
     found, advice = f"there is no {gone.name}{near}", "name one that is there, or make it"
     return Link("resource", State.BROKEN, question.resource, found, Reason.RESOURCE_MISSING, advice=advice)
+
+
+def resource_is_usable(evidence: Evidence) -> Link | None:
+    """Told only where a secret that waits for its deletion, or a key that is off, refuses everybody."""
+    question, cluster = evidence.question, evidence.chain.cluster
+    region = cluster.region if isinstance(cluster, Cluster) else ""
+    if evidence.deleted:
+        found = (
+            f"{question.resource} is scheduled for deletion, from {evidence.deleted} on: {question.action} is refused"
+        )
+        link = Link("resource", State.BROKEN, question.resource, found, Reason.SECRET_SCHEDULED_FOR_DELETION)
+        return link.fixed_by(restore_secrets([question.resource], region), "")
+    return key_is_enabled([evidence.key], region) if isinstance(evidence.key, KeyUse) else None
 
 
 def beyond_policies(question: Question) -> tuple[str, ...]:
@@ -122,20 +134,12 @@ def _permit(evidence: Evidence, role: Role, decision: Decision, holds: Holds) ->
 
 
 def _put_key_policy(evidence: Evidence, role: Role) -> Fix | None:
-    use = evidence.key
-    if not isinstance(use, KeyUse) or use.written is None or Arn.parse(use.arn).account != Arn.parse(role.arn).account:
+    use, cluster = evidence.key, evidence.chain.cluster
+    if not isinstance(use, KeyUse):
         return None
-    added = {"Effect": "Allow", "Principal": {"AWS": role.arn}, "Action": use.action, "Resource": "*"}
-    after = with_statement(use.written, added)
-    text = compact(after)
-    try:
-        policy = Named(use.policy.name, parse(after, "resource"))
-    except MalformedPolicy:
-        return None
-    decided = decide_key(replace(evidence, key=replace(use, policy=policy)), role)
-    allows = decided is not None and decided.allowed
-    if not allows or len(text.encode()) > _KEY_POLICY or not proven(use.written, after, [added], "resource"):
-        return None
-    command = f"aws kms put-key-policy --key-id {use.arn} --policy-name default --policy {shlex.quote(text)}"
-    says = f"adds a statement to the key policy that lets role {role.name} do {use.action}; nothing else changes"
-    return Fix(command, says, difference(use.written, after))
+
+    def holds(policy: Source) -> bool:
+        found = decide_key(replace(evidence, key=replace(use, policy=policy)), role)
+        return found is not None and found.allowed
+
+    return put_key_policy(use, role, cluster.region if isinstance(cluster, Cluster) else "", holds)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from keyless.identity.verify import Facts, Link
+from keyless.identity.verify.behind import KeyUse, Unseen
 from keyless.identity.verify.model import Missing
 from keyless.policy import ContextValue, Decision, Source
-from keyless.policy.amend import Written
 
 
 class Verdict(StrEnum):
@@ -39,41 +38,19 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
-    """Something that bears on the answer and could not be read: ``what`` and why."""
-
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeyUse:
-    """What the service asks KMS for in the caller's name: ``action`` on the key ``arn``, with these condition keys.
-
-    ``grants``: the key's, as KMS lists them. ``written``: its policy as KMS has it, where a fix starts; ``None`` where
-    it was not read, or where AWS manages the key and nobody may change it.
-    """
-
-    action: str
-    arn: str
-    context: Mapping[str, ContextValue]
-    policy: Source
-    grants: tuple[Mapping[str, Any], ...] | Unseen = ()
-    written: Written | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything an answer rests on. ``resource_policy``: ``None`` where the resource has none; ``key``: no key.
 
-    ``missing``: the resource, where it is certainly not there.
+    ``missing``: the resource, where it is certainly not there. ``deleted``: when a secret goes whose deletion somebody
+    scheduled, and which is not read until then.
     """
 
     question: Question
     chain: Facts
     resource_policy: Source | None
-    now: float
     key: KeyUse | Unseen | None = None
     missing: Missing | None = None
+    deleted: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from keyless.api import Reason
-from keyless.identity.explain.deciding import constrained, decide, decide_key
-from keyless.identity.explain.mending import beyond_policies, refusal, resource_is_there
-from keyless.identity.explain.model import Answer, Evidence, KeyUse, Unseen, Verdict
-from keyless.identity.explain.untold import untold
+from keyless.identity.explain.deciding import decide, decide_key
+from keyless.identity.explain.mending import beyond_policies, refusal, resource_is_there, resource_is_usable
+from keyless.identity.explain.model import Answer, Evidence, Verdict
 from keyless.identity.verify import Facts, Link, State
+from keyless.identity.verify.behind import KeyUse, Unseen
+from keyless.identity.verify.deciding import constrained
 from keyless.identity.verify.federation import agent_runs, audience_is_registered, provider_is_registered
 from keyless.identity.verify.model import ANNOTATION, Role, Unread
 from keyless.identity.verify.pods import is_role_arn, misspelt_annotation
 from keyless.identity.verify.roles import role_is_there
 from keyless.identity.verify.trust import role_trusts_the_component
-from keyless.policy import Decision, Outcome
+from keyless.identity.verify.untold import untold
+from keyless.policy import Decision, Outcome, denied_within
 
 _REFUSED = (Outcome.EXPLICIT_DENY, Outcome.IMPLICIT_DENY)
 
@@ -29,7 +31,7 @@ _REFUSED = (Outcome.EXPLICIT_DENY, Outcome.IMPLICIT_DENY)
 def explain(evidence: Evidence) -> Answer:
     """The verdict on the whole chain, with its links and the decision."""
     chain = evidence.chain
-    judged = (*(check(chain) for check in _LINKS), resource_is_there(evidence))
+    judged = (*(check(chain) for check in _LINKS), resource_is_there(evidence), resource_is_usable(evidence))
     links = tuple(_without_notes(found) for found in judged if found is not None)
     role = chain.role if isinstance(chain.role, Role) else None
     decision = decide(evidence, role) if role else None
@@ -41,7 +43,9 @@ def explain(evidence: Evidence) -> Answer:
         verdict = _of_key(key, unseen)
     if role and verdict is Verdict.DENIED and (refused := refusal(evidence, role, decision, key)):
         links = (*links, refused)
-    doubts = beyond_policies(evidence.question) if verdict is not Verdict.DENIED else ()
+    doubts = (
+        (*beyond_policies(evidence.question), *_in_part(evidence, decision)) if verdict is not Verdict.DENIED else ()
+    )
     if doubts:
         verdict = Verdict.UNKNOWN
     return Answer(
@@ -55,6 +59,16 @@ def explain(evidence: Evidence) -> Answer:
         unread=(*(decision.unread if decision else ()), *(key.unread if key else ()), *unseen, *doubts),
         key=key,
     )
+
+
+def _in_part(evidence: Evidence, decision: Decision | None) -> tuple[str, ...]:
+    """A question about a pattern has no one answer where a Deny is about a part of it."""
+    pattern = evidence.question.resource
+    if decision is None or pattern == "*" or not ("*" in pattern or "?" in pattern):
+        return ()
+    partly = denied_within(decision.request, decision.policies, pattern)
+    by = partly.decided_by if partly else None
+    return (f"which resource is meant: {by.label} denies {partly.request.resource}",) if partly and by else ()
 
 
 def _gets_so_far(decision: Decision | None) -> bool:

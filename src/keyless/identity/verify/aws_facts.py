@@ -1,15 +1,17 @@
 """Read what AWS has of the chain. Reads only: each denied read becomes a fact that names the action it lacked.
 
 The reader needs GetRole, ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion,
-GetOpenIDConnectProvider and ListOpenIDConnectProviders of IAM, ListRoles where no role is named or there; ListBucket,
-GetBucketPolicy and ListAllMyBuckets of S3; DescribeCluster, ListClusters, DescribeAddon,
-ListPodIdentityAssociations and DescribePodIdentityAssociation of EKS. GetCallerIdentity needs no permission.
+GetOpenIDConnectProvider and ListOpenIDConnectProviders of IAM, ListRoles where no role is named or there;
+DescribeCluster, ListClusters, DescribeAddon, ListPodIdentityAssociations and DescribePodIdentityAssociation of EKS.
+GetCallerIdentity needs no permission. Buckets: :mod:`keyless.identity.verify.buckets`; what is behind a resource:
+:mod:`keyless.identity.verify.reached`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -18,9 +20,7 @@ from keyless.aws import AWS_FAILURES, AwsError, Session, caller_identity
 from keyless.identity.verify.model import (
     AGENT_ADDON,
     Association,
-    Bucket,
     Cluster,
-    Missing,
     Provider,
     Role,
     Unread,
@@ -30,8 +30,14 @@ from keyless.policy import Document, Kind, MalformedPolicy, Named, Source, Unrea
 from keyless.policy.amend import Written
 
 T = TypeVar("T")
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-_NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden")
+# Where the action that is needed has another name than the operation.
+_ACTIONS = {
+    "HeadBucket": "ListBucket",
+    "ListBuckets": "ListAllMyBuckets",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+}
+_EXPLICIT = re.compile(r"with an explicit deny in ((?:an? |the )?[a-zA-Z -]+)")
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException", "ResourceNotFoundException")
 
 
@@ -128,7 +134,9 @@ class AwsFacts:
         )
         a = answer["association"]
         tags = not a.get("disableSessionTags", False)
-        return Association(association_id, a["namespace"], a["serviceAccount"], a["roleArn"], tags)
+        label = f"session policy of association {association_id}"
+        bound = document_source(label, a["policy"], "session") if a.get("policy") else None
+        return Association(association_id, a["namespace"], a["serviceAccount"], a["roleArn"], tags, bound)
 
     async def agent(self, cluster: str) -> str | Unread | None:
         """The status of the Pod Identity agent's addon."""
@@ -157,31 +165,6 @@ class AwsFacts:
                 page = {"Marker": answer["Marker"]}
         except AWS_FAILURES as error:
             return Unread(why("iam", error))
-
-    async def bucket(self, name: str) -> Bucket | Missing | Unread:
-        """A bucket, where it is, and its policy; or the names of the caller's own that resemble it."""
-        try:
-            head = await self._session.call("s3", "HeadBucket", Bucket=name)
-        except AWS_FAILURES as error:
-            if error.code in _NO_BUCKET:
-                return Missing(name, await self._near_buckets(name))
-            return Unread(why("s3", error))
-        return Bucket(name, str(head.get("BucketRegion", "")), await self._bucket_policy(name))
-
-    async def _bucket_policy(self, name: str) -> Source | None:
-        label = f"policy of bucket {name}"
-        try:
-            answer = await self._session.call("s3", "GetBucketPolicy", Bucket=name)
-        except AWS_FAILURES as error:
-            return None if error.code == "NoSuchBucketPolicy" else Unreadable(label, why("s3", error))
-        return document_source(label, answer["Policy"], "resource")
-
-    async def _near_buckets(self, name: str) -> tuple[str, ...]:
-        try:
-            listed = await self._session.call("s3", "ListBuckets")
-        except AWS_FAILURES:
-            return ()  # names are a courtesy; that the bucket is missing is the fact
-        return resembling(name, (one["Name"] for one in listed.get("Buckets", ())))
 
     async def role(self, arn: str, account: str) -> Role | Unread | None:
         """The role of exactly that ARN, with its documents."""
@@ -280,5 +263,9 @@ def document_source(label: str, document: Any, kind: Kind) -> Source:
 def why(service: str, error: AwsError) -> str:
     """ "lacks iam:GetRole", or AWS's words where it was not a matter of rights."""
     if error.code in _DENIED:
-        return f"not readable: the caller lacks {service}:{error.operation}"
+        action = f"{service}:{_ACTIONS.get(error.operation, error.operation)}"
+        denied = _EXPLICIT.search(error.message)
+        if denied:
+            return f"not readable: the caller is denied {action} by an explicit Deny in {denied[1]}"
+        return f"not readable: the caller lacks {action}"
     return f"not readable: {error.operation} answered {error.code}: {error.message}"

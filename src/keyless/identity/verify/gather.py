@@ -10,6 +10,8 @@ from keyless.api import Access, Arn
 from keyless.api.places import bucket_fault
 from keyless.aws import Session
 from keyless.identity.verify.aws_facts import AwsFacts
+from keyless.identity.verify.behind import Reached
+from keyless.identity.verify.buckets import bucket
 from keyless.identity.verify.kube_facts import KubeFacts, Release
 from keyless.identity.verify.lookup import missing
 from keyless.identity.verify.model import (
@@ -24,6 +26,7 @@ from keyless.identity.verify.model import (
     Unread,
     Waiting,
 )
+from keyless.identity.verify.reached import reached
 from keyless.kube import Kube
 
 _MOST_LOOKED_UP = 100
@@ -78,8 +81,11 @@ class Needs:
     bounds_of: BoundsOf = unbounded
 
 
-async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Needs) -> list[Facts]:
-    """The facts of each chosen chain; one without a control plane when the chosen one is not there."""
+async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Needs, now: float = 0.0) -> list[Facts]:
+    """The facts of each chosen chain; one without a control plane when the chosen one is not there.
+
+    ``now``: seconds since 1970, for policies that hold for a time.
+    """
     kube, aws = KubeFacts(sources.kube, sources.release), AwsFacts(sources.aws)
     planes = await kube.control_planes()
     space, issuer = await asyncio.gather(kube.space(planes), kube.issuer())
@@ -99,6 +105,7 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
         providers=providers,
         associations=associations,
         agent=agent,
+        now=now,
     )
     common = replace(common, cluster_fault=await aws.cluster_fault(sources.cluster, issuer))
     wanted = [plane for plane in planes if chosen.has(plane)]
@@ -119,8 +126,9 @@ async def _chain(sources: Sources, common: Facts, plane: ControlPlane, needs: Ne
         account = facts.cluster.account
         bounds = needs.bounds_of(facts.space, plane, facts.cluster)
         facts = replace(facts, access=await needs.access_of(facts.space, plane, facts.cluster), bounds=bounds)
-    facts = replace(facts, bucket=await _bucket(aws, facts))
+    facts = replace(facts, bucket=await _bucket(sources.aws, facts, account))
     facts = replace(facts, gone=await _gone(sources.aws, facts.access))
+    facts = replace(facts, reached=await _reached(sources.aws, facts))
     if facts.role_arn:
         facts = replace(facts, role=await aws.role(facts.role_arn, account))
     else:
@@ -136,10 +144,19 @@ async def _gone(aws: Session, access: Access | None) -> tuple[Missing, ...]:
     return tuple(one for one in looked if one is not None)
 
 
-async def _bucket(aws: AwsFacts, facts: Facts) -> Bucket | Missing | Unread | None:
+async def _reached(aws: Session, facts: Facts) -> dict[str, Reached]:
+    """What stands behind what the component needs; a bucket that is not there, or not AWS's, has nothing behind it."""
+    if facts.access is None:
+        return {}
+    asked = isinstance(facts.bucket, Bucket | Unread)
+    patterns = [each for each in facts.access.resources if asked or Arn.parse(each).service != "s3"]
+    return await reached(aws, facts.access, patterns[:_MOST_LOOKED_UP])
+
+
+async def _bucket(aws: Session, facts: Facts, account: str) -> Bucket | Missing | Unread | None:
     """Where the values say that the component stores; a store that is not AWS's own is not asked."""
     section, values = facts.subject.storage, facts.space.values
     name = values.get(f"{section}.aws.bucket", "")
     if not section or values.get(f"{section}.aws.endpoint") or not name or bucket_fault(name):
         return None
-    return await aws.bucket(name)
+    return await bucket(aws, name, account)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from keyless.api import Arn
 from keyless.aws import AWS_FAILURES, Session
-from keyless.identity.verify.aws_facts import AwsFacts
+from keyless.identity.verify.buckets import bucket
 from keyless.identity.verify.model import Missing
 from keyless.identity.verify.near import resembling
 
@@ -34,7 +34,7 @@ async def missing(aws: Session, resource: str) -> Missing | None:
 
 
 async def _bucket(aws: Session, arn: Arn) -> Missing | None:
-    found = await AwsFacts(aws).bucket(arn.resource.partition("/")[0])
+    found = await bucket(aws, arn.resource.partition("/")[0])
     return found if isinstance(found, Missing) else None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from keyless.api import Access, Reason
+from keyless.identity.verify.behind import Reached
 from keyless.policy import Document, Source
 from keyless.policy.amend import Written
 
@@ -20,6 +21,7 @@ POD_IDENTITY_AUDIENCE = "pods.eks.amazonaws.com"
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
 SKIP_LABEL = "eks.amazonaws.com/skip-pod-identity-webhook"
 AGENT_ADDON = "eks-pod-identity-agent"
+ANOTHER = "another"
 STORAGE_VARIABLES = {
     "KEYLESS_BILLING_BUCKET": "aws.bucket",
     "KEYLESS_BILLING_REGION": "aws.region",
@@ -216,13 +218,14 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """A Pod Identity association."""
+    """A Pod Identity association. ``policy`` is the session policy that bounds its sessions, where it has one."""
 
     association_id: str
     namespace: str
     service_account: str
     role_arn: str
     tags: bool = True
+    policy: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +251,21 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket that is there, where it is, and its policy; ``None`` where it has none."""
+    """A bucket that is there, where it is, and its policy; ``None`` where it has none.
+
+    ``owner``: the account, where it is certain; ``ANOTHER`` where it is only certain that it is not the caller's.
+    """
 
     name: str
     region: str
     policy: Source | None = None
+    written: Written | None = None
+    owner: str = ""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is certainly of another account than the caller's."""
+        return self.owner == ANOTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +304,10 @@ class Facts:
     known: tuple[str, ...] = ()
     waits: Waiting | None = None
     """The control plane that is there and has no host namespace yet, where that is why there is nothing to judge."""
+    now: float = 0.0
+    """When the facts were gathered, in seconds since 1970; 0 where nobody told, and no policy is judged by the time."""
+    reached: Mapping[str, Reached] = field(default_factory=dict)
+    """What stands behind each pattern of ``access.resources``, as far as it was looked at."""
     cluster_fault: str = ""
     """Why the EKS cluster of the name that was given is not this one; empty where it is, or cannot be asked."""
 
@@ -337,6 +354,11 @@ class Facts:
     def subject_name(self) -> str:
         """``sub`` of the component's tokens."""
         return f"system:serviceaccount:{self.namespace}:{self.subject.service_account}"
+
+    def owner_of(self, resource: str) -> str:
+        """The account of the bucket, which S3's ARNs do not tell; empty where they tell it, or nobody does."""
+        same = isinstance(self.bucket, Bucket) and resource.partition(":::")[2].partition("/")[0] == self.bucket.name
+        return self.bucket.owner if same and isinstance(self.bucket, Bucket) else ""
 
     @property
     def eks_name(self) -> str:

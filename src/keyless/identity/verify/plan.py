@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from keyless.api import Reason
-from keyless.identity.verify import bounds, federation, permission, pods, roles, storage, trust
+from keyless.identity.verify import bounds, federation, key_link, permission, pods, reports, roles, storage, trust
 from keyless.identity.verify.model import Facts, Link, State, Waiting
 from keyless.identity.verify.values import dropped, upgrade
 
@@ -127,8 +127,10 @@ CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
     roles.role_is_there,
     trust.role_trusts_the_component,
     permission.sources_are_there,
+    key_link.secrets_are_not_deleted,
     permission.role_may_do_its_work,
+    key_link.keys_may_be_used,
     bounds.scopes_hold,
-    permission.work_is_whole,
-    permission.probe_succeeded,
+    reports.work_is_whole,
+    reports.probe_succeeded,
 )

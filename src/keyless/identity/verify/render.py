@@ -46,6 +46,7 @@ def _link_lines(link: Link) -> list[str]:
     lines = [f"  {_MARKS[link.state]:<8} {link.name}: {link.found}"]
     if link.state is State.BROKEN:
         lines += [f"           reason    {link.reason}", f"           expected  {link.expected}"]
+    if link.state in (State.BROKEN, State.UNKNOWN):
         lines += [f"           advice    {link.advice}"] if link.advice else []
         lines += [f"           change    {line}" for line in link.diff]
         lines += [f"           fix       {link.fix}"] if link.fix else []

@@ -84,6 +84,9 @@ def healthy(**changes: Any) -> FakeAws:
         "ListRolePolicies": {"PolicyNames": ["billing"]},
         "GetRolePolicy": {"PolicyDocument": POLICY},
         "ListAttachedRolePolicies": {"AttachedPolicies": []},
+        "HeadBucket": {"BucketRegion": "us-west-2"},
+        "GetBucketPolicy": "NoSuchBucketPolicy",
+        "GetBucketEncryption": "ServerSideEncryptionConfigurationNotFoundError",
     }
     return FakeAws({**answers, **changes})
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from keyless.api import Reason
 from keyless.identity.explain import Verdict, render_json, render_text
 from unit.identity.explain.test_explain import ask, policies
 from unit.identity.verify.chains import ACCOUNT, ROLE
@@ -117,3 +119,41 @@ async def test_a_key_that_could_not_be_looked_for_is_not_an_allowance(
 async def test_what_is_refused_already_is_not_made_uncertain_by_its_key() -> None:
     answer = await ask({**WAYS[0][3], "GetRolePolicy": policies({**ALLOW, "Effect": "Deny"})})
     assert (answer.verdict, answer.key) == (Verdict.DENIED, None)
+
+
+@pytest.mark.parametrize(("action", "resource", "asked", "found"), WAYS)
+@pytest.mark.parametrize("state", ["Disabled", "PendingDeletion", "Unavailable"])
+async def test_a_key_that_is_not_enabled_refuses_whoever_may_use_it(
+    action: str, resource: str, asked: str, found: dict[str, Any], state: str
+) -> None:
+    changes = {
+        **found,
+        "GetRolePolicy": policies({"Effect": "Allow", "Action": [action, asked], "Resource": "*"}),
+        "DescribeKey": {"KeyMetadata": {"Arn": CMK, "KeyState": state}},
+        "GetKeyPolicy": key_policy(ROOT),
+        "ListGrants": {"Grants": []},
+    }
+    answer = await ask(changes, action=action, resource=resource)
+    (link,) = (one for one in answer.links if one.reason)
+    assert (answer.verdict, link.reason) == (Verdict.DENIED, Reason.KEY_NOT_ENABLED)
+
+
+async def test_a_secret_that_waits_for_its_deletion_is_not_read_whatever_the_policies_say() -> None:
+    described = {"ARN": SECRET, "DeletedDate": datetime(2026, 12, 24, tzinfo=UTC)}
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    changes = {"DescribeSecret": described, "GetResourcePolicy": {}, "GetRolePolicy": policies(allow)}
+    answer = await ask(changes, action="secretsmanager:GetSecretValue", resource=SECRET)
+    assert answer.verdict is Verdict.DENIED
+    assert f"aws secretsmanager restore-secret --secret-id {SECRET}" in render_text(answer)
+
+
+@pytest.mark.parametrize(("part", "verdict"), [("usage/old/*", Verdict.UNKNOWN), ("other/*", Verdict.ALLOWED)])
+async def test_a_question_about_a_pattern_tells_of_the_part_that_is_denied(part: str, verdict: Verdict) -> None:
+    guard = {"Sid": "Guard", "Effect": "Deny", "Action": "s3:*", "Resource": f"arn:aws:s3:::{part}"}
+    answer = await ask(
+        {"GetRolePolicy": policies({**ALLOW, "Action": "s3:DeleteObject"}, guard)},
+        action="s3:DeleteObject",
+        resource="arn:aws:s3:::usage/*",
+    )
+    assert answer.verdict is verdict
+    assert ("(Guard)" in render_text(answer)) is (verdict is Verdict.UNKNOWN)

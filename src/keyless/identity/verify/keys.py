@@ -6,13 +6,15 @@ GetKeyPolicy and ListGrants of KMS. What could not be read is an :class:`Unseen`
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keyless.api import Arn
 from keyless.aws import AWS_FAILURES, AwsError, Session
-from keyless.identity.explain.model import KeyUse, Question, Unseen
 from keyless.identity.verify.aws_facts import as_written, document_source, why
+from keyless.identity.verify.behind import KeyUse, Unseen
 from keyless.policy import Source, Unreadable
 from keyless.policy.amend import Written
 
@@ -35,38 +37,73 @@ _ASKED: Mapping[str, str] = {
 _NO_ENCRYPTION = "ServerSideEncryptionConfigurationNotFoundError"
 
 
-async def key_use(aws: Session, question: Question) -> KeyUse | Unseen | None:
-    """What is asked of KMS for ``question``; ``None`` where nothing is."""
-    action = _ASKED.get(question.action.lower())
-    if action is None:
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """The key as the service names it (an id, an ARN or an alias), where to ask for it, and what is asked of it."""
+
+    key: str
+    aws: Session
+    action: str
+    context: Mapping[str, str]
+
+
+async def key_use(aws: Session, action: str, resource: str) -> KeyUse | Unseen | None:
+    """What is asked of KMS for one action; ``None`` where nothing is."""
+    (found,) = await key_uses(aws, [(action, resource)])
+    return found
+
+
+async def key_uses(aws: Session, asked: Sequence[tuple[str, str]]) -> list[KeyUse | Unseen | None]:
+    """The same for many actions on resources; a key that is behind several is read once."""
+    regions: dict[str, Session] = {aws.region: aws}
+    for _, resource in asked:
+        region = resource.split(":", 4)[3] if resource.count(":") >= 5 else ""
+        regions.setdefault(region or aws.region, aws.in_region(region) if region else aws)
+    behind = await asyncio.gather(*(_behind(aws, regions, action, resource) for action, resource in asked))
+    sessions = {(one.aws.region, one.key): one.aws for one in behind if isinstance(one, _Behind)}
+    read = await asyncio.gather(*(_key(session, key) for (_, key), session in sessions.items()))
+    keys = dict(zip(sessions, read, strict=True))
+    return [_used(one, keys[(one.aws.region, one.key)]) if isinstance(one, _Behind) else one for one in behind]
+
+
+async def _behind(aws: Session, regions: Mapping[str, Session], action: str, resource: str) -> _Behind | Unseen | None:
+    asked = _ASKED.get(action.lower())
+    if asked is None:
         return None
-    if "*" in question.resource or "?" in question.resource:
-        return Unseen(f"whether a key is behind it: {question.resource} is a pattern, not one resource")
-    arn = Arn.parse(question.resource)
+    if "*" in resource or "?" in resource:
+        return Unseen(f"whether a key is behind it: {resource} is a pattern, not one resource")
+    arn = Arn.parse(resource)
+    region = arn.region or aws.region
     try:
-        key, context = await _FINDERS[arn.service](aws, arn)
+        key, context = await _FINDERS[arn.service](regions[region], arn)
     except KeyError:
         return None
     except AWS_FAILURES as error:
         return Unseen(f"which key is behind {arn}: {why(arn.service, error)}")
     if not key:
         return None
-    region = arn.region or aws.region
     via = {"kms:ViaService": f"{arn.service}.{region}.amazonaws.com"}
-    return await _use(aws, action, key, {**via, **context})
+    return _Behind(key, regions[region], asked, {**via, **context})
 
 
-async def _use(aws: Session, action: str, key: str, context: dict[str, str]) -> KeyUse | Unseen:
+def _used(behind: _Behind, key: KeyUse | Unseen) -> KeyUse | Unseen:
+    if isinstance(key, Unseen):
+        return key
+    context = {**behind.context, "kms:CallerAccount": Arn.parse(key.arn).account}
+    return replace(key, action=behind.action, context=context)
+
+
+async def _key(aws: Session, key: str) -> KeyUse | Unseen:
+    """A key and what bears on every question to it; what is asked of it comes later."""
     try:
         found = (await aws.call("kms", "DescribeKey", KeyId=key))["KeyMetadata"]
     except AWS_FAILURES as error:
         return Unseen(f"key {key}: {why('kms', error)}")
     arn = str(found["Arn"])
-    context["kms:CallerAccount"] = Arn.parse(arn).account
     policy, written = await _policy(aws, arn)
     # Nobody may change the policy of a key that AWS manages.
     own = written if found.get("KeyManager", "CUSTOMER") == "CUSTOMER" else None
-    return KeyUse(action, arn, context, policy, await _grants(aws, arn), own)
+    return KeyUse("", arn, {}, policy, await _grants(aws, arn), own, str(found.get("KeyState", "Enabled")))
 
 
 async def _policy(aws: Session, arn: str) -> tuple[Source, Written | None]:

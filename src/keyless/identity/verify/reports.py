@@ -1,0 +1,58 @@
+"""What the component itself reports: whether its work is whole, and that it reached AWS as its role. Pure."""
+
+from __future__ import annotations
+
+from keyless.api import Reason
+from keyless.identity.verify.model import Facts, Link, State
+from keyless.identity.verify.permission_fix import needed
+
+# What a component says while it could call AWS as its role but had nothing to do there.
+_IDENTITY_ONLY = "IdentityProven"
+
+
+def work_is_whole(facts: Facts) -> Link | None:
+    """What reaches AWS may be a part: whether it is all only the component knows. Before it does, nothing is said."""
+    name = facts.subject.health
+    seen = facts.control_plane.conditions.get(name) if name and facts.control_plane else None
+    if seen is None or not facts.enabled:
+        return None
+    expected, found = f"condition {name} is True", f"{name}={seen.status} ({seen.reason}): {seen.message}"
+    if seen.status == "True":
+        return Link("health", State.HELD, expected, found)
+    advice = "the message names what is not counted or stored, and why: mend that, the condition follows within minutes"
+    return Link("health", State.BROKEN, expected, found, Reason.NOT_HEALTHY, advice=advice)
+
+
+def probe_succeeded(facts: Facts) -> Link:
+    """The component did its work as the role: it says so on the ControlPlane, with its session or with AWS's code."""
+    name = facts.subject.condition
+    role = facts.role_arn.rpartition("/")[2]
+    expected = f"condition {name} is True, by a session of {role or 'the role'}"
+    seen = facts.control_plane.conditions.get(name) if facts.control_plane else None
+    if seen is None:
+        return Link("probe", State.UNKNOWN, expected, f"the component has not set {name} yet")
+    since = f" since {seen.since}" if seen.since else ""
+    found = f"{name}={seen.status} ({seen.reason}){since}: {seen.message}"
+    proven = seen.status == "Unknown" and seen.reason == _IDENTITY_ONLY
+    if seen.status != "True" and not proven:
+        pods = f"deployment/{facts.subject.deployment} -n {facts.namespace}"
+        advice = f"the links above are what it depends on; kubectl logs {pods} has the whole story"
+        if "kms:" in seen.message and (asked := _of_key(facts)):
+            advice = f"the key behind it refuses: `{asked}` says which policy does, and what mends it"
+        return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, advice=advice)
+    if not role:
+        return Link("probe", State.SKIPPED, expected, f"no role is named; {found}")
+    if "assumed-role/" in seen.message and f":assumed-role/{role}/" not in seen.message:
+        return Link("probe", State.BROKEN, expected, found, Reason.PROBE_BY_ANOTHER_ROLE, facts.restart)
+    unproven = ("the identity is proven; no data was read with it yet",) if proven else ()
+    return Link("probe", State.HELD, expected, found, notes=unproven)
+
+
+def _of_key(facts: Facts) -> str:
+    """The question whose answer has the key's own policies and grants in it; empty where no one resource is known."""
+    access = facts.access
+    asked = [] if access is None else [resource for action, resource in needed(access) if action == access.probe]
+    if access is None or not asked or "?" in asked[0]:
+        return ""
+    account = f"{facts.namespace}/{facts.subject.service_account}"
+    return f"keyless explain {account} {access.probe} {asked[0].replace('*', 'keyless')}"
