@@ -35,6 +35,7 @@ PARTIAL = {
     "gotemplate/timeparsing.py: *": "reads one part of a date after another; what is left at the end is refused",
     "gotemplate/formatting.py: _INDEX": "reads one part of a verb after another",
     "identity/verify/storage.py: _STORED_IN": "finds the bucket within the sentence of a condition",
+    "identity/verify/aws_facts.py: _EXPLICIT": "finds the kind of policy in AWS's sentence",
     "identity/verify/untold.py: _OF_A_SERVICE": "tells a condition key by its prefix",
     "local/cloud/eks/access_entries.py: re": "looks for the template at the beginning of a name, as EKS does",
     "local/cloud/iam/positions.py: _SPACE": "goes past white space in a document that is read on",

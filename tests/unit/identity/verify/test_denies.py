@@ -45,7 +45,8 @@ def by_bucket(facts: Facts, deny: dict[str, Any]) -> Facts:
 
 
 def by_session(facts: Facts, deny: dict[str, Any]) -> Facts:
-    (association,) = pod_identity().associations  # type: ignore[misc]
+    association = pod_identity().association
+    assert association is not None
     bound = Named("session policy of association a-1", document("session", ALLOW_ALL, deny))
     mine = replace(association, policy=bound, tags=False)
     return replace(pod_identity(), associations=(mine,), access=facts.access)
