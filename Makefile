@@ -78,7 +78,7 @@ oracle-go: setup ## ask Go's own libraries anew what they make of the recorded c
 oracle-kubernetes: setup ## ask a real API server anew: BIN=folder with kube-apiserver and etcd
 	PYTHONPATH=tests $(RUN)/python -m conformance.kubernetes.record_interactions "$(BIN)"
 
-image: setup ## build the components' OCI image into dist/ (needs buildah and mmdebstrap)
+image: setup ## build the OCI images (keyless, keyless-cloud) into dist/ (needs buildah and mmdebstrap)
 	$(RUN)/python -m image.build
 
 # Apart from `test`: the parts of a real Kubernetes take half an hour to build, and a node takes root and containerd.

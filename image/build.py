@@ -1,10 +1,11 @@
-"""Build the image of a Space's components with buildah: no daemon, no registry, the same bytes each time.
+"""Build the images with buildah: no daemon, no registry, the same bytes each time.
 
     python -m image.build [--base IMAGE --build-base IMAGE] [--out dist]
 
 Without ``--base`` the bases are made from Debian's packages (mmdebstrap): one that builds, and one that holds Python,
-its libraries and certificates and nothing else, no shell either. Writes ``dist/keyless.tar``, an OCI archive, and
-prints its digest and sizes. Needs buildah; for bases of its own mmdebstrap and root.
+its libraries and certificates and nothing else, no shell either. Writes OCI archives, ``dist/keyless.tar`` (a Space's
+components) and ``dist/keyless-cloud.tar`` (the local AWS for a cluster that runs already), and prints their digests and
+sizes. Needs buildah; for bases of its own mmdebstrap and root.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tarfile
 import tomllib
 from pathlib import Path
 
+TARGETS = ("keyless", "keyless-cloud")
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".tools" / "image"
 SUITE = "bookworm"
@@ -60,15 +62,15 @@ def debian(name: str, variant: str, packages: str, epoch: str) -> str:
     return image
 
 
-def build(base: str, build_base: str, epoch: str, version: str) -> str:
-    """Build the image; returns its name."""
-    image = f"localhost/keyless/keyless:{version}"
+def build(target: str, base: str, build_base: str, epoch: str, version: str) -> str:
+    """Build one image of the Containerfile; returns its name."""
+    image = f"localhost/keyless/{target}:{version}"
     labels = [
         f"--label=org.opencontainers.image.version={version}",
         f"--label=org.opencontainers.image.base.name={base}",
     ]
     buildah(
-        "bud", "--quiet", "--isolation", "chroot", "--timestamp", epoch, "--target", "keyless", "--tag", image,
+        "bud", "--quiet", "--isolation", "chroot", "--timestamp", epoch, "--target", target, "--tag", image,
         "--build-arg", f"BASE={base}", "--build-arg", f"BUILD_BASE={build_base}",
         # The build asks PyPI: the machine's own certificates decide whom it believes.
         "--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro",
@@ -116,13 +118,14 @@ def main(arguments: list[str]) -> int:
     base = asked.base or debian("keyless-base", "extract", RUN_PACKAGES, epoch)
     build_base = asked.build_base or debian("keyless-build", "minbase", BUILD_PACKAGES, epoch)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    image = build(base, build_base, epoch, version)
     asked.out.mkdir(parents=True, exist_ok=True)
-    archive = asked.out / "keyless.tar"
-    archive.unlink(missing_ok=True)
-    buildah("push", "--quiet", image, f"oci-archive:{archive}:{image}")
-    digest, size = packed(archive)
-    print(f"{image}\n  digest {digest}\n  {size / 1e6:.1f} MB packed, in {archive}")
+    for target in TARGETS:
+        image = build(target, base, build_base, epoch, version)
+        archive = asked.out / f"{target}.tar"
+        archive.unlink(missing_ok=True)
+        buildah("push", "--quiet", image, f"oci-archive:{archive}:{image}")
+        digest, size = packed(archive)
+        print(f"{image}\n  digest {digest}\n  {size / 1e6:.1f} MB packed, in {archive}")
     return 0
 
 

@@ -1,6 +1,6 @@
 """Make an installed tree small and the same each time: what runs stays, and compiled without a trace of the clock.
 
-    python3 image/trim.py /keyless SBOM.json
+    python3 image/trim.py [--cloud] /keyless SBOM.json
 
 Run inside the build of the image, by the Python that will run it.
 """
@@ -18,15 +18,19 @@ from pathlib import Path
 from typing import Any
 
 # The services that components call; the others are 26 of botocore's 31 MB.
-SERVICES = ("eks", "iam", "kms", "s3", "secretsmanager", "ssm", "sts")
+SERVICES = ("eks", "eks-auth", "iam", "kms", "s3", "secretsmanager", "ssm", "sts")
+# Those that the local AWS serves besides.
+CLOUD_SERVICES = ("cloudformation", "iam-toolbox")
 
 
-def trim(root: Path) -> None:
-    """Trim ``root/lib``: no local Space, no services that nobody calls, no tests."""
+def trim(root: Path, *, cloud: bool = False) -> None:
+    """Trim ``root/lib``: no local Space (but for the cloud's image), no services that nobody calls, no tests."""
     lib = root / "lib"
-    shutil.rmtree(lib / "keyless" / "local")
+    if not cloud:
+        shutil.rmtree(lib / "keyless" / "local")
+    kept = (*SERVICES, *CLOUD_SERVICES) if cloud else SERVICES
     for service in (lib / "botocore" / "data").iterdir():
-        if service.is_dir() and service.name not in SERVICES:
+        if service.is_dir() and service.name not in kept:
             shutil.rmtree(service)
     for pattern in ("**/__pycache__", "**/tests", "**/test", "**/*.pyi", "*.dist-info/uv_cache.json", "bin"):
         for found in list(lib.glob(pattern)):
@@ -59,5 +63,7 @@ def settled(bill: dict[str, Any]) -> bytes:
 
 
 if __name__ == "__main__":
-    trim(Path(sys.argv[1]))
-    Path(sys.argv[1], "sbom.cdx.json").write_bytes(settled(json.loads(Path(sys.argv[2]).read_text())))
+    for_the_cloud = sys.argv[1] == "--cloud"
+    tree, bill_of_materials = sys.argv[1 + for_the_cloud :]
+    trim(Path(tree), cloud=for_the_cloud)
+    Path(tree, "sbom.cdx.json").write_bytes(settled(json.loads(Path(bill_of_materials).read_text())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import io
 import json
@@ -12,6 +13,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from keyless.local.cloud.faults import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -84,14 +87,38 @@ def test_compiled_modules_do_not_hold_the_time_of_their_source(tree: Path) -> No
     assert compiled.read_bytes() == first
 
 
+def test_the_image_of_the_cloud_keeps_the_local_space_and_what_it_serves(tree: Path) -> None:
+    for service in TRIM.CLOUD_SERVICES:
+        (tree / "lib" / "botocore" / "data" / service).mkdir()
+    TRIM.trim(tree, cloud=True)
+    assert (tree / "lib" / "keyless" / "local" / "__init__.py").exists()
+    kept = {path.name for path in (tree / "lib" / "botocore" / "data").iterdir() if path.is_dir()}
+    assert kept == {"s3", *TRIM.CLOUD_SERVICES}
+
+
+def services_called(folder: Path) -> set[str]:
+    """The first argument of every ``call("service", "Operation", …)`` and ``client("service")``."""
+    found = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                first = node.args[0]
+                if node.func.attr in {"call", "client"} and isinstance(first, ast.Constant):
+                    found.add(first.value)
+    return found
+
+
 def test_the_services_that_components_call_are_kept() -> None:
-    called = set()
-    for file in (ROOT / "src" / "keyless").rglob("*.py"):
-        if "local" not in file.parts:
-            called |= {name for name in ("cloudtrail", "ec2", "eks", "iam", "kms", "s3", "secretsmanager", "ssm", "sts")
-                       if f'call("{name}"' in file.read_text() or f'client("{name}"' in file.read_text()}  # fmt: skip
-    assert called
+    parts = [one for one in (ROOT / "src" / "keyless").iterdir() if one.is_dir() and one.name not in {"local", "cli"}]
+    called = set().union(*(services_called(one) for one in parts))
+    assert {"eks-auth", "s3"} <= called
     assert called <= set(TRIM.SERVICES)
+
+
+def test_the_services_that_the_cloud_serves_are_kept() -> None:
+    served = set(SERVICES)
+    assert {"eks-auth", "cloudformation"} <= served
+    assert served <= {*TRIM.SERVICES, *TRIM.CLOUD_SERVICES}
 
 
 def test_a_bill_of_materials_is_the_same_each_time_and_numbered_by_what_it_says() -> None:

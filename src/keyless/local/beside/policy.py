@@ -10,13 +10,13 @@ https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-polic
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from keyless.kube.resources import KubeObject, Resource
+from keyless.local.cloud.eks.agent import CA_ANNOTATION, CA_FOLDER, CA_VOLUME
 
-NAME = "keyless-cloud"
-ANNOTATION = "cloud.keyless.dev/ca"
+NAME = CA_VOLUME
 SKIP_LABEL = "cloud.keyless.dev/skip"
-FOLDER = "/var/run/secrets/cloud.keyless.dev"
 # Pods of the cluster's own speak with the real cloud, and must start when this one is away.
 SPARED_NAMESPACES = ("kube-system",)
 _GROUP = "admissionregistration.k8s.io"
@@ -24,8 +24,21 @@ POLICIES = Resource(_GROUP, "v1", "mutatingadmissionpolicies", "MutatingAdmissio
 BINDINGS = Resource(_GROUP, "v1", "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", namespaced=False)
 
 
-def objects(endpoint: str, ca_pem: str, region: str) -> tuple[tuple[Resource, KubeObject], ...]:
-    """The policy and what puts it in force."""
+def environment(endpoint: str, region: str, metadata_endpoint: str = "") -> dict[str, str]:
+    """The variables that lead an SDK to the cloud; with ``metadata_endpoint`` to the node's role, too, as on EC2."""
+    metadata = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata_endpoint} if metadata_endpoint else {}
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        # The Go SDK asks STS for a web identity's role before it has read the line above.
+        "AWS_ENDPOINT_URL_STS": endpoint,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        **metadata,
+    }
+
+
+def objects(environ: Mapping[str, str], ca_pem: str) -> tuple[tuple[Resource, KubeObject], ...]:
+    """The policy that gives pods these variables and the authority of their endpoint, and what puts it in force."""
     policy = {
         "metadata": {"name": NAME},
         "spec": {
@@ -43,7 +56,7 @@ def objects(endpoint: str, ca_pem: str, region: str) -> tuple[tuple[Resource, Ku
                     {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
                 ],
             },
-            "variables": [{"name": "env", "expression": _environment(endpoint, region)}],
+            "variables": [{"name": "env", "expression": _environment(environ)}],
             "mutations": [
                 {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": _applied(ca_pem)}},
                 {"patchType": "JSONPatch", "jsonPatch": {"expression": _VOLUME}},
@@ -54,23 +67,15 @@ def objects(endpoint: str, ca_pem: str, region: str) -> tuple[tuple[Resource, Ku
     return (POLICIES, policy), (BINDINGS, binding)
 
 
-def _environment(endpoint: str, region: str) -> str:
+def _environment(environ: Mapping[str, str]) -> str:
     """A CEL map of the variables that every container gets unless it sets them."""
-    variables = {
-        "AWS_ENDPOINT_URL": endpoint,
-        # The Go SDK asks STS for a web identity's role before it has read the line above.
-        "AWS_ENDPOINT_URL_STS": endpoint,
-        "AWS_CA_BUNDLE": f"{FOLDER}/ca.crt",
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-    }
-    return json.dumps(variables)
+    return json.dumps({**environ, "AWS_CA_BUNDLE": f"{CA_FOLDER}/ca.crt"})
 
 
 def _applied(ca_pem: str) -> str:
     return (
         "Object{"
-        f"metadata: Object.metadata{{annotations: {{{json.dumps(ANNOTATION)}: {json.dumps(ca_pem)}}}}},"
+        f"metadata: Object.metadata{{annotations: {{{json.dumps(CA_ANNOTATION)}: {json.dumps(ca_pem)}}}}},"
         f"spec: Object.spec{{{_told('containers')}, {_told('initContainers')}}}"
         "}"
     )
@@ -83,12 +88,12 @@ def _told(containers: str) -> str:
         "name: c.name,"
         "env: variables.env.filter(n, !has(c.env) || !c.env.exists(e, e.name == n))"
         f".map(n, {kind}.env{{name: n, value: variables.env[n]}}),"
-        f'volumeMounts: [{kind}.volumeMounts{{name: "{NAME}", mountPath: "{FOLDER}", readOnly: true}}]'
+        f'volumeMounts: [{kind}.volumeMounts{{name: "{NAME}", mountPath: "{CA_FOLDER}", readOnly: true}}]'
         "})"
     )
 
 
-_FIELD = json.dumps(f"metadata.annotations['{ANNOTATION}']")
+_FIELD = json.dumps(f"metadata.annotations['{CA_ANNOTATION}']")
 _VOLUME = (
     '(has(object.spec.volumes) ? [] : [JSONPatch{op: "add", path: "/spec/volumes", value: []}])'
     ' + [JSONPatch{op: "add", path: "/spec/volumes/-", value: Object.spec.volumes{'

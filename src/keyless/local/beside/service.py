@@ -18,13 +18,15 @@ from urllib.parse import urlsplit
 import structlog
 
 from keyless.api import Permanent
-from keyless.kube import Kube, connect
+from keyless.kube import Kube, KubeObject, Resource, connect
+from keyless.local.beside.access import publish_access, write_access
+from keyless.local.beside.eks import agent_place, webhook_objects
+from keyless.local.beside.place import Place, names_of, place_of
 from keyless.local.beside.policy import objects
 from keyless.local.beside.settings import Settings
 from keyless.local.cloud import Cloud, CloudSettings, serve
 from keyless.local.cloud.kms import root_key_in
-from keyless.local.state import State
-from keyless.local.state.lock import private
+from keyless.local.state import Authority, State
 
 FIELD_MANAGER = "keyless-cloud"
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -35,34 +37,41 @@ log = structlog.get_logger("keyless.cloud")
 
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve until cancelled. Raises ``KeylessError`` for settings, a folder or a port that cannot be used."""
-    names = names_of(settings)
+    check(settings)
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(connect(environ))
+        place = await place_of(settings, kube)
         issuer = settings.issuer or await issuer_of(kube)
         state = State.open(Path(settings.state))
         stack.callback(state.close)
-        cloud = Cloud(cloud_settings(settings, state, kube, issuer, names))
+        cloud = Cloud(cloud_settings(settings, state, kube, issuer, place))
         stack.push_async_callback(cloud.aclose)
         write_access(state, cloud, settings)
-        certificate = state.authority.server_certificate((*LOOPBACK, *names))
+        certificate = state.authority.server_certificate((*LOOPBACK, *place.names))
         serving = await stack.enter_async_context(serve(cloud.app, settings.port, settings.bind_host, certificate))
-        if settings.pods_endpoint:
-            for res, obj in objects(settings.pods_endpoint, state.authority.ca_pem, settings.region):
-                await kube.apply(res, obj, field_manager=FIELD_MANAGER)
+        if settings.metadata_port >= 0:
+            await stack.enter_async_context(serve(cloud.imds_app, settings.metadata_port, settings.bind_host))
+        if settings.service:
+            await publish_access(kube, state, cloud, settings, field_manager=FIELD_MANAGER)
+        for res, obj in in_the_cluster(settings, place, state.authority):
+            await kube.apply(res, obj, obj["metadata"].get("namespace"), field_manager=FIELD_MANAGER)
         log.info("cloud ready", address=serving.url, issuer=issuer, state=str(state.path))
         await cloud.run()
 
 
-def names_of(settings: Settings) -> tuple[str, ...]:
-    """What clients call the cloud; raises ``Permanent`` for settings that no start could use."""
+def check(settings: Settings) -> None:
+    """Raise ``Permanent`` for settings that no start could use."""
     if not _ACCOUNT.fullmatch(settings.account):
         raise Permanent(f"--account {settings.account!r}: expected an AWS account, 12 digits")
-    if settings.pods_endpoint and urlsplit(settings.pods_endpoint).scheme != "https":
-        # SDKs ask for credentials over plain http from loopback and link-local addresses alone.
-        raise Permanent(f"--pods-endpoint {settings.pods_endpoint!r}: expected a URL that begins with https://")
     if settings.issuer and urlsplit(settings.issuer).scheme != "https":
         raise Permanent(f"--issuer {settings.issuer!r}: expected a URL that begins with https://")
-    return tuple(dict.fromkeys(name.strip().strip("[]").lower() for name in settings.names.split(",") if name.strip()))
+    names_of(settings)
+
+
+def in_the_cluster(settings: Settings, place: Place, authority: Authority) -> tuple[tuple[Resource, KubeObject], ...]:
+    """What the cloud keeps in the cluster, in this order: EKS's part, then what tells pods of the cloud."""
+    eks = webhook_objects(settings, authority) if settings.eks_image else ()
+    return (*eks, *(objects(place.environ, authority.ca_pem) if place.environ else ()))
 
 
 async def issuer_of(kube: Kube) -> str:
@@ -75,7 +84,7 @@ async def issuer_of(kube: Kube) -> str:
     return issuer
 
 
-def cloud_settings(settings: Settings, state: State, kube: Kube, issuer: str, names: tuple[str, ...]) -> CloudSettings:
+def cloud_settings(settings: Settings, state: State, kube: Kube, issuer: str, place: Place) -> CloudSettings:
     """What the cloud is told."""
     at = urlsplit(issuer)
     return CloudSettings(
@@ -88,27 +97,16 @@ def cloud_settings(settings: Settings, state: State, kube: Kube, issuer: str, na
         region=settings.region,
         cluster_name=settings.cluster_name,
         issuer=issuer,
-        hosts=names,
+        hosts=place.names,
         # A cluster that somebody else runs has, or has not, an agent of its own: none is put there unasked.
-        looks_after_agent=False,
+        looks_after_agent=bool(settings.eks_image),
+        agent=agent_place(settings, place, state.authority),
+        # Nor does its API server ask us who EKS's users are.
+        authenticates=False,
         propagation_delay_seconds=settings.propagation_delay_seconds,
         root_key=root_key_in(state.folder("kms")),
         migrate=state.migrate,
     )
-
-
-def write_access(state: State, cloud: Cloud, settings: Settings) -> None:
-    """Write who may do all, for the folder's owner alone, and the endpoint's authority."""
-    keys = cloud.admin_credentials()
-    access = {
-        "accessKeyId": keys.access_key_id,
-        "secretAccessKey": keys.secret_access_key,
-        "region": settings.region,
-        "account": settings.account,
-    }
-    for name, text in (("access.json", json.dumps(access, indent=2)), ("ca.crt", state.authority.ca_pem)):
-        with open(state.path / name, "w", encoding="utf-8", opener=private) as file:
-            file.write(text)
 
 
 def _text(path: str, flag: str) -> str:

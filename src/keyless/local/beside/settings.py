@@ -29,6 +29,22 @@ class Settings:
         env="KEYLESS_CLOUD_PODS_ENDPOINT",
         help="URL of the cloud as new pods are told, by a MutatingAdmissionPolicy; empty: they are told nothing.",
     )
+    service: str = setting(
+        "",
+        env="KEYLESS_CLOUD_SERVICE",
+        help="Service of the cloud, where it runs in the cluster: new pods are told its cluster IP.",
+    )
+    namespace: str = setting("keyless-cloud", env="POD_NAMESPACE", help="Namespace of that Service.")
+    metadata_port: int = setting(
+        -1,
+        env="KEYLESS_CLOUD_METADATA_PORT",
+        help="Port of the instance metadata (http), port 80 of the Service; -1: none.",
+    )
+    eks_image: str = setting(
+        "",
+        env="KEYLESS_CLOUD_EKS_IMAGE",
+        help="Image of a pod identity webhook and agent to run in the cluster, as EKS does; empty: neither.",
+    )
     propagation_delay_seconds: float = setting(
         1.0, env="KEYLESS_CLOUD_PROPAGATION_DELAY_SECONDS", help="How long IAM's changes take to be felt."
     )

@@ -19,6 +19,7 @@ from keyless.kube.resources import (
     NAMESPACES,
     SECRETS,
     SERVICEACCOUNTS,
+    SERVICES,
 )
 from keyless.local.boot.options import IMAGE, LOOPBACK
 
@@ -30,6 +31,8 @@ GROUP_LABEL = "spaces.upbound.io/group"
 CERTIFICATES = "/etc/webhook/certs"
 LIST_FOLDER = "/etc/webhook/container-credentials"
 WEBHOOK_TIMEOUT_SECONDS = 10
+HTTP, HTTPS = 80, 443
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside a pod, whose address is not known before
 
 Manifest = tuple[Resource, KubeObject]
 
@@ -43,6 +46,10 @@ class WebhookFacts:
     ca_pem: str
     certificate_pem: str
     key_pem: str
+    image: str = IMAGE
+    #: reached by its Service, where pods have addresses of their own; else by URL, on the host network
+    by_service: bool = False
+    agent_host: str = LOOPBACK
 
 
 def eks_objects(facts: WebhookFacts) -> tuple[Manifest, ...]:
@@ -53,6 +60,7 @@ def eks_objects(facts: WebhookFacts) -> tuple[Manifest, ...]:
         (CLUSTERROLEBINDINGS, _binding(WEBHOOK, WEBHOOK)),
         (SECRETS, _certificate(facts)),
         (DEPLOYMENTS, _webhook_deployment(facts)),
+        *(((SERVICES, _service(facts)),) if facts.by_service else ()),
         (MUTATINGWEBHOOKCONFIGURATIONS, _registration(facts)),
     )
 
@@ -93,12 +101,15 @@ def _certificate(facts: WebhookFacts) -> KubeObject:
 
 def _webhook_deployment(facts: WebhookFacts) -> KubeObject:
     labels = {"app.kubernetes.io/name": WEBHOOK}
-    probe = {"httpGet": {"host": LOOPBACK, "path": "/healthz", "port": facts.port, "scheme": "HTTPS"}}
+    at = {} if facts.by_service else {"host": LOOPBACK}
+    probe = {"httpGet": {**at, "path": "/healthz", "port": facts.port, "scheme": "HTTPS"}}
     container = {
         "name": WEBHOOK,
-        "image": IMAGE,
+        "image": facts.image,
         "args": ["run", "webhook", *_webhook_flags(facts)],
-        "ports": [{"name": "https", "containerPort": facts.port, "hostPort": facts.port}],
+        "ports": [
+            {"name": "https", "containerPort": facts.port, **({} if facts.by_service else {"hostPort": facts.port})}
+        ],
         "volumeMounts": [
             {"name": "certificates", "mountPath": CERTIFICATES, "readOnly": True},
             {"name": "container-credentials", "mountPath": LIST_FOLDER, "readOnly": True},
@@ -114,7 +125,7 @@ def _webhook_deployment(facts: WebhookFacts) -> KubeObject:
         "metadata": {"labels": {**labels, SKIP_LABEL: "true"}},
         "spec": {
             "serviceAccountName": WEBHOOK,
-            "hostNetwork": True,
+            "hostNetwork": not facts.by_service,
             "priorityClassName": "system-cluster-critical",
             "containers": [container],
             "volumes": volumes,
@@ -132,7 +143,7 @@ def _webhook_deployment(facts: WebhookFacts) -> KubeObject:
 
 def _webhook_flags(facts: WebhookFacts) -> list[str]:
     return [
-        f"--bind-host={LOOPBACK}",
+        f"--bind-host={EVERYWHERE if facts.by_service else LOOPBACK}",
         f"--port={facts.port}",
         "--metrics-port=-1",
         # Named, though they are its defaults: where paths must be rewritten, only what is written can be.
@@ -140,7 +151,7 @@ def _webhook_flags(facts: WebhookFacts) -> list[str]:
         f"--tls-key={CERTIFICATES}/tls.key",
         "--sts-regional-endpoint=true",
         f"--watch-container-credentials-config={LIST_FOLDER}/config.json",
-        f"--container-credentials-full-uri=http://{LOOPBACK}:{facts.agent_port}/v1/credentials",
+        f"--container-credentials-full-uri={_agent_url(facts)}",
     ]
 
 
@@ -157,12 +168,27 @@ def _registration(facts: WebhookFacts) -> KubeObject:
         "rules": [
             {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "*"}
         ],
-        "clientConfig": {
-            "url": f"https://{LOOPBACK}:{facts.port}/mutate",
-            "caBundle": base64.b64encode(facts.ca_pem.encode()).decode(),
-        },
+        "clientConfig": {**_address(facts), "caBundle": base64.b64encode(facts.ca_pem.encode()).decode()},
     }
     return {"metadata": {"name": WEBHOOK}, "webhooks": [hook]}
+
+
+def _address(facts: WebhookFacts) -> dict[str, Any]:
+    if not facts.by_service:
+        return {"url": f"https://{LOOPBACK}:{facts.port}/mutate"}
+    return {"service": {"name": WEBHOOK, "namespace": SYSTEM, "path": "/mutate", "port": HTTPS}}
+
+
+def _agent_url(facts: WebhookFacts) -> str:
+    """Of the agent's address: without the port that http has anyway, as EKS writes it."""
+    port = "" if facts.agent_port == HTTP else f":{facts.agent_port}"
+    return f"http://{facts.agent_host}{port}/v1/credentials"
+
+
+def _service(facts: WebhookFacts) -> KubeObject:
+    labels = {"app.kubernetes.io/name": WEBHOOK}
+    ports = [{"name": "https", "port": HTTPS, "targetPort": facts.port}]
+    return {"metadata": {**_metadata(WEBHOOK), "labels": labels}, "spec": {"selector": labels, "ports": ports}}
 
 
 def _metadata(name: str) -> dict[str, Any]:

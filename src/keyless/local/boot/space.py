@@ -30,6 +30,7 @@ from keyless.local.boot.running import Running, forget_running, write_running
 from keyless.local.boot.trust import write_bundle
 from keyless.local.cloud import Cloud, CloudSettings
 from keyless.local.cloud import serve as serve_cloud
+from keyless.local.cloud.eks.agent import AgentPlace
 from keyless.local.cloud.kms import root_key_in
 from keyless.local.cluster import Cluster, ClusterSettings
 from keyless.local.cluster.serve import serve as serve_cluster
@@ -134,7 +135,7 @@ class LocalSpace:
                 account=self._options.account,
                 region=self._options.region,
                 cluster_name=CLUSTER_NAME,
-                agent_port=state.require_free("agent"),
+                agent=AgentPlace(state.require_free("agent")),
                 propagation_delay_seconds=self._options.propagation_delay_seconds,
                 revoke_tokens_of_deleted_pods=self._options.revoke_tokens_of_deleted_pods,
                 root_key=root_key_in(state.folder("kms")),

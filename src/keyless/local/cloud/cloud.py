@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyless.local.cloud.authenticate import Authenticator
 from keyless.local.cloud.authorise import Authoriser
@@ -13,6 +13,7 @@ from keyless.local.cloud.cloudformation import CloudFormation
 from keyless.local.cloud.cloudformation.actor import Actors
 from keyless.local.cloud.database import Database, Migrate
 from keyless.local.cloud.eks import ClusterFacts, Eks, Kubernetes, Projection, TokenReviews
+from keyless.local.cloud.eks.agent import AgentPlace
 from keyless.local.cloud.eks_auth import EksAuth
 from keyless.local.cloud.gateway import Gateway, Realm
 from keyless.local.cloud.iam.directory import Directory
@@ -55,8 +56,10 @@ class CloudSettings:
     hosts: tuple[str, ...] = ()
     #: whether a fresh cloud runs the pod identity agent in the cluster, as on EKS with its addon
     looks_after_agent: bool = True
-    #: where the pod identity agent listens on loopback
-    agent_port: int = 80
+    #: where the pod identity agent listens, and what it is told
+    agent: AgentPlace = field(default_factory=AgentPlace)
+    #: whether the API server asks the cloud who a bearer is, as EKS's asks IAM
+    authenticates: bool = True
     propagation_delay_seconds: float = 1.0
     #: refuse at STS what AWS takes: good tokens of pods that are gone
     revoke_tokens_of_deleted_pods: bool = False
@@ -83,7 +86,7 @@ class Cloud:
         self._make_admin()
         self._fetcher = HttpsFetcher(f"{settings.ca_pem}\n{settings.issuer_ca_pem}".strip())
         self._projection = Projection(
-            self.database, settings.kubernetes, settings.cluster_name, agent_port=settings.agent_port
+            self.database, settings.kubernetes, settings.cluster_name, settings.agent, settings.authenticates
         )
         if not settings.looks_after_agent:
             self._projection.leave_agent()
@@ -91,7 +94,14 @@ class Cloud:
         authenticator = Authenticator(self.directory, sessions)
         issuers = IssuerKeys(fetch or self._fetcher, settings.now)
         sts = Sts(self.directory, authoriser, sessions, issuers, revocation=_revocation(settings))
-        self.imds_app = Imds(self.database, self.directory, sts.minter, region=settings.region, now=settings.now)
+        self.imds_app = Imds(
+            self.database,
+            self.directory,
+            sts.minter,
+            region=settings.region,
+            now=settings.now,
+            hosts=settings.hosts,
+        )
         on_behalf = OnBehalf(
             lambda: self.app.services, self.database, authoriser, account=settings.account, now=settings.now
         )

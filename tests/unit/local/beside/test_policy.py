@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyless.api import Permanent
-from keyless.local.beside.policy import ANNOTATION, NAME, SKIP_LABEL, objects
-from keyless.local.beside.service import names_of
+from keyless.local.beside.place import names_of
+from keyless.local.beside.policy import NAME, SKIP_LABEL, environment, objects
 from keyless.local.beside.settings import Settings
+from keyless.local.cloud.eks.agent import CA_ANNOTATION
 
 URL = "https://10.0.0.7:8443"
 
 
 def test_the_policy_is_in_force_for_new_pods_but_the_cluster_s_own_and_those_that_skip_it() -> None:
-    (_, policy), (_, binding) = objects(URL, "PEM", "eu-west-1")
+    (_, policy), (_, binding) = objects(environment(URL, "eu-west-1"), "PEM")
     assert binding["spec"] == {"policyName": policy["metadata"]["name"]}
     constraints = policy["spec"]["matchConstraints"]
     (rule,) = constraints["resourceRules"]
@@ -30,15 +31,15 @@ def test_the_policy_is_in_force_for_new_pods_but_the_cluster_s_own_and_those_tha
 
 @given(st.text(alphabet=st.characters(codec="ascii"), max_size=40))
 def test_whatever_is_told_stays_one_literal_of_the_expression(text: str) -> None:
-    (_, policy), _ = objects(URL, text, "r")
+    (_, policy), _ = objects(environment(URL, "r"), text)
     applied = policy["spec"]["mutations"][0]["applyConfiguration"]["expression"]
-    literal = re.search(rf'"{re.escape(ANNOTATION)}": ("(?:[^"\\]|\\.)*")', applied)
+    literal = re.search(rf'"{re.escape(CA_ANNOTATION)}": ("(?:[^"\\]|\\.)*")', applied)
     assert literal is not None
     assert json.loads(literal[1]) == text
 
 
 def test_every_container_is_told_the_endpoint_and_its_authority() -> None:
-    (_, policy), _ = objects(URL, "PEM", "eu-west-1")
+    (_, policy), _ = objects(environment(URL, "eu-west-1"), "PEM")
     (variables,) = policy["spec"]["variables"]
     told = json.loads(variables["expression"])
     assert told == {

@@ -16,7 +16,8 @@ import pytest
 from botocore.config import Config
 
 from keyless.api import Permanent
-from keyless.local.beside.service import issuer_of, names_of, run
+from keyless.local.beside.place import names_of
+from keyless.local.beside.service import check, issuer_of, run
 from keyless.local.beside.settings import Settings
 
 NAME = "cloud.keyless-cloud.svc"
@@ -100,7 +101,7 @@ async def test_it_answers_over_tls_by_its_names_alone_while_the_cluster_is_away(
 )
 def test_settings_that_no_start_could_use_are_refused_by_name(settings: Settings, told: str) -> None:
     with pytest.raises(Permanent, match=told):
-        names_of(settings)
+        check(settings)
 
 
 def test_names_are_told_once_without_brackets() -> None:

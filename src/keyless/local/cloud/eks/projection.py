@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
 import orjson
@@ -22,6 +21,7 @@ from keyless.kube.resources import CONFIGMAPS, DAEMONSETS, KubeObject
 from keyless.local.cloud.database import Database
 from keyless.local.cloud.eks.access_policies import AssociatedPolicy
 from keyless.local.cloud.eks.access_projection import AccessProjection
+from keyless.local.cloud.eks.agent import AgentPlace, agent_manifest
 from keyless.local.cloud.eks.kubernetes import Kubernetes
 
 AGENT = "eks-pod-identity-agent"
@@ -43,7 +43,9 @@ class Projection:
     database: Database
     kubernetes: Kubernetes
     cluster_name: str
-    agent_port: int
+    agent: AgentPlace
+    #: whether the API server asks us who a bearer is: elsewhere access entries have no say
+    authenticates: bool = True
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _followed_at: float = -_FOLLOW_SECONDS
@@ -97,11 +99,12 @@ class Projection:
             )
             wanted = self.database.get("remembered", _WANTED) or "yes"
             if wanted == "yes":
-                manifest = agent_manifest(self.cluster_name, self.agent_port)
+                manifest = agent_manifest(self.cluster_name, self.agent)
                 await self.kubernetes.apply(DAEMONSETS, manifest, NAMESPACE, field_manager=MANAGER)
             elif wanted == "no":
                 await self._remove_agent()
-            await AccessProjection(self.database, self.kubernetes).reconcile()
+            if self.authenticates:
+                await AccessProjection(self.database, self.kubernetes).reconcile()
 
     async def _remove_agent(self) -> None:
         with suppress(NotFound):
@@ -116,12 +119,3 @@ def webhook_list(associations: list[dict[str, Any]]) -> KubeObject:
         "metadata": {"name": LIST, "namespace": NAMESPACE},
         "data": {"config.json": orjson.dumps({"identities": identities}).decode()},
     }
-
-
-def agent_manifest(cluster_name: str, port: int) -> KubeObject:
-    """The agent's DaemonSet (``agent.json``) for this cluster and port."""
-    text = files("keyless.local.cloud.eks").joinpath("agent.json").read_text("utf-8")
-    for name, value in (('"${PORT}"', str(port)), ("${PORT_TEXT}", str(port)), ("${CLUSTER}", cluster_name)):
-        text = text.replace(name, value)
-    manifest: KubeObject = orjson.loads(text)
-    return manifest

@@ -21,7 +21,7 @@ from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.model import Role
 from keyless.local.cloud.sessions import new_id
 from keyless.local.cloud.sts.minting import Minter, RoleSession, Wanted
-from keyless.local.cloud.wire.asgi import Receive, Scope, Send, head_of, loopback_host, respond
+from keyless.local.cloud.wire.asgi import Receive, Scope, Send, head_of, own_host, respond
 from keyless.local.cloud.wire.http import HttpRequest, HttpResponse
 
 NODE_ROLE = "keyless-node"
@@ -51,8 +51,17 @@ class Imds:
     """A direct ASGI application."""
 
     def __init__(
-        self, database: Database, directory: Directory, minter: Minter, *, region: str, now: Callable[[], float]
+        self,
+        database: Database,
+        directory: Directory,
+        minter: Minter,
+        *,
+        region: str,
+        now: Callable[[], float],
+        hosts: tuple[str, ...] = (),
     ) -> None:
+        """``hosts``: names and addresses that requests may be sent to, besides loopback's."""
+        self._hosts = hosts
         self._directory = directory
         self._minter = minter
         self._region = region
@@ -85,7 +94,7 @@ class Imds:
             await respond(send, self._answer(request), head=request.method == "HEAD")
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        if not loopback_host(request.header("host")) or request.header("x-forwarded-for"):
+        if not own_host(request.header("host"), self._hosts) or request.header("x-forwarded-for"):
             return _text(403, "Forbidden")
         if request.method == "PUT" and request.path == "/latest/api/token":
             return self._token(request)
