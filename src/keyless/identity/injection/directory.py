@@ -64,13 +64,32 @@ class AssociationFile:
         return self._read
 
 
+class AssociationMap:
+    """The container credentials list in a ConfigMap: a kubelet brings a changed file late, a watch at once."""
+
+    def __init__(self) -> None:
+        self._read: frozenset[tuple[str, str]] = frozenset()
+
+    def current(self) -> frozenset[tuple[str, str]]:
+        """Return the list as it was last seen."""
+        return self._read
+
+    def show(self, config_map: dict[str, Any] | None) -> None:
+        """Take over what the ConfigMap says; None: there is none."""
+        try:
+            text = ((config_map or {}).get("data") or {}).get("config.json", "")
+            self._read = read_associations_untrusted(text) if text else frozenset()
+        except ValueError as error:
+            log.warning("association list not read; the last good one counts", error=str(error))
+
+
 class Directory:
     """The facts for one decision, gathered."""
 
     def __init__(
         self,
         accounts: ServiceAccounts,
-        associations: AssociationFile,
+        associations: AssociationFile | AssociationMap,
         *,
         lookup_seconds: float,
         account: Account | None = None,

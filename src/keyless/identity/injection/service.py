@@ -10,7 +10,7 @@ import structlog
 from keyless.api import Permanent
 from keyless.aws import AWS_FAILURES, Session, caller_identity
 from keyless.identity.injection.app import Webhook
-from keyless.identity.injection.directory import AssociationFile, Directory
+from keyless.identity.injection.directory import AssociationFile, AssociationMap, Directory
 from keyless.identity.injection.model import Account
 from keyless.identity.injection.settings import Settings
 from keyless.kube import Informer, Kube, connect, keep_in_touch
@@ -48,9 +48,15 @@ async def serve_webhook(settings: Settings, kube: Kube, account: Account | None 
     """Serve for the cluster behind ``kube`` until cancelled."""
     async with Tasks() as tasks:
         accounts = Informer(kube, SERVICEACCOUNTS, metadata_only=True)
+        associations: AssociationFile | AssociationMap
+        if settings.container_credentials_config_map:
+            associations = AssociationMap()
+            tasks.create_task(_follow_associations(kube, associations, place_of(settings)), name="associations")
+        else:
+            associations = AssociationFile(settings.watch_container_credentials_config)
         directory = Directory(
             KubeServiceAccounts(kube, accounts),
-            AssociationFile(settings.watch_container_credentials_config),
+            associations,
             lookup_seconds=settings.service_account_lookup_seconds,
             account=account,
         )
@@ -73,6 +79,24 @@ async def _follow_config_map(kube: Kube, directory: Directory, namespace: str) -
     informer = Informer(kube, CONFIGMAPS, namespace=namespace, fields=f"metadata.name={CONFIG_MAP}")
     informer.on_change(lambda _event: directory.set_mapped_roles(informer.get(CONFIG_MAP, namespace)))
     await informer.run()
+
+
+async def _follow_associations(kube: Kube, associations: AssociationMap, place: tuple[str, str]) -> None:
+    namespace, name = place
+    informer = Informer(kube, CONFIGMAPS, namespace=namespace, fields=f"metadata.name={name}")
+    informer.on_change(lambda _event: associations.show(informer.get(name, namespace)))
+    await informer.run()
+
+
+def place_of(settings: Settings) -> tuple[str, str]:
+    """Namespace and name of the ConfigMap of associations; raises ``Permanent`` for anything else."""
+    namespace, slash, name = settings.container_credentials_config_map.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise Permanent(
+            f"--container-credentials-config-map {settings.container_credentials_config_map!r}: "
+            "expected NAMESPACE/NAME of a ConfigMap"
+        )
+    return namespace, name
 
 
 async def _account(environ: Mapping[str, str]) -> Account:

@@ -54,6 +54,11 @@ class Settings:
         env="KEYLESS_WEBHOOK_WATCH_CONTAINER_CREDENTIALS_CONFIG",
         help="Path of the JSON list of service accounts with a pod identity association.",
     )
+    container_credentials_config_map: str = setting(
+        "",
+        env="KEYLESS_WEBHOOK_CONTAINER_CREDENTIALS_CONFIG_MAP",
+        help="NAMESPACE/NAME of a ConfigMap with that list as config.json, followed at once; instead of the file.",
+    )
     container_credentials_audience: str = setting(
         "pods.eks.amazonaws.com",
         env="KEYLESS_WEBHOOK_CONTAINER_CREDENTIALS_AUDIENCE",

@@ -150,7 +150,7 @@ def _webhook_flags(facts: WebhookFacts) -> list[str]:
         f"--tls-cert={CERTIFICATES}/tls.crt",
         f"--tls-key={CERTIFICATES}/tls.key",
         "--sts-regional-endpoint=true",
-        f"--watch-container-credentials-config={LIST_FOLDER}/config.json",
+        _associations(facts),
         f"--container-credentials-full-uri={_agent_url(facts)}",
     ]
 
@@ -171,6 +171,13 @@ def _registration(facts: WebhookFacts) -> KubeObject:
         "clientConfig": {**_address(facts), "caBundle": base64.b64encode(facts.ca_pem.encode()).decode()},
     }
     return {"metadata": {"name": WEBHOOK}, "webhooks": [hook]}
+
+
+def _associations(facts: WebhookFacts) -> str:
+    if facts.by_service:
+        # A kubelet brings a changed ConfigMap's file after a minute; a pod that is restarted at once would miss it.
+        return f"--container-credentials-config-map={SYSTEM}/{ASSOCIATIONS}"
+    return f"--watch-container-credentials-config={LIST_FOLDER}/config.json"
 
 
 def _address(facts: WebhookFacts) -> dict[str, Any]:

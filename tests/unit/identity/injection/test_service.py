@@ -3,8 +3,11 @@ import base64
 
 import httpx
 import orjson
+import pytest
 
-from keyless.identity.injection.service import serve_webhook
+from keyless.api import Permanent
+from keyless.identity.injection.directory import AssociationMap
+from keyless.identity.injection.service import place_of, serve_webhook
 from keyless.identity.injection.settings import Settings
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
@@ -57,3 +60,51 @@ async def test_it_answers_over_tls_with_what_the_cluster_holds(tmp_path):
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
+
+
+def associations(text):
+    return {"metadata": {"name": "list", "namespace": "kube-system"}, "data": {"config.json": text}}
+
+
+ONE = '{"identities": [{"namespace": "host", "serviceAccount": "vector"}]}'
+
+
+async def test_an_association_in_the_followed_config_map_counts_for_the_next_pod(tmp_path):
+    tls, kube, port = a_certificate(tmp_path, "webhook"), MemoryKube(), a_free_port()
+    kube.put(SERVICEACCOUNTS, {"metadata": {"name": "vector", "namespace": "host"}})
+    kube.put(CONFIGMAPS, associations(ONE))
+    settings = Settings(
+        bind_host="127.0.0.1",
+        port=port,
+        metrics_port=-1,
+        tls_cert=tls.certificate,
+        tls_key=tls.key,
+        container_credentials_config_map="kube-system/list",
+    )
+    task = asyncio.create_task(serve_webhook(settings, kube))
+    review = {"request": {"uid": "u", "namespace": "host", "object": {"spec": {"serviceAccountName": "vector"}}}}
+    review["request"]["object"]["spec"]["containers"] = [{"name": "c"}]
+    async with httpx.AsyncClient(verify=False, trust_env=False, base_url=f"https://127.0.0.1:{port}") as http:
+        await answers(http, "/healthz")
+        async with asyncio.timeout(5):
+            while "patch" not in (answer := (await http.post("/mutate", json=review)).json()["response"]):
+                pass
+        assert b"AWS_CONTAINER_CREDENTIALS_FULL_URI" in base64.b64decode(answer["patch"])
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_a_list_that_cannot_be_read_leaves_the_last_good_one_and_one_that_is_gone_leaves_none():
+    found = AssociationMap()
+    found.show(associations(ONE))
+    for text in ("{", "[]", '{"identities": 7}'):
+        found.show(associations(text))
+        assert found.current() == {("host", "vector")}
+    found.show(None)
+    assert found.current() == frozenset()
+
+
+@pytest.mark.parametrize("text", ["list", "/list", "kube-system/", "a/b/c", "/"])
+def test_a_config_map_without_a_place_is_refused(text):
+    with pytest.raises(Permanent, match="expected NAMESPACE/NAME"):
+        place_of(Settings(container_credentials_config_map=text))
