@@ -11,17 +11,17 @@ from production.node import OneNode
 from production.parts import Parts
 from production.pki import Pki
 
-PORT = 17443
+PORTS = (17443, 17453)
 
 
 class Brought:
     """``attach`` gives it to the Space as the how-to page says."""
 
-    def __init__(self, folder: Path, binaries: Path, node: OneNode) -> None:
+    def __init__(self, folder: Path, binaries: Path, node: OneNode, *, port: int) -> None:
         self._node = node
         self.parts = Parts(folder)
         self._pki = Pki(folder / "pki")
-        self.api = Api("brought", folder, binaries, self._pki, self.parts, port=PORT)
+        self.api = Api("brought", folder, binaries, self._pki, self.parts, port=port)
         self.kubectl_words = ("--kubeconfig", str(self.api.kubeconfig))
 
     def up(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from production.attached import Brought
+from production.attached import PORTS, Brought
 from production.beside import Beside
 from production.binaries import GIVEN, built
 from production.images import ROOT, ours, pause
@@ -46,9 +46,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNode]:
     found = OneNode(folder, built(), clients / "kubectl")
     try:
         found.up()
-        for archive in (pause(), ours()):
-            found.load(archive)
-        found.tag("localhost/keyless/keyless:0.1.0", IMAGE)
+        found.load(pause())
+        for name in ("keyless", "keyless-cloud"):
+            found.load(ours(name))
+            found.tag(f"localhost/keyless/{name}:0.1.0", f"docker.io/keyless/{name}:0.1.0")
         yield found
     finally:
         found.down()
@@ -57,15 +58,22 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNode]:
 @pytest.fixture(scope="session")
 def brought(node: OneNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brought]:
     """A second, small API server: what a team's Crossplane cluster is to a Space."""
-    found = Brought(tmp_path_factory.mktemp("b"), built(), node)
+    yield from _brought(node, tmp_path_factory, PORTS[0])
+
+
+@pytest.fixture(scope="session")
+def other(node: OneNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brought]:
+    """One more of the kind."""
+    yield from _brought(node, tmp_path_factory, PORTS[1])
+
+
+def _brought(node: OneNode, folders: pytest.TempPathFactory, port: int) -> Iterator[Brought]:
+    found = Brought(folders.mktemp("b"), built(), node, port=port)
     try:
         found.up()
         yield found
     finally:
         found.down()
-
-
-IMAGE = "docker.io/keyless/keyless:0.1.0"
 
 
 @pytest.fixture(scope="session")
@@ -85,15 +93,24 @@ def space(node: OneNode) -> OneNode:
 @pytest.fixture(scope="session")
 def host_namespace(space: OneNode, brought: Brought) -> str:
     """Where the components of control plane ``ctp1`` run, which is attached and ready."""
-    brought.attach("ctp1")
-    space.kubectl("wait", "controlplane/ctp1", "-n", "default", "--for=condition=Ready", "--timeout=60s")
-    return str(space.object("controlplane", "ctp1", "-n", "default")["status"]["hostNamespace"])
+    return _attached(space, brought, "ctp1")
 
 
 @pytest.fixture(scope="session")
-def cloud(node: OneNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
-    """The local AWS beside the node's cluster."""
+def other_namespace(space: OneNode, other: Brought) -> str:
+    """The same of control plane ``ctp2``."""
+    return _attached(space, other, "ctp2")
+
+
+def _attached(space: OneNode, api: Brought, name: str) -> str:
+    api.attach(name)
+    space.kubectl("wait", f"controlplane/{name}", "-n", "default", "--for=condition=Ready", "--timeout=60s")
+    return str(space.object("controlplane", name, "-n", "default")["status"]["hostNamespace"])
+
+
+@pytest.fixture(scope="session")
+def cloud(node: OneNode, tmp_path_factory: pytest.TempPathFactory) -> Beside:
+    """The local AWS in the node's cluster, with the pod identity webhook and agent."""
     found = Beside(node, tmp_path_factory.mktemp("c"))
     found.up()
-    yield found
-    node.parts.end("cloud")
+    return found

@@ -41,8 +41,8 @@ def pause() -> Path:
     return archive
 
 
-def ours() -> Path:
-    """The archive that ``make image`` writes."""
-    archive = ROOT / "dist" / "keyless.tar"
-    assert archive.exists(), "dist/keyless.tar is missing: run `make image`"
+def ours(name: str) -> Path:
+    """One of the archives that ``make image`` writes."""
+    archive = ROOT / "dist" / f"{name}.tar"
+    assert archive.exists(), f"dist/{name}.tar is missing: run `make image`"
     return archive

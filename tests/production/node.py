@@ -66,6 +66,12 @@ class OneNode:
         """What ``kubectl get …`` finds, read."""
         return json.loads(self.kubectl("get", *words, "-o", "json"))
 
+    def volume(self, name: str, folder: Path, *, size: str = "1Gi") -> None:
+        """Offer a folder as a volume to the first claim that asks for no class."""
+        spec = {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": str(folder)}}
+        volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+        self.kubectl("apply", "-f", "-", given=json.dumps(volume))
+
     def load(self, archive: Path) -> None:
         """Import an OCI archive."""
         self._ctr("images", "import", str(archive))

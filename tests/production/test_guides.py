@@ -1,107 +1,129 @@
-"""The billing guide, word for word, on a real Kubernetes beside the local AWS, by IRSA."""
+"""Both guides, word for word, on a real Kubernetes, by IRSA and by Pod Identity, with helm 3 and helm 4."""
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from guides.page import chosen
+from guides.page import Block, chosen
 from guides.reader import Reader
 from guides.record import data_calls
 from production.attached import Brought
-from production.beside import KEYLESS, PROVIDER, Beside
-from production.network import ADDRESS
+from production.beside import PROVIDER, Beside
+from production.following import clean, reader_of
 from production.node import OneNode
+from tests.tools import GUIDES, SECOND, Layer
 
 pytestmark = [pytest.mark.production, pytest.mark.timeout(600)]
-BILLING = "billing-workload-identity.md"
-BEFORE, IRSA, VERIFY = "Before you begin", "IAM Roles for Service Accounts (IRSA)", "Verify your configuration"
-WEBHOOK_PORT = 19443
-
-
-@pytest.fixture(scope="session")
-def webhook(node: OneNode) -> Iterator[None]:
-    """The pod identity webhook where EKS has it: beside the API server, outside the cluster."""
-    node.pki.certify("webhook", user="webhook", at=(ADDRESS,))
-    folder = node.pki.folder
-    node.parts.start(
-        "webhook", KEYLESS, "run", "webhook", "--bind-host", ADDRESS, "--port", str(WEBHOOK_PORT),
-        "--metrics-port=-1", "--tls-cert", folder / "webhook.crt", "--tls-key", folder / "webhook.key",
-        environ={"KUBECONFIG": str(node.api.kubeconfig), "PATH": "/usr/bin:/bin"},
-    )  # fmt: skip
-    hook = {
-        "name": "iam-for-pods.amazonaws.com",
-        "admissionReviewVersions": ["v1"],
-        "sideEffects": "None",
-        "failurePolicy": "Ignore",
-        "reinvocationPolicy": "IfNeeded",
-        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
-        "clientConfig": {
-            "url": f"https://{ADDRESS}:{WEBHOOK_PORT}/mutate",
-            "caBundle": base64.b64encode((folder / "ca.crt").read_bytes()).decode(),
-        },
-    }
-    registration = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": "pod-identity-webhook"},
-        "webhooks": [hook],
-    }
-    node.kubectl("apply", "-f", "-", given=json.dumps(registration))
-    node.parts.wait("the webhook", lambda: "webhook ready" in node.parts.words("webhook"))
-    yield
-    node.kubectl("delete", "mutatingwebhookconfiguration", "pod-identity-webhook")
-    node.parts.end("webhook")
+BILLING, SECRETS = "billing-workload-identity.md", "shared-secrets-workload-identity.md"
+IRSA, POD_IDENTITY = "IAM Roles for Service Accounts (IRSA)", "EKS Pod Identity"
+BEFORE, SHARE, VERIFY, RESTART = "Before you begin", "Share a secret", "Verify your configuration", "Restart workload"
+PASSWORD = "correct-horse-battery"
+Reading = Callable[[str, Layer], Reader]
 
 
 @pytest.fixture
-def reader(
-    space: OneNode, brought: Brought, cloud: Beside, webhook: None, host_namespace: str, tmp_path: Path
-) -> Reader:
-    """A reader whose shell is set as the page says for EKS; nothing but the page's own values is set."""
-    found = Reader(tmp_path)
-    # Which kubeconfig is a control plane's, `keyless env` knows for a local Space alone; all else is the real thing.
-    shim = tmp_path / "shim" / "keyless"
-    shim.parent.mkdir()
-    shim.write_text(
-        f'#!/bin/sh\n[ "$1" = env ] && echo "export KUBECONFIG={brought.api.kubeconfig}" && exit\nexec {KEYLESS} "$@"\n'
-    )
-    shim.chmod(0o755)
-    variables = cloud.environ() | {
-        "KUBECONFIG": str(space.api.kubeconfig),
-        "KEYLESS_STATE": str(cloud.state),
-        "AWS_PAGER": "",
-        "SSL_CERT_FILE": str(cloud.state / "ca.crt"),
-        "YOUR_CLUSTER_NAME": "keyless",
-        "YOUR_AWS_REGION": "us-west-2",
-        "YOUR_AWS_ACCOUNT_ID": "111122223333",
-        "YOUR_OIDC_PROVIDER": PROVIDER,
-        "YOUR_NAMESPACE": host_namespace,
-        "YOUR_CONTROL_PLANE_NAMESPACE": host_namespace,
-        "YOUR_BILLING_BUCKET": "keyless-billing",
-        "YOUR_BILLING_ROLE_NAME": "keyless-billing",
-    }
-    lines = [f'export PATH="{shim.parent}:$PATH"', *(f"export {name}='{value}'" for name, value in variables.items())]
-    found.said("\n".join(lines))
-    return found
+def reading(
+    space: OneNode, brought: Brought, cloud: Beside, host_namespace: str, other_namespace: str, tmp_path: Path
+) -> Reading:
+    """A reader, by name and clients, in a Space of two control planes where nobody has read a page."""
+    clean(cloud, brought)
+    return lambda own, layer: reader_of(tmp_path, layer, space, brought, cloud, host_namespace, own)
 
 
-def test_the_billing_guide_by_irsa(reader: Reader, space: OneNode, host_namespace: str) -> None:
-    blocks = [one for one in chosen(BILLING, BEFORE, IRSA, VERIFY, without=("eksctl",)) if "keyless up" not in one.text]
-    # STS takes one provider for an issuer: another test may have made it.
-    reader.run("aws iam delete-open-id-connect-provider --open-id-connect-provider-arn "
-               f"arn:aws:iam::111122223333:oidc-provider/{PROVIDER}")  # fmt: skip
-    reader.follow([one for one in blocks if "keyless verify" not in one.text])
-    report = json.loads(reader.said("tar -xzOf upbound_billing_report.tgz report/usage.json"))
-    (row,) = report
+def followed(page: str, *sections: str) -> list[Block]:
+    """The page's blocks on a Space that runs; eksctl's command is asked in aws's words."""
+    return [one for one in chosen(page, *sections, without=("eksctl",)) if "keyless up" not in one.text]
+
+
+def only_the_role_touched_data(reader: Reader, space: OneNode, action: str, role: str, session: str) -> None:
+    """Every call of the action that went through was signed by the role, in a session of a pod that is there."""
+    namespace = reader.variable("YOUR_NAMESPACE")
+    events = space.object("events", "-n", namespace)["items"]
+    pods = {one["involvedObject"]["uid"] for one in events if one["involvedObject"]["kind"] == "Pod"}
+    calls = [one for one in data_calls(reader) if one.code == "Success" and one.action == action]
+    mine = [one for one in calls if f":assumed-role/{role}/" in one.arn]
+    assert mine, calls
+    for call in mine:
+        assert call.session.startswith(session), call
+        assert call.pod in pods, (call, pods)
+
+
+def usage_was_stored(reader: Reader) -> None:
+    (row,) = json.loads(reader.said("tar -xzOf upbound_billing_report.tgz report/usage.json"))
     assert (row["tags"]["customresource_kind"], row["value"]) == ("VPC", 3)
-    pods = {one["metadata"]["uid"] for one in space.object("pods", "-n", host_namespace)["items"]}
-    stored = [call for call in data_calls(reader) if call.code == "Success" and call.action == "s3:PutObject"]
-    assert stored
-    for call in stored:
-        assert ":assumed-role/keyless-billing/" in call.arn
-        assert call.pod in pods
+
+
+def the_secret_arrived_and_was_told_nowhere(reader: Reader, space: OneNode, brought: Brought) -> None:
+    data = json.loads(brought.kubectl("get", "secret", "database", "-n", "payments", "-o", "json"))["data"]
+    assert set(data) == {"username", "password", "endpoint"}
+    kinds = "externalsecrets,clusterexternalsecrets,clustersecretstores,events"
+    told = brought.kubectl("get", kinds, "-A", "-o", "yaml")
+    told += space.kubectl("get", "events,controlplanes,sharedsecretstores,sharedexternalsecrets", "-A", "-o", "yaml")
+    told += space.kubectl("logs", "deploy/external-secrets", "-n", reader.variable("YOUR_NAMESPACE"))
+    assert PASSWORD not in told
+    assert PASSWORD not in reader.said("keyless audit --output json")
+
+
+def stored(space: OneNode, plane: str, status: str, words: str) -> None:
+    """What a ControlPlane says of its usage."""
+    space.kubectl(
+        "wait", f"controlplane/{plane}", "-n", "default", f"--for=condition=BillingStored={status}", "--timeout=120s"
+    )
+    found = space.object("controlplane", plane, "-n", "default")["status"]["conditions"]
+    (condition,) = [one for one in found if one["type"] == "BillingStored"]
+    assert words in f"{condition['reason']} {condition['message']}"
+
+
+def test_the_billing_guide_by_irsa_and_the_second_control_plane_once_the_trust_names_it(
+    reading: Reading, space: OneNode, cloud: Beside, other_namespace: str
+) -> None:
+    reader = reading("irsa", GUIDES)
+    reader.follow(followed(BILLING, BEFORE, IRSA, VERIFY)[:-2])
+    refused = reader.run("keyless verify billing")
+    # An exact trust policy admits one control plane: the page's table tells of the second.
+    assert refused.returncode == 1
+    assert "ControlPlaneNotTrusted" in reader.run("keyless verify billing --output json").stdout
+    stored(space, "ctp2", "False", "AccessDenied")
+    trust = json.loads((reader.folder / "billing-trust.json").read_text())
+    condition = trust["Statement"][0]["Condition"]["StringEquals"]
+    subjects = [condition[f"{PROVIDER}:sub"], f"system:serviceaccount:{other_namespace}:vector"]
+    condition[f"{PROVIDER}:sub"] = subjects
+    cloud.aws("iam", "update-assume-role-policy", "--role-name", "irsa-billing", "--policy-document", json.dumps(trust))
+    stored(space, "ctp2", "True", ":assumed-role/irsa-billing/")
+    reader.follow(followed(BILLING, VERIFY)[-2:])
+    usage_was_stored(reader)
+    only_the_role_touched_data(reader, space, "s3:PutObject", "irsa-billing", "botocore-session-")
+    issuer = cloud.aws("eks", "describe-cluster", "--name", "keyless")["cluster"]["identity"]["oidc"]["issuer"]
+    assert issuer == space.api.url
+
+
+def test_the_billing_guide_by_pod_identity(reading: Reading, space: OneNode) -> None:
+    reader = reading("pods", SECOND)
+    reader.follow([one for one in followed(BILLING, BEFORE, POD_IDENTITY, VERIFY) if "keyless verify" not in one.text])
+    # The second control plane has no association, and verify says so of it alone.
+    assert reader.run("keyless verify billing --control-plane ctp1").returncode == 0
+    usage_was_stored(reader)
+    only_the_role_touched_data(reader, space, "s3:PutObject", "pods-billing", "eks-keyless-vector-")
+
+
+@pytest.mark.parametrize(
+    ("way", "layer", "session"),
+    [(IRSA, SECOND, "botocore-session-"), (POD_IDENTITY, GUIDES, "eks-keyless-external-")],
+    ids=["irsa", "pod-identity"],
+)
+def test_the_shared_secrets_guide(
+    reading: Reading, space: OneNode, brought: Brought, way: str, layer: Layer, session: str
+) -> None:
+    own = "shared-irsa" if way == IRSA else "shared-pods"
+    reader = reading(own, layer)
+    blocks = followed(SECRETS, BEFORE, way, SHARE, VERIFY, RESTART)
+    reader.follow([one for one in blocks if "keyless verify" not in one.text])
+    # ctp2 is no part of what is shared here: the page's stores select ctp1.
+    reader.said("keyless verify shared-secrets --control-plane ctp1")
+    the_secret_arrived_and_was_told_nowhere(reader, space, brought)
+    only_the_role_touched_data(reader, space, "secretsmanager:GetSecretValue", f"{own}-secrets", session)
+    only_the_role_touched_data(reader, space, "ssm:GetParameter", f"{own}-secrets", session)

@@ -1,0 +1,78 @@
+"""A reader of the guides on the real cluster: variables are set as the page says for EKS, the rest is word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from guides.reader import Reader
+from production.attached import Brought
+from production.beside import KEYLESS, NAMESPACE, PROVIDER, Beside
+from production.node import OneNode
+from tests.tools import Layer
+
+ACCOUNT = "111122223333"
+#: what `keyless env` and `keyless audit` know of a local Space alone; every other word is the command's own
+SHIM = """#!/bin/sh
+case "$1 $*" in
+  env*ctp1*) echo "export KUBECONFIG={inside}" ;;
+  audit*) exec kubectl --kubeconfig {host} exec -n {namespace} deploy/keyless-cloud -- python3 -m keyless "$@" ;;
+  *) exec {keyless} "$@" ;;
+esac
+"""
+
+
+def reader_of(
+    folder: Path, layer: Layer, space: OneNode, brought: Brought, cloud: Beside, host_namespace: str, own: str
+) -> Reader:
+    """A reader whose bucket, roles and secrets are named after ``own``."""
+    found = Reader(folder, layer)
+    values = folder / "spaces-helm-chart" / "values.yaml"
+    # The page's plain `helm upgrade` drops what earlier ones set: a team keeps such values in its chart.
+    text = values.read_text()
+    assert "mode: logical" in text or "mode: auto" in text
+    values.write_text(text.replace("mode: logical", "mode: attached").replace("mode: auto", "mode: attached"))
+    shim = folder / "shim" / "keyless"
+    shim.parent.mkdir()
+    host = space.api.kubeconfig
+    shim.write_text(SHIM.format(inside=brought.api.kubeconfig, host=host, namespace=NAMESPACE, keyless=KEYLESS))
+    shim.chmod(0o755)
+    variables = cloud.environ() | {
+        "KUBECONFIG": str(host),
+        "AWS_PAGER": "",
+        "SSL_CERT_FILE": str(cloud.state / "ca.crt"),
+    }
+    variables |= names(host_namespace, own)
+    lines = [f'export PATH="{shim.parent}:$PATH"', *(f"export {name}='{value}'" for name, value in variables.items())]
+    found.said("\n".join(lines))
+    return found
+
+
+def names(host_namespace: str, own: str) -> Mapping[str, str]:
+    """Every ``YOUR_…`` variable of the two pages."""
+    return {
+        "YOUR_CLUSTER_NAME": "keyless",
+        "YOUR_AWS_REGION": "us-west-2",
+        "YOUR_REGION": "us-west-2",
+        "YOUR_AWS_ACCOUNT_ID": ACCOUNT,
+        "YOUR_OIDC_PROVIDER": PROVIDER,
+        "YOUR_NAMESPACE": host_namespace,
+        "YOUR_CONTROL_PLANE_NAMESPACE": host_namespace,
+        "YOUR_BILLING_BUCKET": f"{own}-usage",
+        "YOUR_BILLING_ROLE_NAME": f"{own}-billing",
+        "YOUR_ESO_ROLE_NAME": f"{own}-secrets",
+        "YOUR_ROLE_NAME": f"{own}-secrets",
+        "YOUR_SECRET_PREFIX": f"{own}-",
+        "YOUR_PARAMETER_PREFIX": f"{own}-",
+    }
+
+
+def clean(cloud: Beside, brought: Brought) -> None:
+    """No provider, no association, no team's namespace: as before anybody read a page."""
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{PROVIDER}"
+    cloud.aws("iam", "delete-open-id-connect-provider", "--open-id-connect-provider-arn", provider)
+    listed = cloud.aws("eks", "list-pod-identity-associations", "--cluster-name", "keyless")["associations"]
+    for one in listed:
+        cloud.aws("eks", "delete-pod-identity-association", "--cluster-name", "keyless",
+                  "--association-id", one["associationId"])  # fmt: skip
+    brought.kubectl("delete", "namespace", "payments", "--ignore-not-found")
