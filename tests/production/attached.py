@@ -11,7 +11,7 @@ from production.node import OneNode
 from production.parts import Parts
 from production.pki import Pki
 
-PORTS = (17443, 17453)
+PORTS = (17443, 17453, 17463, 17473)
 
 
 class Brought:

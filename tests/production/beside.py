@@ -37,7 +37,7 @@ class Beside:
         volume = self.state / "volume"
         volume.mkdir()
         os.chown(volume, _USER, _USER)
-        self.node.volume("keyless-cloud", volume)
+        self.node.volume("keyless-cloud", volume, claim=(NAMESPACE, "keyless-cloud"))
         self.node.kubectl("apply", "-f", str(ROOT / "keyless-cloud" / "keyless-cloud.yaml"))
         self.node.kubectl("rollout", "status", "deployment/keyless-cloud", "-n", NAMESPACE, "--timeout=120s")
         for part in ("deployment/pod-identity-webhook", "daemonset/eks-pod-identity-agent"):

@@ -66,9 +66,14 @@ class OneNode:
         """What ``kubectl get …`` finds, read."""
         return json.loads(self.kubectl("get", *words, "-o", "json"))
 
-    def volume(self, name: str, folder: Path, *, size: str = "1Gi") -> None:
-        """Offer a folder as a volume to the first claim that asks for no class."""
-        spec = {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": str(folder)}}
+    def volume(self, name: str, folder: Path, *, claim: tuple[str, str]) -> None:
+        """Keep a folder as a volume for the claim of a namespace and name."""
+        spec = {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "hostPath": {"path": str(folder)},
+            "claimRef": {"namespace": claim[0], "name": claim[1]},
+        }
         volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
         self.kubectl("apply", "-f", "-", given=json.dumps(volume))
 
@@ -163,6 +168,12 @@ state = "{self.folder}/containerd-run"
             f"--config={self._written('kubelet.json', config)}", f"--hostname-override={NAME}",
             f"--node-ip={ADDRESS}", f"--root-dir={self.folder}/kubelet",
         )  # fmt: skip
+
+    def restart_kubelet(self) -> None:
+        """End the kubelet and start it again."""
+        self.parts.end("kubelet")
+        self._kubelet()
+        self.parts.wait("the node", self._is_ready)
 
     def _user(self, name: str, user: str, *groups: str, at: tuple[str, ...] = ()) -> Path:
         self._certified(name, user, *groups, at=at)
