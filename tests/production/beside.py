@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+from guides.page import HOW_TO, blocks
+from guides.reader import Reader
 from production.images import ROOT
 from production.network import ADDRESS
 from production.node import OneNode
@@ -16,13 +18,14 @@ from tests.tools import aws_cli
 
 KEYLESS = ROOT / ".venv" / "bin" / "keyless"
 NAMESPACE = "keyless-cloud"
+PAGE = "rehearse-on-your-cluster.md"
 #: the issuer without scheme and port, as IAM names providers
 PROVIDER = ADDRESS
 _USER = 65532
 
 
 class Beside:
-    """``keyless-cloud.yaml`` on the node; ``aws`` asks it as its administrator, at its Service's address."""
+    """The page that says how to rehearse, followed; ``aws`` asks as its administrator, at the Service's address."""
 
     def __init__(self, node: OneNode, folder: Path) -> None:
         self.node, self.state = node, folder
@@ -33,21 +36,31 @@ class Beside:
         self._signing: dict[str, str] = {}
 
     def up(self) -> None:
-        """Apply the manifest, with a volume to claim, and wait until cloud, webhook and agent are ready."""
+        """Follow the page that says how, with a volume to claim."""
         volume = self.state / "volume"
         volume.mkdir()
         os.chown(volume, _USER, _USER)
         self.node.volume("keyless-cloud", volume, claim=(NAMESPACE, "keyless-cloud"))
-        self.node.kubectl("apply", "-f", str(ROOT / "keyless-cloud" / "keyless-cloud.yaml"))
-        self.node.kubectl("rollout", "status", "deployment/keyless-cloud", "-n", NAMESPACE, "--timeout=120s")
-        for part in ("deployment/pod-identity-webhook", "daemonset/eks-pod-identity-agent"):
-            self.node.kubectl("wait", "--for=create", part, "-n", "kube-system", "--timeout=60s")
-            self.node.kubectl("rollout", "status", part, "-n", "kube-system", "--timeout=120s")
-        secret = self.node.object("secret", "keyless-cloud-access", "-n", NAMESPACE)["data"]
-        facts = {name: base64.b64decode(value).decode() for name, value in secret.items()}
-        (self.state / "ca.crt").write_text(facts.pop("ca.crt"))
-        self._signing = facts
+        self._shell = Reader(self.state / "reader")
+        shutil.copytree(ROOT / "keyless-cloud", self._shell.folder / "keyless-cloud")
+        self._shell.said(f"export KUBECONFIG='{self.node.api.kubeconfig}' AWS_PAGER=")
+        try:
+            self._shell.follow([one for one in blocks(PAGE, HOW_TO) if "remove" not in one.marks])
+        finally:
+            self._shell.run("kill $(cat port-forward.pid)")
+        (self.state / "ca.crt").write_text((self._shell.folder / "cloud-ca.crt").read_text())
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+        self._signing = {name: self._shell.variable(name) for name in names}
+        # The machine is the node: it reaches the Service itself.
         self.url = f"https://{self.node.object('service', 'keyless-cloud', '-n', NAMESPACE)['spec']['clusterIP']}"
+
+    def down(self) -> None:
+        """Follow the page to its end; nothing that it speaks of is left."""
+        self._shell.follow([one for one in blocks(PAGE, HOW_TO) if "remove" in one.marks])
+        kinds = "mutatingadmissionpolicies,mutatingwebhookconfigurations,clusterroles,clusterrolebindings,namespaces"
+        kinds += ",deployments,daemonsets,configmaps,secrets,services,serviceaccounts"
+        left = self.node.kubectl("get", kinds, "-A", "-o", "name").split()
+        assert not [one for one in left if "keyless-cloud" in one or "pod-identity" in one], left
 
     def environ(self, *, signed: bool = True) -> dict[str, str]:
         """What a shell needs to ask it, as its administrator unless told otherwise."""

@@ -109,8 +109,9 @@ def _attached(space: OneNode, api: Brought, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def cloud(node: OneNode, tmp_path_factory: pytest.TempPathFactory) -> Beside:
+def cloud(node: OneNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
     """The local AWS in the node's cluster, with the pod identity webhook and agent."""
     found = Beside(node, tmp_path_factory.mktemp("c"))
     found.up()
-    return found
+    yield found
+    found.down()

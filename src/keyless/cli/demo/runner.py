@@ -33,6 +33,7 @@ async def tell_story(folder: Path, *, keep: bool) -> bool:
         else:
             stop_space(state)
     print(f"\n{'Every step held' if held else 'A step did not hold'}, {time.monotonic() - began:.0f} s.")
+    print(f"\n{story.NEXT}")
     return held
 
 
@@ -49,9 +50,10 @@ async def _told(stage: Stage) -> bool:
 
 
 async def _held(stage: Stage, step: story.Step) -> bool:
+    for name, text in step.files.items():
+        (stage.folder / name).write_text(text, encoding="utf-8")
+        print(f"  {name}:\n{_indented(text.rstrip(), '  | ', every=True)}")
     print(_indented(step.command, "  $ "))
-    if step.before is not None:
-        step.before()
     try:
         if step.tool == "keyless":
             code, said = _run_ours(stage, step)
@@ -87,6 +89,8 @@ def _tools_line(stage: Stage) -> str:
     return f"Clients found on the PATH: {there}. What the others would send is sent from here."
 
 
-def _indented(text: str, mark: str) -> str:
+def _indented(text: str, mark: str, *, every: bool = False) -> str:
     lines = text.splitlines() or [""]
+    if every:
+        return "\n".join(f"{mark}{line}" for line in lines)
     return "\n".join([f"{mark}{lines[0]}", *(" " * len(mark) + line for line in lines[1:])])

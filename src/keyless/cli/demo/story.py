@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +27,8 @@ class Step:
     command: str
     stand_in: Callable[[], Awaitable[str]]
     look: Callable[[Stage], Awaitable[str]] | None = None
-    before: Callable[[], None] | None = None
+    #: what the command reads: name and text
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def steps(stage: Stage) -> list[Step]:
@@ -81,7 +82,7 @@ def _billing(stage: Stage) -> list[Step]:
             "kubectl --kubeconfig $TENANT_KUBECONFIG wait --for=condition=Established crd/vpcs.ec2.aws.upbound.io\n"
             "kubectl --kubeconfig $TENANT_KUBECONFIG apply -f vpcs.yaml",
             resources,
-            before=_files(stage, {"vpcs-crd.yaml": [objects.vpc_crd()], "vpcs.yaml": objects.vpcs()}),
+            files=_texts({"vpcs-crd.yaml": [objects.vpc_crd()], "vpcs.yaml": objects.vpcs()}),
         ),
         Step("A bucket for usage", "aws", "aws s3 mb s3://$YOUR_BILLING_BUCKET", bucket_made),
         Step(
@@ -92,7 +93,7 @@ def _billing(stage: Stage) -> list[Step]:
             "aws iam put-role-policy --role-name $YOUR_BILLING_ROLE_NAME --policy-name billing"
             " --policy-document file://policy.json",
             lambda: stand_ins.create_role(stage, role, wrong, policy),
-            before=_files(stage, {"trust.json": wrong, "policy.json": policy}),
+            files=_texts({"trust.json": wrong, "policy.json": policy}),
         ),
         Step(
             "IAM learns the cluster's issuer",
@@ -121,7 +122,7 @@ def _billing(stage: Stage) -> list[Step]:
             "aws iam update-assume-role-policy --role-name $YOUR_BILLING_ROLE_NAME --policy-document file://mended.json",
             mend,
             look=looks.usage_stored,
-            before=_files(stage, {"mended.json": right}),
+            files=_texts({"mended.json": right}),
         ),
     ]
 
@@ -176,7 +177,7 @@ def _secrets(stage: Stage) -> list[Step]:
             "aws iam put-role-policy --role-name $YOUR_ROLE_NAME --policy-name shared-secrets"
             " --policy-document file://secrets-policy.json",
             lambda: stand_ins.create_role(stage, role, trust, policy),
-            before=_files(stage, {"pods-trust.json": trust, "secrets-policy.json": policy}),
+            files=_texts({"pods-trust.json": trust, "secrets-policy.json": policy}),
         ),
         Step(
             "Its association with the controller's service account",
@@ -208,7 +209,7 @@ def _secrets(stage: Stage) -> list[Step]:
             "kubectl apply -f shared.yaml\nkubectl --kubeconfig $TENANT_KUBECONFIG apply -f payments.yaml",
             shared_made,
             look=looks.secret_arrived,
-            before=_files(stage, {"shared.yaml": shared, "payments.yaml": [objects.payments_namespace()]}),
+            files=_texts({"shared.yaml": shared, "payments.yaml": [objects.payments_namespace()]}),
         ),
         Step(
             "The team asks for its neighbour's key through the same store",
@@ -216,7 +217,7 @@ def _secrets(stage: Stage) -> list[Step]:
             "kubectl --kubeconfig $TENANT_KUBECONFIG apply -f neighbour.yaml",
             lambda: stand_ins.apply(stage.tenant, [asks], EXTERNALSECRETS),
             look=looks.out_of_scope,
-            before=_files(stage, {"neighbour.yaml": [asks]}),
+            files=_texts({"neighbour.yaml": [asks]}),
         ),
     ]
 
@@ -247,15 +248,21 @@ def _end(stage: Stage) -> list[Step]:
     ]
 
 
-def _files(stage: Stage, contents: dict[str, Any]) -> Callable[[], None]:
-    """Write the documents that a command names."""
+def _texts(contents: dict[str, Any]) -> dict[str, str]:
+    """The documents that a command names, as their files hold them."""
+    return {
+        name: yaml.safe_dump_all(content, sort_keys=False) if name.endswith(".yaml") else json.dumps(content, indent=2)
+        for name, content in contents.items()
+    }
 
-    def write() -> None:
-        for name, content in contents.items():
-            text = yaml.safe_dump_all(content) if name.endswith(".yaml") else json.dumps(content, indent=2)
-            (stage.folder / name).write_text(text, encoding="utf-8")
 
-    return write
+NEXT = """What to try next:
+  keyless demo --keep                       # the same, and the Space is left for you to look around in
+  keyless up --detach                       # a Space of your own, with control plane ctp1
+  eval "$(keyless env)"                     # … for kubectl, helm and aws, and every YOUR_… variable of the guides
+  keyless audit --denied                    # what was refused, and which condition of which statement did it
+  docs/guides/billing-workload-identity.md  # the guides, which run word for word
+  docs/how-to/try-a-policy.md               # short recipes"""
 
 
 def command_line(step: Step) -> list[str]:

@@ -1,0 +1,51 @@
+"""The demo shows every file that its commands name, before the command, and ends with what to try next."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyless.cli.commands import COMMANDS
+from keyless.cli.demo import runner, story
+from keyless.cli.demo.stage import Stage
+
+ROOT = Path(__file__).resolve().parents[4]
+NAMED = re.compile(r"(?:file://|-f )([\w.-]+)")
+
+
+def stage(folder: Path) -> Stage:
+    nobody: Any = None
+    return Stage(folder, defaultdict(lambda: "x"), nobody, nobody, nobody, frozenset())
+
+
+def test_every_file_that_a_command_names_is_shown_with_it_and_no_other(tmp_path: Path) -> None:
+    steps = story.steps(stage(tmp_path))
+    assert sum(bool(step.files) for step in steps) > 4
+    for step in steps:
+        assert set(NAMED.findall(step.command)) == set(step.files), step.title
+
+
+async def test_a_step_prints_its_files_and_leaves_them_for_its_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def stand_in() -> str:
+        return "done"
+
+    step = story.Step("a step", "no-such-tool", "no-such-tool -f a.json", stand_in, files={"a.json": "{\n  1\n}"})
+    assert await runner._held(stage(tmp_path), step)
+    printed = capsys.readouterr().out
+    assert printed.index("  a.json:\n  | {\n  |   1\n  | }\n") < printed.index("$ no-such-tool -f a.json")
+    assert (tmp_path / "a.json").read_text() == "{\n  1\n}"
+
+
+def test_what_to_try_next_is_there() -> None:
+    for line in story.NEXT.splitlines()[1:]:
+        words = line.partition("#")[0].split()
+        if words[0] == "keyless":
+            assert words[1] in COMMANDS, line
+        elif not line.strip().startswith("eval"):
+            assert (ROOT / words[0]).exists(), line
