@@ -84,7 +84,7 @@ class Billed:
     def install(self, *more: str, annotated: bool = True, static: bool = False) -> None:
         """``helm upgrade`` with the guide's values."""
         sets = [
-            "controlPlanes.api.mode=attached", "billing.enabled=true", "billing.storage.provider=aws",
+            "billing.enabled=true", "billing.storage.provider=aws",
             "billing.storage.aws.region=us-west-2", f"billing.storage.aws.bucket={BUCKET}", *more,
         ]  # fmt: skip
         sets += [] if static else ["billing.storage.secretRef.name="]

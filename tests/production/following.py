@@ -27,11 +27,6 @@ def reader_of(
 ) -> Reader:
     """A reader whose bucket, roles and secrets are named after ``own``."""
     found = Reader(folder, layer)
-    values = folder / "spaces-helm-chart" / "values.yaml"
-    # The page's plain `helm upgrade` drops what earlier ones set: a team keeps such values in its chart.
-    text = values.read_text()
-    assert "mode: logical" in text or "mode: auto" in text
-    values.write_text(text.replace("mode: logical", "mode: attached").replace("mode: auto", "mode: attached"))
     shim = folder / "shim" / "keyless"
     shim.parent.mkdir()
     host = space.api.kubeconfig
