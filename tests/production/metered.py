@@ -47,7 +47,7 @@ class Metered:
         self.upgrade(
             "billing.enabled=true", "billing.storage.provider=aws", "billing.storage.aws.region=us-west-2",
             f"billing.storage.aws.bucket={BUCKET}", "billing.storage.secretRef.name=",
-            "controlPlanes.vector.persistence.enabled=true", 
+            "controlPlanes.vector.persistence.enabled=true",
             f"{annotation}={role}",
         )  # fmt: skip
         for name in NAMES:
