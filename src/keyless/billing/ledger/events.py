@@ -96,11 +96,16 @@ def _read_untrusted(key: str, text: bytes) -> tuple[Counts, bool]:
 
 
 def inflated_untrusted(key: str, body: bytes, *, limit: int = INFLATED_LIMIT) -> bytes:
-    """The JSON text in an object, gzipped or plain: one whole gzip member with a sum that fits, within the limits."""
+    """The JSON text of events in an object, gzipped or plain, within the limits."""
+    return dense_untrusted(key, text_untrusted(key, body, limit=limit))
+
+
+def text_untrusted(key: str, body: bytes, *, limit: int = INFLATED_LIMIT) -> bytes:
+    """What an object holds, gzipped or plain: one whole gzip member with a sum that fits, within the limits."""
     if len(body) > min(limit, STORED_LIMIT):
         raise TooLarge(f"{key}: expected at most {min(limit, STORED_LIMIT)} bytes, found {len(body)}")
     if not body.startswith(GZIP_MAGIC):
-        return dense_untrusted(key, body)
+        return body
     inflater = zlib.decompressobj(wbits=31)
     try:
         text = inflater.decompress(body, limit + 1)
@@ -112,7 +117,7 @@ def inflated_untrusted(key: str, body: bytes, *, limit: int = INFLATED_LIMIT) ->
         raise Malformed(f"{key}: gzip: expected a whole member, found the end after {len(text)} bytes inflated")
     if inflater.unused_data:
         raise Malformed(f"{key}: gzip: expected one member, found {len(inflater.unused_data)} bytes after it")
-    return dense_untrusted(key, text)
+    return text
 
 
 def dense_untrusted(key: str, text: bytes) -> bytes:

@@ -20,16 +20,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import IO, Any
 
+from keyless.billing.ledger.metered import metered_payload, metered_untrusted
 from keyless.billing.ledger.model import (
     Census,
     ClockJump,
     ClockState,
+    Described,
     Frame,
     Gap,
     Gvk,
     Lost,
     Malformed,
     Member,
+    Metered,
     Opening,
     Polled,
     Sample,
@@ -41,7 +44,7 @@ from keyless.billing.ledger.model import (
 
 MAGIC = b"KLSPOOL2"
 MAGIC_BEFORE = b"KLSPOOL1"
-VERSION = 2
+VERSION = 3
 MARK = b"FRM1"
 SPOOL_DAMAGED = "SpoolDamaged"
 # A sample of 20,000 kinds is about 2 MiB: a larger length is a spoilt or foreign file, not a frame.
@@ -90,6 +93,10 @@ def frame(content: Frame) -> bytes:
             }
         case Polled(kinds_polled, every_seconds):
             payload = {"t": "polled", "kinds": kinds_polled, "every": every_seconds}
+        case Metered():
+            payload = {"t": "metered", **metered_payload(content)}
+        case Described(labels, plane):
+            payload = {"t": "described", "labels": list(labels), "plane": dict(sorted(plane.items()))}
     return _framed(payload)
 
 
@@ -264,8 +271,15 @@ def _content(payload: Any) -> Frame:
             return ClockState(None if offset is None else timedelta(seconds=float(offset)), jumps)
         case "polled":
             return Polled(int(payload["kinds"]), int(payload["every"]))
+        case "metered":
+            return metered_untrusted(payload)
+        case "described":
+            return Described(
+                tuple(str(key) for key in payload["labels"]),
+                {str(key): str(value) for key, value in payload["plane"].items()},
+            )
         case other:
-            raise Malformed(f"expected a sample, gap, census, clock or polled frame, found {other!r}")
+            raise Malformed(f"expected a frame of a known type, found {other!r}")
 
 
 def _numbers(counts: Any) -> list[list[Any]]:

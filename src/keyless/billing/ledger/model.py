@@ -6,10 +6,10 @@ between two uploads, all within one UTC hour; it becomes one object in the bucke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 HOUR = timedelta(hours=1)
 
@@ -196,7 +196,83 @@ class Census:
     members: tuple[Member, ...]
 
 
-Frame = Sample | Gap | Census | ClockState | Polled
+class Meter(StrEnum):
+    """What is counted. One resource counts in one of them: a composed one that is managed is ``managed``."""
+
+    MANAGED = "managed"
+    COMPOSITE = "composite"
+    CLAIM = "claim"
+    COMPOSED = "composed"
+    """What composites are made of beyond managed resources and further composites, as they refer to it."""
+    OPERATION = "operation"
+
+
+class Limited(IntEnum):
+    """What of a combination was given up, since there were too many of them."""
+
+    NOTHING = 0
+    NAMES = 1
+    """The names of composite and claim; a value that was too long counts here too."""
+    ALL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """What resources share that are counted as one number. None: the object, or its owner, did not say.
+
+    ``labels`` are the values of the chosen labels, in the order in which :class:`Described` names them.
+    """
+
+    meter: Meter
+    gvk: Gvk
+    provider: str | None = None
+    namespace: str | None = None
+    composite: str | None = None
+    claim: str | None = None
+    claim_namespace: str | None = None
+    composition: str | None = None
+    labels: tuple[str | None, ...] = ()
+    limited: Limited = Limited.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How many there are now, and how many were made since the sample before.
+
+    ``extra_ms`` is what the exact time, in resource-milliseconds, differs by from the number before times the time
+    since then.
+    """
+
+    count: int
+    extra_ms: int = 0
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """The dimensions of a sample, by numbers that ``new`` gives them; only what has changed, unless ``whole``.
+
+    ``peaks`` are whole kinds as they were when there were most, where that is more than at both samples around it.
+    ``unknown`` are kinds that could not be counted.
+    """
+
+    at: datetime
+    whole: bool = True
+    new: Mapping[int, Dimensions] = field(default_factory=dict)
+    rows: Mapping[int, Measure] = field(default_factory=dict)
+    peaks: tuple[Mapping[int, int], ...] = ()
+    unknown: Collection[tuple[Meter, Gvk]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Which labels of objects are recorded, and the control plane's own labels, from this frame on."""
+
+    labels: tuple[str, ...] = ()
+    plane: Mapping[str, str] = field(default_factory=dict)
+
+
+Frame = Sample | Gap | Census | ClockState | Polled | Metered | Described
 """What a segment is made of, in the order in which it was recorded."""
 
 

@@ -3,7 +3,7 @@
 The same segment always gives the same bytes under the same keys, so an upload that is repeated after a crash finds
 its own object there (412) and is done. The usage object is a gzipped JSON **array** of the peer's events with
 ``Content-Type: application/gzip`` and no ``Content-Encoding``: what readers with both AWS SDKs for Go accept. The
-manifest is the commit record: usage without a manifest was not acknowledged. Manifests live outside ``account=``, where
+meter object holds the same samples by their dimensions. The manifest is the commit record: usage without a manifest was not acknowledged. Manifests live outside ``account=``, where
 the peer reads every object as events. Fields: ``docs/reference/facts/billing-formats.md``.
 """
 
@@ -13,24 +13,27 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from keyless.billing.ledger.frames import member_document, merged
+from keyless.billing.ledger.meter_file import METER_PREFIX, meter_document
+from keyless.billing.ledger.meters import Meters
 from keyless.billing.ledger.model import (
     Census,
     ChainHead,
     ClockState,
+    Described,
     Frame,
     Gap,
     Gvk,
     Link,
     Member,
+    Metered,
     Opening,
     Polled,
     Sample,
-    hour_of,
     stamp,
 )
 from keyless.billing.ledger.runs import Run, Runs
@@ -58,7 +61,10 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A segment as it is stored: its usage object, and what its manifest says of it."""
+    """A segment as it is stored: its objects, and what its manifest says of it.
+
+    ``meter`` is None for a segment that was recorded without dimensions.
+    """
 
     opening: Opening
     usage: StoredObject
@@ -68,6 +74,8 @@ class Packed:
     census: tuple[Member, ...]
     clock: ClockState
     polled: Polled | None
+    meter: StoredObject | None = None
+    combinations: int = 0
 
 
 def hour_prefix(account: str, hour: datetime) -> str:
@@ -94,7 +102,7 @@ def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
     without managed resources is an empty array, for zero is data.
     """
     runs = Runs(opening.since, timedelta(seconds=opening.source.interval_seconds))
-    packed = _Array()
+    packed, meters = _Array(), Meters()
     gaps: list[Gap] = []
     census: tuple[Member, ...] = ()
     clock, polled = ClockState(), None
@@ -103,6 +111,11 @@ def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
             case Sample():
                 for run in runs.add(frame):
                     packed.add(_event(opening, run))
+                meters.sample(frame, runs.start)
+            case Metered():
+                meters.metered(frame)
+            case Described():
+                meters.described = frame
             case Gap():
                 gaps.append(frame)
             case Census(members):
@@ -117,12 +130,25 @@ def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
         packed.add(_event(opening, run))
     body = packed.finish()
     usage = StoredObject(_key(opening, runs.hour, body, ".json.gz"), body)
-    return Packed(opening, usage, packed.events, runs, (*gaps, *runs.gaps), census, clock, polled)
+    made = Packed(opening, usage, packed.events, runs, (*gaps, *runs.gaps), census, clock, polled)
+    if not meters.any:
+        return made
+    document, combinations = meter_document(opening, runs, meters)
+    body = gzipped(canonical(document))
+    key = METER_PREFIX + _key(opening, runs.hour, body, ".json.gz")
+    return replace(made, meter=StoredObject(key, body), combinations=combinations)
+
+
+def gzipped(data: bytes) -> bytes:
+    """The same bytes are the same bytes: no name, no time."""
+    packer = zlib.compressobj(level=6, wbits=-zlib.MAX_WBITS)
+    tail = zlib.crc32(data).to_bytes(4, "little") + (len(data) & 0xFFFFFFFF).to_bytes(4, "little")
+    return b"".join((_GZIP_HEAD, packer.compress(data), packer.flush(), tail))
 
 
 def manifest(packed: Packed, link: Link) -> StoredObject:
     """The commit record: what it covers, what is missing, who else was there, what came before."""
-    opening, runs, usage = packed.opening, packed.runs, packed.usage
+    opening, runs, usage, meter = packed.opening, packed.runs, packed.usage, packed.meter
     source = opening.source
     body = canonical(
         {
@@ -148,11 +174,17 @@ def manifest(packed: Packed, link: Link) -> StoredObject:
             if packed.polled is None
             else {"kinds": packed.polled.kinds, "everySeconds": packed.polled.every_seconds},
             "gaps": [gap_document(gap) for gap in packed.gaps],
-            "objects": [{"key": usage.key, "sha256": usage.sha256, "bytes": len(usage.body), "events": packed.events}],
+            "objects": [{**_named(usage), "events": packed.events}],
+            # Only where there is one: what was recorded without dimensions is stored as it was before.
+            **({"meters": [{**_named(meter), "rows": packed.combinations}]} if meter is not None else {}),
             "census": [member_document(m) for m in packed.census],
         }
     )
     return StoredObject("manifest/" + _key(opening, runs.hour, body, ".json"), body)
+
+
+def _named(stored: StoredObject) -> dict[str, Any]:
+    return {"key": stored.key, "sha256": stored.sha256, "bytes": len(stored.body)}
 
 
 def gap_document(gap: Gap) -> dict[str, Any]:
