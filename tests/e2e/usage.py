@@ -63,12 +63,15 @@ class Stored:
 def stored(space: LocalSpace, bucket: str, namespace: str) -> Stored:
     """Read a bucket as its owner."""
     s3 = space.aws("s3")
-    listed = s3.list_objects_v2(Bucket=bucket, Prefix="manifest/").get("Contents", ())
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="manifest/account=").get("Contents", ())
     bodies = [_body(s3, bucket, item["Key"]) for item in listed if f"/{namespace}-" in item["Key"]]
     bodies.sort(key=lambda body: json.loads(body)["sequence"])
     manifests = [json.loads(body) for body in bodies]
     events: list[dict[str, Any]] = []
     for manifest in manifests:
+        for named in manifest["meters"]:
+            body = _body(s3, bucket, named["key"])
+            assert hashlib.sha256(body).hexdigest() == named["sha256"]
         for named in manifest["objects"]:
             body = _body(s3, bucket, named["key"])
             assert hashlib.sha256(body).hexdigest() == named["sha256"]

@@ -72,10 +72,10 @@ def test_one_flipped_bit_anywhere_costs_at_most_one_frame(place, bit):
 
 
 def test_a_newer_version_is_refused_by_name():
-    data = frames.opening_frame(OPENING).replace(b'"v":2', b'"v":9')
+    data = frames.opening_frame(OPENING).replace(b'"v":3', b'"v":9')
     body = data[len(frames.MAGIC) + 12 :]
     data = data[: len(frames.MAGIC) + 8] + zlib.crc32(body).to_bytes(4, "big") + body
-    with pytest.raises(Malformed, match="version 2 or older, found 9"):
+    with pytest.raises(Malformed, match="version 3 or older, found 9"):
         read(data)
 
 

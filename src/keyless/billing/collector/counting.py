@@ -13,16 +13,18 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from keyless.api import KeylessError
-from keyless.billing.collector.kinds import DEFINITION, Kinds
+from keyless.billing.collector.followed import Followed, Keeper, composite_in, tallied, told
+from keyless.billing.collector.kinds import DEFINITION, Found, Kinds
+from keyless.billing.collector.metering import Counted, Metering
 from keyless.billing.collector.plan import CONTROL_PLANE_UNREACHABLE
 from keyless.billing.collector.ports import Counts
-from keyless.billing.ledger.model import Gvk, Polled, Unknown, hour_of
-from keyless.kube import ApiError, Informer, Kube, KubeObject, Resource
+from keyless.billing.collector.tallies import Tally
+from keyless.billing.ledger.model import Gvk, Meter, Metered, Polled, Unknown, hour_of
+from keyless.kube import ApiError, Event, Informer, Kube, Resource
 
 WATCHES = 200
 """Connections to the control plane's API that may stand open for watches."""
@@ -37,43 +39,24 @@ SETTLE_SECONDS = 20.0
 """How long the first count waits for kinds that do not answer."""
 NOT_COUNTED_YET = "NotCountedYet"
 WATCH_EXPIRED = "WatchExpired"
-
-
-@dataclass(slots=True)
-class _Kind:
-    resource: Resource
-    seen_at: datetime
-    informer: Informer | None = None
-    task: asyncio.Task[None] | None = None
-    polled: int | None = None
-    error: KeylessError | None = None
-    known_at: datetime | None = None
-    count: int = 0
-    lists: int = 0
-    peaks: dict[datetime, int] = field(default_factory=dict)
-
-    @property
-    def gvk(self) -> Gvk:
-        return Gvk(self.resource.group, self.resource.version, self.resource.kind)
-
-    @property
-    def failing(self) -> KeylessError | None:
-        return self.informer.last_error if self.informer is not None else self.error
-
-    @property
-    def tried(self) -> bool:
-        return self.failing is not None or self.known
-
-    @property
-    def known(self) -> bool:
-        """Whether it was ever counted."""
-        return self.informer.has_synced if self.informer is not None else self.polled is not None
+COMBINATIONS = 2000
+"""Combinations of dimensions that one segment may hold in full."""
 
 
 class ManagedResources:
     """Implements ``Counter`` on one control plane's API."""
 
-    def __init__(self, kube: Kube, interval: timedelta, now: Callable[[], datetime], *, watches: int = WATCHES) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        interval: timedelta,
+        now: Callable[[], datetime],
+        *,
+        watches: int = WATCHES,
+        labels: Sequence[str] = (),
+        combinations: int = COMBINATIONS,
+    ) -> None:
+        """``labels`` of instances are recorded with their numbers."""
         self._kube = kube
         self._interval = interval
         self._now = now
@@ -81,12 +64,15 @@ class ManagedResources:
         self._definitions = Kinds(kube, now)
         self._definitions.on_change(self._learn)
         self._definitions_known_at = now()
-        self._kinds: dict[Resource, _Kind] = {}
+        self._kinds: dict[Resource, Followed] = {}
+        self._labels = labels
+        self._keepers: dict[Resource, Keeper] = {}
+        self.metering = Metering(combinations)
         self._changed = asyncio.Event()
         self._stirred = asyncio.Event()
         self._gate = asyncio.Semaphore(SYNCS_AT_ONCE)
         self._watching = 0
-        self._queue: deque[_Kind] = deque()
+        self._queue: deque[Followed] = deque()
 
     async def run(self) -> None:
         """Follow the control plane until cancelled; watches of kinds end with it."""
@@ -107,7 +93,11 @@ class ManagedResources:
         counts: dict[Gvk, int] = {}
         peaks: dict[datetime, dict[Gvk, int]] = {}
         for kind in self._kinds.values():
-            if (why := self._unknown(kind, now)) is not None:
+            why = self._unknown(kind, now)
+            kind.unknown = why is not None
+            if not kind.managed:
+                continue
+            if why is not None:
                 unknown[kind.gvk] = why
             elif kind.count:
                 counts[kind.gvk] = kind.count
@@ -116,10 +106,23 @@ class ManagedResources:
             return Counts(failure=failure)
         return Counts(counts, peaks, unknown, self._polled())
 
+    def metered(self, at: datetime, *, whole: bool) -> Metered:
+        """The dimensions of what :meth:`counts` has just told."""
+        packages = self._definitions.packages
+        kinds = []
+        for kind in self._kinds.values():
+            if kind.informer is not None and kind.known and kind.tally.total != kind.informer.count:
+                # Another version's instances were taken over, and this one's list brought no news.
+                kind.tally.replace(tallied(list(kind.informer.items())), at, known=False)
+            package = packages.get(f"{kind.resource.plural}.{kind.resource.group}")
+            kinds.append(Counted(kind.meter, kind.gvk, package, kind.tally, kind.unknown))
+            self._keepers[kind.resource].forget(kind.tally.counts)
+        return self.metering.take(at, kinds, whole=whole)
+
     @property
     def beginning(self) -> bool:
         """Whether there is a kind that was never counted."""
-        return not (self._definitions.complete and all(kind.known for kind in self._kinds.values()))
+        return not (self._definitions.complete and all(kind.known for kind in self._kinds.values() if kind.managed))
 
     async def settled(self) -> None:
         """Return when every kind was counted once, or had its time."""
@@ -139,7 +142,7 @@ class ManagedResources:
         """Return when something was created or deleted since the last count."""
         await self._changed.wait()
 
-    def _unknown(self, kind: _Kind, now: datetime) -> Unknown | None:
+    def _unknown(self, kind: Followed, now: datetime) -> Unknown | None:
         """A kind that is new, or whose turn to be asked comes, is no gap yet; one whose watch is broken is.
 
         One that was listed anew is, once: what came and went before nobody told.
@@ -173,11 +176,11 @@ class ManagedResources:
         error = self._definitions.last_error
         if not self._definitions.synced:
             return CONTROL_PLANE_UNREACHABLE, str(error or "the control plane's definitions were not listed yet")
-        if DEFINITION in unknown and all(kind.gvk in unknown for kind in self._kinds.values()):
+        if DEFINITION in unknown and all(kind.gvk in unknown for kind in self._kinds.values() if kind.managed):
             return CONTROL_PLANE_UNREACHABLE, str(error or next(iter(unknown.values())).reason)
         return None
 
-    def _take_peaks(self, kind: _Kind, peaks: dict[datetime, dict[Gvk, int]]) -> None:
+    def _take_peaks(self, kind: Followed, peaks: dict[datetime, dict[Gvk, int]]) -> None:
         for hour, peak in kind.peaks.items():
             peaks.setdefault(hour, {})[kind.gvk] = peak
         kind.peaks.clear()
@@ -190,26 +193,30 @@ class ManagedResources:
         kinds = len(self._kinds) - self._watching
         return max(math.ceil(kinds / POLLS_PER_SECOND), int(self._interval.total_seconds()))
 
-    def _learn(self, before: Resource | None, after: Resource | None) -> None:
-        old = self._leave(before) if before is not None else None
+    def _learn(self, before: Found | None, after: Found | None) -> None:
+        old = self._leave(before.resource) if before is not None else None
         if after is not None:
-            kind = self._kinds[after] = _Kind(after, self._now())
+            now = self._now()
+            kind = self._kinds[after.resource] = Followed(after.resource, after.meter, now, Tally(now))
+            self._keepers[after.resource] = Keeper(after.meter, self._labels)
             if old is not None:
                 # Another version is stored from now on: what was counted in the one before is still there.
                 kind.count, kind.seen_at = old.count, old.known_at or old.seen_at
+                kind.tally.replace(old.tally.counts, now, known=False)
             self._follow(kind)
         self._changed.set()
         self._stirred.set()
 
-    def _leave(self, resource: Resource) -> _Kind | None:
+    def _leave(self, resource: Resource) -> Followed | None:
         kind = self._kinds.pop(resource, None)
+        self._keepers.pop(resource, None)
         if kind is not None:
             self._watching -= kind.informer is not None
             if kind.task is not None:
                 kind.task.cancel()
         return kind
 
-    def _follow(self, kind: _Kind) -> None:
+    def _follow(self, kind: Followed) -> None:
         """Give a kind a watch, where the budget reaches; an empty kind makes room for one with instances."""
         if self._watching >= self._budget:
             idle = next((k for k in self._kinds.values() if k.informer is not None and k.known and not k.count), None)
@@ -219,8 +226,10 @@ class ManagedResources:
                 return
             self._unfollow(idle)
         self._watching += 1
-        kind.informer = Informer(self._kube, kind.resource, metadata_only=True, keep=_nothing)
-        kind.informer.on_change(lambda _: self._note(kind))
+        keep = self._keepers[kind.resource]
+        kind.informer = Informer(self._kube, kind.resource, metadata_only=kind.metadata_only, keep=keep)
+        kind.told_lists = 0
+        kind.informer.on_change(lambda event: self._note(kind, event))
         name = f"watch {kind.resource.plural}.{kind.resource.group}"
         kind.task = asyncio.create_task(self._watch(kind.informer), name=name)
 
@@ -241,20 +250,38 @@ class ManagedResources:
         finally:
             running.cancel()
 
-    def _unfollow(self, kind: _Kind) -> None:
+    def _unfollow(self, kind: Followed) -> None:
         assert kind.task is not None, "only a kind that is followed is left to the polls"
         kind.task.cancel()
         self._watching -= 1
         kind.informer, kind.task, kind.polled, kind.known_at = None, None, 0, self._now()
         self._queue.append(kind)
 
-    def _note(self, kind: _Kind) -> None:
-        assert kind.informer is not None, "only an informer has news"
-        if kind.informer.count == kind.count:
+    def _note(self, kind: Followed, event: Event) -> None:
+        informer = kind.informer
+        assert informer is not None, "only an informer has news"
+        self._tell(kind, informer, event)
+        if informer.count == kind.count:
+            if event.type == "MODIFIED" and not kind.managed:
+                self._changed.set()
             return
-        self._count(kind, kind.informer.count)
+        self._count(kind, informer.count)
 
-    def _count(self, kind: _Kind, count: int) -> None:
+    def _tell(self, kind: Followed, informer: Informer, event: Event) -> None:
+        """Add an event to the tally. A new list brings many at once, of which the tally is told as a whole."""
+        listed = told(event.object) is not None
+        new = event.object if listed else informer.get(*_name_of(event))
+        new = None if event.type == "DELETED" else new
+        if kind.meter is Meter.COMPOSITE:
+            self.metering.composite(composite_in(event.old), composite_in(new))
+        if not listed:
+            kind.tally.change(told(event.old), told(new), self._now())
+        elif kind.told_lists != informer.lists:
+            # The first list shows what there is, later ones what has come since.
+            known, kind.told_lists = kind.told_lists > 0, informer.lists
+            kind.tally.replace(tallied(list(informer.items())), self._now(), known=known)
+
+    def _count(self, kind: Followed, count: int) -> None:
         hour = hour_of(self._now())
         kind.peaks[hour] = max(kind.peaks.get(hour, 0), kind.count, count)
         kind.count = count
@@ -278,14 +305,18 @@ class ManagedResources:
             for task in running:
                 task.cancel()
 
-    async def _ask(self, kind: _Kind) -> None:
+    async def _ask(self, kind: Followed) -> None:
         try:
-            page = await self._kube.list(kind.resource, metadata_only=True)
+            page = await self._kube.list(kind.resource, metadata_only=kind.metadata_only)
         except KeylessError as error:
             # NotFound too: its definition went, or is not served yet; the watch of definitions knows which.
             kind.error = error
         else:
+            known = kind.polled is not None
             kind.error, kind.polled, kind.known_at = None, len(page.items), self._now()
+            keep = self._keepers.get(kind.resource)
+            if keep is not None:
+                kind.tally.replace(tallied([keep(each) for each in page.items]), self._now(), known=known)
             if kind.count != len(page.items):
                 self._count(kind, len(page.items))
         finally:
@@ -308,9 +339,6 @@ def _word(error: KeylessError | None) -> str:
     return (error.reason if isinstance(error, ApiError) else "") or type(error).__name__
 
 
-_THERE: KubeObject = {"metadata": {}}
-
-
-def _nothing(_: KubeObject) -> KubeObject:
-    """All that is kept of an instance: that it is there."""
-    return _THERE
+def _name_of(event: Event) -> tuple[str, str | None]:
+    metadata = event.object["metadata"]
+    return metadata["name"], metadata.get("namespace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -67,6 +67,13 @@ class Space:
             # What we wrote is newer than what the watch has shown.
             return replace(found, billed_from=moment_untrusted(billed["lastTransitionTime"]))
         return found
+
+    def labels(self) -> Mapping[str, str]:
+        """The labels of this collector's ControlPlane, as far as they are texts."""
+        settings = self._settings
+        found = self._informer.get(settings.control_plane_name, settings.control_plane_group) or {"metadata": {}}
+        labels = found["metadata"].get("labels")
+        return {k: v for k, v in labels.items() if isinstance(v, str)} if isinstance(labels, dict) else {}
 
     async def report(self, *said: Said) -> None:
         """Set conditions by server-side apply: our own rows, nobody else's; what we said before stays."""

@@ -1,4 +1,4 @@
-"""Which kinds a control plane has: those whose CRD is in category ``managed``.
+"""Which kinds a control plane has: those whose CRD is in category ``managed``, and what they are made from.
 
 CRDs are followed by their metadata alone: a thousand of them are 100 MB of schemas. One is read in full, and forgotten
 but for a few words, when it comes or its generation changes.
@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from keyless.api import KeylessError
-from keyless.billing.ledger.model import Gvk
+from keyless.billing.collector.describing import meter_of, package_of
+from keyless.billing.ledger.model import Gvk, Meter
 from keyless.kube import Backoff, Event, Informer, Kube, KubeObject, NotFound, Resource
 from keyless.kube.resources import CRDS
 
-CATEGORY = "managed"
 AT_ONCE = 8
 DEFINITION = Gvk(CRDS.group, CRDS.version, CRDS.kind)
 """Stands for kinds that nobody can name, because their definitions could not be read."""
@@ -32,16 +32,26 @@ class Unread:
     error: KeylessError | None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a definition stands for: a resource, and what its instances count as."""
+
+    resource: Resource
+    meter: Meter
+
+
 class Kinds:
-    """The managed kinds of one control plane, by the name of their definition."""
+    """The counted kinds of one control plane, by the name of their definition."""
 
     def __init__(self, kube: Kube, now: Callable[[], datetime]) -> None:
-        self.found: dict[str, Resource] = {}
+        self.found: dict[str, Found] = {}
+        self.packages: dict[str, str | None] = {}
+        """By the name of the definition: the package that brought it."""
         self.unread: dict[str, Unread] = {}
         self._kube = kube
         self._now = now
         self._informer = Informer(kube, CRDS, metadata_only=True, keep=_kept)
-        self._listeners: list[Callable[[Resource | None, Resource | None], None]] = []
+        self._listeners: list[Callable[[Found | None, Found | None], None]] = []
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._reading: dict[str, asyncio.Task[None]] = {}
 
@@ -60,7 +70,7 @@ class Kinds:
         """Whether the definitions were ever listed."""
         return self._informer.has_synced
 
-    def on_change(self, callback: Callable[[Resource | None, Resource | None], None]) -> None:
+    def on_change(self, callback: Callable[[Found | None, Found | None], None]) -> None:
         """Have ``callback`` called with what a definition stood for and what it stands for now, when that changes."""
         self._listeners.append(callback)
 
@@ -78,7 +88,9 @@ class Kinds:
         name = event.object["metadata"]["name"]
         if event.type == "DELETED":
             self._forget(name)
-        elif event.old is None or not _same(event.old, event.object):
+            return
+        self.packages[name] = _package(event.object)
+        if event.old is None or not _same(event.old, event.object):
             if task := self._reading.pop(name, None):
                 task.cancel()
             self.unread[name] = Unread(self._now(), None)
@@ -88,6 +100,7 @@ class Kinds:
         if task := self._reading.pop(name, None):
             task.cancel()
         self.unread.pop(name, None)
+        self.packages.pop(name, None)
         self._learn(name, None)
 
     async def _read(self, name: str) -> None:
@@ -107,9 +120,9 @@ class Kinds:
                 await asyncio.sleep(_BACKOFF.seconds(failures))
         self.unread.pop(name, None)
         self._reading.pop(name, None)
-        self._learn(name, managed_kind(definition))
+        self._learn(name, kind_of(definition))
 
-    def _learn(self, name: str, kind: Resource | None) -> None:
+    def _learn(self, name: str, kind: Found | None) -> None:
         before = self.found.pop(name, None)
         if kind is not None:
             self.found[name] = kind
@@ -118,25 +131,32 @@ class Kinds:
                 callback(before, kind)
 
 
-def managed_kind(definition: Mapping[str, Any]) -> Resource | None:
-    """The resource of a definition in category ``managed``, in the version that the API stores; else None."""
+def kind_of(definition: Mapping[str, Any]) -> Found | None:
+    """What a definition's instances count as, in the version that the API stores; None: nothing."""
     spec = definition.get("spec") or {}
     names = spec.get("names") or {}
-    if CATEGORY not in (names.get("categories") or ()):
+    meter = meter_of((definition.get("metadata") or {}).get("name", ""), names.get("categories") or ())
+    if meter is None:
         return None
     served = [version for version in spec.get("versions") or () if version.get("served")]
     if not served:
         return None
     # Counting one kind in two versions would bill it twice in the peer's report.
     version = next((v for v in served if v.get("storage")), served[0])
-    return Resource(spec["group"], version["name"], names["plural"], names["kind"], spec["scope"] == "Namespaced")
+    resource = Resource(spec["group"], version["name"], names["plural"], names["kind"], spec["scope"] == "Namespaced")
+    return Found(resource, meter)
 
 
 def _kept(definition: KubeObject) -> KubeObject:
     """All that is kept of a definition."""
     metadata = definition["metadata"]
     names = ("name", "uid", "generation", "resourceVersion")
-    return {"metadata": {key: metadata[key] for key in names if key in metadata}}
+    return {"metadata": {key: metadata[key] for key in names if key in metadata}, "package": package_of(metadata)}
+
+
+def _package(definition: KubeObject) -> str | None:
+    # What is kept of it, as after a new list, has it already.
+    return definition["package"] if "package" in definition else package_of(definition["metadata"])
 
 
 def _same(old: KubeObject, new: KubeObject) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from keyless.billing.ledger.model import Gvk, Member, Polled, Unknown
+from keyless.billing.ledger.model import Gvk, Member, Metered, Polled, Unknown
 
 
 class Put(Enum):
@@ -58,6 +58,9 @@ class Counter(Protocol):
     def counts(self) -> Counts:
         """How many there are of every kind; peaks begin anew."""
 
+    def metered(self, at: datetime, *, whole: bool) -> Metered | None:
+        """The dimensions of the counts told last: what has changed since the last call, or ``whole``."""
+
     async def settled(self) -> None:
         """Return when every kind was counted once, or had its time."""
 
@@ -83,6 +86,9 @@ class Host(Protocol):
 
     def own(self) -> Member:
         """This collector's control plane."""
+
+    def labels(self) -> Mapping[str, str]:
+        """The labels of this collector's ControlPlane."""
 
     async def report(self, *said: Said) -> None:
         """Set conditions on this collector's ControlPlane; the others of ours stay."""

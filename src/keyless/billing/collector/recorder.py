@@ -16,7 +16,19 @@ from keyless.billing.collector.plan import Recording, beginning, edge_sample_at,
 from keyless.billing.collector.ports import Counter, Counts, Host
 from keyless.billing.collector.settings import Settings
 from keyless.billing.collector.spool import Spool
-from keyless.billing.ledger.model import Census, Frame, Gvk, Member, Opening, Polled, Sample, Source, Unknown, hour_of
+from keyless.billing.ledger.model import (
+    Census,
+    Described,
+    Frame,
+    Gvk,
+    Member,
+    Opening,
+    Polled,
+    Sample,
+    Source,
+    Unknown,
+    hour_of,
+)
 
 _log = structlog.get_logger("keyless.vector.recorder")
 # A burst of creations is one sample, not a hundred.
@@ -49,6 +61,9 @@ class Recorder:
         self._unwritten: Mapping[datetime, Mapping[Gvk, int]] = {}
         self._census: tuple[Member, ...] = ()
         self._polled: Polled | None = None
+        self._described: Described | None = None
+        # A frame of dimensions that was not written is told by none that follows, but by a whole one.
+        self._whole_due = False
 
     @property
     def last_sample(self) -> datetime | None:
@@ -81,13 +96,13 @@ class Recorder:
         try:
             self._keep(counts)
         except OSError as error:
-            self._unwritten = counts.peaks
+            self._unwritten, self._whole_due = counts.peaks, True
             full = error.errno in _FULL
             self._fail(plan.SPOOL_FULL if full else plan.SPOOL_BROKEN, str(error.strerror))
             # What is there can be stored now, not only at the hour's end: that makes room.
             self.close()
             return
-        self._unwritten = {}
+        self._unwritten, self._whole_due = {}, False
         self.last_failure = None
         self._late = (plan.COLLECTOR_LATE, "")
 
@@ -144,7 +159,7 @@ class Recorder:
         if self._recording.opened_at is None:
             self._begin(sample, polled)
         else:
-            self._append(*self._news(polled), sample)
+            self._append(*self._news(polled), sample, *self._dimensions(sample.at, whole=self._whole_due))
 
     def _counts_at(self, hour: datetime, counts: Counts) -> Mapping[Gvk, int]:
         """The numbers at an hour's end: what changed after it does not count there."""
@@ -175,9 +190,17 @@ class Recorder:
         contents: list[Frame] = [Census(census), state]
         contents += [polled] if polled else []
         contents += [joined.gap] if joined.gap else []
-        self._spool.begin(opening, [*contents, sample])
-        self._census, self._polled = census, polled
+        described = self._describe()
+        self._spool.begin(opening, [*contents, described, sample, *self._dimensions(sample.at, whole=True)])
+        self._census, self._polled, self._described = census, polled, described
         self._recording = Recording(sample.at, 1, sample.at, self._recording.ever_closed)
+
+    def _describe(self) -> Described:
+        return Described(self._settings.labels, dict(self._host.labels()))
+
+    def _dimensions(self, at: datetime, *, whole: bool) -> list[Frame]:
+        metered = self._counter.metered(at, whole=whole)
+        return [metered] if metered is not None else []
 
     def _news(self, polled: Polled | None) -> list[Frame]:
         """What has changed since it was last written, beside the numbers."""
@@ -189,6 +212,9 @@ class Recorder:
         if polled is not None and polled != self._polled:
             self._polled = polled
             contents.append(polled)
+        if (described := self._describe()) != self._described:
+            self._described = described
+            contents.append(described)
         if (state := self._clock.news()) is not None:
             contents.append(state)
         return contents

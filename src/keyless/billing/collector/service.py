@@ -57,7 +57,14 @@ class Collector:
         self._settings = settings
         self._store = store
         self._clock = clock
-        self._counter = ManagedResources(tenant_kube, settings.interval, clock.now, watches=settings.watches)
+        self._counter = ManagedResources(
+            tenant_kube,
+            settings.interval,
+            clock.now,
+            watches=settings.watches,
+            labels=settings.labels,
+            combinations=settings.combinations,
+        )
         self._space = Space(host_kube, settings, clock.now)
         self._kubes = {"the Space": host_kube, "the control plane": tenant_kube}
         self._started_at = clock.now()

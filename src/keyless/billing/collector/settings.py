@@ -37,6 +37,12 @@ class Settings:
     watches: int = setting(
         200, env="KEYLESS_WATCHES", help="Kinds that are watched; more are asked in turn, two a second."
     )
+    dimension_labels: str = setting(
+        "", env="KEYLESS_DIMENSION_LABELS", help="Labels of resources that are recorded with their numbers, by commas."
+    )
+    combinations: int = setting(
+        2000, env="KEYLESS_DIMENSIONS_LIMIT", help="Combinations of dimensions that one segment holds in full."
+    )
     pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address that /healthz, /readyz and /metrics answer on.")
     port: int = setting(8080, env="KEYLESS_PORT", help="Port that they answer on.")
     pod_uid: str = setting("", env="POD_UID", help="Names this run of the collector in its manifests.")
@@ -44,6 +50,10 @@ class Settings:
     @property
     def interval(self) -> timedelta:
         return timedelta(seconds=self.interval_seconds)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(key for key in (each.strip() for each in self.dimension_labels.split(",")) if key)
 
     @property
     def flush_interval(self) -> timedelta:

@@ -1,4 +1,4 @@
-"""Carries closed segments to the bucket: the usage object, then its manifest, then the spool forgets them.
+"""Carries closed segments to the bucket: usage and meter object, then their manifest, then the spool forgets them.
 
 Stopped after any step it starts over with the same bytes under the same keys. It retries for ever, for what is wrong is
 mended outside (a policy, an association, a disk), and says what is wrong in the condition ``BillingStored``, at every
@@ -94,6 +94,8 @@ class Uploader:
         first = packed.runs.start if self._range is None else min(self._range[0], packed.runs.start)
         self._range, self.waiting_since = (first, max(packed.runs.end, self._newest())), first
         await self._store.put_new(packed.usage.key, packed.usage.body, CONTENT_TYPE)
+        if packed.meter is not None:
+            await self._store.put_new(packed.meter.key, packed.meter.body, CONTENT_TYPE)
         # Read here, not when the segment was opened: by now the manifest before it is acknowledged.
         record = manifest(packed, self._spool.link())
         await self._store.put_new(record.key, record.body, "application/json")

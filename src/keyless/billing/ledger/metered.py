@@ -58,16 +58,21 @@ COLUMNS = (
 
 def dimensions_untrusted(found: Any) -> Dimensions:
     """Read a list of :func:`dimensions_list`; raises ``ValueError`` or ``TypeError``."""
-    meter, group, version, kind, provider, namespace, composite, claim, claim_namespace, composition, labels, cut = (
-        found
+    meter, group, version, kind, *names, labels, limited = found
+    provider, namespace, composite, claim, claim_namespace, composition = (
+        None if name is None else str(name) for name in names
     )
-    names = (provider, namespace, composite, claim, claim_namespace, composition)
     return Dimensions(
         Meter(meter),
         Gvk(str(group), str(version), str(kind)),
-        *(None if name is None else str(name) for name in names),
-        labels=tuple(None if value is None else str(value) for value in labels),
-        limited=Limited(cut),
+        provider,
+        namespace,
+        composite,
+        claim,
+        claim_namespace,
+        composition,
+        tuple(None if value is None else str(value) for value in labels),
+        Limited(limited),
     )
 
 

@@ -171,6 +171,10 @@ class Meters:
     def _peak(self, peak: Mapping[Dimensions, int]) -> None:
         for dimensions in list(peak)[:1]:
             kind, total = self._kind((dimensions.meter, dimensions.gvk)), sum(peak.values())
+            seen = self._pending.peaks if self._pending is not None else {}
+            if dimensions.meter is Meter.MANAGED and seen.get(dimensions.gvk) != total:
+                # It was in the hour after, or the events do not tell it.
+                return
             if total > kind.best:
                 kind.best, kind.peak = total, dict(peak)
             for each, count in peak.items():

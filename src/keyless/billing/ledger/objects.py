@@ -1,10 +1,10 @@
-"""What a segment becomes in the bucket: one usage object in the peer's contract, then one manifest.
+"""What a segment becomes in the bucket: a usage object in the peer's contract, a meter object, then one manifest.
 
 The same segment always gives the same bytes under the same keys, so an upload that is repeated after a crash finds
 its own object there (412) and is done. The usage object is a gzipped JSON **array** of the peer's events with
 ``Content-Type: application/gzip`` and no ``Content-Encoding``: what readers with both AWS SDKs for Go accept. The
-meter object holds the same samples by their dimensions. The manifest is the commit record: usage without a manifest was not acknowledged. Manifests live outside ``account=``, where
-the peer reads every object as events. Fields: ``docs/reference/facts/billing-formats.md``.
+manifest is the commit record: usage without a manifest was not acknowledged. Manifests and meter objects live outside
+``account=``, where the peer reads every object as events. Fields: ``docs/reference/facts/billing-formats.md``.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from keyless.billing.ledger.model import (
     Opening,
     Polled,
     Sample,
+    hour_of,
     stamp,
 )
 from keyless.billing.ledger.runs import Run, Runs

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from keyless.billing.collector.counting import ManagedResources
-from keyless.billing.collector.kinds import DEFINITION, managed_kind
+from keyless.billing.collector.kinds import DEFINITION, kind_of
 from keyless.billing.ledger.model import Gvk, Polled, hour_of
 from keyless.kube import Forbidden, Resource, Unavailable, Unreachable
 from keyless.kube.errors import failure_status
@@ -84,7 +84,7 @@ def refused(code=403, reason="Forbidden"):
     return kind(failure_status(code, reason, "refused"))
 
 
-async def test_every_managed_kind_is_counted_and_nothing_else():
+async def test_every_kind_of_is_counted_and_nothing_else():
     plane = Plane("vpcs", "buckets")
     plane.kube.put(CRDS, definition("settings", categories=()))
     plane.make("vpcs", "a")
@@ -354,8 +354,8 @@ async def test_a_kind_that_hangs_does_not_hold_up_the_polls_of_others():
         definition("x", categories=("all",)),
     ],
 )
-def test_what_is_no_managed_kind_is_none(document):
-    assert managed_kind(document) is None
+def test_what_is_no_counted_kind_is_none(document):
+    assert kind_of(document) is None
 
 
 def test_the_hour_of_a_moment_is_its_start():

@@ -14,15 +14,18 @@ from datetime import timedelta
 
 from keyless.api import Permanent, Transient
 from keyless.billing.collector.clock import Clock
+from keyless.billing.collector.describing import Traits
 from keyless.billing.collector.disk import NEW, Disk
+from keyless.billing.collector.metering import Counted, Metering
 from keyless.billing.collector.plan import next_sample_at
 from keyless.billing.collector.ports import Counts, Put
 from keyless.billing.collector.recorder import Recorder
 from keyless.billing.collector.resuming import resume
 from keyless.billing.collector.settings import Settings
 from keyless.billing.collector.spool import Spool
+from keyless.billing.collector.tallies import Tally
 from keyless.billing.collector.uploader import Uploader
-from keyless.billing.ledger.model import hour_of
+from keyless.billing.ledger.model import Meter, hour_of
 from unit.billing.faults.truth import Truth, account
 from unit.billing.samples import BUCKET, CTP1, NOON, VPC
 
@@ -169,8 +172,13 @@ class Numbers:
         self.peaks = {}
         self.failure = None
         self.unknown = {}
+        self.tallies = {}
+        self.metering = Metering(100)
 
     def change(self, gvk, by):
+        traits, tally = Traits(labels=("payments",)), self.tally(gvk)
+        for _ in range(abs(by)):
+            tally.change(None if by > 0 else traits, traits if by > 0 else None, self.now())
         before = self.numbers.get(gvk, 0)
         self.numbers[gvk] = before + by
         seen = self.peaks.setdefault(hour_of(self.now()), {})
@@ -182,6 +190,17 @@ class Numbers:
             return Counts(failure=self.failure)
         known = {gvk: n for gvk, n in self.numbers.items() if n and gvk not in self.unknown}
         return Counts(known, peaks, dict(self.unknown))
+
+    def metered(self, at, *, whole):
+        kinds = [Counted(Meter.MANAGED, g, None, self.tally(g), g in self.unknown) for g in self.numbers]
+        return self.metering.take(at, kinds, whole=whole)
+
+    def tally(self, gvk):
+        if gvk not in self.tallies:
+            found = self.tallies[gvk] = Tally(self.now())
+            if number := self.numbers.get(gvk, 0):
+                found.replace({Traits(labels=("payments",)): number}, self.now(), known=False)
+        return self.tallies[gvk]
 
     async def settled(self):
         return None
@@ -199,6 +218,9 @@ class Space:
 
     def own(self):
         return self.members[0]
+
+    def labels(self):
+        return {"team": "payments"}
 
     async def report(self, *said):
         self.said += said
