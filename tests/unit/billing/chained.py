@@ -6,7 +6,21 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
-from keyless.billing.ledger.model import Census, Chain, Gap, Link, Member, Opening, Sample, Skipped
+from keyless.billing.ledger.model import (
+    Census,
+    Chain,
+    Described,
+    Dimensions,
+    Gap,
+    Link,
+    Measure,
+    Member,
+    Meter,
+    Metered,
+    Opening,
+    Sample,
+    Skipped,
+)
 from keyless.billing.ledger.objects import StoredObject, manifest, pack
 from keyless.billing.ledger.waivers import Waiver, Withdrawal, waiver_object, withdrawal_object
 from unit.billing.bucket import MemoryBucket
@@ -36,10 +50,14 @@ class Collector:
         # One sample in the middle and the two at the edges.
         samples = [Sample(start + n * HOUR / 2, {VPC: value + n}) for n in range(3)]
         opening = Opening(self._source, self.sequence, start)
-        packed = pack(opening, [Census(self._census), *gaps, *samples])
+        told = {0: Dimensions(Meter.MANAGED, VPC, "provider-aws-ec2", labels=("payments",))}
+        metered = [Metered(each.at, True, told, {0: Measure(each.counts[VPC])}) for each in samples]
+        frames = [frame for pair in zip(samples, metered, strict=True) for frame in pair]
+        packed = pack(opening, [Census(self._census), *gaps, Described(("team",)), *frames])
         assert packed is not None
+        assert packed.meter is not None
         record = manifest(packed, self.link)
-        for stored in (packed.usage, record):
+        for stored in (packed.usage, packed.meter, record):
             self.bucket.put_new(stored.key, stored.body)
         self.stored.append((packed.usage, record))
         self.link = replace(self.link, chain=Chain.CONTINUED, previous=record.sha256, skipped=())

@@ -33,7 +33,8 @@ def keys(bucket, kind):
 
 KINDS = {
     "usage": lambda key: key.startswith("account="),
-    "manifest": lambda key: key.startswith("manifest/") and "706c49fa" in key,
+    "meter": lambda key: key.startswith("manifest/meter/"),
+    "manifest": lambda key: key.startswith("manifest/account=") and "706c49fa" in key,
     "waiver": lambda key: key.startswith("waiver/") and "taken-back" not in key,
     "withdrawal": lambda key: "taken-back" in key,
 }
@@ -50,7 +51,7 @@ def rewrite(bucket, key, other):
     bucket.objects[key] = (
         bucket.objects[key].replace(b'"by":"me"', b'"by":"it"').replace(b'"samples":3', b'"samples":4')
     )
-    if key.startswith("account="):
+    if key.endswith(".gz"):
         bucket.objects[key] = packed()
 
 
@@ -119,7 +120,7 @@ def folder(key):
 def test_an_untouched_bucket_holds_with_and_without_what_was_seen_before():
     made = verdict(chained(), known=seen())
     assert made.holds
-    assert (made.manifests, made.objects, len(made.heads)) == (8, 8, 2)
+    assert (made.manifests, made.objects, len(made.heads)) == (8, 16, 2)
     assert not made.unknown_beginnings
 
 
@@ -164,12 +165,12 @@ def no_gap(bucket, document):
 
 
 def renumber(bucket, document):
-    """Another number: the usage object's name goes with it."""
-    (named,) = document["objects"]
+    """Another number: the names of its objects go with it."""
     document["sequence"] += 1
-    key = named["key"].replace(f"-{document['sequence'] - 1:010d}-", f"-{document['sequence']:010d}-")
-    bucket.objects[key] = bucket.objects.pop(named["key"])
-    named["key"] = key
+    for named in document["objects"] + document["meters"]:
+        key = named["key"].replace(f"-{document['sequence'] - 1:010d}-", f"-{document['sequence']:010d}-")
+        bucket.objects[key] = bucket.objects.pop(named["key"])
+        named["key"] = key
 
 
 def forget(bucket, document):
@@ -235,7 +236,7 @@ def test_a_period_is_verified_alone_and_its_chain_over_its_edges(day):
     start = END.replace(day=1, hour=0) if day == 1 else END.replace(month=10, day=31, hour=0)
     period = (start, start + 24 * HOUR)
     made = verdict(chained(), period=period, known=seen())
-    assert (made.faults, made.objects) == ((), 4)
+    assert (made.faults, made.objects) == ((), 8)
     cut = chained()
     gone = keys(cut, "manifest")[1]
     del cut.objects[gone]
@@ -247,8 +248,9 @@ def test_what_lies_below_another_prefix_in_the_same_formats_is_verified_alike():
     for key, body in chained().objects.items():
         if key.startswith("account="):
             bucket.objects[f"meter/{key}"] = body
-        elif key.startswith("manifest/"):
+        elif key.startswith("manifest/account="):
             document = orjson.loads(body)
+            document["meters"] = []
             for item in document["objects"]:
                 item["key"] = f"meter/{item['key']}"
             document["previousManifestSha256"], document["chain"] = "", "First"

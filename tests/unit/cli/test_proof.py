@@ -31,7 +31,7 @@ def printed(capsys):
 def test_an_honest_copy_holds_and_its_heads_are_told(copy, capsys):
     assert verify(folder=copy) == exits.HELD
     told = capsys.readouterr().out
-    assert "read 8 manifests and 8 objects of usage" in told
+    assert "read 8 manifests and 16 objects of usage" in told
     assert "from 2026-10-31T22:00:00Z to 2026-11-01T01:00:00Z" in told
     assert "ok all of it is there" in told
     assert told.count(": number 3, stored to 2026-11-01T02:00:00Z, SHA-256 ") == 2
@@ -70,7 +70,7 @@ def test_a_bucket_is_verified_over_http(monkeypatch, capsys):
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     with s3_over_http(chained()) as (url, requests):
         assert verify("--bucket=usage", f"--endpoint={url}", "--billing-month=2026-10", "-ojson") == exits.HELD
-    assert printed(capsys)["objects"] == 4
+    assert printed(capsys)["objects"] == 8
     assert len(set(requests)) == len(requests)
 
 

@@ -28,6 +28,7 @@ from keyless.billing.ledger.integrity import (
     listed_faults,
 )
 from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Committed, Covered, head_untrusted, manifest_untrusted
+from keyless.billing.ledger.meter_file import METER_PREFIX
 from keyless.billing.ledger.model import ChainHead, Malformed, hour_of
 from keyless.billing.ledger.waivers import Waiver, standing, tips, waiver_prefix
 
@@ -155,6 +156,7 @@ class _Reading:
         """Manifests first: a collector writes them last, so what one of them names is there when usage is listed."""
         self.chains.begin(day)
         named: list[Committed] = []
+        meters: list[Committed] = []
         for key, body in self._bodies(f"{_manifests(self.check)}date={day:%Y-%m-%d}/", MANIFEST_LIMIT):
             try:
                 covered = self._manifest(key, body)
@@ -166,8 +168,10 @@ class _Reading:
             self.coverage.add(covered)
             self.faults += self.chains.add(key, covered)
             named += covered.objects
+            meters += covered.meters
         if self._within(day):
-            self._usage(day, named)
+            self._objects(day, _usage(self.check), named)
+            self._objects(day, _meters(self.check), meters)
 
     def expect(self, known: Known, records: frozenset[str]) -> None:
         """Hold what is there against what somebody saw."""
@@ -191,8 +195,9 @@ class _Reading:
             end = closed_until(self.newest)
         return (start, end) if start < end else None
 
-    def _usage(self, day: datetime, named: list[Committed]) -> None:
-        prefix = f"{self.check.prefix}account={self.check.account}/date={day:%Y-%m-%d}/"
+    def _objects(self, day: datetime, below: str, named: list[Committed]) -> None:
+        """Hold what lies below a prefix against what manifests commit there."""
+        prefix = f"{below}date={day:%Y-%m-%d}/"
         listed = {
             item.key: item.size
             for item in self.bucket.list(prefix)
@@ -219,7 +224,8 @@ class _Reading:
     def _names(self, prefix: str, key: str) -> bool:
         for found, body in self._bodies(prefix, MANIFEST_LIMIT):
             try:
-                if any(item.key == key for item in self._manifest(found, body).objects):
+                covered = self._manifest(found, body)
+                if any(item.key == key for item in (*covered.objects, *covered.meters)):
                     return True
             except Malformed:
                 continue
@@ -244,10 +250,18 @@ def _manifests(check: Check) -> str:
     return f"manifest/{check.prefix}account={check.account}/"
 
 
+def _usage(check: Check) -> str:
+    return f"{check.prefix}account={check.account}/"
+
+
+def _meters(check: Check) -> str:
+    return f"{METER_PREFIX}{check.prefix}account={check.account}/"
+
+
 def _days(bucket: Bucket, check: Check) -> list[datetime]:
     """The days that have usage or manifests and that the check concerns, in order."""
     found: set[datetime] = set()
-    for prefix in (_manifests(check), f"{check.prefix}account={check.account}/"):
+    for prefix in (_manifests(check), _usage(check), _meters(check)):
         for group in bucket.groups(f"{prefix}date="):
             try:
                 found.add(datetime.fromisoformat(f"{group.removeprefix(f'{prefix}date=').rstrip('/')}T00:00:00+00:00"))

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from keyless.billing.ledger.frames import member_untrusted
+from keyless.billing.ledger.meter_file import METER_PREFIX
 from keyless.billing.ledger.model import (
     HOUR,
     Chain,
@@ -98,6 +99,8 @@ class Covered:
     spool: str = ""
     chain: Chain | None = None
     skipped: tuple[Skipped, ...] = ()
+    meters: tuple[Committed, ...] = ()
+    """The same usage by its dimensions; empty where a collector knew none."""
     heads: tuple[ChainHead, ...] = ()
     """How far the chains of some other control planes were when the segment began."""
 
@@ -186,9 +189,8 @@ def _covered(document: Any, sha256: str) -> Covered:
         slack=timedelta(seconds=SLACK_INTERVALS * interval),
         gaps=tuple(_gap(gap) for gap in document["gaps"]),
         lives=_lives_of(orjson.dumps(document["census"])),
-        objects=tuple(
-            Committed(_text(item["key"]), _text(item["sha256"]), int(item["bytes"])) for item in document["objects"]
-        ),
+        objects=_committed(document["objects"]),
+        meters=_committed(document.get("meters", ())),
         collector=str(document.get("collector", "")),
         sequence=int(document.get("sequence", 0)),
         previous=str(document.get("previousManifestSha256", "")),
@@ -198,6 +200,10 @@ def _covered(document: Any, sha256: str) -> Covered:
         skipped=tuple(Skipped(int(s["sequence"]), _text(s["reason"])) for s in document.get("skipped", ())),
         heads=tuple(head_untrusted(head) for head in document.get("heads", ())),
     )
+
+
+def _committed(items: Any) -> tuple[Committed, ...]:
+    return tuple(Committed(_text(item["key"]), _text(item["sha256"]), int(item["bytes"])) for item in items)
 
 
 def head_untrusted(document: Any) -> ChainHead:
@@ -221,6 +227,9 @@ def _check_names(key: str, covered: Covered) -> None:
     beside = folder.replace(MANIFESTS, "", 1) + stem
     for item in covered.objects:
         _check_name(f"objects: {item.key}: ", item.key, beside, item.sha256, ".")
+    beside = folder.replace(MANIFESTS, METER_PREFIX, 1) + stem
+    for item in covered.meters:
+        _check_name(f"meters: {item.key}: ", item.key, beside, item.sha256, ".")
 
 
 def _check_name(what: str, key: str, stem: str, sha256: str, suffix: str) -> None:
