@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import chart_page
+from . import chart_page, rights_page
 from .cloud_operations import served_operations
 from .cluster_kinds import served_kinds
 from .command_pages import commands
@@ -21,6 +21,7 @@ BEGIN, END = "<!-- begin: written by `make reference` -->", "<!-- end -->"
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "settings.md": settings,
+    "operator-rights.md": rights_page.page,
     # Beside the chart, where `helm show readme` finds it.
     "../../spaces-helm-chart/README.md": chart_page.page,
 }

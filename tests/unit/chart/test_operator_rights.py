@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tests.generate.rights_page import rules
+
 from keyless.kube.memory.route import Route, route_of
 from keyless.kube.resources import CONTROLPLANES
 from keyless.local.boot.release import installed
@@ -61,6 +63,18 @@ def test_the_operator_holds_every_right_that_it_hands_on() -> None:
         for verb in rule["verbs"]
     ]
     assert not [each for each in given if not _allows(own, *each)]
+
+
+def test_every_rule_has_its_reason_and_the_page_shows_all_of_them() -> None:
+    written = list(rules())
+    assert [rule for rule in written if len(rule.reason) < 20] == []
+    granted = [(r["apiGroups"], r["resources"], r["verbs"], r.get("resourceNames") or []) for r in _operator_rules()]
+    assert [tuple(map(list, (r.groups, r.resources, r.verbs, r.names))) for r in written] == granted
+
+
+def test_no_secret_can_be_found_that_nobody_named() -> None:
+    assert not _allows(_operator_rules(), "", "secrets", "list")
+    assert not _allows(_operator_rules(), "", "secrets", "watch")
 
 
 def test_nothing_is_granted_with_a_star() -> None:
