@@ -17,7 +17,8 @@ _HEAD = f"""# Commands
 Written by `make reference` from the command line itself.
 
 Exit codes: {exits.HELD} held, {exits.DID_NOT_HOLD} did not hold (a link of the chain is broken, a report is
-incomplete), {exits.WRONG_USE} wrong use, {exits.OTHER_SIDE} the other side failed (AWS, Kubernetes).
+incomplete), {exits.WRONG_USE} wrong use, {exits.OTHER_SIDE} the other side failed (AWS, Kubernetes). The
+[table](exit-codes.md) has each command's outcomes.
 
 Every command that touches a local Space takes `--state DIR` or `KEYLESS_STATE`; without them it is one folder below the
 user's data directory.

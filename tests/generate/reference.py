@@ -13,6 +13,7 @@ from . import chart_page, rights_page
 from .cloud_operations import served_operations
 from .cluster_kinds import served_kinds
 from .command_pages import commands
+from .exit_pages import exit_codes
 from .settings_pages import settings
 
 FOLDER = Path(__file__).parents[2] / "docs/reference"
@@ -20,6 +21,7 @@ BEGIN, END = "<!-- begin: written by `make reference` -->", "<!-- end -->"
 
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
+    "exit-codes.md": exit_codes,
     "settings.md": settings,
     "operator-rights.md": rights_page.page,
     # Beside the chart, where `helm show readme` finds it.

@@ -13,6 +13,15 @@ DID_NOT_HOLD = 1  # a link of the chain is broken, a report is incomplete, nothi
 WRONG_USE = 2  # a flag, a setting, a folder, a port: the caller can mend it
 OTHER_SIDE = 3  # AWS or Kubernetes failed, or we did
 
+# Of a chain (`keyless verify`) and of an answer (`keyless explain`): what could not be read is the other side's.
+OF_VERDICT = {
+    "Held": HELD,
+    "Broken": DID_NOT_HOLD,
+    "Allowed": HELD,
+    "Denied": DID_NOT_HOLD,
+    "Unknown": OTHER_SIDE,
+}
+
 REMOTE = ("keyless.kube", "keyless.aws")
 
 
@@ -30,10 +39,14 @@ def unforeseen(error: Exception) -> int:
     return report(told)
 
 
+class NotSeen(Permanent):
+    """AWS or Kubernetes did not show what a command needs: theirs to grant, not a wrong use."""
+
+
 def code_for(error: KeylessError) -> int:
     """``OTHER_SIDE`` for what a server said, for what may pass by itself and for bugs; ``WRONG_USE`` for the rest."""
     remote = any(kind.__module__.startswith(REMOTE) for kind in type(error).__mro__)
-    return OTHER_SIDE if remote or isinstance(error, Transient | Bug) else WRONG_USE
+    return OTHER_SIDE if remote or isinstance(error, Transient | Bug | NotSeen) else WRONG_USE
 
 
 def named(error: Exception, trace: str = "the log has its trace") -> KeylessError:

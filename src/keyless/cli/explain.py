@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-_CODES = {"Allowed": exits.HELD, "Denied": exits.DID_NOT_HOLD, "Unknown": exits.OTHER_SIDE}
 PAGE_LINES = 1000
 _SUBJECT = "system:serviceaccount:"
 
@@ -126,7 +125,7 @@ def _show(answer: Answer, *, as_json: bool) -> None:
         print_json(one("Explanation", render_json(answer)))
     else:
         print_text(render_text(answer))
-    if code := _CODES[answer.verdict.value]:
+    if code := exits.OF_VERDICT[answer.verdict.value]:
         raise typer.Exit(code)
 
 

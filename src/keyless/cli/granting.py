@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from keyless.api import Permanent
+from keyless.cli.exits import NotSeen
 from keyless.cli.verifying import BILLING, SHARED_SECRETS
 from keyless.identity.grants import Asked, Mode, Way, Wish
 from keyless.identity.verify import Cluster
@@ -36,7 +36,7 @@ async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: st
     space = await kubernetes.space(planes)
     cluster = await AwsFacts(aws).cluster(cluster_name, await kubernetes.issuer())
     if not isinstance(cluster, Cluster):
-        raise Permanent(f"the cluster's issuer and account: {cluster.why}")
+        raise NotSeen(f"the cluster's issuer and account: {cluster.why}")
     namespaces = tuple(sorted(space.host_namespaces))
     wishes = tuple(every_wish(options) if undo else wishes_of(options, space.values, cluster, namespaces))
     return Asked(cluster, Way(options.way), Mode(options.mode), wishes, options.quota, options.boundary)

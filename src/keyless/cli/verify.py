@@ -16,7 +16,7 @@ from keyless.cli.options import OutputOption, StateOption, require_output, use_l
 from keyless.cli.output import many, print_json, print_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from keyless.identity.verify import Chain, Needs, Subject
     from keyless.kube import Kube
@@ -103,8 +103,14 @@ def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:
         print_json(many("Verification", render_json(chains)))
     else:
         print_text(render_text(chains))
-    if not all(chain.held for chain in chains):
-        raise typer.Exit(exits.DID_NOT_HOLD)
+    if code := code_of([chain.verdict for chain in chains]):
+        raise typer.Exit(code)
+
+
+def code_of(verdicts: Iterable[str]) -> int:
+    """One that certainly does not hold is told by the code whatever was not seen of the others."""
+    codes = {exits.OF_VERDICT[verdict] for verdict in verdicts}
+    return next((code for code in (exits.DID_NOT_HOLD, exits.OTHER_SIDE) if code in codes), exits.HELD)
 
 
 async def _judge(asked: Asked, subject: Subject, needs: NeedsFactory) -> list[Chain]:

@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from keyless.api import Access
+from keyless.api import Access, KeylessError, Permanent
 from keyless.aws import Session
 from keyless.identity.explain.model import Evidence, Question
 from keyless.identity.verify import Cluster, ControlPlane, Facts, Sources, Space, Subject
 from keyless.identity.verify.aws_facts import AwsFacts
+from keyless.identity.verify.behind import Reached
 from keyless.identity.verify.keys import key_use
 from keyless.identity.verify.kube_facts import KubeFacts
 from keyless.identity.verify.lookup import missing
 from keyless.identity.verify.model import Missing
 from keyless.identity.verify.reached import deletion_of
 from keyless.identity.verify.resource_policies import resource_policy
+from keyless.kube import ApiError
 
 # They make the resource, or are about none in particular.
 _MAKES = frozenset(
@@ -49,7 +51,9 @@ async def gather(sources: Sources, question: Question, now: float) -> Evidence:
         _missing(sources.aws, question),
         _deletion(sources.aws, question),
     )
-    return Evidence(question, replace(chain, now=now), policy, key, gone, deleted)
+    keys = {} if key is None else {question.action: key}
+    behind = {question.resource: Reached(question.resource, policy, keys, deleted)}
+    return Evidence(question, replace(chain, now=now, reached=behind), policy, key, gone, deleted)
 
 
 async def _deletion(aws: Session, question: Question) -> str:
@@ -73,11 +77,12 @@ async def _chain(sources: Sources, question: Question) -> Facts:
     subject = Subject(f"{namespace}/{name}", name, deployment=name, condition="", enabled="", annotations="")
     place = ControlPlane("", "", namespace, {})
     issuer, workload = await asyncio.gather(kube.issuer(), kube.service_account(place, subject))
-    cluster, providers, associations, agent = await asyncio.gather(
+    cluster, providers, associations, agent, caller = await asyncio.gather(
         aws.cluster(sources.cluster, issuer),
         aws.providers(),
         aws.associations(sources.cluster, name),
         aws.agent(sources.cluster),
+        aws.caller(),
     )
     facts = Facts(
         subject=subject,
@@ -89,9 +94,30 @@ async def _chain(sources: Sources, question: Question) -> Facts:
         providers=providers,
         associations=associations,
         agent=agent,
+        caller=caller,
     )
+    if not facts.role_arn:
+        return replace(facts, cluster_fault=await _of_a_control_plane(kube, facts))
     account = cluster.account if isinstance(cluster, Cluster) else ""
-    return replace(facts, role=await aws.role(facts.role_arn, account)) if facts.role_arn else facts
+    return replace(facts, role=await aws.role(facts.role_arn, account))
+
+
+async def _of_a_control_plane(kube: KubeFacts, facts: Facts) -> str:
+    """Whether the wrong API may have been asked: raises Permanent where it does not know the service account either.
+
+    A person in a control plane's own shell asks there for a service account of the host, and would be told "Denied".
+    """
+    try:
+        await kube.control_planes()
+    except ApiError:
+        return ""  # who may not list ControlPlanes may still ask about a service account
+    except Permanent as error:
+        if facts.workload is None or facts.workload.annotations is None:
+            raise
+        return str(error)
+    except KeylessError:
+        return ""
+    return ""
 
 
 def _access(question: Question) -> Access | None:

@@ -15,6 +15,7 @@ from keyless.identity.explain.deciding import decide, decide_key
 from keyless.identity.explain.mending import beyond_policies, refusal, resource_is_there, resource_is_usable
 from keyless.identity.explain.model import Answer, Evidence, Verdict
 from keyless.identity.verify import Facts, Link, State
+from keyless.identity.verify.access_link import aws_is_read
 from keyless.identity.verify.behind import KeyUse, Unseen
 from keyless.identity.verify.deciding import constrained
 from keyless.identity.verify.federation import agent_runs, audience_is_registered, provider_is_registered
@@ -131,7 +132,8 @@ def role_is_named(facts: Facts) -> Link:
         return Link("service account", State.BROKEN, expected, found, Reason.ROLE_ARN_MALFORMED, advice=advice)
     if facts.annotation:
         return Link("service account", State.HELD, expected, f"{ANNOTATION}: {facts.annotation}")
-    link = Link("service account", State.BROKEN, expected, "no annotation and no association", Reason.ROLE_NOT_NAMED)
+    none = "no annotation and no association" + (f"; {facts.cluster_fault}" if facts.cluster_fault else "")
+    link = Link("service account", State.BROKEN, expected, none, Reason.ROLE_NOT_NAMED)
     misspelt = misspelt_annotation(facts.workload.annotations)
     if misspelt is None:
         return replace(link, advice=f"annotate it with {ANNOTATION} and a role that trusts it, or make an association")
@@ -142,6 +144,7 @@ def role_is_named(facts: Facts) -> Link:
 
 
 _LINKS: tuple[Callable[[Facts], Link | None], ...] = (
+    aws_is_read,
     role_is_named,
     provider_is_registered,
     audience_is_registered,

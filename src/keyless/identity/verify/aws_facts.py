@@ -47,6 +47,13 @@ class AwsFacts:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    async def caller(self) -> str:
+        """The ARN of the caller; empty where AWS does not know them."""
+        try:
+            return (await caller_identity(self._session)).arn
+        except AWS_FAILURES:
+            return ""
+
     async def cluster(self, name: str, issuer: str) -> Cluster | Unread:
         """The account behind the session, and the issuer: the API server's own word, else what EKS says."""
         try:

@@ -89,11 +89,12 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
     kube, aws = KubeFacts(sources.kube, sources.release), AwsFacts(sources.aws)
     planes = await kube.control_planes()
     space, issuer = await asyncio.gather(kube.space(planes), kube.issuer())
-    cluster, providers, associations, agent = await asyncio.gather(
+    cluster, providers, associations, agent, caller = await asyncio.gather(
         aws.cluster(sources.cluster, issuer),
         aws.providers(),
         aws.associations(sources.cluster, subject.service_account),
         aws.agent(sources.cluster),
+        aws.caller(),
     )
     common = Facts(
         subject=subject,
@@ -105,6 +106,7 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
         providers=providers,
         associations=associations,
         agent=agent,
+        caller=caller,
         now=now,
     )
     common = replace(common, cluster_fault=await aws.cluster_fault(sources.cluster, issuer))

@@ -306,6 +306,8 @@ class Facts:
     """The control plane that is there and has no host namespace yet, where that is why there is nothing to judge."""
     now: float = 0.0
     """When the facts were gathered, in seconds since 1970; 0 where nobody told, and no policy is judged by the time."""
+    caller: str = ""
+    """The ARN of whoever asks AWS; empty where nobody is known."""
     reached: Mapping[str, Reached] = field(default_factory=dict)
     """What stands behind each pattern of ``access.resources``, as far as it was looked at."""
     cluster_fault: str = ""

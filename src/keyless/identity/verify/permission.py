@@ -42,6 +42,9 @@ def sources_are_there(facts: Facts) -> Link | None:
 def role_may_do_its_work(facts: Facts) -> Link:
     """Every action of the component on every resource it declares is allowed by the policies that bear on it."""
     expected = _needs(facts.access)
+    if facts.access is None and isinstance(facts.cluster, Unread):
+        # Without the account nobody knows the ARNs of what is needed: that is not "nothing".
+        return Link("permission", State.UNKNOWN, expected, f"account and issuer {facts.cluster.why}")
     if facts.access is None:
         return Link("permission", State.SKIPPED, expected, "the component needs nothing yet")
     if not facts.role_arn or facts.role is None:

@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from keyless.api import Reason
-from keyless.identity.verify import bounds, federation, key_link, permission, pods, reports, roles, storage, trust
+from keyless.identity.verify import (
+    access_link,
+    bounds,
+    federation,
+    key_link,
+    permission,
+    pods,
+    reports,
+    roles,
+    storage,
+    trust,
+)
 from keyless.identity.verify.model import Facts, Link, State, Waiting
 from keyless.identity.verify.values import dropped, upgrade
 
@@ -20,6 +31,17 @@ def verify(facts: Facts) -> list[Link]:
     if facts.control_plane is None:
         return [_control_plane_is_missing(facts)]
     return [found for check in CHECKS if (found := check(facts)) is not None]
+
+
+def verdict(links: list[Link]) -> State:
+    """The chain as a whole: HELD, BROKEN where something certainly is, UNKNOWN where something could not be read.
+
+    What is only SKIPPED, with nothing broken before it, does not hold: there is nothing to prove it by.
+    """
+    if held(links):
+        return State.HELD
+    states = {link.state for link in links}
+    return State.UNKNOWN if State.UNKNOWN in states and State.BROKEN not in states else State.BROKEN
 
 
 def held(links: list[Link]) -> bool:
@@ -114,6 +136,7 @@ def static_keys_are_off(facts: Facts) -> Link | None:
 
 
 CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
+    access_link.aws_is_read,
     cluster_is_this_one,
     component_is_enabled,
     static_keys_are_off,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keyless.identity.verify.model import Facts, Link, State
-from keyless.identity.verify.plan import held
+from keyless.identity.verify.plan import held, verdict
 
 _MARKS = {State.HELD: "ok", State.BROKEN: "FAILED", State.UNKNOWN: "unknown", State.SKIPPED: "skipped"}
 
@@ -22,6 +22,11 @@ class Chain:
     def held(self) -> bool:
         """Whether the chain holds."""
         return held(list(self.links))
+
+    @property
+    def verdict(self) -> State:
+        """Held, Broken or Unknown."""
+        return verdict(list(self.links))
 
     @property
     def title(self) -> str:
@@ -57,7 +62,10 @@ def _verdict(chain: Chain) -> str:
     if chain.held:
         return "  holds"
     broken = [link for link in chain.links if link.state is State.BROKEN]
-    return f"  does not hold: {broken[0].name} ({broken[0].reason})" if broken else "  not proven"
+    if broken:
+        return f"  does not hold: {broken[0].name} ({broken[0].reason})"
+    unknown = [link.name for link in chain.links if link.state is State.UNKNOWN]
+    return f"  not proven: {', '.join(unknown)}" if unknown else "  not proven"
 
 
 def render_json(chains: Sequence[Chain]) -> list[dict[str, object]]:
@@ -71,6 +79,7 @@ def render_json(chains: Sequence[Chain]) -> list[dict[str, object]]:
             "mode": "pod-identity" if chain.facts.by_association else "irsa" if chain.facts.annotation else None,
             "role": chain.facts.role_arn or None,
             "held": chain.held,
+            "verdict": chain.verdict.value,
             "links": [
                 {
                     "name": link.name,

@@ -53,6 +53,7 @@ class FakeAws:
     answers: dict[str, Any] = field(default_factory=dict)
     region: str = "us-west-2"
     calls: list[str] = field(default_factory=list)
+    otherwise: str = "AccessDenied"
 
     def in_region(self, region: str) -> FakeAws:
         """The same answers everywhere."""
@@ -60,7 +61,7 @@ class FakeAws:
 
     async def call(self, service_name: str, operation: str, /, **params: Any) -> dict[str, Any]:
         self.calls.append(operation)
-        answer = self.answers.get(operation, "AccessDenied")
+        answer = self.answers.get(operation, self.otherwise)
         if callable(answer):
             answer = answer(params)
         if isinstance(answer, str):

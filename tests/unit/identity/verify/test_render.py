@@ -33,7 +33,7 @@ def test_notes_and_what_is_not_proven_are_shown() -> None:
     wide = with_trust(irsa(), web("system:serviceaccount:*:vector", operator="StringLike"))
     text = render_text([chain(with_condition(wide, None))])
     assert "           note      statement 0 admits system:serviceaccount:*:vector" in text
-    assert text.rstrip().endswith("  not proven")
+    assert text.rstrip().endswith("  not proven: probe")
 
 
 def test_a_control_plane_that_is_not_there() -> None:

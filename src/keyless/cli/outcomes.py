@@ -1,0 +1,48 @@
+"""Which outcome of which command ends in which exit code: the contract that scripts and CI read, as a table.
+
+A test brings about each row that needs no running Space, and compares; ``make reference`` prints the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyless.cli.exits import DID_NOT_HOLD, HELD, OTHER_SIDE, WRONG_USE
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A row: the command (``any`` for all), what came of it, and the exit code."""
+
+    command: str
+    outcome: str
+    code: int
+
+
+_REPORT = "billing export"
+OUTCOMES = (
+    Outcome("any", "it did what was asked", HELD),
+    Outcome("any", "an option, an argument or a value that is none", WRONG_USE),
+    Outcome("any", "a state folder in which no Space was ever started", WRONG_USE),
+    Outcome("any", "Kubernetes cannot be reached, or refuses", OTHER_SIDE),
+    Outcome("any", "a fault of ours that nobody foresaw", OTHER_SIDE),
+    Outcome("status", "nothing runs", DID_NOT_HOLD),
+    Outcome("verify", "every chain holds", HELD),
+    Outcome("verify", "a link of a chain is broken, whatever could not be seen beside it", DID_NOT_HOLD),
+    Outcome("verify", "there is no such control plane", DID_NOT_HOLD),
+    Outcome("verify", "nothing is broken, and AWS did not show all that the chain is judged by", OTHER_SIDE),
+    Outcome("verify", "no credentials, or expired ones, and nothing that is certain without AWS", OTHER_SIDE),
+    Outcome("verify", "the kubeconfig leads to a control plane's own API", WRONG_USE),
+    Outcome("explain", "Allowed", HELD),
+    Outcome("explain", "Denied", DID_NOT_HOLD),
+    Outcome("explain", "Unknown: something could not be read, or hangs on the call", OTHER_SIDE),
+    Outcome("explain", "no credentials, or expired ones", OTHER_SIDE),
+    Outcome("explain", "the kubeconfig leads to a control plane's own API", WRONG_USE),
+    Outcome("identity plan", "nothing is missing in AWS", HELD),
+    Outcome("identity plan", "something is missing in AWS", DID_NOT_HOLD),
+    Outcome("identity plan", "AWS did not show what there is", OTHER_SIDE),
+    Outcome(_REPORT, "usage is missing, and no report was written", DID_NOT_HOLD),
+    Outcome(_REPORT, "AWS cannot be reached, or refuses", OTHER_SIDE),
+    Outcome("secrets render", "the template fails on the sample values", DID_NOT_HOLD),
+    Outcome("demo", "a step did not hold", DID_NOT_HOLD),
+)
