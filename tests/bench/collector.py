@@ -147,6 +147,7 @@ def environment(folder: Path, port: int) -> dict[str, str]:
         "KEYLESS_CONTROL_PLANE_DIR": str(folder),
         "KEYLESS_FLUSH_SECONDS": "20",
         "KEYLESS_PORT": "0",
+        "KEYLESS_DIMENSION_LABELS": "team",
         "AWS_ENDPOINT_URL": url,
         "AWS_CA_BUNDLE": str(folder / "ca.crt"),
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",

@@ -45,6 +45,7 @@ class Plane:
 
     def metadata(self, name: str) -> dict[str, Any]:
         self.version += 1
+        owner = int(name.removeprefix("r")) % 1000 if name.removeprefix("r").isdigit() else 0
         managed = [{"manager": m, "operation": "Update", "fieldsV1": PADDING} for m in ("provider", "crossplane")]
         return {
             "name": name,
@@ -53,6 +54,14 @@ class Plane:
             "generation": 1,
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "annotations": {"crossplane.io/external-name": name},
+            # Ten resources are one composite's, of a claim in one of twenty namespaces.
+            "labels": {
+                "crossplane.io/composite": f"app-{owner}",
+                "crossplane.io/claim-name": f"app-{owner}",
+                "crossplane.io/claim-namespace": f"team-{owner % 20}",
+                "team": f"team-{owner % 20}",
+            },
+            "ownerReferences": [{"kind": "XApp", "name": f"app-{owner}", "uid": f"u-{owner}", "controller": True}],
             "managedFields": managed,
         }
 

@@ -10,7 +10,7 @@ from keyless.kube import KubeObject
 from keyless.shared_secrets.stores.scopes import of_control_plane, to_text
 from keyless.space.items import CONTROL_PLANE_LABEL
 from keyless.space.place import Place
-from keyless.space.values import Values, Workload
+from keyless.space.values import Billing, Values, Workload
 
 CONTROL_PLANE_DIR = "/etc/keyless/control-plane"
 SPOOL_DIR = "/var/lib/vector"
@@ -32,6 +32,7 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
         _plain("KEYLESS_SPOOL_PERSISTENT", "true" if volume else "false"),
         # What one thread frees the others may use: glibc keeps a heap for each, and S3's model is read in one of them.
         _plain("MALLOC_ARENA_MAX", "1"),
+        *_dimensions(values),
         *_static_keys(billing.secret),
     ]
     spool: KubeObject = (
@@ -128,6 +129,16 @@ def _store_policy(values: Values, place: Place) -> list[KubeObject]:
         env.append(_plain("KEYLESS_TENANT_STORES_MAY_USE_CONTROLLER_IDENTITY", "true"))
     if values.scopes is not None:
         env.append(_plain("KEYLESS_SCOPES", to_text(of_control_plane(values.scopes, place.group, place.name))))
+    return env
+
+
+def _dimensions(values: Values) -> list[KubeObject]:
+    """Only what differs from the component's own defaults, as above."""
+    billing, env = values.billing, []
+    if billing.dimension_labels:
+        env.append(_plain("KEYLESS_DIMENSION_LABELS", ",".join(billing.dimension_labels)))
+    if billing.combinations != Billing().combinations:
+        env.append(_plain("KEYLESS_DIMENSIONS_LIMIT", str(billing.combinations)))
     return env
 
 

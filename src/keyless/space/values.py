@@ -7,6 +7,7 @@ already; what arrives here may still have been edited by hand, so it is checked 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -19,6 +20,10 @@ ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 Mode = Literal["auto", "logical", "attached"]
 MODES: tuple[Mode, ...] = ("auto", "logical", "attached")
 KubeObject = dict[str, Any]
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+_LABEL_KEY = re.compile(
+    r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII
+)
 T = TypeVar("T")
 
 
@@ -34,6 +39,10 @@ class Billing:
     secret: str = ""
     """The chart's default names one, so that a forgotten flag means static keys; after Helm's merge nothing is left to
     default, and what is empty, null or missing means workload identity."""
+
+    dimension_labels: tuple[str, ...] = ()
+    """Keys of labels of resources that are recorded with their numbers."""
+    combinations: int = 2000
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -131,6 +140,8 @@ def _values(reader: _Reader) -> Values:
             region=reader.get("billing.storage.aws.region", ""),
             endpoint=reader.get("billing.storage.aws.endpoint", ""),
             secret=reader.get("billing.storage.secretRef.name", ""),
+            dimension_labels=reader.label_keys("billing.dimensions.labels"),
+            combinations=max(reader.count("billing.dimensions.limit", 2000, most=20_000), 1),
         ),
         vector=_workload(reader, "controlPlanes.vector"),
         persistence=Persistence(
@@ -223,6 +234,16 @@ class _Reader:
             return known[found]
         self.faults.append(f"{path}: expected true, false or auto, found {found!r}")
         return None
+
+    def label_keys(self, path: str) -> tuple[str, ...]:
+        """A list of the keys of labels; a comma separates them on their way to the component."""
+        found = self._find(path)
+        if found is None:
+            return ()
+        if not isinstance(found, list) or not all(isinstance(key, str) and _LABEL_KEY.fullmatch(key) for key in found):
+            self.faults.append(f"{path}: expected a list of keys of labels, as [team], found {found!r}")
+            return ()
+        return tuple(dict.fromkeys(found))
 
     def scopes(self, path: str) -> tuple[Scope, ...] | None:
         """Scopes of keys; absent is not the same as empty."""

@@ -1,5 +1,7 @@
 """From values to objects: what the pods are told, what they may do, and what goes again."""
 
+from dataclasses import replace
+
 import pytest
 
 from keyless.api.settings import load
@@ -50,6 +52,14 @@ def test_the_collector_is_told_where_it_is_and_where_usage_goes() -> None:
     assert env["KEYLESS_SPOOL_PERSISTENT"] == "true"
     assert env["MALLOC_ARENA_MAX"] == "1"
     assert env["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+
+
+def test_the_collector_is_told_which_labels_to_record_where_any_are_chosen() -> None:
+    plain = _env(components.vector(Values(billing=BILLING), PLACE, volume=True))
+    assert not {"KEYLESS_DIMENSION_LABELS", "KEYLESS_DIMENSIONS_LIMIT"} & set(plain)
+    chosen = replace(BILLING, dimension_labels=("team", "example.org/cost-centre"), combinations=500)
+    env = _env(components.vector(Values(billing=chosen), PLACE, volume=True))
+    assert (env["KEYLESS_DIMENSION_LABELS"], env["KEYLESS_DIMENSIONS_LIMIT"]) == ("team,example.org/cost-centre", "500")
 
 
 def test_the_reader_of_secrets_is_told_its_own_scopes_and_only_what_differs() -> None:

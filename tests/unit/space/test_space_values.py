@@ -62,6 +62,19 @@ def test_persistence_is_a_switch_with_a_third_position(written: object, read: bo
     assert _parsed(controlPlanes={"vector": persistence}).persistence.enabled is read
 
 
+def test_labels_of_resources_arrive() -> None:
+    assert _parsed().billing.dimension_labels == ()
+    values = _parsed(billing={"dimensions": {"labels": ["team", "example.org/cost-centre", "team"], "limit": 500.0}})
+    assert (values.billing.dimension_labels, values.billing.combinations) == (("team", "example.org/cost-centre"), 500)
+
+
+@pytest.mark.parametrize("labels", ["team", ["a,b"], [""], [3], ["-x"], {"team": True}])
+def test_what_is_no_label_is_refused_with_its_place(labels: object) -> None:
+    assert "billing.dimensions.labels: expected a list of keys" in _refused(
+        {"billing": {"dimensions": {"labels": labels}}}
+    )
+
+
 def test_scopes_and_the_lending_of_the_controllers_identity_arrive() -> None:
     assert _parsed().scopes is None
     assert not _parsed().tenant_stores_may_use_controller_identity
