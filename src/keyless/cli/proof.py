@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The first one is what matters; the rest shows how far it goes.
 SHOWN = 40
+CLUSTER_SECONDS = 5.0
 
 
 def verify(
@@ -38,6 +39,9 @@ def verify(
         list[Path] | None,
         typer.Option(metavar="FILE", help="What an earlier `verify --output json` printed: it must still be there."),
     ] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster/--no-cluster", help="With --bucket: compare with what the ControlPlanes tell.")
+    ] = True,
     prefix: Annotated[str, typer.Option(metavar="PREFIX", help="What stands before account= in the keys.")] = "",
     provider: ProviderOption = "aws",
     endpoint: EndpointOption = "",
@@ -59,12 +63,17 @@ def verify(
         period = period_of(billing_month, billing_custom) if billing_month or billing_custom else None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    check = Check(account, period, tuple(_known(path, account) for path in heads or ()), prefix)
+    known = [_known(path, account) for path in heads or ()]
+    # Before the bucket is read: what is stored meanwhile is no head that it lacks.
+    unreachable = _ask_cluster(account, bucket, known) if cluster and bucket and not prefix else ""
+    check = Check(account, period, tuple(known), prefix)
     verdict = verified(source, check, now=datetime.now(UTC))
     if as_json:
-        print_json(one("UsageVerification", {"account": account, **_document(verdict)}))
+        told = {"account": account, **_document(verdict), "comparedWith": [each.source for each in known]}
+        print_json(one("UsageVerification", told))
     else:
-        print_text(_text(verdict, account))
+        compared = [f"compared with {len(each.heads)} heads of {each.source}" for each in known]
+        print_text("\n".join([*compared, *([unreachable] if unreachable else []), _text(verdict, account)]))
     if not verdict.holds:
         raise typer.Exit(exits.DID_NOT_HOLD)
 
@@ -96,9 +105,32 @@ def _known(path: Path, account: str) -> Known:
         raise Permanent(str(error)) from None
 
 
+def _ask_cluster(account: str, bucket: str, known: list[Known]) -> str:
+    """Add what the Space's ControlPlanes tell of their chains; why that is not known, where it is not."""
+    import asyncio
+
+    from keyless.api import KeylessError
+    from keyless.billing.collector.host import head_of
+    from keyless.billing.export.verifying import Known
+    from keyless.kube import connect
+    from keyless.kube.resources import CONTROLPLANES
+
+    async def ask() -> list[Any]:
+        async with asyncio.timeout(CLUSTER_SECONDS), connect(os.environ) as kube:
+            return list((await kube.list(CONTROLPLANES)).items)
+
+    try:
+        planes = asyncio.run(ask())
+    except (KeylessError, TimeoutError) as error:
+        return f"unknown what the cluster tells: {str(error) or f'no answer in {CLUSTER_SECONDS:.0f} s'}"
+    heads = [head for plane in planes if (head := head_of(plane, account, bucket)) is not None]
+    known.append(Known("the cluster's ControlPlanes", tuple(sorted(heads))))
+    return ""
+
+
 def _document(verdict: Verdict) -> dict[str, Any]:
+    from keyless.billing.ledger.frames import head_document
     from keyless.billing.ledger.model import stamp
-    from keyless.billing.ledger.objects import head_document
     from keyless.billing.ledger.report_file import fault_document, missing_document
 
     faults = [fault_document(fault) for fault in verdict.faults]

@@ -9,6 +9,7 @@ from functools import cache
 from keyless.billing.ledger.model import (
     Census,
     Chain,
+    ChainHead,
     Described,
     Dimensions,
     Gap,
@@ -40,12 +41,20 @@ class Collector:
         self.bucket = bucket
         self.link = Link(spool)
         self.sequence = 0
+        self.hours: list[int] = []
         self.stored: list[tuple[StoredObject, StoredObject]] = []
         self._source = a_source(control_plane=plane)
         self._census = census or (plane,)
 
-    def hour(self, number: int, value: int = 3, *gaps: Gap) -> None:
+    @property
+    def head(self) -> ChainHead:
+        """Where the chain stands."""
+        end = START + (self.hours[-1] + 1) * HOUR
+        return ChainHead(self._source.control_plane.id, self.link.spool, self.sequence - 1, self.link.previous, end)
+
+    def hour(self, number: int, value: int = 3, *gaps: Gap, heads: tuple[ChainHead, ...] = ()) -> None:
         """Usage of the whole hour."""
+        self.hours.append(number)
         start = START + number * HOUR
         # One sample in the middle and the two at the edges.
         samples = [Sample(start + n * HOUR / 2, {VPC: value + n}) for n in range(3)]
@@ -53,7 +62,7 @@ class Collector:
         told = {0: Dimensions(Meter.MANAGED, VPC, "provider-aws-ec2", labels=("payments",))}
         metered = [Metered(each.at, True, told, {0: Measure(each.counts[VPC])}) for each in samples]
         frames = [frame for pair in zip(samples, metered, strict=True) for frame in pair]
-        packed = pack(opening, [Census(self._census), *gaps, Described(("team",)), *frames])
+        packed = pack(opening, [Census(self._census, heads), *gaps, Described(("team",)), *frames])
         assert packed is not None
         assert packed.meter is not None
         record = manifest(packed, self.link)

@@ -1,5 +1,7 @@
 """What honest collectors leave in a bucket verifies, whatever befell them."""
 
+import hashlib
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -129,6 +131,68 @@ def test_a_collector_that_fell_silent_is_missing_up_to_where_others_are_closed()
     assert [(m.control_plane.name, m.start, m.end) for m in missing] == [
         ("ctp1", START + HOUR, START + 3 * HOUR),
     ]
+
+
+def two_that_know_each_other(hours=4):
+    bucket = MemoryBucket()
+    planes = (PLANE, replace(CTP2, created_at=START))
+    one, other = (Collector(bucket, plane, spool=plane.name, census=planes) for plane in planes)
+    for number in range(hours):
+        heads = (other.head, one.head) if number else ()
+        one.hour(number, heads=heads[:1])
+        other.hour(number, heads=heads[1:])
+    return bucket, one, other
+
+
+def test_a_tail_that_is_cut_is_seen_by_what_a_neighbour_stored_afterwards():
+    bucket, one, _ = two_that_know_each_other()
+    assert verdict(bucket).faults == ()
+    for stored in (*one.stored[-1], *one.stored[-2]):
+        del bucket.objects[stored.key]
+    (fault,) = verdict(bucket).faults
+    assert (fault.reason, fault.key.partition("hour=")[2][:2]) == ("HeadMissing", "01")
+    assert "expected number 2 of default/ctp1" in fault.detail
+    # A day alone is held against no head that lies outside of what is read.
+    day = END.replace(hour=0)
+    assert verdict(bucket, period=(day, day + 24 * HOUR)).faults == (fault,)
+    assert verdict(bucket, period=(day + 96 * HOUR, day + 120 * HOUR)).faults == ()
+
+
+def test_a_head_that_was_stored_after_its_own_days_listing_is_looked_for_once_more():
+    bucket, one, _ = two_that_know_each_other()
+    for stored in one.stored[-1]:
+        del bucket.objects[stored.key]
+    late = {stored.key: bucket.objects.pop(stored.key) for stored in one.stored[-2]}
+    assert verdict(bucket).faults
+
+    class Busy(MemoryBucket):
+        def list(self, prefix):
+            found = list(super().list(prefix))
+            if prefix == "manifest/account=acme/date=2026-11-01/":
+                self.objects |= late
+            return iter(found)
+
+    assert verify(Busy(dict(bucket.objects)), Check("acme"), now=END + HOUR).faults == ()
+
+
+def test_the_objects_that_hold_usage_by_its_dimensions_are_read_and_compared_too():
+    collector = a_collector()
+    collector.hour(0)
+    (usage, record) = collector.stored[0]
+    body = b"by dimensions"
+    sha256 = hashlib.sha256(body).hexdigest()
+    key = f"manifest/meter/{usage.key.rpartition('-')[0]}-{sha256[:16]}.json.gz"
+    document = json.loads(record.body) | {"meters": [{"key": key, "sha256": sha256, "bytes": len(body), "rows": 1}]}
+    bucket = MemoryBucket({usage.key: usage.body, key: body})
+    bucket.store_manifest(document)
+    assert (verdict(bucket).faults, verdict(bucket).objects) == ((), 2)
+    bucket.objects[key] = b"BY dimensions"
+    assert [(fault.key, fault.reason) for fault in verdict(bucket).faults] == [(key, "WrongBytes")]
+    del bucket.objects[key]
+    assert [(fault.key, fault.reason) for fault in verdict(bucket).faults] == [(key, "ObjectMissing")]
+    extra = key.replace("manifest/meter/account=acme/date=2026-10-31/", "manifest/meter/account=acme/date=2026-10-30/")
+    bucket.objects |= {key: body, extra: body}
+    assert [fault.key for fault in verdict(bucket).faults] == [extra]
 
 
 def test_an_hour_is_closed_a_quarter_past_its_end():

@@ -1,13 +1,21 @@
 """``keyless billing verify``: what it prints, from a bucket and from a copy, and with which code it ends."""
 
+import hashlib
 import json
+from contextlib import nullcontext
 
 import pytest
 
+from keyless.billing.collector.host import billing_status
+from keyless.billing.ledger.model import ChainHead
 from keyless.cli import exits
 from keyless.cli.app import main
+from keyless.kube.memory import MemoryKube
+from keyless.kube.resources import CONTROLPLANES
 from unit.billing.bucket import s3_over_http
-from unit.billing.chained import chained
+from unit.billing.chained import END, chained
+from unit.billing.collector.test_host import control_plane
+from unit.billing.samples import CTP1
 
 
 @pytest.fixture
@@ -64,12 +72,11 @@ def test_what_is_printed_as_json_is_what_a_later_run_is_held_against(copy, capsy
     assert [(fault["object"], fault["reason"]) for fault in faults] == [(str(kept), "HeadMissing")] * 2
 
 
-def test_a_bucket_is_verified_over_http(monkeypatch, capsys):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
+@pytest.mark.usefixtures("caller")
+def test_a_bucket_is_verified_over_http(capsys):
+    asked = "--bucket=usage", "--billing-month=2026-10", "-ojson", "--no-cluster"
     with s3_over_http(chained()) as (url, requests):
-        assert verify("--bucket=usage", f"--endpoint={url}", "--billing-month=2026-10", "-ojson") == exits.HELD
+        assert verify(f"--endpoint={url}", *asked) == exits.HELD
     assert printed(capsys)["objects"] == 8
     assert len(set(requests)) == len(requests)
 
@@ -91,6 +98,37 @@ def test_wrong_use_is_told(words, code, said, capsys, monkeypatch, tmp_path):
     assert main(["billing", "verify", "--account=acme", *words]) == code
     shown = capsys.readouterr()
     assert said in " ".join((shown.out + shown.err).split()).replace("│ ", "")
+
+
+@pytest.fixture
+def caller(monkeypatch):
+    """A person with keys."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+
+@pytest.mark.usefixtures("caller")
+def test_what_the_cluster_tells_is_compared_and_a_cluster_that_is_silent_is_told(monkeypatch, capsys):
+    bucket, kube = chained(), MemoryKube()
+    last = max(key for key in bucket.objects if key.startswith("manifest/account") and "706c49fa" in key)
+    head = ChainHead(CTP1.id, "spool-ctp1", 3, hashlib.sha256(bucket.objects[last]).hexdigest(), END)
+    kube.put(CONTROLPLANES, control_plane(CTP1, billing=billing_status(head, "acme", "usage")))
+    monkeypatch.setattr("keyless.kube.connect", lambda _: nullcontext(kube))
+    with s3_over_http(bucket) as (url, _):
+        assert verify("--bucket=usage", f"--endpoint={url}") == exits.HELD
+        assert "compared with 1 heads of the cluster's ControlPlanes" in capsys.readouterr().out
+        for key in [key for key in bucket.objects if "hour=01" in key]:
+            del bucket.objects[key]
+        assert verify("--bucket=usage", f"--endpoint={url}", "--no-cluster") == exits.HELD
+        assert verify("--bucket=usage", f"--endpoint={url}") == exits.DID_NOT_HOLD
+        assert "the cluster's ControlPlanes: HeadMissing: expected number 3 of default/ctp1" in capsys.readouterr().out
+        monkeypatch.undo()
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        monkeypatch.setenv("KUBECONFIG", "/nonexistent/config")
+        assert verify("--bucket=usage", f"--endpoint={url}") == exits.HELD
+        assert "unknown what the cluster tells: " in capsys.readouterr().out
 
 
 def test_text_from_a_bucket_cannot_command_a_terminal(copy, capsys):

@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from keyless.billing.collector.plan import neighbours
 from keyless.billing.collector.ports import Said
 from keyless.billing.collector.settings import Settings
-from keyless.billing.ledger.model import Lost, Malformed, Member, moment_untrusted, stamp
+from keyless.billing.ledger.model import ChainHead, Lost, Malformed, Member, moment_untrusted, stamp
 from keyless.kube import Event, Informer, Kube, NotFound, condition_of, set_condition
 from keyless.kube.resources import CONTROLPLANES
 
@@ -35,6 +36,7 @@ class Space:
         self._gone: dict[str, Member] = {}
         self._written: tuple[dict[str, Any], ...] | None = None
         self._leaving = False
+        self._head: dict[str, Any] | None = None
 
     async def run(self) -> None:
         """Follow the ControlPlanes until cancelled."""
@@ -51,6 +53,17 @@ class Space:
         self._gone = {i: m for i, m in self._gone.items() if m.deleted_at and now - m.deleted_at < REMEMBERED}
         living = (found for item in self._informer.items() if (found := member_of(item)) is not None)
         return tuple(sorted({**self._gone, **{member.id: member for member in living}}.values()))
+
+    def heads(self) -> tuple[ChainHead, ...]:
+        """How far the chains of the next few control planes are, which store under the same account and bucket."""
+        settings = self._settings
+        place = (settings.account, settings.bucket)
+        found = (head_of(item, *place) for item in self._informer.items())
+        return neighbours(settings.control_plane_id, (head for head in found if head is not None))
+
+    def stored(self, head: ChainHead) -> None:
+        """Keep the head beside the conditions, from the next time that they are written."""
+        self._head = billing_status(head, self._settings.account, self._settings.bucket)
 
     def own(self) -> Member:
         """This collector's control plane; a ControlPlane that is not there (yet) is described by the settings."""
@@ -83,6 +96,8 @@ class Space:
         if self._written is not None:
             # What we wrote is newer than what the watch has shown.
             before = list(self._written)
+        # A pod that has stored nothing yet keeps what the one before it told.
+        self._head = self._head or (seen.get("status") or {}).get("billing")
         conditions = conditions_of(before, said, self._now())
         if tuple(conditions) == self._written:
             return
@@ -117,7 +132,7 @@ class Space:
             "apiVersion": CONTROLPLANES.api_version,
             "kind": CONTROLPLANES.kind,
             "metadata": {"name": settings.control_plane_name, "namespace": settings.control_plane_group},
-            "status": {"conditions": conditions},
+            "status": {"conditions": conditions, **({"billing": self._head} if self._head else {})},
         }
         await self._kube.apply(CONTROLPLANES, body, field_manager=FIELD_MANAGER, subresource="status")
         self._written = tuple(conditions)
@@ -164,6 +179,31 @@ def member_of(control_plane: dict[str, Any]) -> Member | None:
         billed_from=moment_untrusted(billed["lastTransitionTime"]) if billed else None,
         lost=lost_of(status) if deleted else None,
     )
+
+
+def billing_status(head: ChainHead, account: str, bucket: str) -> dict[str, Any]:
+    """``status.billing`` of a ControlPlane: where its chain of manifests stands; :func:`head_of` reads it."""
+    return {
+        "account": account,
+        "bucket": bucket,
+        "spool": head.spool,
+        "sequence": head.sequence,
+        "manifestSha256": head.sha256,
+        "storedTo": stamp(head.stored_to),
+    }
+
+
+def head_of(control_plane: dict[str, Any], account: str, bucket: str) -> ChainHead | None:
+    """The end of a control plane's chain, by its own collector; None where it stores nothing there."""
+    status = control_plane.get("status") or {}
+    told = status.get("billing") or {}
+    if (told.get("account"), told.get("bucket")) != (account, bucket) or not status.get("controlPlaneID"):
+        return None
+    try:
+        sequence, at = int(told["sequence"]), moment_untrusted(told["storedTo"])
+        return ChainHead(status["controlPlaneID"], str(told["spool"]), sequence, str(told["manifestSha256"]), at)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def not_stored(start: datetime, end: datetime) -> str:

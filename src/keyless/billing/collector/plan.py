@@ -6,10 +6,11 @@ closed is uploaded by the next run, and an upload that was done is found done.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from keyless.billing.ledger.model import HOUR, Gap, hour_of
+from keyless.billing.ledger.model import HOUR, ChainHead, Gap, hour_of
 
 COLLECTOR_STOPPED = "CollectorStopped"
 COLLECTOR_STARTED = "CollectorStarted"
@@ -21,6 +22,8 @@ SPOOL_BROKEN = "SpoolBroken"
 
 FIRST_RETRY = timedelta(seconds=2)
 LAST_RETRY = timedelta(seconds=60)
+NEIGHBOURS = 4
+"""More would make every manifest larger for nothing: one of them that is left tells of a chain that was cut."""
 EDGE = timedelta(milliseconds=1)
 """The last sample of an hour stands this long before its end."""
 
@@ -92,6 +95,12 @@ def beginning(
         return Beginning(None, Gap(last, now, reason, detail=detail))
     # Two samples bound what lay between them; what came and went while nobody looked is owned up to all the same.
     return Beginning(since=last, gap=Gap(last, now, reason, detail=detail) if reason == COLLECTOR_STOPPED else None)
+
+
+def neighbours(own: str, heads: Iterable[ChainHead]) -> tuple[ChainHead, ...]:
+    """The heads of the few control planes that come after ``own`` in a ring of all: as many keep each."""
+    later = sorted(heads, key=lambda head: (head.control_plane <= own, head.control_plane))
+    return tuple(sorted([head for head in later if head.control_plane != own][:NEIGHBOURS]))
 
 
 def retry_after(failures: int, told_seconds: float | None) -> timedelta:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from keyless.billing.ledger.model import Gvk, Member, Metered, Polled, Unknown
+from keyless.billing.ledger.model import ChainHead, Gvk, Member, Metered, Polled, Unknown
 
 
 class Put(Enum):
@@ -84,11 +84,17 @@ class Host(Protocol):
     def census(self) -> tuple[Member, ...]:
         """The control planes that exist, and those that went not long ago."""
 
+    def heads(self) -> tuple[ChainHead, ...]:
+        """The ends of the chains of a few other control planes, as their collectors told them."""
+
     def own(self) -> Member:
         """This collector's control plane."""
 
     def labels(self) -> Mapping[str, str]:
         """The labels of this collector's ControlPlane."""
+
+    def stored(self, head: ChainHead) -> None:
+        """Keep this head of the own chain beside the next report."""
 
     async def report(self, *said: Said) -> None:
         """Set conditions on this collector's ControlPlane; the others of ours stay."""

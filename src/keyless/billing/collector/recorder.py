@@ -187,7 +187,8 @@ class Recorder:
         source = Source(self._settings.account, own, self._settings.pod_uid, self._settings.interval_seconds)
         opening = Opening(source, self._spool.next_sequence, joined.since)
         census = self._host.census()
-        contents: list[Frame] = [Census(census), state]
+        # Written once, for a segment that is uploaded again must be the same bytes.
+        contents: list[Frame] = [Census(census, self._host.heads()), state]
         contents += [polled] if polled else []
         contents += [joined.gap] if joined.gap else []
         described = self._describe()

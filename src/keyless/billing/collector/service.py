@@ -114,11 +114,15 @@ class Collector:
             async with asyncio.timeout(START_SECONDS):
                 await self._store.learn_time()
                 await self._space.synced()
-        with suppress(TimeoutError, KeylessError):
+        try:
             async with asyncio.timeout(START_SECONDS):
                 known = self._space.own().billed_from
                 await self._space.report()
                 await resume(spool, self._store, self._settings, self._clock.now(), billed_before=known is not None)
+        except (TimeoutError, KeylessError):
+            # Who cannot ask whether usage was stored before must not call this the beginning.
+            if spool.fresh:
+                spool.continue_from_unknown()
         self._recorder = Recorder(self._settings, spool, self._counter, self._space, self._clock)
         self._uploader = Uploader(spool, self._store, self._space, bucket=self._settings.bucket, now=self._clock.now)
         return self._recorder, self._uploader

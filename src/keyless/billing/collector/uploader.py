@@ -19,7 +19,7 @@ from keyless.billing.collector.host import STORED, not_stored
 from keyless.billing.collector.plan import retry_after
 from keyless.billing.collector.ports import Host, ObjectStore, Said
 from keyless.billing.collector.spool import Spool
-from keyless.billing.ledger.model import stamp
+from keyless.billing.ledger.model import ChainHead, stamp
 from keyless.billing.ledger.objects import CONTENT_TYPE, manifest
 
 _log = structlog.get_logger("keyless.vector.uploader")
@@ -100,6 +100,11 @@ class Uploader:
         record = manifest(packed, self._spool.link())
         await self._store.put_new(record.key, record.body, "application/json")
         self._spool.drop(sequence, record.sha256, packed.runs.end)
+        self._host.stored(
+            ChainHead(
+                packed.opening.source.control_plane.id, self._spool.head.spool, sequence, record.sha256, packed.runs.end
+            )
+        )
         self.segments_stored += 1
         self.stored_to, self._range = packed.runs.end, None
         _log.info("usage stored", key=packed.usage.key, samples=packed.runs.samples, events=packed.events)

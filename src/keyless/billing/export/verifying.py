@@ -18,6 +18,7 @@ from keyless.billing.export.service import READERS, Bucket, bodies_within, recor
 from keyless.billing.ledger.chains import Chains
 from keyless.billing.ledger.completeness import Coverage, Missing
 from keyless.billing.ledger.events import STORED_LIMIT
+from keyless.billing.ledger.frames import head_untrusted
 from keyless.billing.ledger.integrity import (
     MALFORMED,
     NOT_IN_MANIFEST,
@@ -27,14 +28,16 @@ from keyless.billing.ledger.integrity import (
     content_fault,
     listed_faults,
 )
-from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Committed, Covered, head_untrusted, manifest_untrusted
+from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Committed, Covered, manifest_untrusted
 from keyless.billing.ledger.meter_file import METER_PREFIX
 from keyless.billing.ledger.model import ChainHead, Malformed, hour_of
+from keyless.billing.ledger.objects import DIGEST_DIGITS, name_stem
 from keyless.billing.ledger.waivers import Waiver, standing, tips, waiver_prefix
 
 # How much later than its end an hour's last upload may come before the hour counts as closed.
 GRACE = timedelta(minutes=15)
 # Manifests of these days are read beside a period, for its chains reach over its edges.
+RACE = timedelta(hours=2)
 BEFORE, AFTER = timedelta(days=2), timedelta(days=1)
 
 
@@ -95,6 +98,7 @@ def verify(bucket: Bucket, check: Check, *, now: datetime) -> Verdict:
             reading.day(day)
     for known in check.known:
         reading.expect(known, frozenset(record.id for record in records))
+    reading.look_again()
     reading.faults += reading.chains.end()
     waivers = standing(records)
     covers = reading.covers(now)
@@ -182,6 +186,20 @@ class _Reading:
         self.faults += [
             Fault(f"{prefix}{each}.json", OBJECT_MISSING, said) for each in known.waivers if each not in records
         ]
+
+    def look_again(self) -> None:
+        """A neighbour that was listed later may know a head that was stored after its own day's listing."""
+        planes = self.coverage.lives
+        for head in self.chains.unmet():
+            if head.stored_to < self.now - RACE or head.control_plane not in planes:
+                continue
+            host = planes[head.control_plane].control_plane.host_namespace
+            # A segment that ends with its hour belongs to it.
+            for moment in {hour_of(head.stored_to), hour_of(head.stored_to - timedelta(milliseconds=1))}:
+                stem = name_stem(self.check.account, moment, host, head.sequence)
+                key = f"manifest/{self.check.prefix}{stem}{head.sha256[:DIGEST_DIGITS]}.json"
+                if any(item.key == key for item in self.bucket.list(key)):
+                    self.chains.there(head)
 
     def covers(self, now: datetime) -> Period | None:
         """What completeness is asked for: the period as far as it is closed, or all of it up to the newest manifest."""

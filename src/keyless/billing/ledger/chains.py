@@ -34,7 +34,7 @@ class _Claim:
     sha256: str
     since: datetime
     follower: Covered | None = None
-    what: str = ""
+    head: ChainHead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,15 @@ class Chains:
         """Somebody (a key, a file, a cluster) has seen this head: its manifest must be there."""
         if (self._since and head.stored_to <= self._since) or (self._until and self._until < head.stored_to):
             return []
-        what = f"number {head.sequence} of {head.control_plane}"
-        return self._claim(_Claim(who, head.control_plane, head.sha256, since or head.stored_to, what=what))
+        return self._claim(_Claim(who, head.control_plane, head.sha256, since or head.stored_to, head=head))
+
+    def unmet(self) -> tuple[ChainHead, ...]:
+        """Heads that somebody has seen and that were not among what was read."""
+        return tuple({claim.head for claims in self._open.values() for claim in claims if claim.head is not None})
+
+    def there(self, head: ChainHead) -> None:
+        """The head was found after all."""
+        self._open[head.sha256] = [claim for claim in self._open[head.sha256] if claim.head != head]
 
     def end(self) -> list[Fault]:
         """What is missing, now that every manifest was told of."""
@@ -205,8 +212,9 @@ class Chains:
         return []
 
     def _unmet(self, claim: _Claim) -> Fault:
-        if claim.follower is None:
-            said = f"expected {claim.what} with SHA-256 {claim.sha256}, which was there once, found none"
+        if claim.head is not None:
+            what = f"number {claim.head.sequence} of {self._names.get(claim.control_plane, claim.control_plane)}"
+            said = f"expected {what} with SHA-256 {claim.sha256}, which was there once, found none"
             return Fault(claim.key, HEAD_MISSING, said)
         return Fault(
             claim.key,

@@ -23,6 +23,7 @@ from typing import IO, Any
 from keyless.billing.ledger.metered import metered_payload, metered_untrusted
 from keyless.billing.ledger.model import (
     Census,
+    ChainHead,
     ClockJump,
     ClockState,
     Described,
@@ -83,8 +84,10 @@ def frame(content: Frame) -> bytes:
         case Gap(start, end, reason, kinds, detail):
             payload = {"t": "gap", "from": stamp(start), "to": stamp(end), "reason": reason, "detail": detail}
             payload["kinds"] = [[g.group, g.version, g.kind] for g in kinds]
-        case Census(members):
+        case Census(members, heads):
             payload = {"t": "census", "members": [member_document(m) for m in sorted(members)]}
+            if heads:
+                payload["heads"] = [head_document(head) for head in sorted(heads)]
         case ClockState(offset, jumps):
             payload = {
                 "t": "clock",
@@ -204,6 +207,25 @@ def member_untrusted(document: Any) -> Member:
     )
 
 
+def head_document(head: ChainHead) -> dict[str, Any]:
+    """The end of a chain as JSON."""
+    return {
+        "controlPlane": head.control_plane,
+        "spool": head.spool,
+        "sequence": head.sequence,
+        "sha256": head.sha256,
+        "storedTo": stamp(head.stored_to),
+    }
+
+
+def head_untrusted(document: Any) -> ChainHead:
+    """Read what :func:`head_document` wrote; raises ``Malformed``, or ``KeyError`` and the like."""
+    plane, spool, sha256 = (document[name] for name in ("controlPlane", "spool", "sha256"))
+    if not all(isinstance(each, str) for each in (plane, spool, sha256)):
+        raise Malformed("heads: expected texts, found something else")
+    return ChainHead(plane, spool, int(document["sequence"]), sha256, moment_untrusted(document["storedTo"]))
+
+
 def merged(census: Iterable[Member], later: Iterable[Member]) -> tuple[Member, ...]:
     """The union of two censuses. What the later one says counts, but that a member was deleted is never forgotten."""
     found = {member.id: member for member in census}
@@ -264,7 +286,8 @@ def _content(payload: Any) -> Frame:
             start, end = moment_untrusted(payload["from"]), moment_untrusted(payload["to"])
             return Gap(start, end, str(payload["reason"]), kinds, str(payload.get("detail", "")))
         case "census":
-            return Census(tuple(member_untrusted(m) for m in payload["members"]))
+            heads = tuple(head_untrusted(head) for head in payload.get("heads", ()))
+            return Census(tuple(member_untrusted(m) for m in payload["members"]), heads)
         case "clock":
             offset = payload["offset"]
             jumps = tuple(ClockJump(moment_untrusted(at), timedelta(seconds=float(by))) for at, by in payload["jumps"])

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from keyless.billing.ledger.frames import member_untrusted
+from keyless.billing.ledger.frames import head_untrusted, member_untrusted
 from keyless.billing.ledger.meter_file import METER_PREFIX
 from keyless.billing.ledger.model import (
     HOUR,
@@ -204,17 +204,6 @@ def _covered(document: Any, sha256: str) -> Covered:
 
 def _committed(items: Any) -> tuple[Committed, ...]:
     return tuple(Committed(_text(item["key"]), _text(item["sha256"]), int(item["bytes"])) for item in items)
-
-
-def head_untrusted(document: Any) -> ChainHead:
-    """The end of a chain as :func:`~keyless.billing.ledger.objects.head_document` writes it."""
-    return ChainHead(
-        _text(document["controlPlane"]),
-        _text(document["spool"]),
-        int(document["sequence"]),
-        _text(document["sha256"]),
-        moment_untrusted(document["storedTo"]),
-    )
 
 
 def _check_names(key: str, covered: Covered) -> None:

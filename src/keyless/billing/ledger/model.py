@@ -191,9 +191,13 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """The control planes that the host's API shows; a later census adds to an earlier one."""
+    """The control planes that the host's API shows; a later census adds to an earlier one.
+
+    ``heads`` are the ends of some neighbours' chains, as they told them themselves.
+    """
 
     members: tuple[Member, ...]
+    heads: tuple[ChainHead, ...] = ()
 
 
 class Meter(StrEnum):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from keyless.billing.ledger.frames import member_document, merged
+from keyless.billing.ledger.frames import head_document, member_document, merged
 from keyless.billing.ledger.meter_file import METER_PREFIX, meter_document
 from keyless.billing.ledger.meters import Meters
 from keyless.billing.ledger.model import (
@@ -75,6 +75,7 @@ class Packed:
     census: tuple[Member, ...]
     clock: ClockState
     polled: Polled | None
+    heads: tuple[ChainHead, ...] = ()
     meter: StoredObject | None = None
     combinations: int = 0
 
@@ -106,6 +107,7 @@ def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
     packed, meters = _Array(), Meters()
     gaps: list[Gap] = []
     census: tuple[Member, ...] = ()
+    heads: tuple[ChainHead, ...] = ()
     clock, polled = ClockState(), None
     for frame in frames:
         match frame:
@@ -119,8 +121,8 @@ def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
                 meters.described = frame
             case Gap():
                 gaps.append(frame)
-            case Census(members):
-                census = merged(census, members)
+            case Census(members, told):
+                census, heads = merged(census, members), told or heads
             case ClockState():
                 clock = ClockState(frame.offset, (*clock.jumps, *frame.jumps))
             case Polled():
@@ -131,7 +133,7 @@ def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
         packed.add(_event(opening, run))
     body = packed.finish()
     usage = StoredObject(_key(opening, runs.hour, body, ".json.gz"), body)
-    made = Packed(opening, usage, packed.events, runs, (*gaps, *runs.gaps), census, clock, polled)
+    made = Packed(opening, usage, packed.events, runs, (*gaps, *runs.gaps), census, clock, polled, heads)
     if not meters.any:
         return made
     document, combinations = meter_document(opening, runs, meters)
@@ -179,6 +181,7 @@ def manifest(packed: Packed, link: Link) -> StoredObject:
             # Only where there is one: what was recorded without dimensions is stored as it was before.
             **({"meters": [{**_named(meter), "rows": packed.combinations}]} if meter is not None else {}),
             "census": [member_document(m) for m in packed.census],
+            "heads": [head_document(head) for head in packed.heads],
         }
     )
     return StoredObject("manifest/" + _key(opening, runs.hour, body, ".json"), body)
@@ -196,17 +199,6 @@ def gap_document(gap: Gap) -> dict[str, Any]:
         "reason": gap.reason,
         "kinds": [_kind(gvk) for gvk in gap.kinds],
         "detail": gap.detail,
-    }
-
-
-def head_document(head: ChainHead) -> dict[str, Any]:
-    """The end of a chain as JSON."""
-    return {
-        "controlPlane": head.control_plane,
-        "spool": head.spool,
-        "sequence": head.sequence,
-        "sha256": head.sha256,
-        "storedTo": stamp(head.stored_to),
     }
 
 

@@ -7,8 +7,15 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from keyless.billing.collector.host import Space, lost_of, member_of, not_stored
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuzzing import effort
+from keyless.billing.collector.host import Space, billing_status, head_of, lost_of, member_of, not_stored
+from keyless.billing.collector.plan import NEIGHBOURS, neighbours
 from keyless.billing.collector.ports import Said
+from keyless.billing.ledger.model import ChainHead
 from keyless.kube import NotFound, condition_of
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES
@@ -178,3 +185,56 @@ def test_what_a_deleted_control_plane_could_not_store_is_read_from_its_own_last_
 def test_a_control_plane_without_an_id_is_no_member():
     assert member_of({**control_plane(CTP1), "status": {}}) is None
     assert member_of(control_plane(replace(CTP1, host_namespace=""))) is None
+
+
+HEAD = ChainHead(CTP1.id, "spool", 7, "a" * 64, NOON)
+
+
+async def test_the_head_of_the_chain_stands_beside_the_conditions_and_a_new_pod_keeps_it():
+    async with a_space(CTP1) as (space, kube, clock):
+        await space.report()
+        space.stored(HEAD)
+        await space.report(Said("BillingStored", True, "UsageStored", "m"))
+        stored = await kube.get(CONTROLPLANES, "ctp1", "default")
+        assert head_of(stored, SETTINGS.account, SETTINGS.bucket) == HEAD
+        other = Space(kube, SETTINGS, clock)
+        task = asyncio.create_task(other.run())
+        await other.synced()
+        await other.report(Said("BillingHealthy", True, "UsageComplete", "n"))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        stored = await kube.get(CONTROLPLANES, "ctp1", "default")
+        assert head_of(stored, SETTINGS.account, SETTINGS.bucket) == HEAD
+
+
+async def test_the_heads_of_others_that_store_in_the_same_place_are_known():
+    async with a_space(CTP1, CTP2) as (space, kube, _clock):
+        assert space.heads() == ()
+        theirs = replace(HEAD, control_plane=CTP2.id)
+        told = billing_status(theirs, SETTINGS.account, SETTINGS.bucket)
+        kube.put(CONTROLPLANES, control_plane(CTP1, billing=billing_status(HEAD, SETTINGS.account, SETTINGS.bucket)))
+        kube.put(CONTROLPLANES, control_plane(CTP2, billing=told))
+        await until(space.heads)
+        assert space.heads() == (theirs,)
+        kube.put(CONTROLPLANES, control_plane(CTP2, billing={**told, "bucket": "another"}))
+        await until(lambda: not space.heads())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sequence": "x"}, {"storedTo": "soon"}, {"spool": None, "storedTo": None}, {"account": "other"}],
+    ids=str,
+)
+def test_a_status_that_tells_of_no_head_has_none(change):
+    told = billing_status(HEAD, "acme", "usage")
+    assert head_of(control_plane(CTP1, billing=told), "acme", "usage") == HEAD
+    assert head_of(control_plane(CTP1, billing={**told, **change}), "acme", "usage") is None
+    assert head_of({"metadata": {}}, "acme", "usage") is None
+
+
+@effort(30)
+@given(st.sets(st.sampled_from("abcdefghij"), min_size=1))
+def test_every_head_is_kept_by_as_many_others_as_there_are_up_to_four(names):
+    heads = [replace(HEAD, control_plane=name) for name in sorted(names)]
+    kept = [head.control_plane for own in names for head in neighbours(own, heads)]
+    assert {kept.count(name) for name in names} == {min(NEIGHBOURS, len(names) - 1)}

@@ -212,9 +212,17 @@ class Space:
     def __init__(self):
         self.members = [replace(CTP1, billed_from=NOON - timedelta(days=1))]
         self.said = []
+        self.neighbours = ()
+        self.kept = None
 
     def census(self):
         return tuple(self.members)
+
+    def heads(self):
+        return self.neighbours
+
+    def stored(self, head):
+        self.kept = head
 
     def own(self):
         return self.members[0]

@@ -13,7 +13,9 @@ import pytest
 
 from keyless.billing.collector.disk import Disk
 from keyless.billing.collector.host import lost_of
-from keyless.billing.ledger.model import Census, Opening, Sample, Unknown
+from keyless.billing.export.verifying import Check, verify
+from keyless.billing.ledger.model import Census, ChainHead, Opening, Sample, Unknown, stamp
+from unit.billing.bucket import MemoryBucket
 from unit.billing.faults.stage import NOON, Stage, failure
 from unit.billing.faults.truth import account, manifests_of
 from unit.billing.samples import BUCKET, CTP1, CTP2, Segment, a_source
@@ -297,6 +299,9 @@ async def test_a_deletion_with_a_bucket_that_answers_flushes_to_the_last_second(
     await stage.uploader.upload_waiting()
     found = account(stage.truth, stage.bucket.objects, stage.time, "deleted")
     assert (found.unexplained, found.in_gaps, found.stored) == (0, 0, found.events)
+    # The head that its ControlPlane shows, and later its neighbours' manifests, is the end of the chain.
+    told = verify(MemoryBucket(stage.bucket.objects), Check("acme"), now=stage.time).heads
+    assert told == (stage.space.kept,)
 
 
 async def test_a_second_collector_on_the_same_volume_waits_for_the_first(tmp_path):
@@ -306,3 +311,17 @@ async def test_a_second_collector_on_the_same_volume_waits_for_the_first(tmp_pat
     first.release()
     assert second.lock()
     second.release()
+
+
+async def test_what_neighbours_tell_is_in_a_manifest_that_stays_the_same_however_often_it_is_uploaded(tmp_path):
+    stage = Stage(tmp_path, volume=False, start=LATE)
+    stage.space.neighbours = (ChainHead(CTP2.id, "other", 3, "b" * 64, LATE),)
+    await stage.play(20)
+    stage.recorder.close()
+    stage.bucket.lost_answers = 1
+    stage.space.neighbours = ()
+    await stage.play(400)
+    first = manifests_of(stage.bucket.objects)[0]
+    assert first["heads"] == [
+        {"controlPlane": CTP2.id, "spool": "other", "sequence": 3, "sha256": "b" * 64, "storedTo": stamp(LATE)}
+    ]

@@ -8,8 +8,11 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from keyless.billing.export.verifying import Check, verify
 from keyless.billing.ledger.aggregate import rows
+from keyless.billing.ledger.integrity import NOT_IN_MANIFEST
 from keyless.billing.ledger.model import Gvk
+from unit.billing.bucket import MemoryBucket
 from unit.billing.samples import CTP1
 
 HOUR = timedelta(hours=1)
@@ -97,6 +100,9 @@ def account(truth: Truth, bucket: dict[str, bytes], end: datetime, fault: str = 
     _compare(truth, bucket, documents, end, result)
     _check_chain(bucket, documents, result)
     _check_meters(bucket, documents, result)
+    # Whatever befell an honest collector, the bucket that it leaves is not called tampered with.
+    faults = verify(MemoryBucket(dict(bucket)), Check("acme"), now=end).faults
+    result.wrong += [f"{f.key}: {f.reason}: {f.detail}" for f in faults if f.reason != NOT_IN_MANIFEST]
     return result
 
 
