@@ -144,11 +144,17 @@ def two_that_know_each_other(hours=4):
     return bucket, one, other
 
 
+def taken(bucket, collector, number):
+    """A segment's objects, taken out of the bucket."""
+    stem = collector.stored[number][0].key.rpartition("-")[0]
+    return {key: bucket.objects.pop(key) for key in list(bucket.objects) if stem in key}
+
+
 def test_a_tail_that_is_cut_is_seen_by_what_a_neighbour_stored_afterwards():
     bucket, one, _ = two_that_know_each_other()
     assert verdict(bucket).faults == ()
-    for stored in (*one.stored[-1], *one.stored[-2]):
-        del bucket.objects[stored.key]
+    taken(bucket, one, -1)
+    taken(bucket, one, -2)
     (fault,) = verdict(bucket).faults
     assert (fault.reason, fault.key.partition("hour=")[2][:2]) == ("HeadMissing", "01")
     assert "expected number 2 of default/ctp1" in fault.detail
@@ -160,9 +166,8 @@ def test_a_tail_that_is_cut_is_seen_by_what_a_neighbour_stored_afterwards():
 
 def test_a_head_that_was_stored_after_its_own_days_listing_is_looked_for_once_more():
     bucket, one, _ = two_that_know_each_other()
-    for stored in one.stored[-1]:
-        del bucket.objects[stored.key]
-    late = {stored.key: bucket.objects.pop(stored.key) for stored in one.stored[-2]}
+    taken(bucket, one, -1)
+    late = taken(bucket, one, -2)
     assert verdict(bucket).faults
 
     class Busy(MemoryBucket):
