@@ -115,6 +115,7 @@ class Service:
             store=watching.store,
             others=watching.external_secrets.items,
             secrets=watching.managed_secrets,
+            spread=settings.control_plane_id or settings.control_plane_name,
             deletion=settings.deletion_guard,
             adopts=settings.adopt_unowned,
         )

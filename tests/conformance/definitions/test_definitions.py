@@ -105,8 +105,8 @@ REFUSED = [
     ("SecretStore", {"provider": {"aws": {**AWS, "auth": {"jwt": {}, "secretRef": {}}}}}, "jwt or secretRef, not both"),
     (
         "ExternalSecret",
-        {**SPEC, "dataFrom": [{"sourceRef": {"generatorRef": {"kind": "UUID", "name": "u"}}}]},
-        "generators are not implemented",
+        {**SPEC, "dataFrom": [{"sourceRef": {"generatorRef": {"kind": "Webhook", "name": "u"}}}]},
+        "spec.dataFrom[0].sourceRef.generatorRef.kind",
     ),
 ]
 

@@ -24,6 +24,8 @@ from keyless.shared_secrets.stores.controller import requeue_seconds
 from keyless.shared_secrets.stores.model import is_ours, provider_of, retries_of
 from keyless.shared_secrets.stores.plan import allows_namespace
 from keyless.shared_secrets.sync.cluster_plan import spread
+from keyless.shared_secrets.sync.generating import provider_for
+from keyless.shared_secrets.sync.generators import password_of
 from keyless.shared_secrets.sync.model import wanted_of
 
 Json = dict[str, Any]
@@ -101,6 +103,11 @@ EXTERNAL_HONOURED: Json = {
     "dataFrom[].rewrite[].merge.conflictPolicy": "Ignore",
     "dataFrom[].rewrite[].merge.priority": ["b"],
     "dataFrom[].rewrite[].merge.priorityPolicy": "IgnoreNotFound",
+    "dataFrom[].sourceRef.generatorRef.kind": "UUID",
+    "dataFrom[].sourceRef.generatorRef.name": "other",
+    "syncWindows.kind": "deny",
+    "syncWindows.windows[].schedule": "0 5 * * *",
+    "syncWindows.windows[].duration": "2h",
     **{
         f"{at}.{name}": value
         for at in ("data[].remoteRef", "dataFrom[].extract")
@@ -121,6 +128,7 @@ BASES: Json = {
     "dataFrom[].rewrite[].regexp": {"regexp": {"source": "a", "target": "a"}},
     "dataFrom[].rewrite[].transform": {"transform": {"template": "a"}},
 }
+WINDOW: Json = {"kind": "allow", "windows": [{"schedule": "0 4 * * *", "duration": "1h"}]}
 PROVIDER_HONOURED: Json = {
     "provider.aws.service": "ParameterStore",
     "provider.aws.region": "eu-west-1",
@@ -160,7 +168,30 @@ SELECTORS: Json = {
         **{f"labelSelectors[].{path}": value for path, value in EXPRESSIONS.items()},
     }.items()
 }
+GENERATORS_HONOURED: Json = {
+    "Password": {
+        "length": 30,
+        "digits": 3,
+        "symbols": 3,
+        "symbolCharacters": "!",
+        "noUpper": True,
+        "allowRepeat": True,
+        "encoding": "hex",
+        "secretKeys": ["other"],
+    },
+    "ECRAuthorizationToken": {
+        "region": "eu-west-1",
+        "role": "arn:aws:iam::1:role/x",
+        "scope": "public",
+        **{
+            path.removeprefix("provider.aws."): value
+            for path, value in PROVIDER_HONOURED.items()
+            if path.startswith("provider.aws.auth")
+        },
+    },
+}
 HONOURED: dict[str, Json] = {
+    **GENERATORS_HONOURED,
     "ExternalSecret": EXTERNAL_HONOURED,
     "SecretStore": STORE_HONOURED,
     "ClusterSecretStore": {**STORE_HONOURED, "provider.upboundspaces.storeRef.name": "other"},
@@ -194,18 +225,15 @@ HONOURED: dict[str, Json] = {
 EXTERNAL_REFUSED: dict[str, tuple[object, str]] = {
     "target.manifest": ({"apiVersion": "v1", "kind": "ConfigMap"}, "target.manifest is not implemented"),
     "target.template.metadata.finalizers": (["a/b"], "finalizers is not implemented"),
-    "data[].sourceRef": ({"generatorRef": {"kind": "UUID", "name": "u"}}, "generators are not implemented"),
-    "dataFrom[].sourceRef": ({"generatorRef": {"kind": "UUID", "name": "u"}}, "generators are not implemented"),
+    "data[].sourceRef": ({"generatorRef": {"kind": "UUID", "name": "u"}}, "a generator makes several keys"),
+    "dataFrom[].sourceRef": ({"generatorRef": {"kind": "Webhook", "name": "u"}}, "generatorRef.kind"),
     "dataFrom[].find": ({"name": {"regexp": ".*"}}, "extract and find cannot be set at the same time"),
-    "syncWindows": ({"kind": "allow", "windows": [{"schedule": "* * * * *", "duration": "1h"}]}, "syncWindows is not"),
 }
 # Refused with all that is below it, or below a part of it that the table above does not honour.
 EXTERNAL_REFUSED_BELOW = (
     "target.manifest",
     "target.template.metadata.finalizers",
     "data[].sourceRef.generatorRef",
-    "dataFrom[].sourceRef.generatorRef",
-    "syncWindows",
 )
 PROVIDER_REFUSED: dict[str, tuple[object, str]] = {
     "provider.aws.sessionTagsPolicy": ("Simple", "sessionTagsPolicy is not implemented"),
@@ -218,12 +246,14 @@ REFUSED: dict[str, dict[str, tuple[object, str]]] = {
     "SharedSecretStore": PROVIDER_REFUSED,
     "ClusterExternalSecret": {f"externalSecretSpec.{path}": said for path, said in EXTERNAL_REFUSED.items()},
     "SharedExternalSecret": {f"externalSecretSpec.{path}": said for path, said in EXTERNAL_REFUSED.items()},
+    **{kind: {} for kind in ("Password", "UUID", "ECRAuthorizationToken")},
     "ControlPlane": {"restore": ({"source": {"kind": "Backup", "name": "b"}}, "restore is not implemented")},
 }
 
 # What changes nothing, and why that loses nothing.
 WITHOUT_EFFECT: dict[str, str] = {
     "ExternalSecret target.template.engineVersion": "v2 is the one engine",
+    "ExternalSecret dataFrom[].sourceRef.generatorRef.apiVersion": "there is one version of each generator",
     "ClusterExternalSecret refreshTime": "namespaces are watched: a new one is found at once",
     "SharedSecretStore provider": "stays in the Space; tried with its reader in unit/shared_secrets/stores",
     "ControlPlane class": "no Crossplane is installed, and a condition says so",
@@ -244,6 +274,9 @@ SPECS: dict[str, Json] = {
     "SharedSecretStore": SHARED_STORE,
     "SharedExternalSecret": SHARED_EXTERNAL,
     "ControlPlane": {},
+    "Password": {"length": 20, "symbols": 1},
+    "UUID": {},
+    "ECRAuthorizationToken": {"region": "us-west-2"},
 }
 
 
@@ -314,9 +347,15 @@ def _base(kind: str, path: str) -> Json:
     for prefix, rewrite in BASES.items():
         if path.startswith(prefix):
             spec["dataFrom"][0]["rewrite"] = [rewrite]
+    if path.startswith("syncWindows"):
+        spec["syncWindows"] = copy.deepcopy(WINDOW)
+    if "generatorRef" in path:
+        spec["dataFrom"] = [{"sourceRef": {"generatorRef": {"kind": "Password", "name": "p"}}}]
     if "dataFrom[].find" in path:
         where = spec if path.startswith("dataFrom") else spec["externalSecretSpec"]
         where["dataFrom"] = [{"find": {"name": {"regexp": "a"}}}]
+    if path.startswith("auth"):
+        spec["auth"] = {"secretRef": KEYS} if "secretRef" in path else JWT
     if path.startswith("provider.aws.auth"):
         spec["provider"]["aws"]["auth"] = {"secretRef": KEYS} if "secretRef" in path else JWT
     if path.startswith("provider.aws.sessionTags"):
@@ -345,6 +384,10 @@ def _decided(kind: str, spec: Json) -> object:
         labels = [*chosen, {"k": "v"}, {"other": "v"}, {"k": "other"}, {"a": "c"}, {}]
         names = [{"metadata": {"name": f"n{i}", "labels": each}} for i, each in enumerate(labels)]
         return spread(obj, [*names, {"metadata": {"name": "late"}}], ())
+    if kind in {"Password", "UUID"}:
+        return password_of(spec)
+    if kind == "ECRAuthorizationToken":
+        return provider_for(spec)
     which = STORES if kind == "SharedSecretStore" else EXTERNAL_SECRETS
     planes = [{"k": "v"}, {"other": "v"}, {"k": "other"}, {"a": "c"}, {}]
     return [project(which, "one", obj, {"metadata": {"name": "ctp1", "labels": each}}, ()) for each in planes]

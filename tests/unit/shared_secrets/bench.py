@@ -87,6 +87,7 @@ class Bench:
             store=facts.store,
             others=lambda: self.kube.stored(EXTERNALSECRETS) if kube is None else (),
             secrets=lambda: self.count,
+            spread="ctp1",
             **rules,
         )
         self.tools = tools

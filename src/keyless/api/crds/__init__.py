@@ -23,6 +23,9 @@ TENANT = (
     "clustersecretstores.external-secrets.io",
     "externalsecrets.external-secrets.io",
     "clusterexternalsecrets.external-secrets.io",
+    "passwords.generators.external-secrets.io",
+    "uuids.generators.external-secrets.io",
+    "ecrauthorizationtokens.generators.external-secrets.io",
 )
 
 __all__ = ["HOST", "TENANT", "all", "load"]

@@ -172,7 +172,7 @@ def _aws(aws: Mapping[str, Any]) -> AwsProvider:
     return AwsProvider(
         service=service,
         region=region,
-        auth=_auth(aws.get("auth") or {}),
+        auth=auth_of(aws.get("auth") or {}),
         role=str(aws.get("role") or ""),
         additional_roles=tuple(aws.get("additionalRoles") or ()),
         external_id=str(aws.get("externalID") or ""),
@@ -182,7 +182,8 @@ def _aws(aws: Mapping[str, Any]) -> AwsProvider:
     )
 
 
-def _auth(auth: Mapping[str, Any]) -> StaticAuth | ServiceAccountAuth | None:
+def auth_of(auth: Mapping[str, Any]) -> StaticAuth | ServiceAccountAuth | None:
+    """Read a provider's ``auth``; raises ``StoreFault``."""
     static, account = auth.get("secretRef"), (auth.get("jwt") or {}).get("serviceAccountRef")
     if static and account:
         raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, "provider.aws.auth: give jwt or secretRef, not both")

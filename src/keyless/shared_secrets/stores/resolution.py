@@ -147,6 +147,11 @@ class Stores:
         opened = await self._sessions.open(aws, place)
         return self._bounded(open_reader(opened, aws, self._batchers), opened, aws, namespace, retries)
 
+    async def open_generator(self, provider: AwsProvider, namespace: str) -> Opened:
+        """Return the session of a generator in ``namespace``: as a SecretStore there, it brings its own credentials."""
+        aws = reference_namespaces(self._own(provider), cluster_wide=False, namespace=namespace)
+        return await self._sessions.open(aws, self._tenant)
+
     def _own(self, provider: AwsProvider) -> AwsProvider:
         """A store that was made in the control plane: it brings credentials of its own, unless the Space lends its."""
         if provider.auth is None and not self._policy.tenant_stores_may_use_controller_identity:

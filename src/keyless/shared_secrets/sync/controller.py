@@ -34,6 +34,7 @@ from keyless.shared_secrets.sync.deletion import (
     missed,
     population_of,
 )
+from keyless.shared_secrets.sync.generating import Asking, Generating
 from keyless.shared_secrets.sync.hashes import field_manager, owner_hash, resource_version
 from keyless.shared_secrets.sync.metrics import SyncMetrics
 from keyless.shared_secrets.sync.model import SecretTemplate, SpecFault, Wanted, wanted_of
@@ -74,7 +75,7 @@ class Tools:
 
     ``owned`` names the Secrets of a namespace that carry an owner hash; ``others`` are all ExternalSecrets and
     ``secrets`` counts the Secrets that are managed, for the deletion guard; ``adopts`` is External Secrets' own way
-    with a Secret that nobody owns.
+    with a Secret that nobody owns; ``spread`` is the control plane's own, so that not all read at the same second.
     """
 
     kube: Kube
@@ -88,6 +89,7 @@ class Tools:
     store: FindStore
     others: Callable[[], Iterable[KubeObject]]
     secrets: Callable[[], int]
+    spread: str
     deletion: Guard = field(default_factory=Guard)
     adopts: bool = False
 
@@ -109,6 +111,7 @@ class SyncController:
         self._tools = tools
         self._targets = Targets(tools.kube)
         self._telling = Telling(tools.kube, tools.metrics, tools.now)
+        self._generating = Generating(tools.kube, tools.stores)
         self._tried: dict[Name, str] = {}
         self._missing: dict[Name, Missing] = {}
         self._contests: dict[Name, Contest] = {}
@@ -157,7 +160,7 @@ class SyncController:
             return None  # only a change of the spec mends it
         target = await self._target(obj, wanted)
         if not plan.is_due(obj, wanted, target, now):
-            return plan.seconds_to_next(obj, wanted, now)
+            return plan.seconds_to_next(obj, wanted, now, self._tools.spread)
         repairs = not plan.policy_asks(obj, wanted, now)
         fresh = self._is_news(key, obj)
         if not fresh and (wait := self._wait(key, repairs=repairs)):
@@ -180,8 +183,7 @@ class SyncController:
             self._contests[key] = repaired(self._contests.get(key), now)
         if said.reason == Reason.SECRET_MISSING:
             return plan.SECONDS_TO_LOOK_FOR_TARGET
-        periodic = wanted.policy == "Periodic" and wanted.interval_seconds > 0
-        return wanted.interval_seconds if periodic else None
+        return plan.seconds_after_sync(wanted, now, self._tools.spread)
 
     async def _target(self, obj: KubeObject, wanted: Wanted) -> KubeObject | None:
         """Return the target, after finishing an exchange of it that was stopped."""
@@ -226,8 +228,15 @@ class SyncController:
         # A miss counts when it was seen: not from memory.
         tools, looks_again = self._tools, fresh or key in self._missing
         age = 0.0 if key in self._missing else plan.most_age_seconds(obj, wanted, fresh=fresh)
+        asking = Asking(obj, plan.policy_asks(obj, wanted, tools.now()))
         gathering = Gathering(
-            tools.stores, tools.guard, wanted, tools.renderer, fresh=looks_again, most_age_seconds=age
+            tools.stores,
+            tools.guard,
+            wanted,
+            tools.renderer,
+            fresh=looks_again,
+            makes=lambda ref: self._generating.values(ref, asking),
+            most_age_seconds=age,
         )
         try:
             read = await gathering.run()

@@ -13,8 +13,10 @@ from keyless.kube import KubeObject
 from keyless.shared_secrets.durations import seconds_of
 from keyless.shared_secrets.stores.model import RemoteRef, Search
 from keyless.shared_secrets.stores.resolution import SECRET_STORE, StoreRef
+from keyless.shared_secrets.sync.windows import SyncWindows, windows_of
 
 DEFAULT_INTERVAL_SECONDS = 3600.0
+GENERATORS = ("Password", "UUID", "ECRAuthorizationToken")
 Creation = Literal["Owner", "Orphan", "Merge", "None", "CreateOrMerge"]
 Deletion = Literal["Retain", "Delete", "Merge"]
 
@@ -74,12 +76,24 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratorRef:
+    """``sourceRef.generatorRef``: a generator of the ExternalSecret's namespace."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExtractItem:
-    """``dataFrom[]``: all members of a JSON object, or with ``find`` the whole values of all names that are found."""
+    """``dataFrom[]``: all members of a JSON object, with ``find`` the whole values of all names that are found.
+
+    With ``generator`` it is what that makes; no store is read then.
+    """
 
     source: Source
     rewrites: tuple[Rewrite, ...] = ()
     find: Find | None = None
+    generator: GeneratorRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +142,7 @@ class Wanted:
     data: tuple[DataItem, ...]
     extracts: tuple[ExtractItem, ...]
     template: SecretTemplate | None
+    windows: SyncWindows | None = None
 
 
 def wanted_of(obj: KubeObject) -> Wanted:
@@ -152,13 +167,21 @@ def wanted_of(obj: KubeObject) -> Wanted:
         data=tuple(_data_item(item, store) for item in spec.get("data") or ()),
         extracts=tuple(_extract_item(item, store) for item in spec.get("dataFrom") or ()),
         template=_template(target["template"]) if target.get("template") else None,
+        windows=_windows(spec.get("syncWindows")),
     )
+
+
+def _windows(said: Mapping[str, Any] | None) -> SyncWindows | None:
+    try:
+        return windows_of(said) if said is not None else None
+    except ValueError as error:
+        raise SpecFault(f"syncWindows.{error}") from None
 
 
 def _store_ref(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> StoreRef:
     source = item.get("sourceRef") or {}
     if source.get("generatorRef"):
-        raise SpecFault("sourceRef.generatorRef is not implemented: name a store")
+        raise SpecFault("data.sourceRef.generatorRef: a generator makes several keys, name it in dataFrom")
     ref = source.get("storeRef") or fallback
     if not ref.get("name"):
         raise SpecFault("secretStoreRef.name is missing")
@@ -181,6 +204,8 @@ def _data_item(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> DataItem
 
 
 def _extract_item(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> ExtractItem:
+    if (item.get("sourceRef") or {}).get("generatorRef"):
+        return _generator_item(item)
     if item.get("find") is not None:
         return _find_item(item, fallback)
     if not item.get("extract"):
@@ -188,6 +213,20 @@ def _extract_item(item: Mapping[str, Any], fallback: Mapping[str, Any]) -> Extra
     return ExtractItem(
         _source(item["extract"], _store_ref(item, fallback)),
         tuple(_rewrite(rewrite) for rewrite in item.get("rewrite") or ()),
+    )
+
+
+def _generator_item(item: Mapping[str, Any]) -> ExtractItem:
+    if item.get("extract") or item.get("find"):
+        raise SpecFault("dataFrom: give extract, find or sourceRef.generatorRef, one of them")
+    ref = item["sourceRef"]["generatorRef"]
+    kind = str(ref.get("kind") or "")
+    if kind not in GENERATORS:
+        raise SpecFault(f"generatorRef.kind: expected {', '.join(GENERATORS)}, found {kind!r}")
+    return ExtractItem(
+        Source(StoreRef("", kind), RemoteRef(f"{kind}/{ref['name']}")),
+        tuple(_rewrite(rewrite) for rewrite in item.get("rewrite") or ()),
+        generator=GeneratorRef(kind, str(ref["name"])),
     )
 
 

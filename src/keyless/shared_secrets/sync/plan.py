@@ -7,16 +7,18 @@ Rules: https://external-secrets.io/latest/api/externalsecret/ (refreshPolicy, cr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from keyless.api import Reason
 from keyless.kube import KubeObject
 from keyless.shared_secrets.sync.hashes import data_hash, resource_version
-from keyless.shared_secrets.sync.model import Wanted
+from keyless.shared_secrets.sync.model import Source, Wanted
 from keyless.shared_secrets.sync.target import DATA_HASH_ANNOTATION, MANAGED_LABEL, data_of, is_owned
+from keyless.shared_secrets.sync.windows import is_blocked, seconds_to_change
 
 SYNCED = "secret synced"
 SYNCED_RETAIN = "secret retained due to DeletionPolicy=Retain"
@@ -30,6 +32,7 @@ ORPHANS_FAILED = "could not delete orphaned secrets"
 SECONDS_TO_LOOK_FOR_TARGET = 10.0
 NEW_SECONDS = 5.0
 MOST_SHARED_SECONDS = 60.0
+SPREAD, MOST_SPREAD_SECONDS = 0.1, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +69,50 @@ def policy_asks(obj: KubeObject, wanted: Wanted, now: datetime) -> bool:
         return synced is None
     if is_changed(obj) or synced is None or synced > now:
         return True
-    return now >= synced + timedelta(seconds=wanted.interval_seconds)
+    # Hours that a person set hold back what time alone asks for, neither a new object nor a change.
+    return not (_seconds_until(synced, wanted, now) > 0 or is_blocked(wanted.windows, now))
 
 
-def seconds_to_next(obj: KubeObject, wanted: Wanted, now: datetime) -> float | None:
-    """Return when the next periodic read is due; None: only a change asks for one."""
+def seconds_to_next(obj: KubeObject, wanted: Wanted, now: datetime, spread: str) -> float | None:
+    """Return when the next periodic read is due; None: only a change asks for one.
+
+    ``spread`` is the control plane's own: it and the store decide at which second of a tick the reads come, all of one
+    store together, so that they travel in few calls, and those of two control planes apart.
+    """
     if wanted.policy != "Periodic" or wanted.interval_seconds <= 0:
         return SECONDS_TO_LOOK_FOR_TARGET if _ready(obj).get("reason") == Reason.SECRET_MISSING else None
-    synced = _synced_at(obj) or now
-    seconds = max(0.0, (synced + timedelta(seconds=wanted.interval_seconds) - now).total_seconds())
+    seconds = _seconds_to_tick(_synced_at(obj) or now, wanted, now, spread)
+    if seconds <= 0 and wanted.windows is not None and is_blocked(wanted.windows, now):
+        seconds = seconds_to_change(wanted.windows, now)
     return min(seconds, SECONDS_TO_LOOK_FOR_TARGET) if _ready(obj).get("reason") == Reason.SECRET_MISSING else seconds
+
+
+def seconds_after_sync(wanted: Wanted, now: datetime, spread: str) -> float | None:
+    """Return the wait after a sync that just succeeded, as ``seconds_to_next`` does."""
+    if wanted.policy != "Periodic" or wanted.interval_seconds <= 0:
+        return None
+    return _seconds_to_tick(now, wanted, now, spread)
+
+
+def _seconds_until(synced: datetime, wanted: Wanted, now: datetime) -> float:
+    # Seconds, not a date: an interval may lead past the calendar's end.
+    return wanted.interval_seconds - (now - synced).total_seconds()
+
+
+def _seconds_to_tick(synced: datetime, wanted: Wanted, now: datetime, spread: str) -> float:
+    """Return the wait to the first tick after the interval's end: a tenth of it later at most, a minute at most."""
+    tick = min(MOST_SPREAD_SECONDS, wanted.interval_seconds * SPREAD)
+    stores = sorted({f"{source.store.kind}/{source.store.name}" for source in _sources(wanted)})
+    digest = hashlib.sha256("\0".join((spread, *stores)).encode()).digest()
+    offset = int.from_bytes(digest[:8]) / 2**64 * tick
+    due = synced.timestamp() + wanted.interval_seconds
+    late = (offset - due) % tick
+    return max(0.0, due + late - now.timestamp())
+
+
+def _sources(wanted: Wanted) -> Iterator[Source]:
+    yield from (item.source for item in wanted.extracts)
+    yield from (item.source for item in wanted.data)
 
 
 def most_age_seconds(obj: KubeObject, wanted: Wanted, *, fresh: bool) -> float:

@@ -7,7 +7,7 @@ deletion in AWS is not missing: it can be restored, so nothing is removed for it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from keyless.shared_secrets.stores.model import Payload, RemoteRef, SecretMissin
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.resolution import StoreRef, Stores
 from keyless.shared_secrets.sync import answers
-from keyless.shared_secrets.sync.model import ExtractItem, Find, Source, Wanted
+from keyless.shared_secrets.sync.model import ExtractItem, Find, GeneratorRef, Source, Wanted
 from keyless.shared_secrets.sync.templates import Renders, renamed
 from keyless.shared_secrets.sync.truth import Failure, Seen
 from keyless.shared_secrets.sync.values import NamesWanted, ValueFault, extract, matching, shaped, value_of
@@ -32,6 +32,10 @@ PENDING_CODES = frozenset({"InvalidRequestException", "InvalidParameterException
 # Secrets Manager and Parameter Store hand on what KMS says under codes of their own.
 _OF_KMS = ("KMS", "kms:", "customer master key")
 _KMS_CODES = frozenset({"DecryptionFailure", "InvalidKeyId"})
+
+
+Makes = Callable[[GeneratorRef], Awaitable[dict[str, bytes]]]
+"""Returns what a generator made for the ExternalSecret; raises ``ValueFault``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,11 @@ class Gathering:
         renderer: Renders,
         *,
         fresh: bool,
+        makes: Makes,
         most_age_seconds: float = 0.0,
     ) -> None:
         self._stores, self._guard, self._wanted, self._fresh = stores, guard, wanted, fresh
-        self._most_age_seconds = most_age_seconds
+        self._most_age_seconds, self._makes = most_age_seconds, makes
         self._renderer = renderer
         self._readers: dict[StoreRef, Reader] = {}
         self._payloads: dict[tuple[StoreRef, object], Payload] = {}
@@ -101,6 +106,10 @@ class Gathering:
         data: dict[str, bytes] = {}
         skipped: list[Skipped] = []
         for item in self._wanted.extracts:
+            if item.generator is not None:
+                with _told(item.source):
+                    data |= await self._generated(item, item.generator)
+                continue
             if item.find is not None:
                 with self._noted(item.source, None), _told(item.source):
                     data |= await self._found(item, item.find)
@@ -118,6 +127,10 @@ class Gathering:
 
     async def _extracted(self, item: ExtractItem, payload: Payload) -> dict[str, bytes]:
         return await self._shaped(lambda renames: extract(item.source, payload, item.rewrites, renames))
+
+    async def _generated(self, item: ExtractItem, ref: GeneratorRef) -> dict[str, bytes]:
+        made = await self._makes(ref)
+        return await self._shaped(lambda renames: shaped(item.source, made, item.rewrites, renames))
 
     async def _found(self, item: ExtractItem, find: Find) -> dict[str, bytes]:
         """Return the values of all names that a search finds; one that may not be read fails them all."""

@@ -76,6 +76,7 @@ _COUNTING_RULES: list[KubeObject] = [
 ]
 _SECRETS_RULES: list[KubeObject] = [
     {"apiGroups": ["external-secrets.io"], "resources": ["*"], "verbs": ALL},
+    {"apiGroups": ["generators.external-secrets.io"], "resources": ["*"], "verbs": READ},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ALL},
     {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["namespaces"], "verbs": READ},

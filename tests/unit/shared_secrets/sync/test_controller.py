@@ -13,7 +13,7 @@ from unit.shared_secrets.fakes import ARN, PLANTED, a_value, an_external_secret
 
 async def test_a_value_arrives_with_external_secrets_marks_and_status():
     bench = Bench(secrets={"db/password": "hunter2"})
-    assert await bench.sync(db()) == 3600
+    assert 3600 <= await bench.sync(db()) <= 3660
     secret = await bench.secret()
     assert await bench.data() == {"password": "hunter2"}
     assert secret["type"] == "Opaque"
@@ -35,10 +35,10 @@ async def test_it_is_read_again_when_the_interval_is_over_and_not_before():
     await bench.sync(db(refreshInterval="1m"))
     bench.aws.secrets["db/password"] = "two"
     bench.now += timedelta(seconds=59)
-    assert await bench.sync() == 1
+    assert 1 <= await bench.sync() <= 7
     assert (await bench.data())["password"] == "one"
     bench.now += timedelta(seconds=1)
-    assert await bench.sync() == 60
+    assert 60 <= await bench.sync() <= 66
     assert (await bench.data())["password"] == "two"
 
 

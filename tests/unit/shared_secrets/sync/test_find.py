@@ -68,10 +68,16 @@ def reader(aws, service="SecretsManager", prefix="", prefixes=None):
     return found if prefixes is None else ScopedReader(found, aws, provider, Bounds("app", prefixes))
 
 
+async def no_generator(_ref):
+    raise AssertionError("no generator is named")
+
+
 async def found(one, find, **item):
     spec = {"secretStoreRef": {"name": "s"}, "dataFrom": [{"find": find, **item}]}
     wanted = wanted_of({"metadata": {"name": "e", "namespace": "app"}, "spec": spec})
-    gathering = Gathering(OneStore(one), ReadGuard(lambda: 0.0), wanted, InlineRenderer(), fresh=True)
+    gathering = Gathering(
+        OneStore(one), ReadGuard(lambda: 0.0), wanted, InlineRenderer(), fresh=True, makes=no_generator
+    )
     return (await gathering.run()).data
 
 
