@@ -115,3 +115,5 @@ class Reason(StrEnum):
     INVALID_STORE_CONFIGURATION = "InvalidStoreConfiguration"
     NAMESPACES_FAILED = "NamespacesFailed"
     PROVISIONED = "Provisioned"
+    SYNCED = "Synced"
+    ERRORED = "Errored"

@@ -26,7 +26,7 @@ COMMANDS = {
     "faults": Command("keyless.cli.faults", "make the local cloud slow, throttled, broken or late, on request"),
     "keys": Command("keyless.cli.keys", "show and rotate the keys that sign service account tokens"),
     "billing": Command("keyless.cli.billing", "export usage, verify that it is whole, waive what is missing"),
-    "secrets": Command("keyless.cli.secrets", "show which control plane holds which version, refresh; render, convert"),
+    "secrets": Command("keyless.cli.secrets", "show which control plane holds which version, refresh; explain, render"),
 }
 
 # Components are no typer commands: their flags are the fields of their settings (see keyless.cli.run).

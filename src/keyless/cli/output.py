@@ -29,6 +29,7 @@ KINDS = {
     "billing verify": "UsageVerification",
     "keys list": "SigningKeyList",
     "secrets status": "SecretStatusList",
+    "secrets explain": "SecretsExplanationList",
 }
 _MARK = re.compile(r"^( *)(ok|FAILED|unknown|skipped|Allowed|Denied|Unknown)(?![A-Za-z])")
 _COLOURS = {"ok": 32, "Allowed": 32, "FAILED": 31, "Denied": 31}

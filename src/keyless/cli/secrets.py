@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keyless.api.numbers import is_digits
 from keyless.cli import exits
 from keyless.cli.fleet import COMMANDS
+from keyless.cli.options import OutputOption, require_output
+from keyless.cli.output import many, print_json
 
 if TYPE_CHECKING:
     from keyless.shared_secrets.sync.templates import SourceTexts
@@ -50,6 +53,51 @@ def render(
         typer.echo(f"keyless: {fault}", err=True)
         raise typer.Exit(exits.DID_NOT_HOLD) from None
     _print([made])
+
+
+@app.command()
+def explain(
+    file: FileArgument,
+    account: Annotated[str, typer.Option(metavar="NUMBER", help="The AWS account that is read.")] = "111122223333",
+    copies: Annotated[int, typer.Option(min=1, help="In how many control planes and namespaces, together.")] = 1,
+    output: OutputOption = "text",
+) -> None:
+    """Say what stores and ExternalSecrets will ask of AWS: calls an hour, their price, the exact policy."""
+    from keyless.shared_secrets.explaining import Place
+    from keyless.shared_secrets.explaining import explain as explained
+    from keyless.shared_secrets.sync.model import SpecFault
+
+    as_json = require_output(output)
+    if not (len(account) == 12 and is_digits(account)):
+        raise typer.BadParameter(f"expected twelve digits, found {account!r}", param_hint="--account")
+    try:
+        found = [one.document() for one in explained(_documents(file), Place(account, copies=copies))]
+    except (SpecFault, KeyError, TypeError, AttributeError) as fault:
+        text = str(fault) if isinstance(fault, SpecFault) else f"{file}: a field is missing or of another type"
+        typer.echo(f"keyless: {text}", err=True)
+        raise typer.Exit(exits.DID_NOT_HOLD) from None
+    if as_json:
+        print_json(many("SecretsExplanation", found))
+        return
+    if not found:
+        typer.echo("nothing is read: no store of these manifests has a reader here")
+    for one in found:
+        _say(one)
+
+
+def _say(one: dict[str, Any]) -> None:
+    import json
+
+    more = ", and a read of each name that is found" if one["readsWhatItFinds"] else ""
+    typer.echo(f"{one['store']}: {one['callsPerHour']:g} calls an hour{more}, ${one['dollarsPerMonth']:g} a month")
+    proof = "each call is allowed, and nothing could be left out" if one["proven"] else "not proven"
+    typer.echo(f"  policy ({proof}):")
+    typer.echo("    " + json.dumps(json.loads(one["policy"]), indent=2).replace("\n", "\n    "))
+    if "broader" in one:
+        typer.echo(f"  with this, {one['broader']['callsPerHour']:g} calls an hour:")
+        typer.echo("    " + one["broader"]["statement"])
+    for note in one.get("notes", ()):
+        typer.echo(f"  note: {note}")
 
 
 @app.command()

@@ -39,6 +39,8 @@ from keyless.shared_secrets.projection.condition import SharedSecretsRead
 from keyless.shared_secrets.projection.controller import ProjectionController
 from keyless.shared_secrets.projection.identity import Given
 from keyless.shared_secrets.projection.plan import EXTERNAL_SECRETS, SOURCE_LABEL, STORES, Kind
+from keyless.shared_secrets.push.controller import PushController
+from keyless.shared_secrets.push.opening import opens
 from keyless.shared_secrets.settings import Settings
 from keyless.shared_secrets.stores.batching import Batchers
 from keyless.shared_secrets.stores.controller import StoreController
@@ -124,6 +126,8 @@ class Service:
         self._cluster_stores = _controller(
             "clustersecretstore", StoreController(tenant, CLUSTERSECRETSTORES, stores, utc_now).reconcile
         )
+        push = PushController(tenant, opens(stores), self._renderer, watching.store, utc_now)
+        self._push = _controller("pushsecret", self._fenced(push.reconcile))
         cluster = ClusterController(
             tenant, watching.namespaces.items, watching.external_secrets.items, utc_now, watching.store
         )
@@ -177,6 +181,7 @@ class Service:
             self._sync,
             self._stores,
             self._cluster_stores,
+            self._push,
             self._cluster,
             self._shared_stores,
             self._shared_secrets,
@@ -188,6 +193,7 @@ class Service:
         on_object(see.external_secrets, self._sync.enqueue)
         on_owned(see.secrets, EXTERNALSECRETS.kind, self._sync.enqueue)
         on_target(see.secrets, see.targets, self._sync.enqueue)
+        on_object(see.push_secrets, self._push.enqueue)
         on_object(see.secret_stores, self._stores.enqueue)
         on_object(see.cluster_secret_stores, self._cluster_stores.enqueue)
         on_object(see.cluster_external_secrets, self._cluster.enqueue)
@@ -196,6 +202,7 @@ class Service:
         # A store that changed may mend what waits for it; what is synced and not due costs one look each.
         for informer in (see.secret_stores, see.cluster_secret_stores, see.shared_stores):
             on_any(informer, _all(self._sync, see.external_secrets.items))
+            on_any(informer, _all(self._push, see.push_secrets.items))
         for informer in (see.secret_stores, see.cluster_secret_stores):
             on_ready(informer, self._store_recovered)
         on_any(see.shared_stores, _all(self._cluster_stores, see.cluster_secret_stores.items))
@@ -262,6 +269,7 @@ class Service:
         see, group = self.watching, self._settings.control_plane_group
         for informer, controller in (
             (see.external_secrets, self._sync),
+            (see.push_secrets, self._push),
             (see.secret_stores, self._stores),
             (see.cluster_secret_stores, self._cluster_stores),
             (see.cluster_external_secrets, self._cluster),

@@ -11,6 +11,7 @@ from keyless.kube.resources import (
     CONTROLPLANES,
     EXTERNALSECRETS,
     NAMESPACES,
+    PUSHSECRETS,
     SECRETS,
     SECRETSTORES,
     SHAREDEXTERNALSECRETS,
@@ -32,6 +33,7 @@ class Watching:
         self.shared_external_secrets = Informer(host, SHAREDEXTERNALSECRETS, namespace=self._group)
         self.external_secrets = Informer(tenant, EXTERNALSECRETS)
         self.cluster_external_secrets = Informer(tenant, CLUSTEREXTERNALSECRETS)
+        self.push_secrets = Informer(tenant, PUSHSECRETS)
         self.secret_stores = Informer(tenant, SECRETSTORES)
         self.cluster_secret_stores = Informer(tenant, CLUSTERSECRETSTORES)
         self.namespaces = Informer(tenant, NAMESPACES, metadata_only=True)
@@ -48,6 +50,7 @@ class Watching:
             self.shared_external_secrets,
             self.external_secrets,
             self.cluster_external_secrets,
+            self.push_secrets,
             self.secret_stores,
             self.cluster_secret_stores,
             self.namespaces,

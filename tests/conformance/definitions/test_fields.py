@@ -11,6 +11,7 @@ import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from typing import Any
 import pytest
 
 from keyless.api import crds
+from keyless.kube.selectors import matches
 from keyless.local.cluster import Cluster, ClusterSettings
 from keyless.shared_secrets.projection.plan import EXTERNAL_SECRETS, STORES, project
+from keyless.shared_secrets.push.model import push_of
 from keyless.shared_secrets.stores.controller import requeue_seconds
 from keyless.shared_secrets.stores.model import is_ours, provider_of, retries_of
 from keyless.shared_secrets.stores.plan import allows_namespace
@@ -139,6 +142,8 @@ PROVIDER_HONOURED: Json = {
     "provider.aws.sessionTags[].value": "other",
     "provider.aws.transitiveTagKeys": ["x"],
     "provider.aws.prefix": "x/",
+    "provider.aws.secretsManager.forceDeleteWithoutRecovery": True,
+    "provider.aws.secretsManager.recoveryWindowInDays": 9,
     "provider.aws.auth.jwt.serviceAccountRef.name": "other",
     "provider.aws.auth.jwt.serviceAccountRef.namespace": "other",
     "provider.aws.auth.jwt.serviceAccountRef.audiences": ["x"],
@@ -168,6 +173,36 @@ SELECTORS: Json = {
         **{f"labelSelectors[].{path}": value for path, value in EXPRESSIONS.items()},
     }.items()
 }
+PUSH: Json = {
+    "secretStoreRefs": [{"name": "a"}],
+    "selector": {"secret": {"name": "s"}},
+    "data": [{"match": {"secretKey": "k", "remoteRef": {"remoteKey": "r"}}}],
+    "template": EXTERNAL["target"]["template"],
+}
+PUSH_HONOURED: Json = {
+    "refreshInterval": "5m",
+    "secretStoreRefs[].name": "other",
+    "secretStoreRefs[].kind": "ClusterSecretStore",
+    "updatePolicy": "IfNotExists",
+    "deletionPolicy": "Delete",
+    "selector.secret.name": "other",
+    "data[].match.secretKey": "other",
+    "data[].match.remoteRef.remoteKey": "other",
+    "data[].match.remoteRef.property": "p",
+    "data[].conversionStrategy": "ReverseUnicode",
+    **{f"secretStoreRefs[].labelSelector.{path}": value for path, value in EXPRESSIONS.items()},
+    **{f"selector.secret.selector.{path}": value for path, value in EXPRESSIONS.items()},
+    **{
+        path.removeprefix("target."): value
+        for path, value in EXTERNAL_HONOURED.items()
+        if path.startswith("target.template.")
+    },
+}
+PUSH_REFUSED: dict[str, tuple[object, str]] = {
+    "dataTo": ([{}], "dataTo is not implemented"),
+    "selector": ({"generatorRef": {"kind": "UUID", "name": "u"}}, "generatorRef is not implemented"),
+    "template.metadata.finalizers": (["a/b"], "finalizers is not implemented"),
+}
 GENERATORS_HONOURED: Json = {
     "Password": {
         "length": 30,
@@ -191,6 +226,7 @@ GENERATORS_HONOURED: Json = {
     },
 }
 HONOURED: dict[str, Json] = {
+    "PushSecret": PUSH_HONOURED,
     **GENERATORS_HONOURED,
     "ExternalSecret": EXTERNAL_HONOURED,
     "SecretStore": STORE_HONOURED,
@@ -246,6 +282,7 @@ REFUSED: dict[str, dict[str, tuple[object, str]]] = {
     "SharedSecretStore": PROVIDER_REFUSED,
     "ClusterExternalSecret": {f"externalSecretSpec.{path}": said for path, said in EXTERNAL_REFUSED.items()},
     "SharedExternalSecret": {f"externalSecretSpec.{path}": said for path, said in EXTERNAL_REFUSED.items()},
+    "PushSecret": PUSH_REFUSED,
     **{kind: {} for kind in ("Password", "UUID", "ECRAuthorizationToken")},
     "ControlPlane": {"restore": ({"source": {"kind": "Backup", "name": "b"}}, "restore is not implemented")},
 }
@@ -253,6 +290,7 @@ REFUSED: dict[str, dict[str, tuple[object, str]]] = {
 # What changes nothing, and why that loses nothing.
 WITHOUT_EFFECT: dict[str, str] = {
     "ExternalSecret target.template.engineVersion": "v2 is the one engine",
+    "PushSecret template.engineVersion": "v2 is the one engine",
     "ExternalSecret dataFrom[].sourceRef.generatorRef.apiVersion": "there is one version of each generator",
     "ClusterExternalSecret refreshTime": "namespaces are watched: a new one is found at once",
     "SharedSecretStore provider": "stays in the Space; tried with its reader in unit/shared_secrets/stores",
@@ -260,10 +298,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "ControlPlane crossplane": "no Crossplane is installed, and a condition says so",
     "ControlPlane hostNamespace": "read by the operator: unit/space",
     "ControlPlane writeConnectionSecretToRef": "read by the operator: unit/space",
-    **{
-        f"{kind} provider.aws.secretsManager": "for stores that write, as in External Secrets"
-        for kind in ("SecretStore", "ClusterSecretStore")
-    },
+    "PushSecret data[].metadata": "its fields are those of a resource of its own: unit/shared_secrets/push",
 }
 CONTAINED = {"ClusterExternalSecret": "externalSecretSpec", "SharedExternalSecret": "externalSecretSpec"}
 SPECS: dict[str, Json] = {
@@ -274,6 +309,7 @@ SPECS: dict[str, Json] = {
     "SharedSecretStore": SHARED_STORE,
     "SharedExternalSecret": SHARED_EXTERNAL,
     "ControlPlane": {},
+    "PushSecret": PUSH,
     "Password": {"length": 20, "symbols": 1},
     "UUID": {},
     "ECRAuthorizationToken": {"region": "us-west-2"},
@@ -304,6 +340,8 @@ def _leaves(kind: str) -> list[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_is_honoured_or_refused_or_has_a_reason(kind: str) -> None:
     refused = [*REFUSED[kind], *(EXTERNAL_REFUSED_BELOW if kind == "ExternalSecret" else ())]
+    if kind == "PushSecret":
+        refused = ["dataTo", "selector.generatorRef", "template.metadata.finalizers"]
     given = {path.removeprefix(f"{kind} ") for path in WITHOUT_EFFECT if path.startswith(f"{kind} ")}
     known = {*HONOURED.get(kind, {})}
 
@@ -347,6 +385,10 @@ def _base(kind: str, path: str) -> Json:
     for prefix, rewrite in BASES.items():
         if path.startswith(prefix):
             spec["dataFrom"][0]["rewrite"] = [rewrite]
+    if path.startswith("secretStoreRefs[].labelSelector"):
+        spec["secretStoreRefs"] = [{"labelSelector": {"matchLabels": {}}}]
+    if path.startswith("selector.secret.selector"):
+        spec["selector"]["secret"] = {"selector": {"matchLabels": {}}}
     if path.startswith("syncWindows"):
         spec["syncWindows"] = copy.deepcopy(WINDOW)
     if "generatorRef" in path:
@@ -384,6 +426,12 @@ def _decided(kind: str, spec: Json) -> object:
         labels = [*chosen, {"k": "v"}, {"other": "v"}, {"k": "other"}, {"a": "c"}, {}]
         names = [{"metadata": {"name": f"n{i}", "labels": each}} for i, each in enumerate(labels)]
         return spread(obj, [*names, {"metadata": {"name": "late"}}], ())
+    if kind == "PushSecret":
+        chosen: list[Json] = [{"k": "v"}, {"other": "v"}, {"k": "other"}, {"a": "c"}, {}]
+        made = push_of(obj)
+        selectors = (made.secret_selector, made.stores[0].selector)
+        selected = [matches(dict(one), labels) for one in selectors if one is not None for labels in chosen]
+        return replace(made, secret_selector=None), selected
     if kind in {"Password", "UUID"}:
         return password_of(spec)
     if kind == "ECRAuthorizationToken":

@@ -32,13 +32,23 @@ from keyless.shared_secrets.fleet.model import Row
 from unit.identity.verify.chains import irsa, pod_identity
 
 Paths = Iterator[tuple[str, Any]]
+MANIFESTS = """
+kind: SecretStore
+metadata: {name: s}
+spec: {provider: {aws: {service: SecretsManager, region: us-west-2}}}
+---
+kind: ExternalSecret
+metadata: {name: e}
+spec: {secretStoreRef: {name: s}, data: [{secretKey: k, remoteRef: {key: x}}]}
+"""
 LINES: dict[str, tuple[str, ...]] = {
+    "secrets explain": ("-",),
     "explain": ("a/b", "s3:PutObject", "*"),
     "verify billing": ("--control-plane", "ctp1"),
     "billing verify": ("--account", "acme", "--folder", "."),
 }
-# It reads a bucket or a folder, not the local Space.
-STATELESS = {"billing verify"}
+# They read a bucket, a folder or files, not the local Space.
+STATELESS = {"billing verify", "secrets explain"}
 CALL = {
     "v": 2,
     "time": "2026-11-22T07:00:00.000Z",
@@ -119,8 +129,11 @@ def test_a_command_with_json_names_its_kind() -> None:
 
 
 @pytest.mark.parametrize("command", sorted(KINDS))
-def test_json_has_one_form(command: str, folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_one_form(
+    command: str, folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     capsys.readouterr()
+    monkeypatch.setattr("sys.stdin", io.StringIO(MANIFESTS))
     state = () if command in STATELESS else ("--state", folder)
     dispatch([*command.split(), *LINES.get(command, ()), *state, "--output", "json"])
     shown = json.loads(capsys.readouterr().out)

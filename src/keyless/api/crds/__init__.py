@@ -23,6 +23,7 @@ TENANT = (
     "clustersecretstores.external-secrets.io",
     "externalsecrets.external-secrets.io",
     "clusterexternalsecrets.external-secrets.io",
+    "pushsecrets.external-secrets.io",
     "passwords.generators.external-secrets.io",
     "uuids.generators.external-secrets.io",
     "ecrauthorizationtokens.generators.external-secrets.io",

@@ -74,6 +74,9 @@ class AwsProvider:
     session_tags: tuple[tuple[str, str], ...] = ()
     transitive_tag_keys: tuple[str, ...] = ()
     prefix: str = ""
+    force_delete: bool = False
+    recovery_days: int = 0
+    """How what a PushSecret made is deleted: at once, or after so many days (0: AWS's thirty)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ def _aws(aws: Mapping[str, Any]) -> AwsProvider:
         )
     if not _REGION.fullmatch(region):
         raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, f"provider.aws.region: expected a region, found {region!r}")
+    manager = aws.get("secretsManager") or {}
     return AwsProvider(
         service=service,
         region=region,
@@ -179,6 +183,8 @@ def _aws(aws: Mapping[str, Any]) -> AwsProvider:
         session_tags=tuple((tag["key"], tag["value"]) for tag in aws.get("sessionTags") or ()),
         transitive_tag_keys=tuple(aws.get("transitiveTagKeys") or ()),
         prefix=str(aws.get("prefix") or ""),
+        force_delete=bool(manager.get("forceDeleteWithoutRecovery")),
+        recovery_days=int(manager.get("recoveryWindowInDays") or 0),
     )
 
 

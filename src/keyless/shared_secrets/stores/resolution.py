@@ -71,6 +71,16 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """A store as a namespace may use it: with whose credentials, and within which keys (None: any)."""
+
+    opened: Opened
+    provider: AwsProvider
+    retries: RetrySettings
+    bounds: Bounds | None
+
+
+@dataclass(frozen=True, slots=True)
 class StorePolicy:
     """What the platform lets stores do with its own credentials. ``scopes`` None: every key, as the role allows."""
 
@@ -115,6 +125,16 @@ class Stores:
 
     async def open(self, ref: StoreRef, namespace: str) -> Reader:
         """Return a reader for an ExternalSecret in ``namespace``; raises ``StoreFault`` and what AWS or the API say."""
+        found = await self.use(ref, namespace)
+        reader = open_reader(found.opened, found.provider, self._batchers)
+        if found.retries.max_retries:
+            reader = RetryingReader(reader, found.retries)
+        if found.bounds is None:
+            return reader
+        return ScopedReader(reader, found.opened.session, found.provider, found.bounds)
+
+    async def use(self, ref: StoreRef, namespace: str) -> Use:
+        """Return a store as ``namespace`` may use it; raises as ``open``."""
         store = self._facts.store(ref, namespace)
         if store is None:
             raise StoreFault(Reason.INVALID_STORE_CONFIGURATION, f"{ref.kind} {ref.name!r} does not exist")
@@ -145,7 +165,7 @@ class Stores:
             aws = reference_namespaces(self._own(provider), cluster_wide=cluster_wide, namespace=namespace)
             place = self._tenant
         opened = await self._sessions.open(aws, place)
-        return self._bounded(open_reader(opened, aws, self._batchers), opened, aws, namespace, retries)
+        return Use(opened, aws, retries, self._bounds(opened, namespace))
 
     async def open_generator(self, provider: AwsProvider, namespace: str) -> Opened:
         """Return the session of a generator in ``namespace``: as a SecretStore there, it brings its own credentials."""
@@ -158,16 +178,11 @@ class Stores:
             raise StoreFault(Reason.INVALID_PROVIDER_CONFIG, NO_AUTH)
         return provider
 
-    def _bounded(
-        self, reader: Reader, opened: Opened, aws: AwsProvider, namespace: str, retries: RetrySettings
-    ) -> Reader:
-        if retries.max_retries:
-            reader = RetryingReader(reader, retries)
+    def _bounds(self, opened: Opened, namespace: str) -> Bounds | None:
         # A tenant's own credentials are bounded by their own policies.
         if not (opened.of_space or opened.by_controller) or self._policy.scopes is None:
-            return reader
-        bounds = Bounds(namespace, prefixes_of(self._policy.scopes, namespace))
-        return ScopedReader(reader, opened.session, aws, bounds)
+            return None
+        return Bounds(namespace, prefixes_of(self._policy.scopes, namespace))
 
     async def check(self, store: KubeObject) -> Checked:
         """Validate a store as External Secrets does: can credentials be had. No secret is read."""

@@ -46,29 +46,35 @@ class ScopedReader:
 
     async def read(self, ref: RemoteRef) -> Payload:
         """Read what is in scope; raises ``OutOfScope`` before anything is asked."""
-        provider, bounds = self._provider, self._bounds
-        full = provider.prefix + ref.key
-        try:
-            admit(full, Home(provider.service, provider.region, await self._account(full)), bounds.prefixes)
-        except NotInScope as fault:
-            raise OutOfScope(
-                f"namespace {bounds.namespace} may not read key {full!r}: {fault}; "
-                "the Helm value controlPlanes.sharedSecrets.scopes says who may read what"
-            ) from None
+        await require_in_scope(ref.key, "read", self._session, self._provider, self._bounds)
         return await self._reader.read(ref)
 
     async def search(self, search: Search) -> tuple[str, ...]:
         """Return those names that are in scope: of the others nothing is read and nothing told."""
         provider, prefixes = self._provider, self._bounds.prefixes
-        home = Home(provider.service, provider.region, await self._account(""))
+        home = Home(provider.service, provider.region, await _account("", self._session, self._bounds))
         names = await self._reader.search(search)
         return tuple(name for name in names if within((provider.prefix + name,), home, prefixes))
 
-    async def _account(self, full: str) -> str:
-        """The account of the identity, where an ARN makes it matter."""
-        if "arn:" in full or any(prefix.startswith("arn:") for prefix in self._bounds.prefixes):
-            return (await caller_identity(self._session)).account
-        return ""
+
+async def require_in_scope(key: str, verb: str, session: Session, provider: AwsProvider, bounds: Bounds) -> None:
+    """Raise ``OutOfScope`` unless a namespace may use a key; ``verb`` is what it wants to do with it."""
+    full = provider.prefix + key
+    try:
+        account = await _account(full, session, bounds)
+        admit(full, Home(provider.service, provider.region, account), bounds.prefixes)
+    except NotInScope as fault:
+        raise OutOfScope(
+            f"namespace {bounds.namespace} may not {verb} key {full!r}: {fault}; "
+            "the Helm value controlPlanes.sharedSecrets.scopes says who may read what"
+        ) from None
+
+
+async def _account(full: str, session: Session, bounds: Bounds) -> str:
+    """The account of the identity, where an ARN makes it matter."""
+    if "arn:" in full or any(prefix.startswith("arn:") for prefix in bounds.prefixes):
+        return (await caller_identity(session)).account
+    return ""
 
 
 class RetryingReader:

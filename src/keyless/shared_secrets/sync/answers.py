@@ -107,6 +107,17 @@ READS = frozenset(
         "ListTagsForResource",
     }
 )
+WRITES = frozenset(
+    {
+        "AddTagsToResource",
+        "CreateSecret",
+        "DeleteParameter",
+        "DeleteSecret",
+        "GetAuthorizationToken",
+        "PutParameter",
+        "PutSecretValue",
+    }
+)
 UNTOLD = "AWS's words are left out, they may quote a value; its record has them by the request's id"
 
 
@@ -122,7 +133,7 @@ def of_kubernetes(error: ApiError) -> str:
 def of_aws(error: AwsTransient | AwsPermanent) -> str:
     """Return what a person needs of AWS's answer: its own sentence where it is one that quotes no payload."""
     # Who gives credentials has seen no payload; nor has the SDK when no answer came.
-    if not error.answered or error.operation not in READS:
+    if not error.answered or error.operation not in READS | WRITES:
         return error.message
     return sentence(error.message)
 

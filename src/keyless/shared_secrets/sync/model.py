@@ -166,7 +166,7 @@ def wanted_of(obj: KubeObject) -> Wanted:
         interval_seconds=seconds,
         data=tuple(_data_item(item, store) for item in spec.get("data") or ()),
         extracts=tuple(_extract_item(item, store) for item in spec.get("dataFrom") or ()),
-        template=_template(target["template"]) if target.get("template") else None,
+        template=template_of(target["template"]) if target.get("template") else None,
         windows=_windows(spec.get("syncWindows")),
     )
 
@@ -263,7 +263,8 @@ def _merge(merge: Mapping[str, Any]) -> Merge:
     )
 
 
-def _template(template: Mapping[str, Any]) -> SecretTemplate:
+def template_of(template: Mapping[str, Any]) -> SecretTemplate:
+    """Read a template for a Secret; raises ``SpecFault``."""
     engine = template.get("engineVersion") or "v2"
     if engine != "v2":
         raise SpecFault(f"target.template.engineVersion: expected v2, found {engine!r}")

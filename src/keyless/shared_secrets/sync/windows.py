@@ -49,13 +49,13 @@ class Schedule:
     any_weekday: bool = True
 
     def last_start(self, after: datetime, until: datetime) -> datetime | None:
-        """Return the first start later than ``after`` and before ``until``, if there is one."""
+        """Return the first start later than ``after`` and not after ``until``, if there is one."""
         if self.every_seconds:
             # Counted from wherever one looks: it has no hour of its own.
             every = after.replace(microsecond=0) + timedelta(seconds=self.every_seconds)
-            return every if every < until else None
+            return every if every <= until else None
         start = self.next_start(after)
-        return start if start is not None and start < until else None
+        return start if start is not None and start <= until else None
 
     def next_start(self, after: datetime) -> datetime | None:
         """Return the first start later than ``after``; None: it never comes."""
