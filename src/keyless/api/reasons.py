@@ -68,6 +68,7 @@ class Reason(StrEnum):
     API_TAKEN = "ApiTaken"
     API_NOT_NAMED = "ApiNotNamed"
     ATTACHED_SECRET_MISSING = "AttachedSecretMissing"
+    ATTACHED_CREDENTIAL_REFUSED = "AttachedCredentialRefused"
     CONNECTION_SECRET_REFUSED = "ConnectionSecretRefused"
     DEFINITION_OWNED_ELSEWHERE = "DefinitionOwnedElsewhere"
     BILLING_NOT_CONFIGURED = "BillingNotConfigured"

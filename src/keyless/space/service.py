@@ -38,6 +38,7 @@ from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, NAMES
 from keyless.serving import Probes, bind, serve
 from keyless.space.control_planes.controller import ControlPlanes
 from keyless.space.control_planes.gathering import Gatherer
+from keyless.space.control_planes.given import GivenSecrets
 from keyless.space.control_planes.model import Served
 from keyless.space.control_planes.ports import Door
 from keyless.space.control_planes.tenants import Tenants
@@ -137,7 +138,9 @@ class Operator:
                 await informer.synced()
             # What changed while another acted, or was cut off with its timers, is looked at once.
             self._wake_all()
-            await self._controller.run(self._settings.workers)
+            async with Tasks() as group:
+                group.create_task(GivenSecrets(self._host, self._planes.items, self._wake).run())
+                group.create_task(self._controller.run(self._settings.workers))
         finally:
             await self._loop.forget_all()
             if self._defined.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ import pytest
 from keyless.api import crds
 from keyless.kube import ApiError, Forbidden, KubeObject, Unauthorized, Unreachable, keep_in_touch
 from keyless.kube.errors import failure_status
-from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, CRDS, DEPLOYMENTS, SERVICEACCOUNTS
+from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, CRDS, DEPLOYMENTS, SECRETS, SERVICEACCOUNTS
 from keyless.space import Settings
 from keyless.space.service import Operator
 from keyless.tasks import Tasks
@@ -195,3 +196,28 @@ async def test_a_watch_that_stays_refused_is_no_readiness() -> None:
 
 def _refuse(failure: ApiError) -> None:
     raise failure
+
+
+async def test_a_secret_of_a_brought_api_is_noticed_when_it_changes() -> None:
+    world = World()
+    _set_values(world)
+    world.void.add("word")
+    _bring(world, "word")
+    world.create(metadata={"annotations": {"keyless.dev/attached-secret": "mine"}})
+    async with _running(world):
+        await _until(world, lambda: _has_reason(world, "AttachedCredentialRefused"))
+        _bring(world, "better")
+        async with asyncio.timeout(15):
+            while not await _has_reason(world, "Available"):
+                await asyncio.sleep(0.1)
+
+
+def _bring(world: World, token: str) -> None:
+    data = {"server": "https://example.test/team-b", "ca.crt": "PEM", "token": token}
+    encoded = {name: base64.b64encode(value.encode()).decode() for name, value in data.items()}
+    world.host.put(SECRETS, {"metadata": {"name": "mine", "namespace": "default"}, "data": encoded})
+
+
+async def _has_reason(world: World, reason: str) -> bool:
+    condition = await world.condition("Ready")
+    return bool(condition and condition["reason"] == reason)

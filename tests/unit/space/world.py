@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from keyless.api import Refusal
-from keyless.kube import Invalid, KubeObject, Name, NotFound
+from keyless.kube import Invalid, Kube, KubeObject, Name, NotFound, Unauthorized
 from keyless.kube.errors import failure_status
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import (
@@ -23,7 +23,7 @@ from keyless.kube.resources import (
     PODS,
     SERVICEACCOUNTS,
 )
-from keyless.kube.transport import Request
+from keyless.kube.transport import Request, Response
 from keyless.local.cluster.builtin.defaults import default
 from keyless.local.cluster.builtin.normal import normalize
 from keyless.local.cluster.faults import Malformed
@@ -54,6 +54,10 @@ class World:
         self.host = MemoryKube(now=lambda: self.clock)
         self.insides: dict[str, MemoryKube] = {}
         self.webhook = True
+        self.void: set[str] = set()
+        """Tokens that no API server knows any more."""
+        self.shown: list[str | None] = []
+        """Which token each request inside showed."""
         self.meddle: Callable[[str, KubeObject], KubeObject] = lambda plural, obj: obj
         self.grace = timedelta(seconds=2)
         self.host.admit = self._admit
@@ -197,8 +201,8 @@ class World:
             container["env"].append({"name": "AWS_ROLE_ARN", "value": role})
         return injected
 
-    def _door(self, served: Served) -> MemoryKube:
-        return self.inside(served.server.rpartition("/")[2])
+    def _door(self, served: Served) -> Kube:
+        return Kube(_Shown(self, self.inside(served.server.rpartition("/")[2])._server, served.token))
 
     def _count(self, request: Request) -> None:
         if request.method not in WRITES or "dryRun" in request.params:
@@ -220,6 +224,29 @@ class World:
                     text, place = text.replace(uid, word), place.replace(uid, word)
                 found[place] = _without_times(text)
         return found
+
+
+class _Shown:
+    """The way to an API server with a token, which may be void."""
+
+    def __init__(self, world: World, server: Any, token: str | None) -> None:
+        self._world, self._server, self._token = world, server, token
+
+    async def send(self, request: Request) -> Response:
+        self._check()
+        return await self._server.send(request)
+
+    def stream(self, request: Request) -> Any:
+        self._check()
+        return self._server.stream(request)
+
+    def _check(self) -> None:
+        self._world.shown.append(self._token)
+        if self._token in self._world.void:
+            raise Unauthorized(failure_status(401, "Unauthorized", "Unauthorized"))
+
+    async def aclose(self) -> None:
+        pass
 
 
 def as_stored(obj: KubeObject) -> KubeObject:

@@ -7,25 +7,22 @@ of an admin, named by an annotation on the ControlPlane.
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 from keyless.api import Reason, Refusal
-from keyless.kube import KubeObject, is_true
-from keyless.kube.resources import LOGICALCLUSTERS, SECRETS
+from keyless.kube import is_true
+from keyless.kube.resources import LOGICALCLUSTERS
+from keyless.space.control_planes import attached
 from keyless.space.control_planes.model import (
     ATTACHED_ANNOTATION,
+    CREDENTIAL,
     Facts,
     Pending,
     Served,
     logical_cluster_key,
     way_of,
 )
-from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, item
+from keyless.space.control_planes.secrets import text_of
+from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
 from keyless.space.place import Place
-
-CREDENTIAL = ("server", "ca.crt", "token")
-"""The keys of the Secret of an API that is brought."""
 
 
 def logical_cluster(place: Place) -> Item:
@@ -39,11 +36,13 @@ def logical_cluster(place: Place) -> Item:
     )
 
 
-def attached_key(control_plane: KubeObject) -> Key | None:
-    """The Secret that an attached control plane is reached with; None where none is named."""
-    metadata = control_plane["metadata"]
-    name = (metadata.get("annotations") or {}).get(ATTACHED_ANNOTATION)
-    return Key(SECRETS, name, metadata["namespace"]) if name else None
+def ways_in(facts: Facts) -> tuple[Served, ...]:
+    """By which credentials its API may be entered, the one to try first in front."""
+    if way_of(facts) == "attached":
+        ways = attached.ways_in(facts)
+        return () if isinstance(ways, Refusal) else ways
+    served = api_of(facts)
+    return (served,) if isinstance(served, Served) else ()
 
 
 def api_of(facts: Facts) -> Served | Pending | Refusal | None:
@@ -81,48 +80,21 @@ def _logical(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
     return Served(status["server"], ca_pem)
 
 
-def _attached(facts: Facts) -> Served | Pending | Refusal:
-    key = attached_key(facts.control_plane)
-    if key is None:
-        return Refusal(
-            Reason.ATTACHED_SECRET_MISSING,
-            f"controlPlanes.api.mode is attached: expected annotation {ATTACHED_ANNOTATION} with the name of a Secret "
-            f"in the group that holds {' and '.join(CREDENTIAL)}; found none; {_annotate(facts)}",
-        )
-    live = facts.host.get(key)
-    if live is None:
-        return Refusal(Reason.ATTACHED_SECRET_MISSING, f"{key} does not exist; create it with server, ca.crt and token")
-    data = {name: _text(value) for name, value in (live.get("data") or {}).items()}
-    missing = [name for name in CREDENTIAL if not data.get(name)]
-    if missing:
-        return Refusal(Reason.ATTACHED_SECRET_MISSING, f"{key} has no {', '.join(missing)}; add them")
-    return Served(data["server"].strip(), data["ca.crt"], data["token"].strip())
+def _attached(facts: Facts) -> Served | Refusal:
+    """The way by which it was entered; before that, the one to try first."""
+    ways = attached.ways_in(facts)
+    return ways if isinstance(ways, Refusal) else facts.entered or ways[0]
 
 
 def _not_named(facts: Facts) -> Refusal:
     return Refusal(
         Reason.API_NOT_NAMED,
         "nobody serves an API for this control plane: the host cluster serves no LogicalCluster, and annotation "
-        f"{ATTACHED_ANNOTATION} names no Secret of an API that you bring; {_annotate(facts)}, with a Secret that holds "
-        f"{' and '.join(CREDENTIAL)}",
-    )
-
-
-def _annotate(facts: Facts) -> str:
-    metadata = facts.control_plane["metadata"]
-    return (
-        f"`kubectl annotate controlplane {metadata['name']} -n {metadata['namespace']} "
-        f"{ATTACHED_ANNOTATION}=SECRET` names one"
+        f"{ATTACHED_ANNOTATION} names no Secret of an API that you bring; {attached.annotate(facts)}, with a Secret "
+        f"that holds {' and '.join(CREDENTIAL)}",
     )
 
 
 def _pem(bundle: str) -> str:
     """Kubernetes writes CA bundles as base64 of PEM; plain PEM is understood too."""
-    return bundle if bundle.startswith("-----BEGIN") else _text(bundle)
-
-
-def _text(encoded: str) -> str:
-    try:
-        return base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
+    return bundle if bundle.startswith("-----BEGIN") else text_of(bundle)

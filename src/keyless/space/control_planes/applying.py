@@ -105,10 +105,17 @@ class Hands:
             step.service_account,
             tenant.SYSTEM_NAMESPACE,
             audiences=(),
-            expiration_seconds=tokens.LIFETIME_SECONDS,
+            expiration_seconds=step.lifetime_seconds,
         )
         issued = Issued(status.token, account["metadata"]["uid"], facts.now, status.expires_at)
-        written = tokens.secret_item(step.secret, self._served, issued, owners=step.owners, kubeconfig=step.kubeconfig)
+        written = tokens.secret_item(
+            step.secret,
+            self._served,
+            issued,
+            owners=step.owners,
+            kubeconfig=step.kubeconfig,
+            made_from=step.made_from,
+        )
         await self._host.apply(written.resource, written.object, field_manager=FIELD_MANAGER)
 
     async def _patch_control_plane(self, facts: Facts, metadata: KubeObject) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import structlog
 
 from keyless.api import KeylessError
-from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, Resource, Unauthorized, Unreachable
+from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, Resource, Unauthorized, Unreachable
 from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
 from keyless.space.control_planes import findings, tenant
-from keyless.space.control_planes.api import api_of, attached_key
+from keyless.space.control_planes.api import ways_in
+from keyless.space.control_planes.attached import given_key, is_outgrown, own_key
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, way_of
 from keyless.space.control_planes.ports import ReadValues
 from keyless.space.control_planes.tenants import Tenant, Tenants
@@ -27,6 +28,8 @@ from keyless.space.values import Values
 
 STORAGECLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+VOID_FOR = timedelta(minutes=5)
+"""How long a refused credential is left aside: a void token seldom comes back to life."""
 _log = structlog.get_logger("keyless.operator")
 
 
@@ -37,6 +40,7 @@ class Gatherer:
         self._host = host
         self._tenants = tenants
         self._read_values = read_values
+        self._void: dict[Name, tuple[Served, datetime]] = {}
 
     async def gather(self, name: Name, now: datetime, waited_seconds: Mapping[str, float]) -> Facts | None:
         """The facts, or None where the control plane is gone."""
@@ -62,21 +66,61 @@ class Gatherer:
 
     async def _inside(self, name: Name, facts: Facts) -> Facts:
         """Its failures are the control plane's own: they are told of it and leave what is known of the host."""
-        served = api_of(facts)
-        if not isinstance(served, Served):
+        narrow: Facts | None = None
+        ways, known_void = self._worth_trying(name, ways_in(facts), facts.now)
+        facts = replace(facts, given_refused=known_void)
+        for served in ways:
+            try:
+                found = await self._looked_into(facts, served, await self._tenants.at(name, served))
+            except (Unauthorized, Forbidden) as error:
+                facts = self._refused(name, facts, served, error)
+                continue
+            except KeylessError as error:
+                return replace(facts, trouble=str(error))
+            if found.tenant is not None and is_outgrown(found) and narrow is None:
+                narrow = found  # the given credential may widen it
+                continue
+            return await self._entered(name, replace(found, given_refused=facts.given_refused and not served.given))
+        if narrow is None:
             return facts
-        try:
-            return await self._looked_into(facts, await self._tenants.at(name, served))
-        except KeylessError as error:
-            return replace(facts, trouble=str(error))
+        return await self._entered(name, replace(narrow, given_refused=facts.given_refused))
 
-    async def _looked_into(self, facts: Facts, opened: Tenant) -> Facts:
+    async def _looked_into(self, facts: Facts, served: Served, opened: Tenant) -> Facts:
         if not opened.kinds.complete:
+            opened.kinds.raise_refusal()
             return replace(facts, trouble=opened.kinds.trouble)
         keys = [each.key for each in (tenant.namespace(), *tenant.definitions())]
         for identity in (*components.NAMES, tenant.CONNECTION):
             keys += [each.key for each in tenant.identity(identity)]
-        return replace(facts, tenant=await _existing(opened.kube, keys), managed=opened.kinds.kinds())
+        if served.token is not None:
+            keys += tenant.operator_keys()
+        found = await _existing(opened.kube, keys)
+        return replace(facts, tenant=found, managed=opened.kinds.kinds(), entered=served, trouble="")
+
+    async def _entered(self, name: Name, found: Facts) -> Facts:
+        """One way is enough from here on; a way that is still being opened keeps the others open."""
+        if found.entered is not None:
+            if found.entered.given:
+                self._void.pop(name, None)
+            await self._tenants.keep(name, found.entered)
+        return found
+
+    def _refused(self, name: Name, facts: Facts, served: Served, error: ApiError) -> Facts:
+        if served.given and isinstance(error, Unauthorized):
+            self._void[name] = (served, facts.now)
+            return replace(facts, trouble=str(error), given_refused=True)
+        return replace(facts, trouble=str(error))
+
+    def _worth_trying(self, name: Name, ways: Sequence[Served], now: datetime) -> tuple[Sequence[Served], bool]:
+        """A given credential that was refused a moment ago is left for last; whether there is such a one."""
+        known = self._void.get(name)
+        if known is None:
+            return ways, False
+        served, at = known
+        if abs(now - at) > VOID_FOR or served not in ways:
+            del self._void[name]
+            return ways, False
+        return [*(each for each in ways if each != served), served], True
 
     async def _tried(self, facts: Facts, place: Place) -> Facts:
         if facts.tenant is None:
@@ -148,8 +192,8 @@ def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
     keys = [Key(NAMESPACES, place.host_namespace), logical_cluster_key(place), components.volume_key(place)]
     for name in components.NAMES:
         keys += [components.deployment_key(name, place), *components.remains(name, place)]
-    if attached := attached_key(control_plane):
-        keys.append(attached)
+    if attached := given_key(control_plane):
+        keys += [attached, own_key(place)]
     if wish := (control_plane.get("spec") or {}).get("writeConnectionSecretToRef"):
         keys.append(Key(SECRETS, wish["name"], place.group))
     return keys

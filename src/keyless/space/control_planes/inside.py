@@ -8,8 +8,8 @@ from keyless.api import Reason
 from keyless.kube.resources import SECRETS
 from keyless.space import components
 from keyless.space.components import EXTERNAL_SECRETS
-from keyless.space.control_planes import tenant, tokens
-from keyless.space.control_planes.model import Facts, Finding, IssueToken, Plan, Served, Step
+from keyless.space.control_planes import attached, tenant, tokens
+from keyless.space.control_planes.model import Facts, Finding, IssueToken, Plan, Remove, Served, Step
 from keyless.space.control_planes.workloads import Intent, foreign_definitions
 from keyless.space.control_planes.writing import write
 from keyless.space.items import Item, Key, is_ours
@@ -19,7 +19,9 @@ from keyless.space.place import Place
 def wanted_inside(facts: Facts, intent: Intent) -> tuple[Item, ...]:
     """The objects that must exist inside, in order."""
     secrets = any(component.name == EXTERNAL_SECRETS for component in intent.wanted)
-    names = (*intent.names, *((tenant.CONNECTION,) if facts.spec.get("writeConnectionSecretToRef") else ()))
+    # A connection is an administrator's: what the narrow credential may not make is not asked for each time.
+    connects = bool(facts.spec.get("writeConnectionSecretToRef")) and not attached.is_outgrown(facts)
+    names = (*intent.names, *((tenant.CONNECTION,) if connects else ()))
     return (
         tenant.namespace(),
         *(tenant.definitions() if secrets else ()),
@@ -59,6 +61,14 @@ def connect(facts: Facts, place: Place, served: Served) -> Plan:
     if live is not None and not is_ours(live):
         return _refused(f"{key} exists and is not the operator's; choose another name or delete it")
     return _issue(facts, served, IssueToken(tenant.CONNECTION, key, owners=(place.owner,), kubeconfig=True))
+
+
+def disconnect(facts: Facts) -> Plan:
+    """A connection that nobody asks for any more: its rights go, then its account, and with it every token."""
+    if facts.spec.get("writeConnectionSecretToRef"):
+        return Plan()
+    lives = {key: (facts.tenant or {}).get(key) for key in tenant.identity_keys(tenant.CONNECTION)}
+    return Plan(tuple(Remove(key, "tenant") for key, live in lives.items() if live is not None and is_ours(live)))
 
 
 def _issue(facts: Facts, served: Served, step: IssueToken) -> Plan:

@@ -20,6 +20,7 @@ from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
 from keyless.space.control_planes import tenant
 from keyless.space.control_planes.api import api_of
+from keyless.space.control_planes.attached import own_key
 from keyless.space.control_planes.model import (
     FINALIZER,
     MADE_HERE,
@@ -58,7 +59,7 @@ def leave(facts: Facts) -> Plan:
         _wait_for_usage(facts, place, refused)
         or _end_components(facts, place, refused)
         or _remove_remains(facts, place)
-        or _remove_inside(facts)
+        or _remove_inside(facts, place)
         or _remove_places(facts, place)
     )
     return plan if refused is None else replace(plan, findings=(*plan.findings, _unflushed(facts, refused)))
@@ -108,18 +109,34 @@ def _remove_remains(facts: Facts, place: Place) -> Plan | None:
 def _inside_keys() -> tuple[Key, ...]:
     """All that the operator makes inside and takes away, rights before the accounts that hold them."""
     names = (tenant.CONNECTION, *components.NAMES)
-    return (*(key for name in names for key in tenant.identity_keys(name)), tenant.namespace().key)
+    return (
+        *(key for name in names for key in tenant.identity_keys(name)),
+        *tenant.operator_keys(),
+        tenant.namespace().key,
+    )
 
 
-def _remove_inside(facts: Facts) -> Plan | None:
+def _removable(facts: Facts) -> tuple[Key, ...]:
+    """Of those, what may go: an account that removed its own rights could remove nothing more.
+
+    So where only the narrow credential is left, its rights go with the namespace, which owns them.
+    """
+    if facts.entered is None or facts.entered.given:
+        return _inside_keys()
+    return tuple(key for key in _inside_keys() if key not in tenant.operator_keys())
+
+
+def _remove_inside(facts: Facts, place: Place) -> Plan | None:
     """What is ours in an attached API; None once it is gone, or cannot be reached for too long."""
+    if not _exists(facts, Key(NAMESPACES, place.host_namespace)):
+        return None  # that comes after, and the credential went with it
     if way_of(facts) != "attached" or not isinstance(api_of(facts), Served):
         return None
     if facts.tenant is None:
         why = f": {facts.trouble}" if facts.trouble else ""
         waiting = _deleting(f"waiting for the control plane's API, to remove what the operator made inside{why}")
         return None if facts.now >= _inside_until(facts) else Plan((), waiting, 1.0)
-    due = [key for key in _inside_keys() if (live := facts.tenant.get(key)) is not None and _goes_inside(live)]
+    due = [key for key in _removable(facts) if (live := facts.tenant.get(key)) is not None and _goes_inside(live)]
     if due:
         return Plan(tuple(Remove(key, "tenant") for key in due), _deleting("removing what the operator made inside"))
     # The namespace is not waited for: what gave rights is gone, the rest is that API server's own work.
@@ -155,11 +172,23 @@ def _remove_places(facts: Facts, place: Place) -> Plan:
         if live is None or not _goes(facts, live, place, key):
             continue
         if not live["metadata"].get("deletionTimestamp"):
-            return Plan((*stuck, Remove(key)), _deleting(f"removing {key}"))
+            # With the namespace goes the credential: what is left inside is told before, or nobody knows it any more.
+            left = _left_inside(facts) if key.resource == NAMESPACES else ()
+            return Plan((*stuck, *left, Remove(key)), _deleting(f"removing {key}"))
         if not _late(live, facts.now):
             return Plan(tuple(stuck), _deleting(f"waiting for {key} to go"), 0.5)
         stuck.append(Tell(Reason.DELETION_TIMED_OUT, f"{key} is still there; it is no longer waited for"))
-    return _let_go(facts, *stuck, *_left_inside(facts))
+    if _stays(facts, place):
+        own = (Remove(own_key(place)),) if _exists(facts, own_key(place)) else ()
+        stuck += [*_left_inside(facts), *own]
+    return _let_go(facts, *stuck)
+
+
+def _stays(facts: Facts, place: Place) -> bool:
+    """Whether the host namespace outlives its control plane."""
+    key = Key(NAMESPACES, place.host_namespace)
+    live = facts.host.get(key)
+    return live is not None and not _goes(facts, live, place, key)
 
 
 def _goes(facts: Facts, live: KubeObject, place: Place, key: Key) -> bool:

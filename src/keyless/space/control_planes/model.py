@@ -23,6 +23,8 @@ FINALIZER = "keyless.dev/control-plane"
 GROUP_LABEL = "spaces.upbound.io/group"
 ATTACHED_ANNOTATION = "keyless.dev/attached-secret"
 """On a ControlPlane: the Secret of its group with ``server``, ``ca.crt`` and ``token``."""
+CREDENTIAL = ("server", "ca.crt", "token")
+"""The keys of that Secret."""
 MADE_HERE = "keyless.dev/made-by"
 """On a host namespace: only what the operator made, it also deletes."""
 
@@ -41,6 +43,8 @@ class Served:
     server: str
     ca_pem: str
     token: str | None = field(default=None, repr=False)
+    given: bool = False
+    """Whether the token is the one that was brought, and not the narrow one that was made with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,10 @@ class Facts:
     """None: not looked at, because its API is not served yet."""
     trouble: str = ""
     """Why its API cannot be looked into."""
+    entered: Served | None = None
+    """With which credential it was looked into."""
+    given_refused: bool = False
+    """Whether its API answered 401 to the credential that was brought."""
     managed: tuple[Kind, ...] = ()
     pods: Mapping[str, tuple[KubeObject, ...]] = field(default_factory=dict)
     """By component."""
@@ -183,6 +191,9 @@ class IssueToken:
     secret: Key
     owners: tuple[KubeObject, ...] = ()
     kubeconfig: bool = False
+    lifetime_seconds: int = 3600
+    made_from: str = ""
+    """Which version of the brought Secret it was made with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ only when the facts show the one before it, so a plan can stop after any step an
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keyless.api import Reason, Refusal
 from keyless.kube import is_true
 from keyless.kube.resources import NAMESPACES
-from keyless.space.control_planes import findings, inside, workloads
+from keyless.space.control_planes import attached, findings, inside, workloads
 from keyless.space.control_planes.api import api_of, logical_cluster
 from keyless.space.control_planes.leaving import leave
 from keyless.space.control_planes.model import (
@@ -101,6 +103,8 @@ def _namespace(facts: Facts, place: Place) -> Plan | None:
 
 
 def _api(facts: Facts, place: Place) -> Plan | None:
+    if (void := attached.refusal(facts)) is not None:
+        return _stopped(facts, void)
     match api_of(facts):
         case None:
             return _on_the_way(facts, Create(logical_cluster(place)))
@@ -117,11 +121,17 @@ def _served(facts: Facts, place: Place) -> Plan:
     assert isinstance(served, Served)
     if facts.tenant is None:
         return _unanswered(facts)
+    own = attached.make_own(facts, place, served)
+    if attached.is_borrowed(facts):
+        # What was given is for this alone; all else is done with what comes of it.
+        return replace(own, keeps=True)
     intent = workloads.intent_of(facts, place)
     parts = (
+        own,
         inside.prepare(facts, intent),
         inside.issue_tokens(facts, place, served, intent),
         inside.connect(facts, place, served),
+        inside.disconnect(facts),
         *(workloads.bring(facts, component) for component in intent.wanted),
         *(workloads.retire(facts, place, name) for name in intent.gone),
     )
@@ -132,7 +142,7 @@ def _served(facts: Facts, place: Place) -> Plan:
         waits.append(UNAVAILABLE_SECONDS)
     return Plan(
         steps=tuple(step for part in parts for step in part.steps),
-        findings=(*told, *findings.not_managed(facts)),
+        findings=(*told, *attached.findings(facts), *findings.not_managed(facts)),
         again_seconds=min(waits, default=None),
         chains=tuple(part.steps for part in parts if part.steps),
     )

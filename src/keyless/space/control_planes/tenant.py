@@ -8,15 +8,26 @@ See ``docs/reference/facts/counting-rights.md``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from keyless.api import crds
 from keyless.kube import KubeObject
-from keyless.kube.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, CRDS, NAMESPACES, SERVICEACCOUNTS
-from keyless.space.components import VECTOR
+from keyless.kube.resources import (
+    CLUSTERROLEBINDINGS,
+    CLUSTERROLES,
+    CRDS,
+    NAMESPACES,
+    ROLEBINDINGS,
+    ROLES,
+    SERVICEACCOUNTS,
+)
+from keyless.space.components import NAMES, VECTOR
 from keyless.space.items import Item, Key, item
 
 SYSTEM_NAMESPACE = "keyless-system"
+OPERATOR = "operator"
+"""The operator's own account, in an API that was brought."""
 CONNECTION = "connection"
 """The service account behind ``writeConnectionSecretToRef``."""
 RBAC = "rbac.authorization.k8s.io"
@@ -47,6 +58,35 @@ def identity(name: str) -> tuple[Item, ...]:
     return (_account(name), role, _binding(name, f"keyless:{name}"))
 
 
+def operator(namespace_uid: str, *, connects: bool) -> tuple[Item, ...]:
+    """The operator's own account: what it does inside, and what it hands on, which nobody may who does not hold it.
+
+    The namespace owns what stands outside of it: an account cannot take its own rights away and then go on. With
+    ``connects`` it may bind the connection that the user asked for to cluster-admin.
+    """
+    owner = {"apiVersion": "v1", "kind": "Namespace", "name": SYSTEM_NAMESPACE, "uid": namespace_uid}
+    name = f"keyless:{OPERATOR}"
+    rules = [*_OPERATOR_RULES, *_COUNTING_RULES, *_SECRETS_RULES, *(_CONNECTION_RULES if connects else ())]
+    return (
+        _account(OPERATOR),
+        item(ROLES, name, SYSTEM_NAMESPACE, rules=_ACCOUNT_RULES),
+        item(
+            ROLEBINDINGS,
+            name,
+            SYSTEM_NAMESPACE,
+            roleRef={"apiGroup": RBAC, "kind": "Role", "name": name},
+            subjects=[_subject(OPERATOR)],
+        ),
+        item(CLUSTERROLES, name, owners=[owner], rules=rules),
+        _binding(OPERATOR, name, owners=[owner]),
+    )
+
+
+def operator_keys() -> tuple[Key, ...]:
+    """Its objects, rights before the account that holds them."""
+    return tuple(reversed([each.key for each in operator("", connects=False)]))
+
+
 def identity_keys(name: str) -> tuple[Key, ...]:
     """What to remove when the component is gone."""
     return tuple(reversed([each.key for each in identity(name)]))
@@ -61,15 +101,57 @@ def _account(name: str) -> Item:
     return item(SERVICEACCOUNTS, name, SYSTEM_NAMESPACE)
 
 
-def _binding(name: str, role: str) -> Item:
+def _binding(name: str, role: str, owners: Sequence[KubeObject] = ()) -> Item:
     return item(
         CLUSTERROLEBINDINGS,
         f"keyless:{name}",
+        owners=owners,
         roleRef={"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
-        subjects=[{"kind": "ServiceAccount", "name": name, "namespace": SYSTEM_NAMESPACE}],
+        subjects=[_subject(name)],
     )
 
 
+def _subject(name: str) -> KubeObject:
+    return {"kind": "ServiceAccount", "name": name, "namespace": SYSTEM_NAMESPACE}
+
+
+_NAMES = [f"keyless:{name}" for name in (OPERATOR, CONNECTION, *NAMES)]
+_OPERATOR_RULES: list[KubeObject] = [
+    {
+        "apiGroups": [""],
+        "resources": ["namespaces"],
+        "resourceNames": [SYSTEM_NAMESPACE],
+        "verbs": ["get", "patch", "delete"],
+    },
+    # No name can narrow create.
+    {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["create"]},
+    {
+        "apiGroups": ["apiextensions.k8s.io"],
+        "resources": ["customresourcedefinitions"],
+        "resourceNames": list(crds.TENANT),
+        "verbs": ["patch"],
+    },
+    {"apiGroups": [RBAC], "resources": ["clusterroles", "clusterrolebindings"], "verbs": ["create"]},
+    {
+        "apiGroups": [RBAC],
+        "resources": ["clusterroles", "clusterrolebindings"],
+        "resourceNames": _NAMES,
+        "verbs": ["get", "patch", "delete"],
+    },
+]
+_CONNECTION_RULES: list[KubeObject] = [
+    {"apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": ["cluster-admin"], "verbs": ["bind"]},
+]
+_ACCOUNT_RULES: list[KubeObject] = [
+    {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get", "create", "patch", "delete"]},
+    {
+        "apiGroups": [""],
+        "resources": ["serviceaccounts/token"],
+        "resourceNames": [OPERATOR, CONNECTION, *NAMES],
+        "verbs": ["create"],
+    },
+    {"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": ["get", "patch", "delete"]},
+]
 _COUNTING_RULES: list[KubeObject] = [
     {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": READ},
     {"apiGroups": ["*"], "resources": ["*"], "verbs": ["list", "watch"]},

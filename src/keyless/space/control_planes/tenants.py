@@ -1,7 +1,8 @@
 """Connections to the APIs of control planes, and what each of them says about its managed kinds.
 
-One connection per control plane, made again when its address or credentials change. The managed kinds (CRD category
-``managed``) are followed by a watch on metadata alone; a definition is read once for each change of it.
+One connection per control plane (two while it changes its credential), made again when its address changes. The managed
+kinds (CRD category ``managed``) are followed by a watch on metadata alone; a definition is read once for each change of
+it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from keyless.api import KeylessError
 from keyless.kube import (
     Controller,
     Event,
+    Forbidden,
     Informer,
     Kube,
     KubeObject,
@@ -52,6 +54,11 @@ class ManagedKinds:
     def trouble(self) -> str:
         """Why they cannot be read; empty where nothing is known to be wrong."""
         return str(self._informer.last_error or "")
+
+    def raise_refusal(self) -> None:
+        """Raise what the server said to our credential, if that is why they cannot be read."""
+        if isinstance(self._informer.last_error, Unauthorized | Forbidden):
+            raise self._informer.last_error
 
     def kinds(self) -> tuple[Kind, ...]:
         """Group and plural of each, sorted."""
@@ -112,30 +119,42 @@ class Tenants:
     def __init__(self, door: Door, changed: Callable[[Name], None]) -> None:
         self._door = door
         self._changed = changed
-        self._open: dict[Name, Tenant] = {}
+        self._open: dict[Name, list[Tenant]] = {}
 
     async def at(self, name: Name, served: Served) -> Tenant:
-        """The connection for ``name``; a new one when ``served`` is another than last time."""
-        known = self._open.get(name)
-        if known is not None and known.served == served:
-            return known
-        await self.forget(name)
+        """The connection for ``name`` by that credential; others of the same place stay until ``keep``."""
+        for known in self._open.get(name, ()):
+            if known.served == served:
+                return known
+        await self._close(name, [each for each in self._open.get(name, ()) if not _same_place(each.served, served)])
         kube = self._door(served)
         kinds = ManagedKinds(kube, lambda: self._changed(name))
         task = asyncio.create_task(kinds.run(), name=f"managed-kinds-{name.name}")
-        tenant = self._open[name] = Tenant(served, kube, kinds, task)
+        tenant = Tenant(served, kube, kinds, task)
+        self._open.setdefault(name, []).append(tenant)
         return tenant
 
+    async def keep(self, name: Name, served: Served) -> None:
+        """Close all connections of ``name`` but this one."""
+        await self._close(name, [each for each in self._open.get(name, ()) if each.served != served])
+
     async def forget(self, name: Name) -> None:
-        """Close the connection, if there is one."""
-        tenant = self._open.pop(name, None)
-        if tenant is None:
-            return
-        tenant.following.cancel()
-        await asyncio.wait({tenant.following})
-        await tenant.kube.aclose()
+        """Close all connections of ``name``."""
+        await self._close(name, list(self._open.get(name, ())))
+        self._open.pop(name, None)
 
     async def aclose(self) -> None:
         """Close all connections."""
         for name in list(self._open):
             await self.forget(name)
+
+    async def _close(self, name: Name, tenants: list[Tenant]) -> None:
+        for tenant in tenants:
+            self._open[name].remove(tenant)
+            tenant.following.cancel()
+            await asyncio.wait({tenant.following})
+            await tenant.kube.aclose()
+
+
+def _same_place(one: Served, other: Served) -> bool:
+    return (one.server, one.ca_pem) == (other.server, other.ca_pem)

@@ -16,9 +16,10 @@ from keyless.kube import KubeObject, timestamp
 from keyless.space.control_planes.model import Served
 from keyless.space.items import Item, Key, item
 
-LIFETIME_SECONDS = 3600
 ISSUED = "keyless.dev/token-issued-at"
 EXPIRES = "keyless.dev/token-expires-at"
+MADE_FROM = "keyless.dev/token-made-from"
+"""Of a token made with a Secret that was brought: which version of that Secret."""
 ACCOUNT = "keyless.dev/token-of"
 """The uid of the service account: a successor of the same name makes old tokens worthless."""
 
@@ -47,11 +48,27 @@ def due_in_seconds(secret: KubeObject | None, served: Served, account_uid: str, 
         return 0
     if data.get("ca.crt") != _encoded(served.ca_pem) or not data.get("token"):
         return 0
+    if issued > now:
+        return 0  # a clock that was set back would wait for as long as it went back
     return (issued + (expires - issued) / 2 - now).total_seconds()
 
 
+def is_over(secret: KubeObject, now: datetime) -> bool:
+    """Whether the token in it has expired, by our clock."""
+    try:
+        return datetime.fromisoformat((secret["metadata"].get("annotations") or {})[EXPIRES]) <= now
+    except (KeyError, ValueError):
+        return True
+
+
 def secret_item(
-    key: Key, served: Served, issued: Issued, *, owners: Sequence[KubeObject] = (), kubeconfig: bool = False
+    key: Key,
+    served: Served,
+    issued: Issued,
+    *,
+    owners: Sequence[KubeObject] = (),
+    kubeconfig: bool = False,
+    made_from: str = "",
 ) -> Item:
     """The Secret as it is written; with ``kubeconfig`` also in the form that kubectl reads."""
     data = {"server": served.server, "ca.crt": served.ca_pem, "token": issued.token}
@@ -66,6 +83,7 @@ def secret_item(
             ISSUED: timestamp(issued.issued_at),
             EXPIRES: timestamp(issued.expires_at),
             ACCOUNT: issued.account_uid,
+            **({MADE_FROM: made_from} if made_from else {}),
         },
         type="Opaque",
         data={name: _encoded(value) for name, value in data.items()},

@@ -78,6 +78,8 @@ async def test_rights_in_an_attached_api_go_wherever_the_operator_is_killed(worl
 async def test_an_attached_api_that_cannot_be_entered_is_let_go_and_told(world: World) -> None:
     _bring(world)
     await world.settle()
+    own = await world.host.get(SECRETS, "kubeconfig-operator", await world.host_namespace())
+    world.void.add(base64.b64decode(own["data"]["token"]).decode())
     await world.host.delete(SECRETS, "mine", "default")
     await world.host.delete(CONTROLPLANES, "ctp1", "default")
     await world.settle()
