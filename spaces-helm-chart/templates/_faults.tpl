@@ -1,13 +1,59 @@
 {{- /*
 What a schema would refuse with a pattern is refused here with a sentence: subject, expected, found, next step.
 */ -}}
+{{- /*
+What is wrong with a value that is to be a role's ARN; nothing where it may be one.
+*/ -}}
+{{- define "spaces.roleFault" -}}
+{{- $role := toString . -}}
+{{- if regexMatch "^arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]+$" $role -}}
+{{- else if eq $role "" -}}
+it is empty: is a shell variable empty?
+{{- else if regexMatch "[\\s]" $role -}}
+there is white space in it
+{{- else if regexMatch "[<>$]|YOUR_" $role -}}
+a placeholder still stands in it: was a shell variable not expanded?
+{{- else if regexMatch "^arn:aws[a-z0-9-]*:sts:.*:assumed-role/" $role -}}
+it is the ARN of a session of a role: take that of the role itself
+{{- else if regexMatch "^arn:aws[a-z0-9-]*:iam:.*:(instance-profile|user|group|policy|root|oidc-provider|saml-provider|mfa)" $role -}}
+it is an ARN of IAM, but of another thing than a role
+{{- else if regexMatch "^arn:aws[a-z0-9-]*:iam:[^:]*:[^:]*:[Rr]ole[s]?/?$" $role -}}
+the name of the role lacks: is a shell variable empty?
+{{- else if regexMatch "^arn:aws[a-z0-9-]*:iam:[^:]*:[^:]*:" $role -}}
+its account is not 12 digits, or its end is not role/NAME: is a shell variable empty?
+{{- else if hasPrefix "arn:" (lower $role) -}}
+it is the ARN of something else, or misspelt
+{{- else -}}
+a name alone is not enough: it must be the whole ARN
+{{- end -}}
+{{- end }}
+
+{{- /*
+An annotation that was to be the role's: by its name, whatever its case, dots and dashes, or by its value. One of an
+altogether other domain is somebody else's, and where the right one is there a near miss does no harm.
+*/ -}}
+{{- define "spaces.misspeltRole" -}}
+{{- if not (hasKey . "eks.amazonaws.com/role-arn") -}}
+{{- range $key, $value := . -}}
+{{- $letters := regexReplaceAll "[^a-z]" (lower $key) "" -}}
+{{- $ours := or (not (contains "/" $key)) (regexMatch "eks|aws|amaz|amzn" (lower $key)) -}}
+{{- if and $ours (or (regexMatch "rolearn[s]?$|arnrole$|^eksamazonawscom.*role" $letters) (regexMatch "^\\s*arn:aws[a-z0-9-]*:iam::[0-9]*:role/" (toString $value))) -}}
+{{- printf "%q " $key -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "spaces.refuseRoleThatIsNone" -}}
-{{- if hasKey .annotations "eks.amazon.aws/role-arn" -}}
-{{- fail (printf "%s.serviceAccount.customAnnotations: eks.amazon.aws/role-arn is an annotation that nobody reads; the webhook looks for eks.amazonaws.com/role-arn" .section) -}}
+{{- $place := printf "%s.serviceAccount.customAnnotations" .section -}}
+{{- with include "spaces.misspeltRole" .annotations | trim -}}
+{{- fail (printf "%s: %s is an annotation that nobody reads; the webhook looks for eks.amazonaws.com/role-arn" $place .) -}}
 {{- end -}}
 {{- $role := index .annotations "eks.amazonaws.com/role-arn" -}}
-{{- if and (not (kindIs "invalid" $role)) (not (regexMatch "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$" (toString $role))) -}}
-{{- fail (printf "%s.serviceAccount.customAnnotations: eks.amazonaws.com/role-arn is %q, which is no role's ARN: expected arn:aws:iam::<12 digits>:role/<name>; is a shell variable empty? `aws iam get-role --role-name NAME --query Role.Arn` prints it" .section (toString $role)) -}}
+{{- if not (kindIs "invalid" $role) -}}
+{{- with include "spaces.roleFault" $role -}}
+{{- fail (printf "%s: eks.amazonaws.com/role-arn is %q, which is no role's ARN: expected arn:aws:iam::<12 digits>:role/<name>; %s; `aws iam get-role --role-name NAME --query Role.Arn` prints it" $place (toString $role) .) -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 

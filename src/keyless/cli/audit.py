@@ -143,8 +143,8 @@ def describe(line: dict[str, Any]) -> str:
     asked = "".join(f"  [fault {name}]" for name in line["notes"].get("faults", ()))
     told = f"{line['time']}  {line['code']:<12} {what}{on}  by {who}{asked}"
     trace = (line.get("decision") or {}).get("trace") or ()
-    reason = line["notes"].get("refused")
-    below = [*([reason] if reason else ()), *trace]
+    noted = [line["notes"][name] for name in ("refused", "warning") if line["notes"].get(name)]
+    below = [*noted, *trace]
     return "\n    ".join(printable(text) for text in (told, *below))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from keyless.api import Arn, Reason
@@ -26,16 +27,29 @@ def provider_is_registered(facts: Facts) -> Link | None:
     if same:
         return _differs(facts, facts.cluster, same, expected)
     others = ", ".join(sorted(provider.url for provider in facts.providers)) or "none"
-    found = f"no such provider (there are: {others}): STS answers InvalidIdentityToken"
+    meant = "".join(f"; {told}" for each in facts.providers if (told := _is_not(each, facts.cluster)))
+    found = f"no such provider (there are: {others}{meant}): STS answers InvalidIdentityToken"
     fix = _create(facts.cluster, (audience_of(facts),))
     return Link("OIDC provider", State.BROKEN, expected, found, Reason.OIDC_PROVIDER_MISSING, fix)
+
+
+def _is_not(provider: Provider, cluster: Cluster) -> str:
+    """Why a provider that was meant for this cluster is not its own; empty where it is somebody else's."""
+    if "$" in provider.url or "<" in provider.url or "YOUR_" in provider.url:
+        return f"in https://{provider.url} a placeholder still stands, which no token has: remove that one"
+    host, issuer = provider.url.partition("/")[0], cluster.issuer.partition("://")[2]
+    if host.partition(":")[0] != cluster.host_path.partition("/")[0] or provider.url == issuer:
+        return ""
+    lacks = [word for word, is_there in (("port", ":" in host), ("path", "/" in provider.url)) if not is_there]
+    what = f"lacks the {' and the '.join(lacks)}" if lacks else "has another port or path"
+    return f"https://{provider.url} {what}"
 
 
 def _differs(facts: Facts, cluster: Cluster, same: Provider, expected: str) -> Link:
     """IAM leaves the port out of the ARN, so the one that differs must go before the right one can come."""
     lacks = " it lacks the port" if same.url == cluster.host_path else ""
     found = f"{same.arn} has the URL https://{same.url}, which differs from iss:{lacks or ' see the expected one'}"
-    delete = f"aws iam delete-open-id-connect-provider --open-id-connect-provider-arn {same.arn}"
+    delete = f"aws iam delete-open-id-connect-provider --open-id-connect-provider-arn {shlex.quote(same.arn)}"
     clients = tuple(dict.fromkeys((*same.client_ids, audience_of(facts))))
     return Link(
         "OIDC provider",

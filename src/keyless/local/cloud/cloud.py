@@ -137,7 +137,7 @@ class Cloud:
         kms = Kms(database, settings.root_key)
         return (
             sts.service(),
-            Iam(self.directory).service(),
+            Iam(self.directory, facts.issuer).service(),
             Toolbox(authoriser.denials).service(),
             eks.service(),
             eks_auth.service(),

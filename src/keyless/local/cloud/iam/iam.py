@@ -23,8 +23,9 @@ _BODY_LIMIT_BYTES = 8 << 20
 class Iam:
     """IAM of one account."""
 
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+    def __init__(self, directory: Directory, issuer: str = "") -> None:
+        """``issuer``: that of the cluster whose tokens come here; empty where nobody knows."""
+        self._directory, self._issuer = directory, issuer
 
     def service(self) -> Service:
         """The table of IAM."""
@@ -47,7 +48,7 @@ class Iam:
                 *HolderPolicies(directory, "Group", find=groups.find, target=groups.target).operations(),
                 *InstanceProfiles(directory, roles).operations(),
                 *ManagedPolicies(self._directory).operations(),
-                *Providers(self._directory).operations(),
+                *Providers(self._directory, self._issuer).operations(),
                 *simulator.operations(),
                 *LinkedRoles(directory, roles).operations(),
                 *Account(directory, users).operations(),

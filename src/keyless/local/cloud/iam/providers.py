@@ -3,6 +3,9 @@
 The URL is kept whole, with its port, and a token's ``iss`` must equal it; the ARN and the condition keys are host and
 path alone, as eksctl computes them. So two URLs that differ in the port have one ARN: the second is
 EntityAlreadyExists.
+
+A URL that AWS would take and no token of the cluster can fit (its port or path lacks) is taken, and told of in the
+record of calls.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from keyless.local.cloud.iam.tagging import Tagging
 from keyless.local.cloud.service import Operation, anything
 
 _LONGEST = 255
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+", re.ASCII)
 _THUMBPRINT = re.compile(r"[0-9a-fA-F]{40}")
 _NO_THUMBPRINT = "0" * 40  # AWS fetches one when the caller names none; this one fits no certificate
 
@@ -28,8 +32,8 @@ _NO_THUMBPRINT = "0" * 40  # AWS fetches one when the caller names none; this on
 class Providers:
     """Create, read, change and delete identity providers."""
 
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+    def __init__(self, directory: Directory, issuer: str = "") -> None:
+        self._directory, self._issuer = directory, issuer
 
     def operations(self) -> tuple[Operation, ...]:
         """The table of this part."""
@@ -77,6 +81,8 @@ class Providers:
             tags=checks.tags(call.params.get("Tags", ())),
         )
         self._directory.save_provider(provider)
+        if warning := unmatched(url, self._issuer):
+            call.notes["warning"] = warning
         return {"OpenIDConnectProviderArn": arn, "Tags": checks.as_tags(provider.tags)}
 
     def _get(self, call: Call) -> dict[str, Any]:
@@ -123,9 +129,20 @@ def _url(url: str) -> str:
         _ = parts.port
     except ValueError:
         valid = False
-    if not valid or "@" in url or len(url) > _LONGEST:
+    # A variable that a shell did not expand is no name of a host, and no token could ever have it.
+    if not valid or not _HOST.fullmatch(parts.hostname or "") or "@" in url or len(url) > _LONGEST:
         raise _invalid("Invalid Open ID Connect Provider URL")
     return url
+
+
+def unmatched(url: str, issuer: str) -> str:
+    """Why no token of the cluster fits a provider that was meant for it; empty where one does, or it is another's."""
+    own, given = urlsplit(issuer), urlsplit(url)
+    if not issuer or url == issuer or given.hostname != own.hostname:
+        return ""
+    return (
+        f"tokens of this cluster have the issuer {issuer}, which must equal the URL letter by letter: none fits {url}"
+    )
 
 
 def _arn(call: Call, url: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from keyless.local.cloud.iam.providers import unmatched
 from unit.local.cloud.support import ACCOUNT, World, allow, document, irsa_trust, pods_trust, refusal
 
 MANAGED = f"arn:aws:iam::{ACCOUNT}:policy/billing"
@@ -216,11 +217,32 @@ def test_a_user_has_at_most_two_keys_and_they_sign(world: World, iam: Any) -> No
 
 def test_a_provider_needs_an_https_url_and_sound_thumbprints(iam: Any) -> None:
     create = iam.create_open_id_connect_provider
-    for url in ("http://issuer.example", "https://issuer.example?x=1", "nonsense", "https://u@issuer.example"):
+    placeholders = ("https://${YOUR_OIDC_PROVIDER}", "https://$OIDC/id", "https://<OIDC_PROVIDER>", "https://")
+    others = ("http://issuer.example", "https://issuer.example?x=1", "nonsense", "https://u@issuer.example")
+    for url in (*placeholders, *others, "https://-x", "https://a b"):
         assert refusal(create, Url=url)[0] == "InvalidInput"
     good = "https://issuer.example/id/1"
     assert refusal(create, Url=good, ThumbprintList=["z" * 40])[0] == "InvalidInput"
     assert refusal(create, Url=good, ThumbprintList=["a" * 40] * 6)[0] == "InvalidInput"
+
+
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [
+        ("https://127.0.0.1:1/clusters/keyless", True),
+        ("https://issuer.example/id/1", True),
+        ("https://127.0.0.1/clusters/keyless", False),
+        ("https://127.0.0.1:1", False),
+        ("https://127.0.0.1:2/clusters/keyless", False),
+        ("https://127.0.0.1:1/clusters/keyless/", False),
+    ],
+)
+def test_a_url_that_no_token_of_the_cluster_fits_is_told_of_though_aws_takes_it(url: str, fits: bool) -> None:
+    issuer = "https://127.0.0.1:1/clusters/keyless"
+    told = unmatched(url, issuer)
+    assert bool(told) is not fits
+    assert fits or (issuer in told and url in told)
+    assert unmatched(url, "") == ""
 
 
 def test_a_provider_s_clients_thumbprints_and_tags_change(iam: Any) -> None:
