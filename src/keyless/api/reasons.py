@@ -67,6 +67,7 @@ class Reason(StrEnum):
     HOST_NAMESPACE_TAKEN = "HostNamespaceTaken"
     API_TAKEN = "ApiTaken"
     API_NOT_NAMED = "ApiNotNamed"
+    COPY_REFUSED = "CopyRefused"
     ATTACHED_SECRET_MISSING = "AttachedSecretMissing"
     ATTACHED_CREDENTIAL_REFUSED = "AttachedCredentialRefused"
     CONNECTION_SECRET_REFUSED = "ConnectionSecretRefused"

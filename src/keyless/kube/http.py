@@ -162,22 +162,25 @@ async def _lines(chunks: AsyncIterator[bytes], request: Request, endpoint: Endpo
 def _carrier(endpoint: Endpoint) -> Carrier:
     context = _tls(endpoint)
     try:
-        if _has_proxy(endpoint.server):
+        if proxy := _proxy(endpoint.server):
             # Not loaded where there is no proxy: it takes 6 MB.
             from keyless.kube.proxied import Proxied
 
-            return Proxied(endpoint, context)
+            return Proxied(endpoint, context, proxy)
         return Direct(endpoint, context)
     except ValueError as error:
         # What a file says may be mended there: so it is tried again.
         raise Unreachable(failure_status(0, "", f"{endpoint.server}: no address of a server: {error}")) from None
 
 
-def _has_proxy(server: str) -> bool:
-    proxies = getproxies()
-    parts = urlsplit(server)
-    wanted = proxies.get(parts.scheme) or proxies.get("all")
-    return bool(wanted) and not proxy_bypass(parts.netloc)
+def _proxy(server: str) -> str:
+    """The proxy that the environment names for ``server``, empty: none."""
+    parts, proxies = urlsplit(server), getproxies()
+    wanted = proxies.get(parts.scheme) or proxies.get("all") or ""
+    # NO_PROXY holds addresses of IPv6 with brackets, as in a URL, or without, as most clients know them.
+    if not wanted or proxy_bypass(parts.netloc) or proxy_bypass(parts.hostname or ""):
+        return ""
+    return wanted if "://" in wanted else f"http://{wanted}"
 
 
 def _tls(endpoint: Endpoint) -> ssl.SSLContext:

@@ -18,18 +18,30 @@ from keyless.kube.wire import Broken, Unsendable
 
 
 class Proxied:
-    """One server. Calls and watches have pools of their own: watches must not take what calls wait for."""
+    """One server behind a proxy. Calls and watches have pools of their own: watches must not take what calls wait for.
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext) -> None:
+    Raises ``ValueError`` for a proxy that has no address.
+    """
+
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext, proxy: str) -> None:
         self._endpoint = endpoint
         headers = {"user-agent": USER_AGENT}
+        try:
+            told = httpx.Proxy(proxy)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"the proxy that the environment names: {error}") from None
+        # httpx is not asked what the environment says: an address in brackets in NO_PROXY is no URL to it.
         self._calls = httpx.AsyncClient(
+            proxy=told,
+            trust_env=False,
             verify=context,
             headers=headers,
             timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=MAX_CALLS, keepalive_expiry=IDLE_SECONDS),
         )
         self._watches = httpx.AsyncClient(
+            proxy=told,
+            trust_env=False,
             verify=context,
             headers=headers,
             timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),

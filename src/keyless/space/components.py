@@ -48,17 +48,18 @@ def kubeconfig_key(name: str, place: Place) -> Key:
 def vector(values: Values, place: Place, *, volume: bool) -> Component:
     """The collector of usage, with or without a volume for what is not stored yet."""
     claim = _claim(values, place) if volume else None
-    account = _service_account(VECTOR, values.vector, place)
+    account = _service_account(VECTOR, values, values.vector, place)
     template = pods.vector_template(values, place, volume=VOLUME if claim else "")
-    deployment = _deployment(VECTOR, place, template, recreate=volume)
+    deployment = _deployment(VECTOR, values, place, template, recreate=volume)
     before = (account, *rights.of_vector(place))
     return Component(VECTOR, before, deployment, kubeconfig_key(VECTOR, place), claim)
 
 
 def external_secrets(values: Values, place: Place) -> Component:
     """The controller that reads secrets into the control plane."""
-    account = _service_account(EXTERNAL_SECRETS, values.external_secrets, place)
-    deployment = _deployment(EXTERNAL_SECRETS, place, pods.external_secrets_template(values, place), recreate=True)
+    account = _service_account(EXTERNAL_SECRETS, values, values.external_secrets, place)
+    template = pods.external_secrets_template(values, place)
+    deployment = _deployment(EXTERNAL_SECRETS, values, place, template, recreate=True)
     before = (account, *rights.of_external_secrets(place))
     return Component(EXTERNAL_SECRETS, before, deployment, kubeconfig_key(EXTERNAL_SECRETS, place))
 
@@ -87,17 +88,22 @@ def remains(name: str, place: Place) -> tuple[Key, ...]:
     return (kubeconfig_key(name, place), *(right.key for right in reversed(access)), account)
 
 
-def _labels(name: str, place: Place) -> dict[str, str]:
-    return {"app.kubernetes.io/name": name, CONTROL_PLANE_LABEL: place.control_plane_id}
+def _labels(name: str, values: Values, place: Place) -> dict[str, str]:
+    # Ours last: by them the objects are found again.
+    return {
+        **values.surroundings.labels,
+        "app.kubernetes.io/name": name,
+        CONTROL_PLANE_LABEL: place.control_plane_id,
+    }
 
 
-def _service_account(name: str, workload: Workload, place: Place) -> Item:
+def _service_account(name: str, values: Values, workload: Workload, place: Place) -> Item:
     return item(
         SERVICEACCOUNTS,
         SERVICE_ACCOUNT_NAMES[name],
         place.host_namespace,
-        labels=_labels(name, place),
-        annotations=dict(workload.annotations),
+        labels=_labels(name, values, place),
+        annotations={**values.surroundings.annotations, **workload.annotations},
     )
 
 
@@ -107,7 +113,8 @@ def _claim(values: Values, place: Place) -> Item:
         PERSISTENTVOLUMECLAIMS,
         VOLUME,
         place.host_namespace,
-        labels=_labels(VECTOR, place),
+        labels=_labels(VECTOR, values, place),
+        annotations=dict(values.surroundings.annotations),
         spec={
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": values.persistence.size}},
@@ -116,7 +123,7 @@ def _claim(values: Values, place: Place) -> Item:
     )
 
 
-def _deployment(name: str, place: Place, template: KubeObject, *, recreate: bool) -> Item:
+def _deployment(name: str, values: Values, place: Place, template: KubeObject, *, recreate: bool) -> Item:
     # Two collectors on one volume, or two writers of the same status row, would only wait for one another.
     strategy: KubeObject = (
         {"type": "Recreate"}
@@ -127,7 +134,8 @@ def _deployment(name: str, place: Place, template: KubeObject, *, recreate: bool
         DEPLOYMENTS,
         name,
         place.host_namespace,
-        labels=_labels(name, place),
+        labels=_labels(name, values, place),
+        annotations=dict(values.surroundings.annotations),
         spec={
             "replicas": 1,
             "revisionHistoryLimit": 2,

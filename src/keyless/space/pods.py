@@ -10,10 +10,13 @@ from keyless.kube import KubeObject
 from keyless.shared_secrets.stores.scopes import of_control_plane, to_text
 from keyless.space.items import CONTROL_PLANE_LABEL
 from keyless.space.place import Place
+from keyless.space.surroundings import CA_COPY, CA_DIR, PULL_COPY
 from keyless.space.values import Billing, Values, Workload
 
 CONTROL_PLANE_DIR = "/etc/keyless/control-plane"
 SPOOL_DIR = "/var/lib/vector"
+CA_STAMP = "keyless.dev/ca-bundle"
+"""On pods: which content of the CA bundle they started with."""
 GROUP_ID = 65532
 """fsGroup: makes a volume writable for the image's user, who is not root."""
 
@@ -43,10 +46,10 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
             "emptyDir": {},
         }
     )
-    container = _container("vector", "vector", values, env=env)
+    container = _container("vector", "vector", values, env=env, extra=values.vector.env)
     container["volumeMounts"] = [*container["volumeMounts"], {"name": "spool", "mountPath": SPOOL_DIR}]
     container["resources"] = values.vector.resources
-    template = _template("vector", place, container, service_account="vector", workload=values.vector)
+    template = _template("vector", place, container, service_account="vector", values=values, workload=values.vector)
     template["spec"]["volumes"] = [*template["spec"]["volumes"], spool]
     return template
 
@@ -54,26 +57,39 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
 def external_secrets_template(values: Values, place: Place) -> KubeObject:
     """The controller of the External Secrets API; the names are those of the guides."""
     name = "external-secrets-controller"
-    container = _container(
-        name, name, values, env=[*_control_plane_env(place), *_sync_env(values), *_store_policy(values, place)]
-    )
-    container["resources"] = values.external_secrets.resources
-    return _template("external-secrets", place, container, service_account=name, workload=values.external_secrets)
+    env = [*_control_plane_env(place), *_sync_env(values), *_store_policy(values, place)]
+    workload = values.external_secrets
+    container = _container(name, name, values, env=env, extra=workload.env)
+    container["resources"] = workload.resources
+    return _template("external-secrets", place, container, service_account=name, values=values, workload=workload)
 
 
 def _template(
-    component: str, place: Place, container: KubeObject, *, service_account: str, workload: Workload
+    component: str, place: Place, container: KubeObject, *, service_account: str, values: Values, workload: Workload
 ) -> KubeObject:
+    around = values.surroundings
     labels = {
+        **around.labels,
         **workload.pod_labels,
         # After the users' own: the Deployment finds its pods by the first.
         "app.kubernetes.io/name": component,
         CONTROL_PLANE_LABEL: place.control_plane_id,
     }
+    annotations = {**around.annotations, **workload.pod_annotations}
+    volumes: list[KubeObject] = [{"name": "control-plane", "secret": {"secretName": f"kubeconfig-{component}"}}]
+    if around.ca_bundle is not None:
+        volumes.append({"name": "ca-bundle", "secret": {"secretName": CA_COPY}})
+        mount = {"name": "ca-bundle", "mountPath": CA_DIR, "readOnly": True}
+        container["volumeMounts"] = [*container["volumeMounts"], mount]
+        if around.ca_bundle.stamp:
+            annotations[CA_STAMP] = around.ca_bundle.stamp
+    pull_secrets = [{"name": PULL_COPY}] if around.pull_secrets else []
     return {
-        "metadata": {"labels": labels},
+        # What is empty is left out: a template that says nothing new must roll nothing.
+        "metadata": {"labels": labels, **({"annotations": annotations} if annotations else {})},
         "spec": {
             "serviceAccountName": service_account,
+            **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
             # Long enough to flush what was collected.
             "terminationGracePeriodSeconds": 30,
             "securityContext": {
@@ -82,29 +98,39 @@ def _template(
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [container],
-            "volumes": [{"name": "control-plane", "secret": {"secretName": f"kubeconfig-{component}"}}],
+            "volumes": volumes,
             **workload.scheduling,
         },
     }
 
 
-def _container(name: str, argument: str, values: Values, *, env: list[KubeObject]) -> KubeObject:
+def _container(
+    name: str, argument: str, values: Values, *, env: list[KubeObject], extra: tuple[KubeObject, ...]
+) -> KubeObject:
+    told = [
+        *env,
+        *values.surroundings.env,
+        _field("POD_IP", "status.podIP"),
+        _field("POD_NAME", "metadata.name"),
+        _field("POD_UID", "metadata.uid"),
+    ]
+    # A name twice is refused by server-side apply; in a container the last one holds, so the users' stands for ours.
+    replaced = {each["name"] for each in extra}
     return {
         "name": name,
         "image": values.image,
         "imagePullPolicy": values.pull_policy,
         "args": ["run", argument],
-        "env": [
-            *env,
-            _field("POD_IP", "status.podIP"),
-            _field("POD_NAME", "metadata.name"),
-            _field("POD_UID", "metadata.uid"),
-        ],
+        "env": [*(each for each in told if each["name"] not in replaced), *extra],
         "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
         "startupProbe": _probe("/healthz", period=1, failures=60),
         "livenessProbe": _probe("/healthz", period=10, failures=3),
         "readinessProbe": _probe("/readyz", period=2, failures=3),
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
         "volumeMounts": [{"name": "control-plane", "mountPath": CONTROL_PLANE_DIR, "readOnly": True}],
     }
 

@@ -113,7 +113,8 @@ class Operator:
         self._accounts = Informer(host, SERVICEACCOUNTS, labels=OURS)
         self._writing = host.fenced(self._may_write)
         self._tenants = Tenants(lambda served: door(served).fenced(self._may_write), self._wake)
-        gatherer = Gatherer(self._writing, self._tenants, self.read_values)
+        namespace = settings.namespace
+        gatherer = Gatherer(self._writing, self._tenants, self.read_values, release_namespace=namespace)
         self._loop = ControlPlanes(
             self._writing, self._tenants, gatherer, now=now, resync_seconds=settings.resync_seconds
         )

@@ -7,24 +7,30 @@ already; what arrives here may still have been edited by hand, so it is checked 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from keyless.api import Arn, Reason, Refusal
+from keyless.api import Reason, Refusal
 from keyless.api.places import bucket_fault, region_fault
-from keyless.shared_secrets.stores.scopes import Scope, read_scopes
+from keyless.shared_secrets.stores.scopes import Scope
+from keyless.space.reading import ROLE_ANNOTATION, KubeObject, Reader
+from keyless.space.surroundings import Surroundings, read_surroundings
 
-ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+__all__ = [
+    "MODES",
+    "ROLE_ANNOTATION",
+    "Billing",
+    "Mode",
+    "Persistence",
+    "SecretsSync",
+    "Values",
+    "Workload",
+    "parse_values",
+]
+
 Mode = Literal["auto", "logical", "attached"]
 MODES: tuple[Mode, ...] = ("auto", "logical", "attached")
-KubeObject = dict[str, Any]
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
-_LABEL_KEY = re.compile(
-    r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII
-)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +74,12 @@ class Workload:
 
     annotations: Mapping[str, str] = field(default_factory=dict)
     pod_labels: Mapping[str, str] = field(default_factory=dict)
+    pod_annotations: Mapping[str, str] = field(default_factory=dict)
     resources: KubeObject = field(default_factory=dict)
+    env: tuple[KubeObject, ...] = ()
+    """Environment variables beside ours, which they replace where they have the same name."""
     scheduling: KubeObject = field(default_factory=dict)
-    """Fields of the pod's spec: affinity, nodeSelector, tolerations, topologySpreadConstraints."""
+    """Fields of the pod's spec: affinity, nodeSelector, priorityClassName, tolerations, topologySpreadConstraints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,7 @@ class Values:
     account: str = "notdemo"
     image: str = "keyless/keyless:0.1.0"
     pull_policy: str = "IfNotPresent"
+    surroundings: Surroundings = field(default_factory=Surroundings)
     mode: Mode = "auto"
     billing: Billing = Billing()
     vector: Workload = Workload()
@@ -118,20 +128,21 @@ def parse_values(text: str) -> Values | Refusal:
         document = json.loads(text)
     except ValueError as error:
         return Refusal(Reason.VALUES_INVALID, f"values.json is not JSON: {error}; run helm upgrade again")
-    reader = _Reader(document)
+    reader = Reader(document)
     values = _values(reader)
     if reader.faults:
         return Refusal(Reason.VALUES_INVALID, "; ".join(reader.faults) + "; correct them and run helm upgrade again")
     return values
 
 
-def _values(reader: _Reader) -> Values:
+def _values(reader: Reader) -> Values:
     mode = reader.word("controlPlanes.api.mode", "auto", one_of=MODES)
     alpha = reader.get("features.alpha.sharedSecrets.enabled", True)
     return Values(
         account=reader.get("account", "notdemo"),
-        image=f"{reader.get('image.repository', 'keyless/keyless')}:{reader.get('image.tag', '0.1.0')}",
+        image=_image(reader),
         pull_policy=reader.get("image.pullPolicy", "IfNotPresent"),
+        surroundings=read_surroundings(reader),
         mode=next((each for each in MODES if each == mode), "auto"),
         billing=Billing(
             enabled=reader.get("billing.enabled", False),
@@ -159,7 +170,13 @@ def _values(reader: _Reader) -> Values:
     )
 
 
-def _secrets_sync(reader: _Reader, section: str) -> SecretsSync:
+def _image(reader: Reader) -> str:
+    """A digest says which image it is, whatever a tag says today."""
+    repository, digest = reader.get("image.repository", "keyless/keyless"), reader.get("image.digest", "")
+    return f"{repository}@{digest}" if digest else f"{repository}:{reader.get('image.tag', '0.1.0')}"
+
+
+def _secrets_sync(reader: Reader, section: str) -> SecretsSync:
     guard, default = f"{section}.deletionGuard", SecretsSync()
     return SecretsSync(
         adopt_unowned=reader.get(f"{section}.adoptUnowned", False),
@@ -170,113 +187,21 @@ def _secrets_sync(reader: _Reader, section: str) -> SecretsSync:
     )
 
 
-def _workload(reader: _Reader, section: str) -> Workload:
+def _workload(reader: Reader, section: str) -> Workload:
     annotations: dict[str, str] = reader.get(f"{section}.serviceAccount.customAnnotations", {})
     reader.role(f"{section}.serviceAccount.customAnnotations", annotations.get(ROLE_ANNOTATION))
     fields: KubeObject = {
         "affinity": reader.get(f"{section}.affinity", {}),
         "nodeSelector": reader.get(f"{section}.nodeSelector", {}),
+        "priorityClassName": reader.get(f"{section}.priorityClassName", ""),
         "tolerations": reader.get(f"{section}.tolerations", []),
         "topologySpreadConstraints": reader.get(f"{section}.topologySpreadConstraints", []),
     }
     return Workload(
         annotations=annotations,
-        pod_labels=reader.get(f"{section}.pod.customLabels", {}),
+        pod_labels=reader.strings(f"{section}.pod.customLabels"),
+        pod_annotations=reader.strings(f"{section}.pod.customAnnotations"),
         resources=reader.get(f"{section}.resources", {}),
+        env=reader.variables(f"{section}.extraEnv"),
         scheduling={name: value for name, value in fields.items() if value},
     )
-
-
-class _Reader:
-    """Looks values up by path and collects what is wrong with them; null means the default, as in Helm."""
-
-    def __init__(self, document: object) -> None:
-        self.faults: list[str] = []
-        self._document = document
-
-    def get(self, path: str, default: T) -> T:
-        """The value at ``path``, which must be of the default's type."""
-        found = self._find(path)
-        if found is None:
-            return default
-        if not isinstance(found, type(default)):
-            self.faults.append(f"{path}: expected {_WORDS[type(default)]}, found {found!r}")
-            return default
-        return found
-
-    def word(self, path: str, default: str, *, one_of: tuple[str, ...]) -> str:
-        """A string out of a few."""
-        found = self.get(path, default)
-        if found not in one_of:
-            expected = " or ".join(word or '""' for word in one_of)
-            self.faults.append(f"{path}: expected {expected}, found {found!r}, which is not implemented")
-            return default
-        return found
-
-    def count(self, path: str, default: int, *, most: int | None = None) -> int:
-        """A whole number from 0; Helm renders 3 as 3.0 at times."""
-        found = self._find(path)
-        if found is None:
-            return default
-        whole = isinstance(found, int | float) and not isinstance(found, bool) and found == int(found) >= 0
-        if whole and isinstance(found, int | float) and (most is None or found <= most):
-            return int(found)
-        self.faults.append(f"{path}: expected a whole number from 0{f' to {most}' if most else ''}, found {found!r}")
-        return default
-
-    def tristate(self, path: str) -> bool | None:
-        """true, false, or None for auto; ``--set-string`` makes words of them."""
-        found = self._find(path)
-        known: dict[object, bool | None] = {True: True, "true": True, False: False, "false": False}
-        if found in (None, "auto"):
-            return None
-        if isinstance(found, bool | str) and found in known:
-            return known[found]
-        self.faults.append(f"{path}: expected true, false or auto, found {found!r}")
-        return None
-
-    def label_keys(self, path: str) -> tuple[str, ...]:
-        """A list of the keys of labels; a comma separates them on their way to the component."""
-        found = self._find(path)
-        if found is None:
-            return ()
-        if not isinstance(found, list) or not all(isinstance(key, str) and _LABEL_KEY.fullmatch(key) for key in found):
-            self.faults.append(f"{path}: expected a list of keys of labels, as [team], found {found!r}")
-            return ()
-        return tuple(dict.fromkeys(found))
-
-    def scopes(self, path: str) -> tuple[Scope, ...] | None:
-        """Scopes of keys; absent is not the same as empty."""
-        found = self._find(path)
-        if found is None:
-            return None
-        try:
-            return read_scopes(found)
-        except ValueError as error:
-            self.faults.append(f"{path}: {error}")
-            return ()
-
-    def role(self, path: str, arn: str | None) -> None:
-        """Note a fault where a role's annotation holds something that is no role."""
-        if arn is None:
-            return
-        try:
-            parsed = Arn.parse(arn)
-        except ValueError:
-            parsed = None
-        if (
-            parsed is None
-            or parsed.service != "iam"
-            or not parsed.resource.removeprefix("role/")
-            or (not parsed.resource.startswith("role/"))
-        ):
-            self.faults.append(f"{path}: {ROLE_ANNOTATION}: expected arn:aws:iam::<account>:role/<name>, found {arn!r}")
-
-    def _find(self, path: str) -> object:
-        found: object = self._document
-        for key in path.split("."):
-            found = found.get(key) if isinstance(found, dict) else None
-        return found
-
-
-_WORDS: Mapping[type, str] = {str: "a string", bool: "true or false", dict: "a mapping", list: "a list"}

@@ -8,12 +8,13 @@ from typing import Any
 from tests.generate.rights_page import rules
 
 from keyless.kube.memory.route import Route, route_of
-from keyless.kube.resources import CONTROLPLANES
+from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, SECRETS
 from keyless.local.boot.release import installed
 from keyless.space import rights
 from keyless.space.place import Place
+from keyless.space.surroundings import CaBundle, Surroundings
 from keyless.space.values import Persistence, Values, Workload
-from unit.space.world import BILLING, NOON, ROLE, World
+from unit.space.world import BILLING, CA, NOON, ROLE, World
 
 PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -37,7 +38,12 @@ def _asked(call: str) -> tuple[str, str, str]:
 
 async def test_the_operator_may_do_all_that_it_does() -> None:
     annotated = Workload(annotations={"eks.amazonaws.com/role-arn": ROLE})
-    world = World(Values(billing=BILLING, vector=annotated, persistence=Persistence(enabled=None)))
+    around = Surroundings(pull_secrets=("regcred",), ca_bundle=CaBundle("ConfigMap", "our-ca"))
+    values = Values(billing=BILLING, vector=annotated, persistence=Persistence(enabled=None), surroundings=around)
+    world = World(values)
+    metadata = {"name": "regcred", "namespace": "default"}
+    world.host.put(SECRETS, {"metadata": metadata, "type": "kubernetes.io/dockerconfigjson", "data": {}})
+    world.host.put(CONFIGMAPS, {"metadata": {**metadata, "name": "our-ca"}, "data": {"ca.crt": CA}})
     world.create(spec={"writeConnectionSecretToRef": {"name": "kubeconfig"}, "hostNamespace": {"name": "team-a"}})
     await world.settle()
     world.values = Values()

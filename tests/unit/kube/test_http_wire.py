@@ -242,6 +242,11 @@ async def test_an_address_that_is_none_is_unreachable(server):
         ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "10.0.0.1"}, "https://10.0.0.1:443", Direct),
         ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "10.0.0.1"}, "https://10.0.0.2:443", Proxied),
         ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "*"}, "https://api.example", Direct),
+        ({"HTTPS_PROXY": "proxy:1"}, "https://api.example", Proxied),
+        ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "fd00::1"}, "https://[fd00::1]:443", Direct),
+        ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "[fd00::1]"}, "https://[fd00::1]:443", Direct),
+        ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "[fd00:ec2::23]"}, "https://api.example", Proxied),
+        ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "$(KUBERNETES_SERVICE_HOST)"}, "https://[::1]:1", Proxied),
     ],
 )
 def test_the_environment_says_whether_a_proxy_stands_between(monkeypatch, environ, server, carrier):
@@ -251,6 +256,15 @@ def test_the_environment_says_whether_a_proxy_stands_between(monkeypatch, enviro
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     assert isinstance(http._carrier(Endpoint(server)), carrier)
+
+
+async def test_a_proxy_that_has_no_address_is_named_and_tried_again(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://proxy:port")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    transport = HttpTransport(Fixed(Endpoint("https://api.example"), "token"))
+    with pytest.raises(Unreachable, match="the proxy that the environment names"):
+        await transport.send(PODS)
 
 
 async def test_through_a_proxy_answers_and_failures_are_the_same(monkeypatch):

@@ -11,6 +11,7 @@ import yaml
 
 from keyless.api import Reason, Refusal
 from keyless.shared_secrets.stores.scopes import Scope
+from keyless.space.surroundings import CaBundle, Proxy
 from keyless.space.values import SecretsSync, Values, parse_values
 
 CHART = Path(__file__).parents[3] / "spaces-helm-chart"
@@ -255,3 +256,51 @@ def test_the_schema_refuses_what_no_key_or_client_could_be_made_of(
     schema: Mapping[str, Any], good: list[str], bad: list[str]
 ) -> None:
     assert [text for text in (*good, *bad) if re.search(schema["pattern"], text)] == good
+
+
+def test_a_digest_says_which_image_it_is_whatever_the_tag() -> None:
+    digest = "sha256:" + "0a" * 32
+    image = {"repository": "registry.example/keyless", "tag": "0.2.0", "digest": digest}
+    assert _parsed(image=image).image == f"registry.example/keyless@{digest}"
+    assert _parsed(image={**image, "digest": ""}).image == "registry.example/keyless:0.2.0"
+
+
+def test_what_all_pods_share_arrives() -> None:
+    around = _parsed(
+        commonLabels={"team": "a", "gone": None},
+        commonAnnotations={"owner": "b"},
+        imagePullSecrets=[{"name": "regcred"}, "second", {"name": "regcred"}],
+        proxy={"httpsProxy": "http://proxy.example:3128", "noProxy": "10.0.0.0/8"},
+        caBundle={"kind": "Secret", "name": "tls", "key": "root.pem"},
+    ).surroundings
+    assert (around.labels, around.annotations) == ({"team": "a"}, {"owner": "b"})
+    assert around.pull_secrets == ("regcred", "second")
+    assert around.ca_bundle == CaBundle("Secret", "tls", "root.pem")
+    assert [each["name"] for each in around.env] == ["HTTPS_PROXY", "NO_PROXY", "AWS_CA_BUNDLE", "SSL_CERT_FILE"]
+
+
+def test_what_a_pod_must_reach_on_its_node_and_in_its_cluster_never_takes_the_proxy() -> None:
+    env = {each["name"]: each["value"] for each in Proxy(https="http://p:1", unproxied="10.0.0.0/8").env}
+    unproxied = env["NO_PROXY"].split(",")
+    assert {"169.254.170.23", "fd00:ec2::23", "$(KUBERNETES_SERVICE_HOST)", "10.0.0.0/8"} <= set(unproxied)
+    assert Proxy(unproxied="10.0.0.0/8").env == ()
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"imagePullSecrets": [{}]}, "imagePullSecrets[0]: expected the name of an object, found None"),
+        ({"imagePullSecrets": "regcred"}, "imagePullSecrets: expected a list"),
+        ({"commonLabels": {"n": 7}}, "commonLabels.n: expected a string, found 7; quote it or use --set-string"),
+        ({"caBundle": {"kind": "File", "name": "x"}}, "caBundle.kind: expected ConfigMap or Secret"),
+        (
+            {"controlPlanes": {"vector": {"extraEnv": [{"name": "A"}, {"value": "word-nobody-may-see"}]}}},
+            "controlPlanes.vector.extraEnv[1]: expected name, and value (a string) or valueFrom, found ['value']",
+        ),
+        ({"controlPlanes": {"vector": {"extraEnv": [{"name": "A", "value": 1}]}}}, "extraEnv[0]: expected name"),
+        ({"controlPlanes": {"vector": {"extraEnv": ["A=1"]}}}, "found 'A=1'"),
+    ],
+)
+def test_what_no_pod_could_be_made_of_is_refused_by_its_place(document: dict[str, object], said: str) -> None:
+    assert said in _refused(document)
+    assert "word-nobody-may-see" not in _refused(document)

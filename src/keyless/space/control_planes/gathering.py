@@ -15,7 +15,7 @@ from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, 
 from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
-from keyless.space.control_planes import findings, tenant
+from keyless.space.control_planes import copies, findings, tenant
 from keyless.space.control_planes.api import ways_in
 from keyless.space.control_planes.attached import given_key, is_outgrown, own_key
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, way_of
@@ -36,10 +36,13 @@ _log = structlog.get_logger("keyless.operator")
 class Gatherer:
     """Reads the host and, once it is served, the inside of a control plane."""
 
-    def __init__(self, host: Kube, tenants: Tenants, read_values: ReadValues) -> None:
+    def __init__(
+        self, host: Kube, tenants: Tenants, read_values: ReadValues, *, release_namespace: str = "default"
+    ) -> None:
         self._host = host
         self._tenants = tenants
         self._read_values = read_values
+        self._release_namespace = release_namespace
         self._void: dict[Name, tuple[Served, datetime]] = {}
 
     async def gather(self, name: Name, now: datetime, waited_seconds: Mapping[str, float]) -> Facts | None:
@@ -50,7 +53,10 @@ class Gatherer:
         except NotFound:
             return None
         values = self._read_values()
-        facts = Facts(control_plane, group, values, now, str(uuid4()), waited_seconds=waited_seconds)
+        new_id, namespace = str(uuid4()), self._release_namespace
+        facts = Facts(
+            control_plane, group, values, now, new_id, waited_seconds=waited_seconds, release_namespace=namespace
+        )
         place = facts.place
         if place is None:
             return facts
@@ -62,6 +68,7 @@ class Gatherer:
         if way_of(facts) is None:
             facts = replace(facts, serves_logical_clusters=await self._serves_logical_clusters())
         facts = replace(facts, default_storage_class=await self._default_storage_class(facts, place))
+        facts = replace(facts, sources=await _existing(self._host, copies.sources(facts)))
         return await self._tried(await self._inside(name, facts), place)
 
     async def _inside(self, name: Name, facts: Facts) -> Facts:
@@ -190,6 +197,7 @@ def _must_be_tried(facts: Facts, component: Component) -> bool:
 
 def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
     keys = [Key(NAMESPACES, place.host_namespace), logical_cluster_key(place), components.volume_key(place)]
+    keys += copies.targets(place)
     for name in components.NAMES:
         keys += [components.deployment_key(name, place), *components.remains(name, place)]
     if attached := given_key(control_plane):

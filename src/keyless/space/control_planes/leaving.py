@@ -18,7 +18,7 @@ from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.kube.resources import CLUSTERROLEBINDINGS, NAMESPACES
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
-from keyless.space.control_planes import tenant
+from keyless.space.control_planes import copies, tenant
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.attached import own_key
 from keyless.space.control_planes.model import (
@@ -102,7 +102,8 @@ def _end_components(facts: Facts, place: Place, refused: KubeObject | None) -> P
 
 def _remove_remains(facts: Facts, place: Place) -> Plan | None:
     keys = [key for name in components.NAMES for key in components.remains(name, place)]
-    due = [key for key in (*keys, components.volume_key(place)) if _exists(facts, key)]
+    left = (*keys, components.volume_key(place), *copies.existing(facts, place))
+    due = [key for key in left if _exists(facts, key)]
     return Plan(tuple(Remove(key) for key in due), _deleting("removing the components")) if due else None
 
 

@@ -84,6 +84,9 @@ class Facts:
     default_storage_class: bool = False
     serves_logical_clusters: bool = False
     """Whether the host serves the kind; looked up only where nothing else decides."""
+    release_namespace: str = "default"
+    sources: Mapping[Key, KubeObject] = field(default_factory=dict)
+    """What the values name in the release's namespace for all pods: pull secrets, the CA bundle."""
 
     @property
     def spec(self) -> KubeObject:

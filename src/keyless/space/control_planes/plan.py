@@ -11,7 +11,7 @@ from dataclasses import replace
 from keyless.api import Reason, Refusal
 from keyless.kube import is_true
 from keyless.kube.resources import NAMESPACES
-from keyless.space.control_planes import attached, findings, inside, workloads
+from keyless.space.control_planes import attached, copies, findings, inside, workloads
 from keyless.space.control_planes.api import api_of, logical_cluster
 from keyless.space.control_planes.leaving import leave
 from keyless.space.control_planes.model import (
@@ -132,6 +132,7 @@ def _served(facts: Facts, place: Place) -> Plan:
         inside.issue_tokens(facts, place, served, intent),
         inside.connect(facts, place, served),
         inside.disconnect(facts),
+        copies.bring(facts, place),
         *(workloads.bring(facts, component) for component in intent.wanted),
         *(workloads.retire(facts, place, name) for name in intent.gone),
     )

@@ -15,7 +15,7 @@ from keyless.kube import KubeObject, is_true
 from keyless.kube.resources import PODS
 from keyless.space import components
 from keyless.space.components import EXTERNAL_SECRETS, VECTOR, Component
-from keyless.space.control_planes import tenant
+from keyless.space.control_planes import copies, tenant
 from keyless.space.control_planes.model import DropCondition, Facts, Finding, Plan, Remove, Step
 from keyless.space.control_planes.writing import write
 from keyless.space.items import Key, is_ours
@@ -55,7 +55,7 @@ def intent_of(facts: Facts, place: Place) -> Intent:
     volume = facts.values.persistence.enabled
     if volume is None:
         volume = facts.default_storage_class or components.volume_key(place) in facts.host
-    wanted = components.wanted(facts.values, place, volume=volume)
+    wanted = components.wanted(copies.stamped(facts.values, facts, place), place, volume=volume)
     held = set()
     if facts.values.billing.enabled and (facts.values.billing.missing or facts.values.billing.faults):
         held.add(VECTOR)
