@@ -27,6 +27,10 @@ an earlier chart left, by --reuse-values, may lack a section.
 - name: SSL_CERT_FILE
   value: /etc/keyless/ca/ca.crt
 {{- end }}
+{{- if eq (toString (.Values.crds).enabled) "false" }}
+- name: KEYLESS_APPLY_DEFINITIONS
+  value: "false"
+{{- end }}
 - name: POD_NAMESPACE
   valueFrom:
     fieldRef:

@@ -21,6 +21,7 @@ A self-hosted Space on Kubernetes whose components reach AWS by workload identit
 
     helm upgrade --install spaces spaces-helm-chart --namespace spaces --create-namespace \\
       --set image.repository=YOUR_REGISTRY/keyless --wait
+    helm test spaces --namespace spaces
 
 A key that is not listed here is refused. A key set to null is its default.
 """

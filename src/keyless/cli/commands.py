@@ -19,6 +19,7 @@ COMMANDS = {
     "status": Command("keyless.cli.status", "show what runs, where and since when"),
     "down": Command("keyless.cli.down", "stop the local Space; its state is kept"),
     "verify": Command("keyless.cli.verify", "walk the chain for billing or shared-secrets and name the broken link"),
+    "crds": Command("keyless.cli.crds", "print the definitions of ControlPlane and its kin, for GitOps"),
     "explain": Command("keyless.cli.explain", "say whether a service account may do something, and why"),
     "identity": Command("keyless.cli.identity", "plan, apply and destroy what the components are granted in AWS"),
     "demo": Command("keyless.cli.demo", "show both guides end to end on a fresh local Space"),

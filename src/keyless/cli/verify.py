@@ -1,4 +1,4 @@
-"""``keyless verify billing`` and ``keyless verify shared-secrets``: the chain of every control plane, link by link."""
+"""``keyless verify``: the Space itself, and for billing and shared secrets the chain of every control plane."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from keyless.identity.verify import Chain, Needs, Subject
     from keyless.kube import Kube
+    from keyless.space.checking import Check
 
     NeedsFactory = Callable[[Kube], Needs]
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 
 # The guides' own variable; `keyless env`, and the local Space, set it.
 CLUSTER_VARIABLE = "YOUR_CLUSTER_NAME"
+_AGAIN_SECONDS = 2.0
 
 NameOption = Annotated[str, typer.Option("--control-plane", metavar="NAME", help="Only this one (default: all).")]
 GroupOption = Annotated[
@@ -92,6 +94,37 @@ def shared_secrets(
 
     asked = Asked(state, control_plane, group, cluster_name, require_output(output))
     _run(asked, SHARED_SECRETS, lambda kube: Needs(secrets_access(kube), secrets_bounds))
+
+
+@app.command()
+def space(
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where the chart is installed.")
+    ] = "default",
+    wait_seconds: Annotated[
+        float, typer.Option("--wait-seconds", min=0, help="How long to wait until everything holds.")
+    ] = 0,
+    state: StateOption = None,
+) -> None:
+    """Verify that the Space itself is installed whole: values, operator, lease, definitions."""
+    use_local_space(state)
+    checks = asyncio.run(_installed(namespace, wait_seconds))
+    print_text("\n".join(f"{'ok' if each.holds else 'FAILED'}  {each.name}: {each.said}" for each in checks))
+    if not all(each.holds for each in checks):
+        raise typer.Exit(exits.DID_NOT_HOLD)
+
+
+async def _installed(namespace: str, wait_seconds: float) -> tuple[Check, ...]:
+    from keyless.kube import connect
+    from keyless.space.checking import check
+
+    until = time.monotonic() + wait_seconds
+    async with connect(os.environ) as kube:
+        checks = await check(kube, namespace)
+        while time.monotonic() < until and not all(each.holds for each in checks):
+            await asyncio.sleep(min(_AGAIN_SECONDS, max(0.0, until - time.monotonic())))
+            checks = await check(kube, namespace)
+    return checks
 
 
 def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:

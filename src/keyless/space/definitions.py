@@ -19,7 +19,9 @@ ESTABLISHED_SECONDS = 10.0
 async def apply_definitions(kube: Kube) -> None:
     """Bring them up to date and wait until they are served. Raises ``Permanent`` that names a foreign owner."""
     for definition in map(crds.load, crds.HOST):
-        wanted = item(CRDS, definition["metadata"]["name"], spec=definition["spec"])
+        # Whoever takes them into a release of Helm: with them every control plane would go.
+        kept = {"helm.sh/resource-policy": "keep"}
+        wanted = item(CRDS, definition["metadata"]["name"], annotations=kept, spec=definition["spec"])
         live = await _live(kube, wanted)
         if live is not None and not is_ours(live):
             raise Permanent(_foreign(wanted, live))
@@ -28,13 +30,28 @@ async def apply_definitions(kube: Kube) -> None:
         await _established(kube, wanted)
 
 
-async def definitions_served(kube: Kube) -> bool:
-    """Whether all of them are there, ours and established: by whichever operator applied them."""
-    for definition in map(crds.load, crds.HOST):
-        live = await _live(kube, item(CRDS, definition["metadata"]["name"]))
-        if live is None or not is_ours(live) or not is_true(live, "Established"):
+async def definitions_served(kube: Kube, *, ours: bool = True) -> bool:
+    """Whether all are there and established: applied by whichever operator, or where not ``ours`` by anybody."""
+    for name in crds.HOST:
+        live = await _live(kube, item(CRDS, name))
+        if live is None or (ours and not is_ours(live)) or not is_true(live, "Established"):
             return False
     return True
+
+
+async def require_definitions(kube: Kube) -> None:
+    """See that somebody has brought them, in the versions that are read. Raises ``Transient`` for what is missing."""
+    for definition in map(crds.load, crds.HOST):
+        wanted = item(CRDS, definition["metadata"]["name"])
+        live = await _live(kube, wanted)
+        versions = {each["name"] for each in definition["spec"]["versions"]}
+        served = {each.get("name") for each in (live or {}).get("spec", {}).get("versions") or () if each.get("served")}
+        if live is None or not is_true(live, "Established") or not versions <= served:
+            found = f"{', '.join(sorted(map(str, served)))}" if live is not None else "none"
+            raise Transient(
+                f"{wanted.key}: expected {', '.join(sorted(versions))} established, for crds.enabled is false; found "
+                f"{found}; `keyless crds | kubectl apply --server-side -f -`"
+            )
 
 
 async def _live(kube: Kube, wanted: Item) -> KubeObject | None:

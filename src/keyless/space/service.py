@@ -42,7 +42,7 @@ from keyless.space.control_planes.given import GivenSecrets
 from keyless.space.control_planes.model import Served
 from keyless.space.control_planes.ports import Door
 from keyless.space.control_planes.tenants import Tenants
-from keyless.space.definitions import apply_definitions, definitions_served
+from keyless.space.definitions import apply_definitions, definitions_served, require_definitions
 from keyless.space.items import CONTROL_PLANE_LABEL, OURS
 from keyless.space.predecessors import LABELS, running_predecessors
 from keyless.space.settings import Settings
@@ -187,7 +187,7 @@ class Operator:
         """Until the kinds that are watched are served: by our own hand, or by another operator's."""
         while not self._defined.is_set():
             try:
-                if await definitions_served(self._host):
+                if await definitions_served(self._host, ours=self._settings.apply_definitions):
                     self._settled()
             except KeylessError as error:
                 self._trouble = str(error)
@@ -214,7 +214,7 @@ class Operator:
     async def _apply_definitions(self) -> None:
         while True:
             try:
-                await apply_definitions(self._writing)
+                await (apply_definitions if self._settings.apply_definitions else require_definitions)(self._writing)
             except KeylessError as error:
                 self._trouble = str(error)
                 _log.error("definitions not applied", error=self._trouble)

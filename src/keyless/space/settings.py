@@ -15,6 +15,11 @@ class Settings:
     values_config_map: str = setting(
         "spaces-values", env="KEYLESS_VALUES_CONFIG_MAP", help="The ConfigMap whose values.json the chart rendered."
     )
+    apply_definitions: bool = setting(
+        True,
+        env="KEYLESS_APPLY_DEFINITIONS",
+        help="Whether it brings the definitions of ControlPlane and its kin, or waits for them.",
+    )
     pod_name: str = setting("", env="POD_NAME", help="This pod: who of several operators holds the lease.")
     workers: int = setting(4, env="KEYLESS_WORKERS", help="Control planes that are worked on at the same time.")
     resync_seconds: float = setting(

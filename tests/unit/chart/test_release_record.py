@@ -24,7 +24,7 @@ def test_the_record_carries_the_chart_as_it_stands() -> None:
         assert base64.b64decode(entry["data"]) == expected, f"{entry['name']}: run `make chart-record`"
     assert base64.b64decode(carried["schema"]) == (CHART / "values.schema.json").read_bytes(), "run `make chart-record`"
     names = {entry["name"] for entry in carried["templates"]}
-    assert names == {str(path.relative_to(CHART)) for path in (CHART / "templates").iterdir()}
+    assert names == {str(path.relative_to(CHART)) for path in (CHART / "templates").rglob("*") if path.is_file()}
 
 
 def test_the_release_is_deployed_in_the_kubeconfigs_namespace() -> None:
