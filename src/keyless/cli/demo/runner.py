@@ -63,12 +63,12 @@ async def _held(stage: Stage, step: story.Step) -> bool:
         else:
             code, said = 0, f"{await step.stand_in()}   [no {step.tool} on the PATH: the same requests, made here]"
         print(_indented(said.strip(), "    "))
-        if code == 0 and step.look is not None:
+        if code == step.code and step.look is not None:
             print(_indented(await step.look(stage), "  > "))
     except KeylessError as error:
         print(_indented(str(error), "  ! "))
         return False
-    return code == 0
+    return code == step.code
 
 
 def _run_ours(stage: Stage, step: story.Step) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from keyless.cli import exits
 from keyless.cli.demo import looks, objects, stand_ins
 from keyless.cli.demo.stage import Stage, keyless
 from keyless.kube import Resource
@@ -29,6 +30,8 @@ class Step:
     look: Callable[[Stage], Awaitable[str]] | None = None
     #: what the command reads: name and text
     files: Mapping[str, str] = field(default_factory=dict)
+    #: the exit code that the story expects
+    code: int = 0
 
 
 def steps(stage: Stage) -> list[Step]:
@@ -226,9 +229,15 @@ def _end(stage: Stage) -> list[Step]:
     async def nothing() -> str:
         raise AssertionError("keyless is always there")
 
-    def ours(title: str, *arguments: str) -> Step:
+    def ours(title: str, *arguments: str, code: int = exits.HELD) -> Step:
         shown = " ".join(("keyless", *arguments))
-        return Step(title, "keyless", shown, nothing)
+        return Step(title, "keyless", shown, nothing, code=code)
+
+    async def written_over() -> str:
+        listed = await stage.aws.call("s3", "ListObjectsV2", Bucket=bucket, Prefix="account=", MaxKeys=1)
+        key = listed["Contents"][0]["Key"]
+        await stage.aws.call("s3", "PutObject", Bucket=bucket, Key=key, Body=b"[]\n")
+        return f"written over: s3://{bucket}/{key}"
 
     bucket = stage.name("YOUR_BILLING_BUCKET")
     export = (
@@ -241,10 +250,21 @@ def _end(stage: Stage) -> list[Step]:
         "--billing-month",
         f"{datetime.now(UTC):%Y-%m}",
     )
+    verified = ("billing", "verify", "--bucket", bucket, "--account", "notdemo")
     return [
         ours("The whole chain, link by link", "verify", "billing"),
         ours("The same for shared secrets", "verify", "shared-secrets"),
         ours("The report", *export, "--force-incomplete"),
+        ours("Is all of it there, and is it what was stored?", *verified),
+        Step(
+            "The bucket's owner writes over what was used",
+            "aws",
+            "key=$(aws s3api list-objects-v2 --bucket $YOUR_BILLING_BUCKET --prefix account="
+            " --query 'Contents[0].Key' --output text)\n"
+            "echo '[]' | aws s3 cp - \"s3://$YOUR_BILLING_BUCKET/$key\"",
+            written_over,
+        ),
+        ours("It is caught", *verified, code=exits.DID_NOT_HOLD),
     ]
 
 

@@ -42,6 +42,24 @@ async def test_a_step_prints_its_files_and_leaves_them_for_its_command(
     assert (tmp_path / "a.json").read_text() == "{\n  1\n}"
 
 
+@pytest.mark.parametrize(("ends", "holds"), [(0, False), (1, True), (2, False)])
+async def test_a_step_that_is_to_find_something_holds_with_that_code_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: int, holds: bool
+) -> None:
+    async def nothing() -> str:
+        return ""
+
+    monkeypatch.setattr(runner, "_run_ours", lambda *_: (ends, "said"))
+    assert await runner._held(stage(tmp_path), story.Step("caught", "keyless", "keyless x", nothing, code=1)) is holds
+
+
+def test_the_demo_ends_with_an_object_that_is_tampered_with_and_caught(tmp_path: Path) -> None:
+    before, tampering, after = story.steps(stage(tmp_path))[-3:]
+    assert (before.command, before.code) == ("keyless billing verify --bucket x --account notdemo", 0)
+    assert "aws s3 cp -" in tampering.command
+    assert (after.command, after.code) == (before.command, 1)
+
+
 def test_what_to_try_next_is_there() -> None:
     for line in story.NEXT.splitlines()[1:]:
         words = line.partition("#")[0].split()
