@@ -43,6 +43,8 @@ def bench() -> Iterator[Row]:
             peer = _waiting(_run("peer", url, 2), days / 2) if delay else _run("peer", url, days)
             yield _compared(f"{what}, as the peer reads", _run("compat", url, days), peer, aim)
             yield _compared(f"{what}, every hash held against its manifest", _run("ours", url, days), peer, aim)
+            if days > 2:
+                yield _verified(what, _run("verify", url, days), _run("read", url, days))
     yield from _on_moto()
 
 
@@ -67,6 +69,14 @@ def _compared(what: str, ours: Run, peer: Run, aim: int | None) -> Row:
     mine = f"{ours.seconds:.2f} s, {ours.cpu:.2f} s CPU, {ours.mebibytes:.0f} MiB"
     theirs = f"one after another {peer.seconds:.2f} s, {peer.cpu:.2f} s CPU, {times:.1f}×"
     return Row("billing", f"export, {what}", mine, theirs, text, held)
+
+
+def _verified(what: str, ours: Run, reading: Run) -> Row:
+    assert ours.rows == reading.rows, "what is verified is all that is read"
+    times = ours.seconds / reading.seconds
+    mine = f"{ours.seconds:.2f} s, {ours.cpu:.2f} s CPU, {ours.mebibytes:.0f} MiB"
+    theirs = f"reading alone {reading.seconds:.2f} s, {reading.cpu:.2f} s CPU, {reading.mebibytes:.0f} MiB"
+    return Row("billing", f"verify, {what} and their manifests", mine, theirs, "≤ 2× as long", times <= 2)
 
 
 def _waiting(run: Run, times: float) -> Run:

@@ -1,4 +1,4 @@
-"""``python -m tests.bench.exporting ours|compat|peer URL DAYS``: one export, timed in a process of its own.
+"""``python -m tests.bench.exporting ours|compat|peer|verify|read URL DAYS``: one export, timed in a process of its own.
 
 The peer is a sequential reader of the peer's requests, as lean as Python makes it: one connection, one signature by
 hand a request, a listing for each hour, objects one after another. Prints seconds, processor seconds, rows, MiB.
@@ -22,8 +22,10 @@ from urllib.parse import quote, unquote_plus, urlsplit
 
 from keyless.aws import Keys, Session
 from keyless.billing.export.plan import Request
+from keyless.billing.export.reading import readers
 from keyless.billing.export.s3 import S3Bucket
-from keyless.billing.export.service import export
+from keyless.billing.export.service import READERS, export
+from keyless.billing.export.verifying import Check, verify
 from keyless.billing.ledger.aggregate import Row
 from keyless.billing.ledger.model import Gvk
 from keyless.billing.ledger.report_file import report
@@ -43,6 +45,27 @@ def ours(url: str, period: tuple[datetime, datetime], *, compat: bool) -> int:
         for piece in made.archive:
             out.write(piece)
     return made.rows
+
+
+def verified(url: str, period: tuple[datetime, datetime]) -> int:
+    """The verification as the command runs it: how many objects and manifests it read."""
+    bucket = S3Bucket(Session.with_keys(Keys(KEY, SECRET), region=REGION), "bench", endpoint=url)
+    made = verify(bucket, Check("acme", period), now=NOW)
+    assert not made.faults, made.faults[:3]
+    return made.objects + made.manifests
+
+
+def read_only(url: str, period: tuple[datetime, datetime]) -> int:
+    """The same objects, read as fast as they come and dropped."""
+    bucket = S3Bucket(Session.with_keys(Keys(KEY, SECRET), region=REGION), "bench", endpoint=url)
+    count, day = 0, period[0]
+    with readers(READERS) as pool:
+        while day < period[1]:
+            for below in ("manifest/", ""):
+                keys = [item.key for item in bucket.list(f"{below}account=acme/date={day:%Y-%m-%d}/")]
+                count += sum(1 for _ in bucket.bodies(iter(keys), pool))
+            day += timedelta(days=1)
+    return count
 
 
 def peer(url: str, period: tuple[datetime, datetime]) -> int:
@@ -117,7 +140,8 @@ def main(which: str, url: str, days: int) -> None:
     """Run one, and say how it went."""
     period = (START, START + timedelta(days=days))
     start, busy = time.perf_counter(), time.process_time()
-    rows = peer(url, period) if which == "peer" else ours(url, period, compat=which == "compat")
+    others = {"peer": peer, "verify": verified, "read": read_only}
+    rows = others[which](url, period) if which in others else ours(url, period, compat=which == "compat")
     seconds, cpu = time.perf_counter() - start, time.process_time() - busy
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "cpu": cpu, "rows": rows, "mebibytes": memory}))

@@ -32,13 +32,19 @@ def plane_id(number: int) -> str:
 def bucket(hours: int, planes: int, *, own: bool) -> dict[str, bytes]:
     """Key to body."""
     found = {}
+    heads = [""] * planes
     for hour in range(hours):
         for plane in range(planes):
-            found.update(_hour(START + timedelta(hours=hour), plane, hour, planes=planes, own=own))
+            start = START + timedelta(hours=hour)
+            made = dict(_hour(start, plane, hour, planes=planes, own=own, previous=heads[plane]))
+            heads[plane] = hashlib.sha256([*made.values()][-1]).hexdigest()
+            found.update(made)
     return found
 
 
-def _hour(start: datetime, plane: int, count: int, *, planes: int, own: bool) -> Iterator[tuple[str, bytes]]:
+def _hour(
+    start: datetime, plane: int, count: int, *, planes: int, own: bool, previous: str
+) -> Iterator[tuple[str, bytes]]:
     end, ident = start + timedelta(hours=1), plane_id(plane)
     events = [
         {
@@ -70,7 +76,7 @@ def _hour(start: datetime, plane: int, count: int, *, planes: int, own: bool) ->
             "controlPlane": _member(plane),
             "collector": "pod",
             "sequence": count,
-            "previousManifestSha256": "",
+            "previousManifestSha256": previous,
             "hour": f"{start:%Y-%m-%dT%H:%M:%SZ}",
             "from": f"{start:%Y-%m-%dT%H:%M:%SZ}",
             "to": f"{end:%Y-%m-%dT%H:%M:%SZ}",
@@ -122,6 +128,8 @@ class Answers:
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         if "list-type" not in query:
             return self._objects[f"/bench/{quote(unquote(parts.path).split('/', 2)[2], safe='/~')}".encode()]
+        if query.get("delimiter"):
+            return self._groups(query["prefix"])
         prefix, after = query["prefix"], query.get("continuation-token", "")
         at = bisect.bisect_left(self._keys, prefix) if not after else bisect.bisect_right(self._keys, after)
         keys = []
@@ -140,6 +148,14 @@ class Answers:
             f"<EncodingType>url</EncodingType><IsTruncated>{str(more).lower()}</IsTruncated>{token}{items}"
             "</ListBucketResult>"
         )
+        return answer(page.encode(), "application/xml")
+
+    def _groups(self, prefix: str) -> bytes:
+        """The names directly below a prefix; there are never more than a page of them."""
+        below = (key[len(prefix) :].partition("/") for key in self._keys if key.startswith(prefix))
+        names = sorted({f"{prefix}{name}/" for name, slash, _ in below if slash})
+        items = "".join(f"<CommonPrefixes><Prefix>{quote(name)}</Prefix></CommonPrefixes>" for name in names)
+        page = f"<ListBucketResult><EncodingType>url</EncodingType>{items}</ListBucketResult>"
         return answer(page.encode(), "application/xml")
 
 
