@@ -26,6 +26,7 @@ from keyless.billing.collector.resuming import resume
 from keyless.billing.collector.settings import Settings
 from keyless.billing.collector.spool import Spool
 from keyless.billing.collector.storing import S3
+from keyless.billing.collector.tally import Tally
 from keyless.billing.collector.uploader import Uploader
 from keyless.kube import Kube, connect, connect_folder, keep_in_touch
 from keyless.serving import Probes, bind, serve
@@ -165,6 +166,9 @@ class Collector:
         def age(moment: datetime | None) -> float:
             return 0.0 if moment is None else max((self._clock.now() - moment) / timedelta(seconds=1), 0.0)
 
+        def tally() -> Tally:
+            return self._spool.tally if self._spool else Tally()
+
         for name, help_, value in (
             (
                 "samples",
@@ -193,6 +197,10 @@ class Collector:
                 "Uploads that failed since the start.",
                 lambda: self._uploader.failures if self._uploader else 0,
             ),
+            ("samples_recorded", "Samples written down: stored, spooled or lost.", lambda: tally().sampled),
+            ("samples_stored", "Samples whose manifest was acknowledged.", lambda: tally().stored),
+            ("samples_spooled", "Samples that wait in the spool.", lambda: tally().spooled),
+            ("samples_lost", "Samples that the disk did not give back; a gap is recorded.", lambda: tally().lost),
             ("spool_bytes", "Size of the spool.", lambda: self._spool.bytes_used if self._spool else 0),
             (
                 "clock_offset_seconds",

@@ -23,6 +23,7 @@ from keyless.api.numbers import is_digits
 from keyless.billing.collector import heads
 from keyless.billing.collector.disk import Disk
 from keyless.billing.collector.heads import Head
+from keyless.billing.collector.tally import Tally
 from keyless.billing.ledger import frames
 from keyless.billing.ledger.model import Chain, Frame, Gap, Link, Malformed, Opening, Sample, Skipped
 from keyless.billing.ledger.objects import Packed, pack
@@ -45,6 +46,7 @@ class Spool:
         self._open: int | None = None
         self._open_size = 0
         self._spoilt: set[int] = set()
+        self.tally = Tally()
         try:
             self._disk.prepare()
             self.fresh = HEAD not in self._disk.names()
@@ -83,7 +85,7 @@ class Spool:
         data = frames.opening_frame(opening) + b"".join(frames.frame(each) for each in contents)
         self._disk.put(_file(opening.sequence), data)
         self._open, self._open_size = opening.sequence, len(data)
-        self._note_samples(contents)
+        self._note_samples(contents, opening.sequence)
 
     def append(self, *contents: Frame) -> None:
         """Add frames to the open segment; they are on disk when this returns."""
@@ -91,7 +93,7 @@ class Spool:
         data = b"".join(frames.frame(each) for each in contents)
         self._disk.append(_file(self._open), data, self._open_size)
         self._open_size += len(data)
-        self._note_samples(contents)
+        self._note_samples(contents, self._open)
 
     def close(self) -> None:
         """End the open segment: from now on it waits for its upload."""
@@ -119,12 +121,13 @@ class Spool:
                 self._spoilt.add(sequence)
         if packed is None:
             self._skip(sequence)
-        elif self.head.skipped:
-            # What the skipped ones held is not known: all that lies between what was stored and what follows.
-            start, end = self.head.stored_to or packed.runs.hour, packed.opening.since or packed.runs.start
-            if start < end:
-                return replace(packed, gaps=(Gap(start, end, DAMAGED), *packed.gaps))
-        return packed
+            return None
+        self.tally.packed(sequence, packed.runs.samples)
+        if not self.head.skipped:
+            return packed
+        # What the skipped ones held is not known: all that lies between what was stored and what follows.
+        start, end = self.head.stored_to or packed.runs.hour, packed.opening.since or packed.runs.start
+        return replace(packed, gaps=(Gap(start, end, DAMAGED), *packed.gaps)) if start < end else packed
 
     def link(self) -> Link:
         """Where the next manifest stands."""
@@ -146,6 +149,7 @@ class Spool:
             skipped=(),
         )
         self._set_head(head)
+        self.tally.acknowledged(sequence)
         self._take_away(sequence)
         self.renew_reserve()
 
@@ -168,6 +172,7 @@ class Spool:
             skipped = (*self.head.skipped, Skipped(sequence, DAMAGED))
             self._set_head(replace(self.head, sequence=max(self.head.sequence, sequence + 1), skipped=skipped))
         self._spoilt.add(sequence)
+        self.tally.unreadable(sequence)
         self._take_away(sequence)
 
     def _take_away(self, sequence: int) -> None:
@@ -196,13 +201,15 @@ class Spool:
             try:
                 with self._disk.open(_file(sequence)) as file:
                     for each in frames.Reader(file).frames():
-                        self._note_samples([each])
+                        self._note_samples([each], sequence)
             except (Malformed, ValueError):
                 continue
 
-    def _note_samples(self, contents: Sequence[Frame]) -> None:
-        for each in contents:
-            if isinstance(each, Sample) and (self.head.last_sample is None or each.at > self.head.last_sample):
+    def _note_samples(self, contents: Sequence[Frame], sequence: int) -> None:
+        samples = [each for each in contents if isinstance(each, Sample)]
+        self.tally.wrote(sequence, len(samples))
+        for each in samples:
+            if self.head.last_sample is None or each.at > self.head.last_sample:
                 self.head = replace(self.head, last_sample=each.at)
 
     def _read_head(self) -> Head:

@@ -14,6 +14,7 @@ import pytest
 from keyless.billing.collector.disk import Disk
 from keyless.billing.collector.host import lost_of
 from keyless.billing.export.verifying import Check, verify
+from keyless.billing.ledger.frames import Reader
 from keyless.billing.ledger.model import Census, ChainHead, Opening, Sample, Unknown, stamp
 from unit.billing.bucket import MemoryBucket
 from unit.billing.faults.stage import NOON, Stage, failure
@@ -152,6 +153,18 @@ FAULTS = {
 }
 
 
+def assert_accounted(stage):
+    """Every sample that was written down is stored, waits, or is told as lost; what is stored is in the bucket."""
+    tally = stage.spool.tally
+    assert tally.sampled == tally.stored + tally.spooled + tally.lost
+    assert tally.spooled == sum(samples_in(stage.disk, number) for number in stage.spool._numbers())
+
+
+def samples_in(disk, number):
+    with disk.open(f"{number:010d}.spool") as file:
+        return sum(isinstance(each, Sample) for each in Reader(file).frames())
+
+
 def assert_balanced(found):
     assert found.wrong == []
     assert found.unexplained == 0, found
@@ -165,7 +178,9 @@ async def test_events_in_are_events_out_and_recorded_gaps(tmp_path, fault, volum
     seconds, actions = FAULTS[fault]
     stage = Stage(tmp_path, start=LATE, volume=volume)
     await stage.play(seconds, actions(stage))
+    assert_accounted(stage)
     assert_balanced(await stage.end(fault))
+    assert_accounted(stage)
 
 
 @pytest.mark.parametrize("error", [-3600, -90, 90, 3600])
@@ -299,6 +314,8 @@ async def test_a_deletion_with_a_bucket_that_answers_flushes_to_the_last_second(
     await stage.uploader.upload_waiting()
     found = account(stage.truth, stage.bucket.objects, stage.time, "deleted")
     assert (found.unexplained, found.in_gaps, found.stored) == (0, 0, found.events)
+    tally = stage.spool.tally
+    assert tally.sampled == tally.stored == sum(each["samples"] for each in manifests_of(stage.bucket.objects)) > 0
     # The head that its ControlPlane shows, and later its neighbours' manifests, is the end of the chain.
     told = verify(MemoryBucket(stage.bucket.objects), Check("acme"), now=stage.time).heads
     assert told == (stage.space.kept,)
