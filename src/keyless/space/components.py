@@ -71,6 +71,11 @@ def wanted(values: Values, place: Place, *, volume: bool) -> tuple[Component, ..
     return metering + secrets
 
 
+def account_key(name: str, place: Place) -> Key:
+    """A component's service account."""
+    return Key(SERVICEACCOUNTS, SERVICE_ACCOUNT_NAMES[name], place.host_namespace)
+
+
 def deployment_key(name: str, place: Place) -> Key:
     """A component's Deployment."""
     return Key(DEPLOYMENTS, name, place.host_namespace)
@@ -84,8 +89,7 @@ def volume_key(place: Place) -> Key:
 def remains(name: str, place: Place) -> tuple[Key, ...]:
     """What a component leaves once its pods are gone, but for the volume; its identity goes last."""
     access = rights.of_vector(place) if name == VECTOR else rights.of_external_secrets(place)
-    account = Key(SERVICEACCOUNTS, SERVICE_ACCOUNT_NAMES[name], place.host_namespace)
-    return (kubeconfig_key(name, place), *(right.key for right in reversed(access)), account)
+    return (kubeconfig_key(name, place), *(right.key for right in reversed(access)), account_key(name, place))
 
 
 def _labels(name: str, values: Values, place: Place) -> dict[str, str]:

@@ -9,9 +9,9 @@ from datetime import datetime
 import structlog
 
 from keyless.api import KeylessError, Reason
-from keyless.kube import Backoff, Conflict, Kube, KubeObject, Name, NotFound, NotHeld, timestamp
+from keyless.kube import Backoff, Conflict, Kube, KubeObject, Name, NotFound, NotHeld, record, timestamp
 from keyless.kube.resources import CONTROLPLANES
-from keyless.space.control_planes import findings
+from keyless.space.control_planes import findings, news
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.applying import Hands
 from keyless.space.control_planes.gathering import Gatherer
@@ -29,6 +29,7 @@ from keyless.space.control_planes.model import (
     Side,
     Step,
 )
+from keyless.space.control_planes.news import News
 from keyless.space.control_planes.plan import plan
 from keyless.space.control_planes.tenants import Tenants
 from keyless.space.items import FIELD_MANAGER, Key
@@ -62,6 +63,7 @@ class ControlPlanes:
         self._missing_since: dict[tuple[Name, str], datetime] = {}
         self._applied: dict[Name, dict[tuple[Side, Key], Applied]] = {}
         self._endless: dict[Name, int] = {}
+        self._identities: dict[Name, dict[str, str]] = {}
 
     async def reconcile(self, name: Name) -> float | None:
         """One run; returns the seconds after which to look again without a change."""
@@ -80,7 +82,7 @@ class ControlPlanes:
     async def forget_all(self) -> None:
         """Let go of every control plane: another operator works on them now."""
         await self._tenants.aclose()
-        for known in (self._missing_since, self._applied, self._endless):
+        for known in (self._missing_since, self._applied, self._endless, self._identities):
             known.clear()
 
     async def _reconcile(self, name: Name) -> float | None:
@@ -91,6 +93,7 @@ class ControlPlanes:
                 return None
             facts = replace(found, applied=self._applied.setdefault(name, {}))
             self._note(name, facts)
+            await self._tell_identity(name, facts)
             planned = plan(facts)
             changed, failure = await self._carry_out(name, facts, planned)
             if changed:
@@ -141,6 +144,7 @@ class ControlPlanes:
         await self._tenants.forget(name)
         self._applied.pop(name, None)
         self._endless.pop(name, None)
+        self._identities.pop(name, None)
         for key in [key for key in self._missing_since if key[0] == name]:
             del self._missing_since[key]
 
@@ -177,6 +181,29 @@ class ControlPlanes:
             await self._host.apply(CONTROLPLANES, written, field_manager=FIELD_MANAGER, subresource="status")
         except NotFound:
             return  # let go of meanwhile
+        for each in news.ready_news(facts.status, wanted):
+            await self._tell(facts.control_plane, each)
+
+    async def _tell_identity(self, name: Name, facts: Facts) -> None:
+        """Who the components are is compared with the last look; an operator that begins has had none."""
+        now = news.identity_of(facts)
+        for each in news.identity_news(self._identities.get(name), now):
+            await self._tell(facts.control_plane, each)
+        self._identities[name] = now
+
+    async def _tell(self, control_plane: KubeObject, each: News) -> None:
+        """An event is a story beside the state: where it cannot be written, the work goes on."""
+        try:
+            await record(
+                self._host,
+                control_plane,
+                type=each.level,
+                reason=each.reason,
+                message=each.message,
+                component=FIELD_MANAGER,
+            )
+        except KeylessError as error:
+            _log.info("event not written", reason=each.reason, error=str(error))
 
     async def _say(self, name: Name, what: str) -> None:
         """Put what went wrong where the user looks, if that can be done at all."""
