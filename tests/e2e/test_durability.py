@@ -7,12 +7,14 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from tests.tools import GUIDES, kubernetes_clients
 
 from e2e import local_space, seeing
 from e2e.local_space import LocalSpace, keyless
@@ -163,3 +165,33 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     place = tmp_path / "state"
     place.write_text(json.dumps({}))
     assert "expected a folder, found a file" in refused(place)
+
+
+def test_what_helm_uninstalls_holds_no_control_plane_back(own_space: LocalSpace) -> None:
+    """Uninstalled before its control planes, each can be deleted; installed again, the chart makes new ones."""
+    clients = kubernetes_clients(GUIDES)
+    assert clients is not None, "run `make tools`"
+
+    def ran(*words: str) -> str:
+        path = f"{clients}:/usr/bin:/bin"
+        done = subprocess.run(
+            words,
+            env={**own_space.environ, "PATH": path, "HOME": str(own_space.folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    helm, chart = str(clients / "helm"), str(Path(__file__).resolve().parents[2] / "spaces-helm-chart")
+    kubectl = str(clients / "kubectl")
+    ran(helm, "uninstall", "spaces", "--namespace", "default")
+    (plane,) = json.loads(ran(kubectl, "get", "controlplanes", "-n", "default", "-o", "json"))["items"]
+    assert not plane["metadata"].get("finalizers")
+    host = plane["status"]["hostNamespace"]
+    kinds = "deployments,pods,roles,rolebindings,secrets"
+    assert json.loads(ran(kubectl, "get", kinds, "-n", host, "-o", "json"))["items"] == []
+    ran(helm, "upgrade", "--install", "spaces", chart, "--namespace", "default", "--wait")
+    ran(kubectl, "wait", "controlplane", plane["metadata"]["name"], "--for=condition=Ready", "--timeout=60s")
+    ran(kubectl, "rollout", "status", "deployment/external-secrets", "-n", host, "--timeout=60s")

@@ -36,6 +36,7 @@ from keyless.kube import (
 from keyless.kube.lease import Lease
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, NAMESPACES, PODS, SERVICEACCOUNTS
 from keyless.serving import Probes, bind, serve
+from keyless.space import uninstalling
 from keyless.space.control_planes.controller import ControlPlanes
 from keyless.space.control_planes.gathering import Gatherer
 from keyless.space.control_planes.given import GivenSecrets
@@ -60,7 +61,10 @@ NOT_APPLIED = "the definitions are not applied yet"
 
 
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Work until cancelled."""
+    """Work until cancelled; with ``leave`` until every control plane is let go of."""
+    if settings.leave:
+        await uninstalling.run(settings, environ, door_of(environ))
+        return
     registry = CollectorRegistry()
     listener = bind(settings.pod_ip, settings.port)
     async with connect(environ) as host:

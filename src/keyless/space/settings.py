@@ -26,4 +26,7 @@ class Settings:
         600.0, env="KEYLESS_RESYNC_SECONDS", help="Seconds after which a control plane is looked at without a change."
     )
     pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address that /healthz, /readyz and /metrics answer on.")
+    leave: bool = setting(
+        False, env="KEYLESS_LEAVE", help="Let go of every control plane and end: the chart's hook before an uninstall."
+    )
     port: int = setting(8080, env="KEYLESS_PORT", help="Port that they answer on.")

@@ -54,12 +54,14 @@ class ControlPlanes:
         *,
         now: Callable[[], datetime],
         resync_seconds: float = 600.0,
+        decide: Callable[[Facts], Plan] = plan,
     ) -> None:
         self._host = host
         self._tenants = tenants
         self._gatherer = gatherer
         self._now = now
         self._resync_seconds = resync_seconds
+        self._decide = decide
         self._missing_since: dict[tuple[Name, str], datetime] = {}
         self._applied: dict[Name, dict[tuple[Side, Key], Applied]] = {}
         self._endless: dict[Name, int] = {}
@@ -94,7 +96,7 @@ class ControlPlanes:
             facts = replace(found, applied=self._applied.setdefault(name, {}))
             self._note(name, facts)
             await self._tell_identity(name, facts)
-            planned = plan(facts)
+            planned = self._decide(facts)
             changed, failure = await self._carry_out(name, facts, planned)
             if changed:
                 continue  # also after a failure: what does not need that step goes on

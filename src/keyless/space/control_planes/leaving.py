@@ -22,6 +22,7 @@ from keyless.space.control_planes import copies, tenant
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.attached import own_key
 from keyless.space.control_planes.model import (
+    API,
     FINALIZER,
     MADE_HERE,
     Facts,
@@ -35,7 +36,7 @@ from keyless.space.control_planes.model import (
     logical_cluster_key,
     way_of,
 )
-from keyless.space.control_planes.workloads import CONDITIONS, end_pods
+from keyless.space.control_planes.workloads import CONDITIONS, end_pods, retire
 from keyless.space.items import CONTROL_PLANE_LABEL, Key, is_ours
 from keyless.space.place import Place
 
@@ -63,6 +64,54 @@ def leave(facts: Facts) -> Plan:
         or _remove_places(facts, place)
     )
     return plan if refused is None else replace(plan, findings=(*plan.findings, _unflushed(facts, refused)))
+
+
+def release(facts: Facts) -> Plan:
+    """The next steps of a control plane whose operator goes for good: it stays, and can be deleted by anybody.
+
+    Its components go, with their rights; a volume stays that holds what could not be stored. The API that the host
+    serves for it stays as volumes do, for it holds its users' objects.
+    """
+    if facts.control_plane["metadata"].get("deletionTimestamp"):
+        return leave(facts)
+    if FINALIZER not in (facts.control_plane["metadata"].get("finalizers") or ()):
+        return Plan()
+    place = facts.place
+    if place is None:
+        return _let_go(facts)
+    parts = [retire(facts, place, name) for name in components.NAMES]
+    steps = tuple(step for part in parts for step in part.steps)
+    waits = [part.again_seconds for part in parts if part.again_seconds is not None]
+    if steps or waits:
+        return Plan(
+            steps, _deleting("the Space is being uninstalled: removing the components"), min(waits, default=None)
+        )
+    return _release_inside(facts) or _release_places(facts, place)
+
+
+def _release_inside(facts: Facts) -> Plan | None:
+    """What is ours in an API that was brought; None once it is gone, or cannot be reached for a minute."""
+    if way_of(facts) != "attached" or not isinstance(api_of(facts), Served):
+        return None
+    if facts.tenant is None:
+        late = facts.waited_seconds.get(API, 0.0) >= LIMIT.total_seconds()
+        return None if late else Plan((), _deleting(f"waiting for its API: {facts.trouble}"), 1.0)
+    due = [key for key in _removable(facts) if (live := facts.tenant.get(key)) is not None and _goes_inside(live)]
+    why = _deleting("the Space is being uninstalled: removing what the operator made inside")
+    return Plan(tuple(Remove(key, "tenant") for key in due), why) if due else None
+
+
+def _release_places(facts: Facts, place: Place) -> Plan:
+    """The host namespace stays where it holds a volume or belongs to an API that stays."""
+    key = Key(NAMESPACES, place.host_namespace)
+    live = facts.host.get(key)
+    before: list[Step] = [*_left_inside(facts)]
+    empty = not any(_exists(facts, each) for each in (components.volume_key(place), logical_cluster_key(place)))
+    if live is not None and empty and _goes(facts, live, place, key):
+        before.append(Remove(key))
+    elif _exists(facts, own_key(place)):
+        before.append(Remove(own_key(place)))
+    return _let_go(facts, *before)
 
 
 def _refused(facts: Facts) -> KubeObject | None:
