@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from functools import cache
 from pathlib import Path
 
 TARGETS = ("keyless", "keyless-cloud")
@@ -33,10 +34,30 @@ BUILD_PACKAGES = "ca-certificates,python3,python3-venv"
 CERTIFICATES = Path("/etc/ssl/certs")
 
 
+@cache
+def storage() -> list[str]:
+    """Flags of a storage of the project's own: vfs works everywhere and copies every layer, overlay copies none."""
+    for driver in ("overlay", "vfs"):
+        at = WORK / driver
+        flags = ["--storage-driver", driver, "--root", str(at / "storage"), "--runroot", str(at / "run")]
+        if driver == "vfs" or _works(flags):
+            break
+    return flags
+
+
+def _works(flags: list[str]) -> bool:
+    made = subprocess.run(["buildah", *flags, "from", "scratch"], capture_output=True, text=True, check=False)  # noqa: S603, S607 - the project's own tool
+    if made.returncode:
+        return False
+    name = made.stdout.strip()
+    mounted = subprocess.run(["buildah", *flags, "mount", name], capture_output=True, check=False)  # noqa: S603, S607 - as above
+    subprocess.run(["buildah", *flags, "rm", name], capture_output=True, check=False)  # noqa: S603, S607 - as above
+    return mounted.returncode == 0
+
+
 def buildah(*words: str) -> str:
     """Run buildah with a storage of the project's own; returns what it said."""
-    storage = ["--storage-driver", "vfs", "--root", str(WORK / "storage"), "--runroot", str(WORK / "run")]
-    done = subprocess.run(["buildah", *storage, *words], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607 - the project's own tool
+    done = subprocess.run(["buildah", *storage(), *words], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607 - the project's own tool
     return done.stdout.strip()
 
 
