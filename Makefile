@@ -79,7 +79,7 @@ oracle-kubernetes: setup ## ask a real API server anew: BIN=folder with kube-api
 	PYTHONPATH=tests $(RUN)/python -m conformance.kubernetes.record_interactions "$(BIN)"
 
 image: setup ## build the OCI images (keyless, keyless-cloud) into dist/ (needs buildah and mmdebstrap)
-	$(RUN)/python -m image.build
+	$(RUN)/python -m image.build $(if $(ARCH),--arch $(ARCH))
 
 # Apart from `test`: the parts of a real Kubernetes take half an hour to build, and a node takes root and containerd.
 production: setup tools image ## install image and chart on a real one-node Kubernetes (root, containerd; the first run builds for half an hour)

@@ -1,6 +1,6 @@
 """Build the images with buildah: no daemon, no registry, the same bytes each time.
 
-    python -m image.build [--base IMAGE --build-base IMAGE] [--out dist]
+    python -m image.build [--base IMAGE --build-base IMAGE] [--arch arm64] [--out dist]
 
 Without ``--base`` the bases are made from Debian's packages (mmdebstrap): one that builds, and one that holds Python,
 its libraries and certificates and nothing else, no shell either. Writes OCI archives, ``dist/keyless.tar`` (a Space's
@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,9 @@ from functools import cache
 from pathlib import Path
 
 TARGETS = ("keyless", "keyless-cloud")
+# Of an image for another machine nothing is run while it is built; uv names what Debian names on the left.
+PLATFORMS = {"amd64": "x86_64-manylinux_2_36", "arm64": "aarch64-manylinux_2_36"}
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".tools" / "image"
 SUITE = "bookworm"
@@ -67,25 +71,40 @@ def moment() -> str:
     return subprocess.run(asked, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()  # noqa: S603 - as above
 
 
-def debian(name: str, variant: str, packages: str, epoch: str) -> str:
+def debian(name: str, variant: str, packages: str, epoch: str, arch: str = "") -> str:
     """Make a base from Debian's packages, once for each list of them; returns the image's name."""
-    digest = hashlib.sha256(f"{variant} {packages} {SUITE}".encode()).hexdigest()[:12]
+    digest = hashlib.sha256(f"{variant} {packages} {SUITE}{arch}".encode()).hexdigest()[:12]
     image, archive = f"localhost/{name}:{digest}", WORK / f"{name}-{digest}.tar"
     if not archive.exists():
         WORK.mkdir(parents=True, exist_ok=True)
         partial = archive.with_suffix(".partial.tar")
-        made = ["mmdebstrap", "--quiet", f"--variant={variant}", f"--include={packages}", SUITE, str(partial)]
-        subprocess.run(made, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": epoch})  # noqa: S603 - as above
+        made = [
+            "mmdebstrap",
+            "--quiet",
+            f"--variant={variant}",
+            f"--include={packages}",
+            *_foreign(arch, "--architectures"),
+        ]
+        subprocess.run([*made, SUITE, str(partial)], check=True, env={**os.environ, "SOURCE_DATE_EPOCH": epoch})  # noqa: S603 - as above
         partial.rename(archive)
     containerfile = WORK / f"Containerfile.{name}"
     containerfile.write_text(f"FROM scratch\nADD {archive.name} /\n")
-    buildah("bud", "--quiet", "--timestamp", epoch, "--tag", image, "--file", str(containerfile), str(WORK))
+    buildah(
+        "bud", "--quiet", *_foreign(arch, "--arch"), "--timestamp", epoch, "--tag", image,
+        "--file", str(containerfile), str(WORK),
+    )  # fmt: skip
     return image
 
 
-def build(target: str, base: str, build_base: str, epoch: str, version: str) -> str:
-    """Build one image of the Containerfile; returns its name."""
-    image = f"localhost/keyless/{target}:{version}"
+def _foreign(arch: str, flag: str) -> list[str]:
+    return [f"{flag}={arch}"] if arch else []
+
+
+def build(target: str, bases: tuple[str, str], epoch: str, version: str, arch: str = "") -> str:
+    """Build one image of the Containerfile, on the base that runs and the one that builds; returns its name."""
+    base, build_base = bases
+    image = f"localhost/keyless/{target}:{version}{f'-{arch}' if arch else ''}"
+    elsewhere = [f"PYTHON_PLATFORM={PLATFORMS[arch]}", "PROOF=elsewhere"] if arch else []
     labels = [
         f"--label=org.opencontainers.image.version={version}",
         f"--label=org.opencontainers.image.base.name={base}",
@@ -95,6 +114,7 @@ def build(target: str, base: str, build_base: str, epoch: str, version: str) -> 
         "--build-arg", f"BASE={base}", "--build-arg", f"BUILD_BASE={build_base}",
         # The build asks PyPI: the machine's own certificates decide whom it believes.
         "--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro",
+        *(word for one in elsewhere for word in ("--build-arg", one)),
         *labels, "--file", "Containerfile", ".",
     )  # fmt: skip
     return image
@@ -124,7 +144,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--base", default="", help="the image that runs; by default one is made from Debian's packages")
     parser.add_argument("--build-base", default="", help="the image that builds, with the same Python")
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
+    parser.add_argument(
+        "--arch", choices=PLATFORMS, default="", help="for machines of this kind; by default this one's"
+    )
     asked = parser.parse_args(arguments)
+    arch = "" if asked.arch == MACHINES.get(platform.machine()) else asked.arch
     if bool(asked.base) != bool(asked.build_base):
         parser.error("give --base and --build-base together: both need the same Python")
     missing = [tool for tool in ("buildah", *(() if asked.base else ("mmdebstrap",))) if shutil.which(tool) is None]
@@ -136,13 +160,13 @@ def main(arguments: list[str]) -> int:
         )
         return 2
     epoch = moment()
-    base = asked.base or debian("keyless-base", "extract", RUN_PACKAGES, epoch)
+    base = asked.base or debian("keyless-base", "extract", RUN_PACKAGES, epoch, arch)
     build_base = asked.build_base or debian("keyless-build", "minbase", BUILD_PACKAGES, epoch)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     asked.out.mkdir(parents=True, exist_ok=True)
     for target in TARGETS:
-        image = build(target, base, build_base, epoch, version)
-        archive = asked.out / f"{target}.tar"
+        image = build(target, (base, build_base), epoch, version, arch)
+        archive = asked.out / f"{target}{f'-{arch}' if arch else ''}.tar"
         archive.unlink(missing_ok=True)
         buildah("push", "--quiet", image, f"oci-archive:{archive}:{image}")
         digest, size = packed(archive)

@@ -1,4 +1,4 @@
-"""A Kubernetes API that is brought to a Space: etcd and kube-apiserver of their own, nothing that runs pods."""
+"""A Kubernetes API that is brought to a Space: etcd, kube-apiserver and controllers of its own, no nodes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from production.node import OneNode
 from production.parts import Parts
 from production.pki import Pki
 
+CONTROLLERS = (
+    "namespace-controller,garbage-collector-controller,serviceaccount-controller,"
+    "root-ca-certificate-publisher-controller"
+)
 PORTS = (17443, 17453, 17463, 17473)
 
 
@@ -18,7 +22,7 @@ class Brought:
     """``attach`` gives it to the Space as the how-to page says."""
 
     def __init__(self, folder: Path, binaries: Path, node: OneNode, *, port: int) -> None:
-        self._node = node
+        self._node, self._binaries = node, binaries
         self.parts = Parts(folder)
         self._pki = Pki(folder / "pki")
         self.api = Api("brought", folder, binaries, self._pki, self.parts, port=port)
@@ -27,6 +31,15 @@ class Brought:
     def up(self) -> None:
         """Start it, with an administrator's service account."""
         self.api.up()
+        self._pki.certify("controllers", user="system:kube-controller-manager")
+        kubeconfig = self._pki.kubeconfig("controllers", self.api.url)
+        self.parts.start(
+            "controllers", self._binaries / "kube-controller-manager", f"--kubeconfig={kubeconfig}",
+            f"--root-ca-file={self._pki.folder}/ca.crt", "--use-service-account-credentials=true",
+            f"--service-account-private-key-file={self._pki.folder}/sa.key", "--leader-elect=false",
+            # Without the first a namespace that is deleted stays; several of these run on one machine.
+            f"--controllers={CONTROLLERS}", "--secure-port=0",
+        )  # fmt: skip
         self.kubectl("create", "serviceaccount", "keyless", "-n", "kube-system")
         self.kubectl(
             "create", "clusterrolebinding", "keyless", "--clusterrole=cluster-admin",

@@ -151,3 +151,46 @@ def test_an_archive_tells_its_digest_and_what_a_registry_would_store(tmp_path: P
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     assert BUILD.packed(archive) == ("sha256:abc", 1023)
+
+
+@pytest.mark.parametrize(
+    ("script", "driver"),
+    [
+        ("exit 0", "overlay"),
+        ('case "$*" in *overlay*) exit 125;; esac', "vfs"),
+        # Made, but not to be mounted: a build would end at its first step.
+        ('case "$*" in *overlay*mount*) exit 125;; esac', "vfs"),
+    ],
+)
+def test_layers_are_copied_only_where_they_cannot_be_laid_over_one_another(
+    script: str, driver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "buildah"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert load("build").storage()[1] == driver
+
+
+@pytest.mark.parametrize(
+    ("arch", "told"), [("", []), ("arm64", ["PYTHON_PLATFORM=aarch64-manylinux_2_36", "PROOF=elsewhere"])]
+)
+def test_an_image_for_another_machine_takes_its_wheels_and_runs_nothing(
+    arch: str, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    build = load("build")
+    monkeypatch.setattr(build, "buildah", lambda *words: asked.extend(words))
+    image = build.build("keyless", ("base", "build-base"), "1", "0.1.0", arch)
+    assert image.endswith("0.1.0-arm64" if arch else "0.1.0")
+    assert [one for one in asked if one.startswith(("PYTHON_PLATFORM", "PROOF"))] == told
+    assert {"BASE=base", "BUILD_BASE=build-base"} <= set(asked)
+
+
+def test_what_is_told_of_another_machine_is_what_the_containerfile_asks() -> None:
+    text = (ROOT / "Containerfile").read_text()
+    assert "ARG PYTHON_PLATFORM=" in text
+    assert "ARG PROOF=here" in text
+    for image in ("keyless", "cloud"):
+        assert f"FROM {image}-proven-${{PROOF}} AS proven-{image}" in text
+        assert {f"AS {image}-proven-{where}" in text for where in ("here", "elsewhere")} == {True}
