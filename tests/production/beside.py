@@ -73,6 +73,11 @@ class Beside:
             **(self._signing if signed else {}),
         }
 
+    def bucket(self, name: str) -> None:
+        """Make a bucket."""
+        self.aws("s3api", "create-bucket", "--bucket", name,
+                 "--create-bucket-configuration", "LocationConstraint=us-west-2")  # fmt: skip
+
     def aws(self, *words: str, signed: bool = True) -> Any:
         """What ``aws`` answers, read."""
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.state), **self.environ(signed=signed)}

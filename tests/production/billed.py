@@ -40,7 +40,7 @@ class Billed:
                 "--association-id", one["associationId"])  # fmt: skip
         buckets = [one["Name"] for one in aws("s3api", "list-buckets")["Buckets"]]
         if BUCKET not in buckets:
-            aws("s3", "mb", f"s3://{BUCKET}")
+            self.cloud.bucket(BUCKET)
         roles = [one["RoleName"] for one in aws("iam", "list-roles")["Roles"]]
         if ROLE not in roles:
             aws("iam", "create-role", "--role-name", ROLE, "--assume-role-policy-document", self.irsa())

@@ -120,7 +120,7 @@ class Metered:
 
     def _identity(self) -> None:
         aws = self.cloud.aws
-        aws("s3", "mb", f"s3://{BUCKET}")
+        self.cloud.bucket(BUCKET)
         issuer = self.node.api.url
         arn = f"arn:aws:iam::111122223333:oidc-provider/{PROVIDER}"
         aws("iam", "delete-open-id-connect-provider", "--open-id-connect-provider-arn", arn)
