@@ -16,7 +16,9 @@ ACCOUNT = "111122223333"
 SHIM = """#!/bin/sh
 case "$1 $*" in
   env*ctp1*) echo "export KUBECONFIG={inside}" ;;
-  audit*) exec kubectl --kubeconfig {host} exec -n {namespace} deploy/keyless-cloud -- python3 -m keyless "$@" ;;
+  audit*) # Over web sockets kubectl 1.32 drops what a quick command says before its stream is known.
+    export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false
+    exec kubectl --kubeconfig {host} exec -n {namespace} deploy/keyless-cloud -- python3 -m keyless "$@" ;;
   *) exec {keyless} "$@" ;;
 esac
 """
