@@ -104,17 +104,17 @@ def build(target: str, bases: tuple[str, str], epoch: str, version: str, arch: s
     """Build one image of the Containerfile, on the base that runs and the one that builds; returns its name."""
     base, build_base = bases
     image = f"localhost/keyless/{target}:{version}{f'-{arch}' if arch else ''}"
-    elsewhere = [f"PYTHON_PLATFORM={PLATFORMS[arch]}", "PROOF=elsewhere"] if arch else []
+    told = [f"BASE={base}", f"BUILD_BASE={build_base}", f"PROOF_BASE={build_base if arch else base}"]
+    told += [f"PYTHON_PLATFORM={PLATFORMS[arch]}"] if arch else []
     labels = [
         f"--label=org.opencontainers.image.version={version}",
         f"--label=org.opencontainers.image.base.name={base}",
     ]
     buildah(
         "bud", "--quiet", "--isolation", "chroot", "--timestamp", epoch, "--target", target, "--tag", image,
-        "--build-arg", f"BASE={base}", "--build-arg", f"BUILD_BASE={build_base}",
         # The build asks PyPI: the machine's own certificates decide whom it believes.
         "--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro",
-        *(word for one in elsewhere for word in ("--build-arg", one)),
+        *(word for one in told for word in ("--build-arg", one)),
         *labels, "--file", "Containerfile", ".",
     )  # fmt: skip
     return image

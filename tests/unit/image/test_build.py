@@ -173,24 +173,18 @@ def test_layers_are_copied_only_where_they_cannot_be_laid_over_one_another(
 
 
 @pytest.mark.parametrize(
-    ("arch", "told"), [("", []), ("arm64", ["PYTHON_PLATFORM=aarch64-manylinux_2_36", "PROOF=elsewhere"])]
+    ("arch", "told"),
+    [("", {"PROOF_BASE=base"}), ("arm64", {"PROOF_BASE=build-base", "PYTHON_PLATFORM=aarch64-manylinux_2_36"})],
 )
-def test_an_image_for_another_machine_takes_its_wheels_and_runs_nothing(
-    arch: str, told: list[str], monkeypatch: pytest.MonkeyPatch
+def test_an_image_for_another_machine_takes_ready_wheels_and_is_looked_at_by_this_one(
+    arch: str, told: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
     build = load("build")
     monkeypatch.setattr(build, "buildah", lambda *words: asked.extend(words))
     image = build.build("keyless", ("base", "build-base"), "1", "0.1.0", arch)
     assert image.endswith("0.1.0-arm64" if arch else "0.1.0")
-    assert [one for one in asked if one.startswith(("PYTHON_PLATFORM", "PROOF"))] == told
-    assert {"BASE=base", "BUILD_BASE=build-base"} <= set(asked)
-
-
-def test_what_is_told_of_another_machine_is_what_the_containerfile_asks() -> None:
+    given = {after for word, after in zip(asked, asked[1:], strict=False) if word == "--build-arg"}
+    assert given == told | {"BASE=base", "BUILD_BASE=build-base"}
     text = (ROOT / "Containerfile").read_text()
-    assert "ARG PYTHON_PLATFORM=" in text
-    assert "ARG PROOF=here" in text
-    for image in ("keyless", "cloud"):
-        assert f"FROM {image}-proven-${{PROOF}} AS proven-{image}" in text
-        assert {f"AS {image}-proven-{where}" in text for where in ("here", "elsewhere")} == {True}
+    assert all(f"ARG {one.partition('=')[0]}=" in text for one in given)
