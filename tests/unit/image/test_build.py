@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -184,7 +185,7 @@ def test_an_image_for_another_machine_takes_ready_wheels_and_is_looked_at_by_thi
     monkeypatch.setattr(build, "buildah", lambda *words: asked.extend(words))
     image = build.build("keyless", ("base", "build-base"), "1", "0.1.0", arch)
     assert image.endswith("0.1.0-arm64" if arch else "0.1.0")
-    given = {after for word, after in zip(asked, asked[1:], strict=False) if word == "--build-arg"}
+    given = {after for word, after in pairwise(asked) if word == "--build-arg"}
     assert given == told | {"BASE=base", "BUILD_BASE=build-base"}
     text = (ROOT / "Containerfile").read_text()
     assert all(f"ARG {one.partition('=')[0]}=" in text for one in given)
