@@ -15,7 +15,7 @@ CONTROLLERS = (
     "namespace-controller,garbage-collector-controller,serviceaccount-controller,"
     "root-ca-certificate-publisher-controller"
 )
-PORTS = (17443, 17453, 17463, 17473)
+PORTS = (17443, 17453, 17463, 17473, 17483)
 
 
 class Brought:

@@ -81,8 +81,8 @@ def cloud_away(space: Metered) -> None:
 
 def replace_operator_half_way(space: Metered) -> None:
     """The operator is killed twice while it makes a control plane."""
-    name, api = "halfmade", next(iter(space.apis.values()))
-    api.attach(name)
+    name = "halfmade"
+    space.spare.attach(name)
     for _ in range(2):
         kill("default", "spaces-operator")(space)
         space.node.kubectl("rollout", "status", "deployment/spaces-operator", "-n", "default", "--timeout=60s")

@@ -24,8 +24,10 @@ class Metered:
     """``up`` attaches, installs and waits until usage of both is stored."""
 
     def __init__(self, node: OneNode, cloud: Beside, apis: tuple[Brought, ...], folder: Path) -> None:
+        """``apis``: one for each control plane, and one to spare."""
         self.node, self.cloud, self.folder = node, cloud, folder
-        self.apis = dict(zip(NAMES, apis, strict=True))
+        *mine, self.spare = apis
+        self.apis = dict(zip(NAMES, mine, strict=True))
         self.namespaces: dict[str, str] = {}
         clients = kubernetes_clients(GUIDES)
         assert clients is not None
