@@ -124,6 +124,11 @@ class ManagedResources:
         """Whether there is a kind that was never counted."""
         return not (self._definitions.complete and all(kind.known for kind in self._kinds.values() if kind.managed))
 
+    @property
+    def undescribed(self) -> tuple[Gvk, ...]:
+        """Kinds beside managed resources that cannot be read now."""
+        return tuple(kind.gvk for kind in self._kinds.values() if kind.unknown and not kind.managed)
+
     async def settled(self) -> None:
         """Return when every kind was counted once, or had its time."""
         try:

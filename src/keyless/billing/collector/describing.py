@@ -5,6 +5,7 @@ Crossplane's labels and fields: ``docs/reference/facts/crossplane-dimensions.md`
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -125,7 +126,8 @@ def _controller(metadata: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= VALUE_LIMIT else None
+    # Ten thousand resources name the same composites, claims and teams: each name is in memory once.
+    return sys.intern(value) if isinstance(value, str) and 0 < len(value) <= VALUE_LIMIT else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

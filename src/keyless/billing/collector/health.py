@@ -41,6 +41,10 @@ class Vitals:
     upload_failure: str = ""
     closed_through: datetime | None = None
     clock_offset: timedelta | None = None
+    folded: int = 0
+    """How many combinations of dimensions are coarser than they should be."""
+    undescribed: tuple[Gvk, ...] = ()
+    """Composites, claims and the like that cannot be read: the peer's numbers lack nothing, dimensions do."""
     beginning: bool = False
     """Whether a kind was never counted yet."""
 
@@ -60,7 +64,7 @@ def healthy(vitals: Vitals) -> Said:
     reason, message = _trouble(vitals) or (COMPLETE, "every kind is counted")
     closed = vitals.closed_through
     told = f"usage is stored up to {stamp(closed)}" if closed else "no hour is stored yet"
-    return Said(HEALTHY, reason == COMPLETE, reason, f"{message}; {told}")
+    return Said(HEALTHY, reason == COMPLETE, reason, f"{message}; {told}{_dimensions(vitals)}")
 
 
 def not_ready(vitals: Vitals) -> str:
@@ -89,6 +93,17 @@ def _trouble(vitals: Vitals) -> tuple[str, str] | None:
         seconds = vitals.clock_offset.total_seconds()
         return CLOCK_WRONG, f"the node's clock differs from S3's by {seconds:.0f} s; S3's is used: set the node's"
     return None
+
+
+def _dimensions(vitals: Vitals) -> str:
+    said = ""
+    if vitals.folded:
+        # The number moves with every resource; a message that did would be written again each time.
+        said += "; some dimensions are left out, for there are more combinations than billing.dimensions.limit"
+    if vitals.undescribed:
+        named = ", ".join(f"{gvk.kind}.{gvk.group}" for gvk in sorted(vitals.undescribed)[:NAMED])
+        said += f"; not read for dimensions: {named}"
+    return said
 
 
 def _kinds(unknown: Mapping[Gvk, Unknown]) -> str:

@@ -157,6 +157,8 @@ class Collector:
             uploader.last_failure,
             closed_through(waiting_since, now, uploader.stored_to, self._space.own().billed_from),
             self._clock.offset,
+            self._counter.metering.folded,
+            self._counter.undescribed,
             self._counter.beginning,
         )
 
@@ -185,6 +187,11 @@ class Collector:
                 "segments_stored",
                 "Segments stored since the start.",
                 lambda: self._uploader.segments_stored if self._uploader else 0,
+            ),
+            (
+                "combinations_folded",
+                "Combinations of dimensions that are coarser than they should be.",
+                lambda: self._counter.metering.folded,
             ),
             ("segments_waiting", "Segments waiting for their upload.", lambda: self._vitals().waiting),
             (

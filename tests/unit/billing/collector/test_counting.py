@@ -360,3 +360,79 @@ def test_what_is_no_counted_kind_is_none(document):
 
 def test_the_hour_of_a_moment_is_its_start():
     assert hour_of(NOON + seconds(3599)) == NOON
+
+
+XAPP = Resource(GROUP, "v1", "xapps", "XApp", namespaced=False)
+
+
+def composite(name, composition, *, size=3):
+    parts = [{"apiVersion": "v1", "kind": "ConfigMap", "name": f"c{n}"} for n in range(size)]
+    return {
+        "metadata": {"name": name, "uid": f"u-{name}", "labels": {"crossplane.io/composite": name}},
+        "spec": {"crossplane": {"compositionRef": {"name": composition}, "resourceRefs": parts}},
+    }
+
+
+def owned(name, by, team):
+    owner = {"apiVersion": f"{GROUP}/v1", "kind": "XApp", "name": by, "uid": f"u-{by}", "controller": True}
+    labels = {"crossplane.io/composite": by, "team": team}
+    return {"metadata": {"name": name, "labels": labels, "ownerReferences": [owner]}}
+
+
+async def test_dimensions_follow_owners_labels_and_lists_that_begin_anew():
+    plane = Plane("vpcs", labels=("team",))
+    xapps = definition("xapps", categories=("composite",))
+    xapps["spec"]["names"]["kind"] = "XApp"
+    plane.kube.put(CRDS, xapps)
+    plane.kube.put(XAPP, composite("shop", "web"))
+    plane.kube.put(resource("vpcs"), owned("a", "shop", "payments"))
+    async with running(plane) as counter:
+        assert counter.counts().counts == {gvk("vpcs"): 1}, "the peer's numbers know no composites"
+        rows = seen(counter, 0)
+        assert rows == {
+            ("managed", "Vpcs", "shop", "web", "payments"): 1,
+            ("composite", "XApp", "shop", "web", None): 1,
+            ("composed", "ConfigMap", "shop", "web", None): 3,
+        }
+        plane.kube.put(resource("vpcs"), owned("a", "shop", "search"))
+        plane.kube.put(XAPP, composite("shop", "web-2", size=1))
+        await asyncio.sleep(1)
+        rows = seen(counter, 5)
+        assert rows == {
+            ("managed", "Vpcs", "shop", "web-2", "search"): 1,
+            ("composite", "XApp", "shop", "web-2", None): 1,
+            ("composed", "ConfigMap", "shop", "web-2", None): 1,
+        }
+        await plane.kube.delete(resource("vpcs"), "a")
+        await plane.kube.delete(XAPP, "shop")
+        await asyncio.sleep(1)
+        assert seen(counter, 10) == {}
+
+
+def seen(counter, at):
+    counter.counts()
+    metered = counter.metered(NOON + seconds(at), whole=True)
+    told = ((metered.new[number], measure.count) for number, measure in metered.rows.items() if measure.count)
+    return {
+        (d.meter.value, d.gvk.kind, d.composite, d.composition, d.labels[0] if d.labels else None): count
+        for d, count in told
+    }
+
+
+@pytest.mark.parametrize("expired", [False, True])
+async def test_dimensions_that_changed_while_a_watch_was_away_are_told_by_its_list(expired):
+    plane = Plane("vpcs", labels=("team",))
+    plane.kube.put(resource("vpcs"), owned("a", "shop", "payments"))
+    plane.kube.put(resource("vpcs"), owned("b", "shop", "payments"))
+    async with running(plane) as counter:
+        assert sum(seen(counter, 0).values()) == 2
+        plane.refused["/vpcs"] = refused(0)
+        plane.kube.drop_watches()
+        await asyncio.sleep(2)
+        plane.kube.put(resource("vpcs"), owned("a", "shop", "search"))
+        plane.refused.clear()
+        await plane.kube.delete(resource("vpcs"), "b")
+        if expired:
+            plane.kube.expire_history()
+        await asyncio.sleep(60)
+        assert seen(counter, 60) == {("managed", "Vpcs", "shop", None, "search"): 1}

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.billing.collector.describing import Composite, composite_of, meter_of, package_of, traits_of
 from keyless.billing.ledger.model import Gvk, Meter
 
@@ -93,6 +94,7 @@ PLACES = ("labels", "name", "uid", "ownerReferences", "crossplane", "resourceRef
 JSON = LEAVES | st.dictionaries(st.sampled_from([*PLACES, "team"]), LEAVES, max_size=5)
 
 
+@effort(30)
 @given(st.dictionaries(st.sampled_from(["metadata", "spec"]), JSON), st.sampled_from(Meter))
 def test_whatever_an_api_answers_is_told_or_unknown(obj, meter):
     found = traits_of(obj, meter, ("team",))

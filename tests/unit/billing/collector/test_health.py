@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from keyless.billing.collector.health import Vitals, healthy, not_ready, to_say
-from keyless.billing.ledger.model import HOUR, Unknown
+from keyless.billing.ledger.model import HOUR, Gvk, Unknown
 from unit.billing.samples import BUCKET, NOON, VPC, seconds
 
 GOOD = Vitals(
@@ -84,3 +84,11 @@ def test_a_collector_that_does_not_collect_is_not_ready(changes, words):
 
 def test_a_bucket_that_refuses_is_no_reason_to_take_the_pod_out():
     assert not_ready(replace(GOOD, waiting_since=NOON - timedelta(days=1), upload_failure="AccessDenied")) == ""
+
+
+def test_dimensions_that_are_left_out_are_told_while_the_numbers_are_whole():
+    said = healthy(replace(GOOD, folded=3, undescribed=(Gvk("example.org", "v1", "XApp"),)))
+    assert said.status
+    assert "more combinations than billing.dimensions.limit" in said.message
+    assert "not read for dimensions: XApp.example.org" in said.message
+    assert "dimensions" not in healthy(GOOD).message
