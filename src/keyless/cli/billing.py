@@ -12,7 +12,9 @@ import typer
 from keyless.cli import exits
 from keyless.cli.naming import ourselves
 from keyless.cli.proof import verify
+from keyless.cli.usage_capacity import capacity
 from keyless.cli.usage_options import AccountOption, BucketOption, EndpointOption, ProviderOption, checked
+from keyless.cli.usage_report import report
 
 if TYPE_CHECKING:
     from keyless.billing.export.s3 import S3Bucket
@@ -25,6 +27,8 @@ ByOption = Annotated[str, typer.Option(help="Who decides this; empty: the user o
 
 
 app.command("verify")(verify)
+app.command("report")(report)
+app.command("capacity")(capacity)
 
 
 @app.callback()

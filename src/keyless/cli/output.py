@@ -27,6 +27,8 @@ KINDS = {
     "audit": "Call",
     "faults list": "FaultList",
     "billing verify": "UsageVerification",
+    "billing report": "UsageReport",
+    "billing capacity": "CapacityUsage",
     "keys list": "SigningKeyList",
     "secrets status": "SecretStatusList",
     "secrets explain": "SecretsExplanationList",

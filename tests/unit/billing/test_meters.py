@@ -12,13 +12,14 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.billing.collector.describing import Composite, Traits
 from keyless.billing.collector.metering import Counted, Metering
 from keyless.billing.collector.tallies import Tally
 from keyless.billing.ledger import frames
 from keyless.billing.ledger.frames import Reader
 from keyless.billing.ledger.meter_reading import meter_untrusted
-from keyless.billing.ledger.model import Described, Gvk, Meter, Sample, Unknown
+from keyless.billing.ledger.model import Described, Gvk, Malformed, Meter, Sample, Unknown
 from keyless.billing.ledger.objects import pack
 from unit.billing.samples import BUCKET, NOON, VPC, a_segment, seconds
 
@@ -101,6 +102,7 @@ def stored(packed):
     return meter_untrusted(packed.meter.key, packed.meter.body)
 
 
+@effort(30)
 @given(STEPS)
 def test_the_time_of_each_team_is_exact_and_the_most_adds_up(steps):
     plane = played(steps)
@@ -114,6 +116,7 @@ def test_the_time_of_each_team_is_exact_and_the_most_adds_up(steps):
     assert (found.plane, found.labels) == ({"env": "prod"}, ("team",))
 
 
+@effort(30)
 @given(STEPS, st.data())
 def test_a_spoilt_frame_leaves_the_sums_as_the_events_tell_them(steps, data):
     plane = played(steps)
@@ -128,6 +131,7 @@ def test_a_spoilt_frame_leaves_the_sums_as_the_events_tell_them(steps, data):
     assert +peaks == +plane.most
 
 
+@effort(30)
 @given(STEPS)
 def test_the_peers_object_does_not_change_with_dimensions(steps):
     plane = played(steps)
@@ -139,6 +143,7 @@ def test_the_peers_object_does_not_change_with_dimensions(steps):
     assert not packed.meter.key.startswith("account=")
 
 
+@effort(30)
 @given(STEPS)
 def test_frames_of_dimensions_are_read_as_they_were_written(steps):
     plane = played(steps)
@@ -151,6 +156,7 @@ def test_frames_of_dimensions_are_read_as_they_were_written(steps):
     assert again.meter == segment.packed.meter
 
 
+@effort(30)
 @given(STEPS, st.integers(1, 3))
 def test_more_combinations_than_the_limit_are_told_as_folded_and_still_add_up(steps, limit):
     plane = played(steps, limit)
@@ -243,3 +249,33 @@ def test_what_a_composite_refers_to_and_no_watch_counts_is_composed():
     assert taken.rows[number].count == 3
     metering.composite(Composite("u-1", "app", "web", "", ((VPC, 2), (config, 3))), None)
     assert metering.take(NOON + timedelta(seconds=5), kinds, whole=False).rows[number].count == 0
+
+
+def _places(document, path=()):
+    yield path
+    for key, part in document.items() if isinstance(document, dict) else enumerate(document):
+        if isinstance(part, dict | list):
+            yield from _places(part, (*path, key))
+        else:
+            yield (*path, key)
+
+
+PLAYED = played([("make", VPC, "payments"), ("wait", 5)])
+ODD = st.sampled_from([None, True, -1, 2**70, 1.5, "", "x", [], [[]], {}, {"a": []}, ["payments"]])
+
+
+@effort(30)
+@given(st.data(), ODD)
+def test_whatever_lies_in_a_meter_objects_place_is_read_or_malformed(data, odd):
+    document = json.loads(gzip.decompress(a_segment(*PLAYED.frames).packed.meter.body))
+    path = data.draw(st.sampled_from([each for each in _places(document) if each]))
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = odd
+    body = gzip.compress(json.dumps(document).encode())
+    try:
+        found = meter_untrusted("key", body).rows
+    except Malformed:
+        return
+    assert all(row.at_peak >= 0 for _, row in found)

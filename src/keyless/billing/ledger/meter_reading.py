@@ -24,8 +24,14 @@ class MeterFile:
     end: datetime
     labels: tuple[str, ...]
     plane: dict[str, str]
-    rows: tuple[tuple[Dimensions, Row], ...]
+    raw: list[list[Any]]
+    """The rows as they are stored; :attr:`rows` are read from them."""
     limited: int
+
+    @property
+    def rows(self) -> tuple[tuple[Dimensions, Row], ...]:
+        """Every combination with its numbers. Raises ``Malformed``."""
+        return tuple(row_untrusted(row) for row in self.raw)
 
 
 def meter_untrusted(key: str, body: bytes) -> MeterFile:
@@ -45,7 +51,7 @@ def meter_untrusted(key: str, body: bytes) -> MeterFile:
             moment_untrusted(document["to"]),
             tuple(str(name) for name in document["labels"]),
             {str(name): str(value) for name, value in document["planeLabels"].items()},
-            tuple(_row_untrusted(row) for row in document["rows"]),
+            _rows_untrusted(document["rows"]),
             int(document["limited"]),
         )
     except Malformed as error:
@@ -57,8 +63,24 @@ def meter_untrusted(key: str, body: bytes) -> MeterFile:
         raise Malformed(f"{key}: expected a meter object, found {type(error).__name__}: {str(error)[:200]}") from None
 
 
-def _row_untrusted(row: Any) -> tuple[Dimensions, Row]:
-    numbers = [int(number) for number in row[len(COLUMNS) :]]
-    if len(numbers) != len(NUMBERS) or any(number < 0 for number in numbers):
-        raise Malformed("rows: expected four numbers that are not negative at the end of each")
-    return dimensions_untrusted(row[: len(COLUMNS)]), Row(*numbers)
+def row_untrusted(row: list[Any]) -> tuple[Dimensions, Row]:
+    """One combination with its numbers. Raises ``Malformed``."""
+    try:
+        return dimensions_untrusted(row[: len(COLUMNS)]), Row(*row[len(COLUMNS) :])
+    except (ValueError, TypeError) as error:
+        raise Malformed(f"rows: expected {', '.join(COLUMNS)}; found {str(error)[:200]}") from None
+
+
+def _rows_untrusted(rows: Any) -> list[list[Any]]:
+    width = len(COLUMNS) + len(NUMBERS)
+    for row in rows:
+        if len(row) != width or not isinstance(row[_LABELS], list):
+            raise Malformed(f"rows: expected {width} values in each, with a list of labels")
+        for number in row[len(COLUMNS) :]:
+            if type(number) is not int or number < 0:
+                raise Malformed("rows: expected four whole numbers that are not negative at the end of each")
+    found: list[list[Any]] = rows
+    return found
+
+
+_LABELS = COLUMNS.index("labels")

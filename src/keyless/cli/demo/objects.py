@@ -79,10 +79,16 @@ def vpc_crd() -> Object:
 
 
 def vpcs() -> list[Object]:
-    """Three of them."""
+    """Three of them: two of teams, one of nobody."""
+    teams = {"payments": {"team": "payments"}, "search": {"team": "search"}, "batch": {}}
     return [
-        {"apiVersion": "ec2.aws.upbound.io/v1beta1", "kind": "VPC", "metadata": {"name": name}, "spec": {}}
-        for name in ("payments", "search", "batch")
+        {
+            "apiVersion": "ec2.aws.upbound.io/v1beta1",
+            "kind": "VPC",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {},
+        }
+        for name, labels in teams.items()
     ]
 
 

@@ -51,6 +51,7 @@ def _billing(stage: Stage) -> list[Step]:
         ("billing", "storage", "aws", "region"): region,
         ("billing", "storage", "aws", "bucket"): bucket,
         ("billing", "storage", "secretRef", "name"): "",
+        ("billing", "dimensions", "labels"): ["team"],
         ("controlPlanes", "vector", "serviceAccount", "customAnnotations", "eks.amazonaws.com/role-arn"): arn,
     }
 
@@ -79,7 +80,7 @@ def _billing(stage: Stage) -> list[Step]:
 
     return [
         Step(
-            "Three managed resources in control plane ctp1",
+            "Three managed resources in control plane ctp1: two of teams, one of nobody",
             "kubectl",
             "kubectl --kubeconfig $TENANT_KUBECONFIG apply -f vpcs-crd.yaml\n"
             "kubectl --kubeconfig $TENANT_KUBECONFIG wait --for=condition=Established crd/vpcs.ec2.aws.upbound.io\n"
@@ -113,7 +114,7 @@ def _billing(stage: Stage) -> list[Step]:
             "  --set billing.enabled=true --set billing.storage.provider=aws \\\n"
             "  --set billing.storage.aws.region=$YOUR_AWS_REGION"
             " --set billing.storage.aws.bucket=$YOUR_BILLING_BUCKET \\\n"
-            "  --set billing.storage.secretRef.name= \\\n"
+            "  --set billing.storage.secretRef.name= --set 'billing.dimensions.labels={team}' \\\n"
             '  --set controlPlanes.vector.serviceAccount.customAnnotations."eks\\.amazonaws\\.com/role-arn"='
             "arn:aws:iam::$YOUR_AWS_ACCOUNT_ID:role/$YOUR_BILLING_ROLE_NAME",
             lambda: stand_ins.helm_upgrade(stage, values),
@@ -240,21 +241,13 @@ def _end(stage: Stage) -> list[Step]:
         return f"written over: s3://{bucket}/{key}"
 
     bucket = stage.name("YOUR_BILLING_BUCKET")
-    export = (
-        "billing",
-        "export",
-        "--bucket",
-        bucket,
-        "--account",
-        "notdemo",
-        "--billing-month",
-        f"{datetime.now(UTC):%Y-%m}",
-    )
+    usage = ("--bucket", bucket, "--account", "notdemo", "--billing-month", f"{datetime.now(UTC):%Y-%m}")
     verified = ("billing", "verify", "--bucket", bucket, "--account", "notdemo")
     return [
         ours("The whole chain, link by link", "verify", "billing"),
         ours("The same for shared secrets", "verify", "shared-secrets"),
-        ours("The report", *export, "--force-incomplete"),
+        ours("The report", "billing", "export", *usage, "--force-incomplete"),
+        ours("Whose usage it is, so far", "billing", "report", *usage, "--by", "team", "--force-incomplete"),
         ours("Is all of it there, and is it what was stored?", *verified),
         Step(
             "The bucket's owner writes over what was used",

@@ -1,0 +1,1 @@
+"""Reports of usage for people who pay for it: by team, by kind, with prices, reproducible to the byte."""

@@ -1,0 +1,110 @@
+"""A report in the columns of FOCUS 1.0: one line for each day, control plane, kind, provider and team.
+
+https://focus.finops.org/focus-specification/v1-0/ : columns that 1.0 requires are there, those that do not apply are
+empty, our own begin with ``x_``. Times are UTC, ends exclusive.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from keyless.billing.ledger.model import stamp
+from keyless.billing.report.model import UNALLOCATED, UNKNOWN, Report
+from keyless.billing.report.output import costs, currencies, digest, exact_hours
+
+FIELDS = ("day", "group", "control-plane", "control-plane-id", "meter", "kind", "version", "provider", "team")
+COLUMNS = (
+    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
+    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
+    "CommitmentDiscountCategory", "CommitmentDiscountId", "CommitmentDiscountName", "CommitmentDiscountStatus",
+    "CommitmentDiscountType", "ConsumedQuantity", "ConsumedUnit", "ContractedCost", "ContractedUnitPrice",
+    "EffectiveCost", "InvoiceIssuerName", "ListCost", "ListUnitPrice", "PricingCategory", "PricingQuantity",
+    "PricingUnit", "ProviderName", "PublisherName", "RegionId", "RegionName", "ResourceId", "ResourceName",
+    "ResourceType", "ServiceCategory", "ServiceName", "SkuId", "SkuPriceId", "SubAccountId", "SubAccountName", "Tags",
+    "x_ControlPlaneId", "x_Crossplane_Provider", "x_ExactResourceHours", "x_Complete", "x_ReportDigest",
+)  # fmt: skip
+NOBODY = "USD"
+"""Without prices every amount is zero; a currency there must be."""
+ISSUER = "Keyless"
+
+
+def as_focus(report: Report) -> str:
+    """CSV; a line for each currency of a price that applied."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS)
+    writer.writeheader()
+    money = currencies(report) or [NOBODY]
+    hours = exact_hours([line.quantity for line in report.lines])
+    amounts = {currency: costs(report.lines, currency) for currency in money}
+    for at, line in enumerate(report.lines):
+        mine = [currency for currency in money if currency in line.costs] or money[:1]
+        for number, currency in enumerate(mine):
+            # The quantity counts once, whatever number of currencies it is priced in.
+            quantity = line.quantity.maximum if number == 0 else 0
+            writer.writerow(
+                _row(report, line.values, currency, f"{amounts[currency][at]:f}", quantity, f"{hours[at]:f}")
+            )
+    return out.getvalue()
+
+
+def _row(
+    report: Report, values: tuple[str, ...], currency: str, cost: str, quantity: int, exact: str
+) -> dict[str, Any]:
+    day, group, plane, plane_id, meter, kind, version, provider, team = values
+    zone = ZoneInfo(report.zone)
+    start = datetime.fromisoformat(day).replace(tzinfo=zone)
+    end = (start.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
+    first, last = _month(start)
+    name = "" if kind == UNKNOWN else kind
+    return {
+        "BilledCost": cost,
+        "BillingAccountId": report.account,
+        "BillingAccountName": report.account,
+        "BillingCurrency": currency,
+        "BillingPeriodStart": stamp(first),
+        "BillingPeriodEnd": stamp(last),
+        "ChargeCategory": "Usage",
+        "ChargeDescription": f"{meter} {name} in {plane}, resource-hours by the hourly maximum",
+        "ChargeFrequency": "Usage-Based",
+        "ChargePeriodStart": stamp(start.astimezone(UTC)),
+        "ChargePeriodEnd": stamp(end.astimezone(UTC)),
+        "ConsumedQuantity": quantity,
+        "ConsumedUnit": "Resource-Hours",
+        "ContractedCost": cost,
+        "EffectiveCost": cost,
+        "InvoiceIssuerName": ISSUER,
+        "ListCost": cost,
+        "PricingCategory": "Standard",
+        "PricingQuantity": quantity,
+        "PricingUnit": "Resource-Hours",
+        "ProviderName": ISSUER,
+        "PublisherName": ISSUER,
+        "ResourceId": f"{plane_id}/{kind}/{version}",
+        "ResourceName": plane,
+        "ResourceType": f"{kind}/{version}",
+        "ServiceCategory": "Management and Governance",
+        "ServiceName": "Space",
+        "SkuId": meter,
+        "SkuPriceId": meter,
+        "SubAccountId": group,
+        "SubAccountName": group,
+        "Tags": json.dumps({} if team == UNALLOCATED else {"team": team}, ensure_ascii=False),
+        "x_ControlPlaneId": plane_id,
+        "x_Crossplane_Provider": "" if provider == UNKNOWN else provider,
+        "x_ExactResourceHours": exact,
+        "x_Complete": str(not (report.missing or report.faults)).lower(),
+        "x_ReportDigest": digest(report),
+    }
+
+
+def _month(day: datetime) -> tuple[datetime, datetime]:
+    """The billing period that a day lies in: its month."""
+    first = day.replace(day=1)
+    return first.astimezone(UTC), (first.replace(tzinfo=None) + timedelta(days=32)).replace(
+        day=1, tzinfo=day.tzinfo
+    ).astimezone(UTC)

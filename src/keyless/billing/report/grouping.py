@@ -1,0 +1,119 @@
+"""From uses to the lines of a report. Pure: the same uses give the same lines in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, tzinfo
+from fractions import Fraction
+
+from keyless.billing.report.model import UNKNOWN, Line, Quantity, Use, What
+from keyless.billing.report.prices import Price, rates
+from keyless.billing.report.teams import Rule, is_field, team_of, value_of
+
+TIMES: Mapping[str, str] = {"day": "%Y-%m-%d", "month": "%Y-%m", "hour": "%Y-%m-%dT%H:%M%z"}
+NO_PRICE = -1
+
+
+@dataclass(slots=True)
+class Cube:
+    """Sums of uses by the values of ``by``, and by the price that applies."""
+
+    by: tuple[str, ...]
+    zone: tzinfo
+    rules: Sequence[Rule]
+    prices: Sequence[Price] = ()
+    sums: dict[tuple[int, tuple[str, ...]], Quantity] = field(default_factory=dict)
+    _values: dict[What, tuple[tuple[str, ...], tuple[int, ...]]] = field(default_factory=dict)
+    _cells: dict[What, Quantity] = field(default_factory=dict)
+    """Where uses of the hour at hand are summed."""
+    _hour: datetime | None = None
+    _day: date = date.min
+    _times: tuple[str, ...] = ()
+
+    def add(self, use: Use) -> None:
+        """Count a use in."""
+        if use.hour is not self._hour and use.hour != self._hour:
+            self._turn(use.hour)
+        cell = self._cells.get(use.what)
+        if cell is None:
+            cell = self._cells[use.what] = self._cell(use.what)
+        cell.maximum += use.maximum
+        cell.milliseconds += use.milliseconds
+        cell.created += use.created
+
+    def _turn(self, hour: datetime) -> None:
+        """Another hour: another day, maybe, and other prices."""
+        before, local = (self._day, self._times), hour.astimezone(self.zone)
+        self._hour, self._day = hour, local.date()
+        self._times = tuple(local.strftime(TIMES[name]) if name in TIMES else "" for name in self.by)
+        if before != (self._day, self._times):
+            self._cells = {}
+
+    def _cell(self, what: What) -> Quantity:
+        known = self._values.get(what)
+        if known is None:
+            known = self._values[what] = (self._fixed(what), self._applying(what))
+        fixed, applying = known
+        values = tuple(time or value for time, value in zip(self._times, fixed, strict=True))
+        number = next((n for n in applying if self.prices[n].holds_on(self._day)), NO_PRICE)
+        return self.sums.setdefault((number, values), Quantity())
+
+    def _fixed(self, what: What) -> tuple[str, ...]:
+        place = (what.plane, what.dimensions, what.labels)
+        return tuple(
+            ""
+            if name in TIMES
+            else team_of(self.rules, *place)
+            if name == "team"
+            else value_of(name, *place) or UNKNOWN
+            for name in self.by
+        )
+
+    def _applying(self, what: What) -> tuple[int, ...]:
+        place = (what.plane, what.dimensions, what.labels)
+        return tuple(n for n, price in enumerate(self.prices) if price.applies(*place))
+
+    def lines(self) -> tuple[tuple[Line, ...], Line]:
+        """The lines in order, and their total."""
+        totals: dict[int, Quantity] = {}
+        for (number, _), quantity in self.sums.items():
+            totals.setdefault(number, Quantity()).add(quantity)
+        average = rates(self.prices, {n: q for n, q in totals.items() if n != NO_PRICE})
+        grouped: dict[tuple[str, ...], dict[int, Quantity]] = {}
+        for (number, values), quantity in self.sums.items():
+            grouped.setdefault(values, {})[number] = quantity
+        lines = tuple(self._line(values, grouped[values], average) for values in sorted(grouped))
+        return lines, self._line((), totals, average)
+
+    def _line(self, values: tuple[str, ...], parts: Mapping[int, Quantity], average: Mapping[int, Fraction]) -> Line:
+        quantity, unpriced = Quantity(), Quantity()
+        costs: dict[str, Fraction] = {}
+        for number, part in sorted(parts.items()):
+            quantity.add(part)
+            if number == NO_PRICE:
+                unpriced.add(part)
+                continue
+            price = self.prices[number]
+            costs[price.currency] = costs.get(price.currency, Fraction(0)) + price.quantity(part) * average[number]
+        return Line(values, quantity, costs, unpriced)
+
+
+def by_untrusted(names: Sequence[str]) -> tuple[str, ...]:
+    """Check what a report is grouped by; raises ``ValueError`` that names what there is."""
+    for name in names:
+        if name not in TIMES and name != "team" and not is_field(name):
+            known = [*TIMES, "team", "group", "control-plane", "meter", "kind", "version", "provider", "namespace"]
+            more = ["composite", "claim", "claim-namespace", "composition", "label.KEY", "plane.KEY"]
+            raise ValueError(f"expected some of {', '.join([*known, *more])}; found {name!r}")
+    if len(set(names)) != len(names):
+        raise ValueError("expected each field once")
+    return tuple(names)
+
+
+def filled(cubes: Sequence[Cube], uses: Iterable[Use], wanted: Callable[[Use], bool]) -> None:
+    """Go through the uses once."""
+    for use in uses:
+        if wanted(use):
+            for cube in cubes:
+                cube.add(use)

@@ -1,0 +1,175 @@
+"""A report as text, CSV and JSON. Pure; each has the same numbers, and the same report is the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from keyless.billing.export.plan import describe, describe_fault, describe_waiver, printable
+from keyless.billing.ledger.model import stamp
+from keyless.billing.ledger.report_file import fault_document, missing_document
+from keyless.billing.report.model import HOUR_MS, Line, Quantity, Report
+from keyless.billing.report.prices import digits_of, rounded
+
+# Enough that a single resource's second is seen: 1/3600 of an hour.
+DECIMALS = 4
+
+
+def exact_hours(quantities: Sequence[Quantity]) -> list[Decimal]:
+    """Resource-hours that add up to their rounded sum."""
+    return rounded([Fraction(each.milliseconds, HOUR_MS) for each in quantities], DECIMALS)
+
+
+def currencies(report: Report) -> list[str]:
+    """Those of the prices that applied."""
+    return sorted(report.total.costs)
+
+
+def costs(lines: Sequence[Line], currency: str) -> list[Decimal]:
+    """What each line costs, to the currency's own decimals; they add up to the rounded total."""
+    return rounded([line.costs.get(currency, Fraction(0)) for line in lines], digits_of(currency))
+
+
+def rows(report: Report) -> tuple[list[str], list[list[str]], list[str]]:
+    """Header, lines and total, as texts."""
+    money = currencies(report)
+    unpriced = bool(money) and report.total.unpriced != Quantity()
+    header = [*report.by, "resource-hours by maximum", "resource-hours exact", "made", *money]
+    header += ["resource-hours without a price"] if unpriced else []
+    hours = exact_hours([line.quantity for line in report.lines])
+    columns = [costs(report.lines, currency) for currency in money]
+    found = []
+    for at, line in enumerate(report.lines):
+        row = [*line.values, str(line.quantity.maximum), f"{hours[at]:f}", str(line.quantity.created)]
+        row += [f"{column[at]:f}" for column in columns]
+        found.append(row + ([str(line.unpriced.maximum)] if unpriced else []))
+    whole = report.total
+    total = ["total", *[""] * (len(report.by) - 1)] if report.by else []
+    total += [str(whole.quantity.maximum), f"{exact_hours([whole.quantity])[0]:f}", str(whole.quantity.created)]
+    total += [f"{costs([whole], currency)[0]:f}" for currency in money]
+    return header, found, total + ([str(whole.unpriced.maximum)] if unpriced else [])
+
+
+def as_text(report: Report) -> str:
+    """A table for a terminal."""
+    header, lines, total = rows(report)
+    table = [header, *([printable(cell) for cell in row] for row in lines), total]
+    widths = [max(len(row[at]) for row in table) for at in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        by = len(report.by)
+        return "  ".join(
+            c.ljust(w) if at < by else c.rjust(w) for at, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
+
+    ruler = "  ".join("-" * width for width in widths)
+    said = [
+        f"Usage of account {report.account} from {_local(report, 0)} to {_local(report, 1)} ({report.zone})",
+        f"as stored up to {stamp(report.collected_at) if report.collected_at else 'no time'}; report {digest(report)}",
+        "",
+        *(line(row).rstrip() for row in table[:1]),
+        ruler,
+        *(line(row).rstrip() for row in table[1:-1]),
+        ruler,
+        line(total).rstrip(),
+    ]
+    return "\n".join([*said, *_notes(report)])
+
+
+def _notes(report: Report) -> list[str]:
+    said = []
+    if report.without_dimensions:
+        said.append(
+            f"{report.without_dimensions} segments were stored without dimensions: they count by their maximum alone,"
+            " as unknown"
+        )
+    if report.limited:
+        said.append(
+            f"{report.limited} rows are coarser than they should be: raise billing.dimensions.limit for what comes"
+        )
+    for what, found in (
+        ("missing:", map(describe, report.missing)),
+        ("not counted:", map(describe_fault, report.faults)),
+        ("waived:", map(describe_waiver, report.waivers)),
+    ):
+        lines = list(found)
+        said += [what, *lines] if lines else []
+    return ["", *said] if said else []
+
+
+def as_csv(report: Report) -> str:
+    """RFC 4180, with a total as last line."""
+    header, lines, total = rows(report)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(header)
+    writer.writerows([_harmless(cell) for cell in row] for row in lines)
+    writer.writerow(total)
+    return out.getvalue()
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as JSON; numbers with decimals are texts, for JSON's own are not exact."""
+    money = currencies(report)
+    hours = exact_hours([line.quantity for line in report.lines])
+    columns = {currency: costs(report.lines, currency) for currency in money}
+    lines: list[dict[str, Any]] = []
+    for at, line in enumerate(report.lines):
+        price = [{"currency": currency, "amount": f"{columns[currency][at]:f}"} for currency in money]
+        lines.append(
+            {"values": list(line.values), **_quantity(line.quantity, hours[at]), "costs": price, **_unpriced(line)}
+        )
+    whole = report.total
+    return {
+        "account": report.account,
+        "from": stamp(report.period[0]),
+        "to": stamp(report.period[1]),
+        "timeZone": report.zone,
+        "collectedAt": stamp(report.collected_at) if report.collected_at else None,
+        "digest": digest(report),
+        "complete": not (report.missing or report.faults),
+        "groupedBy": list(report.by),
+        "lines": lines,
+        "total": {
+            **_quantity(whole.quantity, exact_hours([whole.quantity])[0]),
+            "costs": [{"currency": each, "amount": f"{costs([whole], each)[0]:f}"} for each in money],
+            **_unpriced(whole),
+        },
+        "withoutDimensions": report.without_dimensions,
+        "limited": report.limited,
+        "missing": [missing_document(gap) for gap in report.missing],
+        "faults": [fault_document(fault) for fault in report.faults],
+        "waivers": [{"id": waiver.id, **waiver.document()} for waiver in report.waivers],
+        "heads": [{"controlPlane": plane, "sequence": n, "sha256": sha} for plane, n, sha in report.heads],
+    }
+
+
+def digest(report: Report) -> str:
+    """Names what the report was made from: the SHA-256 over its heads, of which each stands for all before it."""
+    import hashlib
+
+    said = "\n".join(f"{plane} {number} {sha256}" for plane, number, sha256 in report.heads)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _quantity(quantity: Quantity, hours: Decimal) -> dict[str, Any]:
+    return {"maximumResourceHours": quantity.maximum, "exactResourceHours": f"{hours:f}", "made": quantity.created}
+
+
+def _unpriced(line: Line) -> dict[str, Any]:
+    return {"unpricedMaximumResourceHours": line.unpriced.maximum} if line.costs or line.unpriced.maximum else {}
+
+
+def _local(report: Report, at: int) -> str:
+    from zoneinfo import ZoneInfo
+
+    return f"{report.period[at].astimezone(ZoneInfo(report.zone)):%Y-%m-%d %H:%M}"
+
+
+def _harmless(cell: str) -> str:
+    # A spreadsheet runs what begins so: https://owasp.org/www-community/attacks/CSV_Injection
+    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell

@@ -1,0 +1,214 @@
+"""A report as one page of HTML that can be forwarded: everything is in it, nothing runs, nothing is fetched. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+from html import escape
+
+from keyless.billing.export.plan import describe, describe_fault, describe_waiver, printable
+from keyless.billing.ledger.completeness import without
+from keyless.billing.ledger.manifests import Covered, lives
+from keyless.billing.ledger.model import HOUR, hour_of, stamp
+from keyless.billing.report.model import UNALLOCATED, Report
+from keyless.billing.report.output import costs, currencies, digest, rows
+from keyless.billing.report.prices import rounded
+from keyless.billing.report.svg import OTHERS, PALETTE, colour, stacked, strip
+
+PAGE_FIELDS = (("team",), ("day", "team"), ("day", "team", "kind"), ("control-plane",), ("kind",))
+MOVERS = 10
+ROWS = 40
+"""Lines of a table, control planes of the strip: more are nobody's reading; the CSV has them all."""
+_STYLE = """body{font:15px/1.5 sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#1f2328}
+h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid #d0d7de}
+table{border-collapse:collapse;width:100%}td,th{padding:.25em .6em;text-align:right;border-bottom:1px solid #eee}
+td:first-child,th:first-child{text-align:left}tr:last-child{font-weight:bold}
+.big{font-size:1.8em}.note{color:#57606a;font-size:.9em}.bad{color:#d1242f}
+.key{display:inline-block;width:.8em;height:.8em;margin:0 .3em}
+pre{white-space:pre-wrap;font-size:.85em}@media print{body{margin:0}}"""
+
+
+def as_page(reports: Sequence[Report], manifests: Sequence[Covered]) -> str:
+    """``reports`` are by :data:`PAGE_FIELDS`."""
+    by_team, by_day, by_kind_day, by_plane, by_kind = reports
+    title = f"Usage of {by_team.account}, {_span(by_team)}"
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        _summary(by_team),
+        "<h2>By team</h2>",
+        _table(by_team),
+        "<h2>By day</h2>",
+        _days(by_day),
+        "<h2>Completeness of each hour</h2>",
+        _completeness(by_team, manifests),
+        "<h2>The ten largest movers</h2>",
+        _movers(by_kind_day),
+        "<h2>By kind</h2>",
+        _table(by_kind),
+        "<h2>Control planes</h2>",
+        _table(by_plane),
+        "<h2>Idle control planes</h2>",
+        _idle(by_plane, manifests),
+        "<h2>What this rests on</h2>",
+        _basis(by_team),
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{''.join(body)}</body></html>\n"
+    )
+
+
+def _summary(report: Report) -> str:
+    money = currencies(report)
+    parts = [f'<span class="big">{costs([report.total], each)[0]:,f} {escape(each)}</span>' for each in money]
+    hours = report.total.quantity.maximum
+    parts.append(f'<span class="big">{hours:,}</span> resource-hours by the hourly maximum,')
+    parts.append(f"{float(report.total.quantity.exact):,.1f} by exact time")
+    whole = "complete" if not (report.missing or report.faults) else '<b class="bad">incomplete: see below</b>'
+    return f"<p>{' '.join(parts)}; {whole}.</p>"
+
+
+def _table(report: Report) -> str:
+    header, lines, total = rows(report)
+    order = sorted(range(len(lines)), key=lambda at: (-report.lines[at].quantity.maximum, lines[at]))
+    shown = [lines[at] for at in order[:ROWS]]
+    more = f'<p class="note">and {len(lines) - ROWS} more lines, in the CSV</p>' if len(lines) > ROWS else ""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    return f"<table><tr>{head}</tr>{''.join(map(_row, [*shown, total]))}</table>{more}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<td>{escape(printable(cell))}</td>' for cell in cells)}</tr>"
+
+
+def _days(report: Report) -> str:
+    """Each team a colour, the largest first; those beyond the colours together."""
+    days = _days_of(report)
+    teams: dict[str, dict[str, int]] = {}
+    for line in report.lines:
+        day, team = line.values
+        teams.setdefault(team, {})[day] = line.quantity.maximum
+    ordered = sorted(teams, key=lambda team: (team == UNALLOCATED, -sum(teams[team].values()), team))
+    named, rest = ordered[: len(PALETTE) - 1], ordered[len(PALETTE) - 1 :]
+    series = {team: [float(teams[team].get(day, 0)) for day in days] for team in named}
+    if rest:
+        series[OTHERS] = [float(sum(teams[team].get(day, 0) for team in rest)) for day in days]
+    keys = "".join(
+        f'<span class="key" style="background:{colour(number)}"></span>{escape(printable(name))}'
+        for number, name in enumerate(series)
+    )
+    return stacked(days, series, title="Resource-hours by day and team", unit="resource-hours") + f"<p>{keys}</p>"
+
+
+def _completeness(report: Report, manifests: Sequence[Covered]) -> str:
+    start, end = hour_of(report.period[0]), report.period[1]
+    spans: dict[str, list[tuple[datetime, datetime]]] = {}
+    slack: dict[str, timedelta] = {}
+    for covered in manifests:
+        gaps = [(gap.start, gap.end) for gap in covered.gaps if not gap.kinds]
+        spans.setdefault(covered.control_plane.id, []).extend(without((covered.start, covered.end), gaps))
+        slack[covered.control_plane.id] = max(slack.get(covered.control_plane.id, timedelta()), covered.slack)
+    lines = []
+    for plane_id, life in sorted(lives(manifests).items(), key=lambda item: (item[1].control_plane.group, item[0])):
+        owed = life.within(report.period)
+        cells, at, mine = [], start, _by_hour(spans.get(plane_id, []))
+        while at < end:
+            cells.append(_share(at, owed, mine.get(at, []), slack.get(plane_id, timedelta())))
+            at += HOUR
+        if any(cell >= 0 for cell in cells):
+            lines.append((f"{life.control_plane.group}/{life.control_plane.name}", cells))
+    lines.sort(key=lambda line: (sum(1 for cell in line[1] if cell < 0 or cell >= 1) - len(line[1]), line[0]))
+    more = f'<p class="note">and {len(lines) - ROWS} more control planes</p>' if len(lines) > ROWS else ""
+    drawn = strip(lines[:ROWS], title="How much of each hour is accounted for", first=stamp(start))
+    note = '<p class="note">green: all of the hour is stored; yellow: a part; red: nothing; grey: none is owed</p>'
+    return drawn + note + more
+
+
+def _by_hour(spans: Sequence[tuple[datetime, datetime]]) -> dict[datetime, list[tuple[datetime, datetime]]]:
+    found: dict[datetime, list[tuple[datetime, datetime]]] = {}
+    for span in spans:
+        found.setdefault(hour_of(span[0]), []).append(span)
+    return found
+
+
+def _share(
+    hour: datetime, owed: tuple[datetime, datetime], spans: list[tuple[datetime, datetime]], slack: timedelta
+) -> float:
+    start, end = max(hour, owed[0]), min(hour + HOUR, owed[1])
+    if start >= end:
+        return -1.0
+    open_ = [b - a for a, b in without((start, end), spans) if b - a > slack]
+    return 1 - sum(open_, timedelta()) / (end - start)
+
+
+def _movers(report: Report) -> str:
+    """The second half of the period against the first, by team and kind, for each day."""
+    days = _days_of(report)
+    half = len(days) // 2
+    if not half:
+        return "<p>A single day moves nothing.</p>"
+    early, late = set(days[:half]), set(days[-half:])
+    sums: dict[tuple[str, str], list[int]] = {}
+    for line in report.lines:
+        day, team, kind = line.values
+        found = sums.setdefault((team, kind), [0, 0])
+        found[0] += line.quantity.maximum if day in early else 0
+        found[1] += line.quantity.maximum if day in late else 0
+    ordered = sorted(sums.items(), key=lambda item: (-abs(item[1][1] - item[1][0]), item[0]))
+    header = ["team", "kind", f"a day until {days[half - 1]}", f"a day from {days[-half]}", "change"]
+    lines = []
+    for (team, kind), (before, after) in ordered[:MOVERS]:
+        if before != after:
+            moved = [rounded([Fraction(each, half)], 1)[0] for each in (before, after, after - before)]
+            lines.append([team, kind, *(f"{each:,f}" for each in moved[:2]), f"{moved[2]:+,f}"])
+    if not lines:
+        return "<p>Nothing moved.</p>"
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    return f"<table><tr>{head}</tr>{''.join(map(_row, lines))}</table>"
+
+
+def _idle(report: Report, manifests: Sequence[Covered]) -> str:
+    """Those that were metered and held nothing."""
+    used = {line.values[0] for line in report.lines if line.quantity.maximum}
+    there = {f"{c.control_plane.group}/{c.control_plane.name}" for c in manifests}
+    idle = sorted(there - used)
+    if not idle:
+        return "<p>None: each held at least one resource.</p>"
+    return f"<ul>{''.join(f'<li>{escape(printable(name))}</li>' for name in idle[:ROWS])}</ul>"
+
+
+def _basis(report: Report) -> str:
+    said = [
+        f"Stored up to {stamp(report.collected_at) if report.collected_at else 'no time'}; digest {digest(report)}."
+    ]
+    said.append("The same stored usage gives this page again, to the byte; keyless billing verify proves that usage.")
+    if report.without_dimensions:
+        said.append(f"{report.without_dimensions} segments were stored without dimensions: whose they are is unknown.")
+    if report.limited:
+        said.append(f"{report.limited} rows are coarser than they should be (billing.dimensions.limit).")
+    lists: Mapping[str, list[str]] = {
+        "Missing": [describe(each) for each in report.missing],
+        "Not counted": [describe_fault(each) for each in report.faults],
+        "Waived": [describe_waiver(each) for each in report.waivers],
+    }
+    told = "".join(
+        f"<h3>{name}</h3><pre>{escape(chr(10).join(lines[:ROWS]))}</pre>" for name, lines in lists.items() if lines
+    )
+    return f"<p>{escape(' '.join(said))}</p>{told}"
+
+
+def _days_of(report: Report) -> list[str]:
+    """Every day of the period, those without usage too, in the report's own zone."""
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(report.zone)
+    first = report.period[0].astimezone(zone).date()
+    last = (report.period[1] - timedelta(microseconds=1)).astimezone(zone).date()
+    return [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+
+
+def _span(report: Report) -> str:
+    days = _days_of(report)
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]} ({report.zone})"

@@ -1,0 +1,108 @@
+"""``keyless billing report``: read once, group, and print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from keyless.api import Refusal
+from keyless.billing.export.plan import Period, Request
+from keyless.billing.export.service import Bucket
+from keyless.billing.report.capacity import CAPACITY_FIELDS, Bought, Meeting, meetings
+from keyless.billing.report.focus import FIELDS as FOCUS_FIELDS
+from keyless.billing.report.focus import as_focus
+from keyless.billing.report.grouping import Cube, filled
+from keyless.billing.report.model import PLANE_METER, Use
+from keyless.billing.report.output import as_csv, as_text, document
+from keyless.billing.report.page import PAGE_FIELDS, as_page
+from keyless.billing.report.prices import Price
+from keyless.billing.report.reading import Source, read, report
+from keyless.billing.report.teams import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One report. ``command`` and ``options`` are what a printed command repeats."""
+
+    account: str
+    period: Period
+    zone: ZoneInfo
+    by: tuple[str, ...]
+    meter: str
+    rules: Sequence[Rule]
+    prices: Sequence[Price] = ()
+    force_incomplete: bool = False
+    options: tuple[str, ...] = ()
+    command: str = "keyless"
+
+    def cube(self, *by: str) -> Cube:
+        """A grouping of its own."""
+        return Cube(by or self.by, self.zone, self.rules, self.prices)
+
+    def wants(self, use: Use) -> bool:
+        """Whether a use is of the meter."""
+        return self.meter in {
+            "all",
+            use.what.dimensions.meter.value if use.what.dimensions is not None else PLANE_METER,
+        }
+
+
+def report_of(
+    bucket: Bucket,
+    asked: Asked,
+    output: str,
+    *,
+    now: datetime,
+    wrap: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> str | Refusal:
+    """The report as it is printed; a refusal where usage is missing or cannot be trusted. ``wrap`` makes JSON of it."""
+    request = Request(asked.account, asked.period, asked.force_incomplete, options=asked.options, command=asked.command)
+    wanted: Mapping[str, Sequence[tuple[str, ...]]] = {"focus": (FOCUS_FIELDS,), "html": PAGE_FIELDS}
+    cubes = [asked.cube(*by) for by in wanted.get(output, (asked.by,))]
+
+    def sink(uses: Iterable[Use]) -> None:
+        filled(cubes, uses, asked.wants)
+
+    source = read(bucket, request, sink, now=now)
+    if isinstance(source, Refusal):
+        return source
+    return _printed(output, asked, request, source, cubes, now, wrap)
+
+
+def capacity_of(bucket: Bucket, asked: Asked, bought: Bought, *, now: datetime) -> tuple[Meeting, ...] | Refusal:
+    """What was bought against what was used; a refusal as of a report."""
+    request = Request(asked.account, asked.period, asked.force_incomplete, options=asked.options, command=asked.command)
+    cube = asked.cube(*CAPACITY_FIELDS)
+
+    def sink(uses: Iterable[Use]) -> None:
+        filled([cube], uses, asked.wants)
+
+    source = read(bucket, request, sink, now=now)
+    if isinstance(source, Refusal):
+        return source
+    return meetings(bought, cube.lines()[0], min(asked.period[1], now))
+
+
+def _printed(
+    output: str,
+    asked: Asked,
+    request: Request,
+    source: Source,
+    cubes: Sequence[Cube],
+    now: datetime,
+    wrap: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> str:
+    reports = [report(request, source, cube, asked.zone.key, now) for cube in cubes]
+    if output == "html":
+        return as_page(reports, source.manifests)
+    if output == "focus":
+        return as_focus(reports[0])
+    if output == "csv":
+        return as_csv(reports[0])
+    if output == "json":
+        return json.dumps(wrap(document(reports[0])), indent=2, ensure_ascii=False) + "\n"
+    return as_text(reports[0]) + "\n"

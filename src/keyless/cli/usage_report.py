@@ -1,0 +1,190 @@
+"""``keyless billing report``: usage by team, kind or whatever was recorded, with prices, as finance reads it."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from keyless.cli import exits
+from keyless.cli.naming import ourselves
+from keyless.cli.output import one
+from keyless.cli.usage_options import AccountOption, EndpointOption, ProviderOption, checked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from zoneinfo import ZoneInfo
+
+    from keyless.billing.export.service import Bucket
+    from keyless.billing.report.service import Asked
+
+T = TypeVar("T")
+FORMATS = ("text", "csv", "json", "focus", "html")
+
+
+_Bucket = Annotated[str, typer.Option(envvar="UP_BILLING_BUCKET", help="The bucket that holds the usage; or --folder.")]
+_Folder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="A copy of the bucket (aws s3 sync): nothing is asked of AWS.")
+]
+_Custom = Annotated[
+    str,
+    typer.Option(envvar="UP_BILLING_CUSTOM", metavar="2006-01-02/2006-01-02", help="A range of days, inclusive."),
+]
+_By = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD", help="Group by this, as team, kind, control-plane, label.KEY, day; may be repeated."),
+]
+_Force = Annotated[
+    bool, typer.Option(envvar="UP_BILLING_FORCE_INCOMPLETE", help="Write the report although usage is missing.")
+]
+_Output = Annotated[
+    str,
+    typer.Option("--output", "-o", metavar="text|csv|json|focus|html", help="How to print; FOCUS is 1.0's, as CSV."),
+]
+
+
+def report(
+    account: AccountOption,
+    bucket: _Bucket = "",
+    folder: _Folder = None,
+    billing_month: Annotated[str, typer.Option(envvar="UP_BILLING_MONTH", metavar="2006-01", help="A month.")] = "",
+    billing_custom: _Custom = "",
+    by: _By = None,
+    meter: Annotated[
+        str, typer.Option(help="What is counted: managed, composite, claim, composed, operation, control-plane or all.")
+    ] = "managed",
+    teams: Annotated[Path | None, typer.Option(metavar="FILE", help="Rules that say whose usage it is.")] = None,
+    prices: Annotated[Path | None, typer.Option(metavar="FILE", help="A sheet of prices.")] = None,
+    time_zone: Annotated[str, typer.Option(help="Whose midnights begin days and months, as Europe/Berlin.")] = "UTC",
+    output: _Output = "text",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this new file instead.")] = None,
+    force_incomplete: _Force = False,
+    provider: ProviderOption = "aws",
+    endpoint: EndpointOption = "",
+) -> None:
+    """Report who used what, and what it costs.
+
+    Of a month that still runs it is the month to date. The same stored usage gives the same report, to the byte.
+    """
+    from datetime import UTC
+
+    from keyless.billing.report.grouping import by_untrusted
+    from keyless.billing.report.prices import prices_untrusted
+    from keyless.billing.report.service import Asked
+    from keyless.billing.report.teams import DEFAULT, rules_untrusted
+
+    if output not in FORMATS:
+        raise typer.BadParameter(f"expected {', '.join(FORMATS)}, found {output!r}", param_hint="--output")
+    source, options = opened(account, bucket, folder, provider, endpoint)
+    now = datetime.now(UTC)
+    zone = zone_of(time_zone)
+    try:
+        asked = Asked(
+            account=account,
+            period=_period(billing_month, billing_custom, zone, now, running=force_incomplete),
+            zone=zone,
+            by=by_untrusted(by or ["team"]),
+            meter=_meter(meter),
+            rules=_read(teams, rules_untrusted) if teams else DEFAULT,
+            prices=_read(prices, prices_untrusted) if prices else (),
+            force_incomplete=force_incomplete,
+            options=options,
+            command=ourselves(),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    _print(source, asked, output, out, now)
+
+
+def _print(source: Bucket, asked: Asked, output: str, out: Path | None, now: datetime) -> None:
+    """To a new file or to the terminal; a refusal is code 1."""
+    from keyless.api import Refusal
+    from keyless.billing.export.output import must_be_writable, write_new
+    from keyless.billing.report.service import report_of
+
+    if out is not None:
+        must_be_writable(out)
+    made = report_of(source, asked, output, now=now, wrap=lambda found: one("UsageReport", found))
+    if isinstance(made, Refusal):
+        typer.echo(f"keyless: {made.detail}", err=True)
+        raise typer.Exit(exits.DID_NOT_HOLD)
+    if out is not None:
+        write_new(out, iter([made.encode()]))
+        typer.echo(f"Report saved to {out.absolute()}")
+        return
+    typer.echo(made, nl=False)
+
+
+def opened(
+    account: str, bucket: str, folder: Path | None, provider: str, endpoint: str
+) -> tuple[Bucket, tuple[str, ...]]:
+    """The bucket or its copy, and the flags that name it. Raises click's usage error."""
+    if bool(bucket) == bool(folder):
+        raise typer.BadParameter("expected one of --bucket and --folder")
+    options = checked(account, bucket or "copy", provider, endpoint)
+    if folder is not None:
+        from keyless.billing.export.folder import FolderBucket
+
+        return FolderBucket(folder), ()
+    from keyless.billing.export.s3 import S3Bucket
+
+    return S3Bucket.from_environment(os.environ, bucket, endpoint), options
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone by its name. Raises click's usage error."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        # ZoneInfoNotFoundError is a KeyError; a name with .. or / at its start is a ValueError.
+        raise typer.BadParameter(
+            f"expected a name as Europe/Berlin, found {name!r}", param_hint="--time-zone"
+        ) from None
+
+
+def _period(month: str, custom: str, zone: ZoneInfo, now: datetime, *, running: bool) -> tuple[datetime, datetime]:
+    """From midnight to midnight of the zone, in UTC; of a period that still runs, up to the last closed hour.
+
+    ``running``: up to the end of the hour that runs.
+    """
+    from datetime import UTC
+
+    from keyless.billing.export.plan import period_of
+    from keyless.billing.export.verifying import closed_until
+    from keyless.billing.ledger.model import HOUR, hour_of
+
+    start, end = (each.replace(tzinfo=zone).astimezone(UTC) for each in period_of(month, custom))
+    end = min(end, hour_of(now) + HOUR if running else closed_until(now))
+    if not start < end:
+        raise ValueError(
+            f"expected a period of which an hour is over, found one that begins at {start:%Y-%m-%dT%H:%MZ}"
+        )
+    return start, end
+
+
+def _meter(name: str) -> str:
+    from keyless.billing.ledger.model import Meter
+    from keyless.billing.report.model import PLANE_METER
+
+    known = [*(each.value for each in Meter), PLANE_METER, "all"]
+    if name not in known:
+        raise ValueError(f"--meter: expected one of {', '.join(known)}, found {name!r}")
+    return name
+
+
+def _read(path: Path, parse: Callable[[str, str], T]) -> T:
+    """A file that a person wrote. Raises ``ValueError`` that names it."""
+    from keyless.api import os_failure
+
+    try:
+        return parse(str(path), path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise os_failure(error) from None
+
+
+__all__: list[Any] = ["report"]

@@ -1,0 +1,101 @@
+"""``keyless billing report``: what it prints, from which flags, and with which code it ends."""
+
+import json
+
+import pytest
+
+from keyless.cli import exits
+from keyless.cli.app import main
+from unit.billing.teams_bucket import two_teams
+from unit.billing.test_usage_report import START
+
+DAY = "--billing-custom=2026-10-30/2026-10-30"
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of a bucket, as ``aws s3 sync`` makes it."""
+    folder = tmp_path_factory.mktemp("copy")
+    for key, body in two_teams(START, 24).objects.items():
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    return folder
+
+
+def report(folder, *words):
+    return main(["billing", "report", "--account=acme", f"--folder={folder}", *words])
+
+
+def test_a_day_by_team_is_a_table_with_its_total(copy, capsys):
+    assert report(copy, DAY) == exits.HELD
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Usage of account acme from 2026-10-30 00:00 to 2026-10-31 00:00 (UTC)"
+    assert [line.split()[:3] for line in lines if line.split()[:1] in (["payments"], ["search"], ["unallocated"])] == [
+        ["payments", "324", "324.0000"],
+        ["search", "48", "48.0000"],
+        ["unallocated", "24", "24.0000"],
+    ]
+    assert lines[-1].split()[:3] == ["total", "396", "396.0000"]
+
+
+def test_prices_and_rules_come_from_files_and_the_report_goes_to_one(copy, tmp_path, capsys):
+    (tmp_path / "prices.yaml").write_text('prices: [{currency: EUR, price: "0.5"}]')
+    (tmp_path / "teams.yaml").write_text("teams: [{from: group}]")
+    out = tmp_path / "page.html"
+    flags = (f"--prices={tmp_path}/prices.yaml", f"--teams={tmp_path}/teams.yaml", DAY)
+    assert report(copy, *flags, "--output=json") == exits.HELD
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["total"]["costs"]) == ("UsageReport", [{"currency": "EUR", "amount": "198.00"}])
+    assert [line["values"] for line in found["lines"]] == [["default"], ["search"]]
+    assert report(copy, *flags, "--output=html", f"--out={out}") == exits.HELD
+    assert "198.00 EUR" in out.read_text()
+    assert report(copy, *flags, "--output=html", f"--out={out}") != exits.HELD, "a file is never overwritten"
+
+
+def test_days_are_those_of_the_zone(copy, capsys):
+    assert report(copy, DAY, "--time-zone=Asia/Tokyo", "--by=day", "-ojson", "--force-incomplete") == exits.HELD
+    found = json.loads(capsys.readouterr().out)
+    assert (found["from"], found["to"]) == ("2026-10-29T15:00:00Z", "2026-10-30T15:00:00Z")
+    assert found["lines"][0]["maximumResourceHours"] == sum(range(1, 16)) + 4 * 15
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--by=colour", DAY), "found 'colour'"),
+        (("--by=team", "--by=team", DAY), "each field once"),
+        (("--meter=all-of-it", DAY), "--meter: expected one of managed"),
+        (("--time-zone=Europe/Berlinn", DAY), "expected a name as Europe/Berlin"),
+        (("--time-zone=../etc/passwd", DAY), "expected a name as Europe/Berlin"),
+        ((), "expected one of --billing-month and --billing-custom"),
+        (("--billing-month=2999-01",), "expected a period of which an hour is over"),
+        (("--bucket=b", DAY), "expected one of --bucket and --folder"),
+    ],
+)
+def test_wrong_use_names_what_is_wrong(copy, capsys, words, said):
+    assert report(copy, *words) == exits.WRONG_USE
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_file_that_is_not_there_or_not_right_is_named(copy, tmp_path, capsys):
+    assert report(copy, DAY, f"--teams={tmp_path}/none.yaml") != exits.HELD
+    assert "none.yaml" in capsys.readouterr().err
+    (tmp_path / "prices.yaml").write_text("prices: [{currency: EUR, price: 0.5}]")
+    assert report(copy, DAY, f"--prices={tmp_path}/prices.yaml") == exits.WRONG_USE
+    assert "prices[0].price" in " ".join(capsys.readouterr().err.split())
+
+
+def test_missing_usage_is_refused_with_the_command_that_settles_it(copy, capsys):
+    assert report(copy, "--billing-custom=2026-10-30/2026-10-31") == exits.DID_NOT_HOLD
+    assert "billing waive" in capsys.readouterr().err
+
+
+def test_capacity_is_compared_with_usage_of_every_meter(copy, capsys):
+    flags = ("--from=2026-10-30", "--to=2026-10-30", "--operations=1")
+    command = ["billing", "capacity", "--account=acme", f"--folder={copy}", *flags]
+    assert main([*command, "--resource-hours=400"]) == exits.HELD
+    assert "ok resource-hours: 396.00 of 400 (99.00%)" in capsys.readouterr().out
+    assert main([*command, "--resource-hours=396"]) == exits.DID_NOT_HOLD
+    assert "FAILED resource-hours: 396.00 of 396 (100.00%)" in capsys.readouterr().out
+    assert main(["billing", "capacity", "--account=acme", f"--folder={copy}", *flags[:2]]) == exits.WRONG_USE
