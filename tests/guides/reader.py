@@ -18,10 +18,14 @@ BLOCK_SECONDS = 240
 
 @dataclass
 class Reader:
-    """A shell in a folder that holds what the page speaks of: the chart and the examples."""
+    """A shell in a folder that holds what the page speaks of: the chart and the examples.
+
+    ``state``: that of a Space which runs already; else the page starts one in the folder.
+    """
 
     folder: Path
     layer: Layer = GUIDES
+    state: Path | None = None
     transcript: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -35,7 +39,7 @@ class Reader:
         self._start = {
             "PATH": ":".join(path),
             "HOME": str(self.folder),
-            "KEYLESS_STATE": str(self.folder / "state"),
+            "KEYLESS_STATE": str(self.state or self.folder / "state"),
             "LANG": "C.UTF-8",
             "TERM": "dumb",
         }

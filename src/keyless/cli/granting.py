@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
 
 from keyless.cli.exits import NotSeen
+from keyless.cli.handing_over import ANNOTATION, Annotated
 from keyless.cli.verifying import BILLING, SHARED_SECRETS
 from keyless.identity.grants import Asked, Mode, Way, Wish
-from keyless.identity.verify import Cluster
+from keyless.identity.verify import Cluster, Space
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import KubeFacts, Release
+from keyless.kube.resources import SERVICEACCOUNTS
 from keyless.shared_secrets.access import ACTIONS
 
 if TYPE_CHECKING:
@@ -23,7 +26,16 @@ if TYPE_CHECKING:
     from keyless.policy.amend import Written
 
 
-async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: str, *, undo: bool = False) -> Asked:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of AWS, and what the Space says today; ``annotated``: the roles that service accounts name."""
+
+    asked: Asked
+    space: Space
+    annotated: Annotated
+
+
+async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: str, *, undo: bool = False) -> Request:
     """The grants for all control planes of the Space; to ``undo`` them, of every feature, on or off."""
     if options.way not in list(Way):
         raise typer.BadParameter(f"expected irsa or pod-identity, found {options.way!r}", param_hint="--way")
@@ -39,7 +51,17 @@ async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: st
         raise NotSeen(f"the cluster's issuer and account: {cluster.why}")
     namespaces = tuple(sorted(space.host_namespaces))
     wishes = tuple(every_wish(options) if undo else wishes_of(options, space.values, cluster, namespaces))
-    return Asked(cluster, Way(options.way), Mode(options.mode), wishes, options.quota, options.boundary)
+    asked = Asked(cluster, Way(options.way), Mode(options.mode), wishes, options.quota, options.boundary)
+    return Request(asked, space, await _annotated(kube))
+
+
+async def _annotated(kube: Kube) -> Annotated:
+    listed = (await kube.list(SERVICEACCOUNTS, labels={"app.kubernetes.io/managed-by": "keyless"})).items
+    return {
+        (one["metadata"]["namespace"], one["metadata"]["name"]): str(found)
+        for one in listed
+        if (found := (one["metadata"].get("annotations") or {}).get(ANNOTATION))
+    }
 
 
 def every_wish(options: Options) -> list[Wish]:

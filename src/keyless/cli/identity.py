@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ from keyless.cli.output import one, print_json, print_text
 from keyless.cli.verify import CLUSTER_VARIABLE, ClusterOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from keyless.identity.grants import Asked, Have, Plan
 
@@ -44,6 +44,10 @@ BoundaryOption = Annotated[
     str, typer.Option("--permissions-boundary", metavar="ARN", help="The boundary of roles that are created.")
 ]
 QuotaOption = Annotated[int, typer.Option("--quota", min=2048, max=8192, help="Characters of a trust policy.")]
+LongOption = Annotated[bool, typer.Option("--long", help="Show every step with the documents that it changes.")]
+ThenOption = Annotated[
+    Path | None, typer.Option("--then", metavar="FILE", help="Write what is left to do in Kubernetes to this script.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
@@ -59,6 +63,7 @@ class Options:
     key: str
     boundary: str
     quota: int
+    long: bool = False
 
 
 @app.callback()
@@ -75,6 +80,7 @@ def plan(
     kms_key: KeyOption = "",
     permissions_boundary: BoundaryOption = "",
     quota: QuotaOption = 2048,
+    long: LongOption = False,
     cluster_name: ClusterOption = "",
     state: StateOption = None,
     output: OutputOption = "text",
@@ -83,7 +89,7 @@ def plan(
     from keyless.identity.grants import plan as planner
 
     as_json = require_output(output)
-    options = Options(cluster_name, way, mode, role_prefix, secret_prefix, kms_key, permissions_boundary, quota)
+    options = Options(cluster_name, way, mode, role_prefix, secret_prefix, kms_key, permissions_boundary, quota, long)
     made = asyncio.run(_run(options, state, planner, as_json=as_json, ask=None))
     if made:
         raise typer.Exit(exits.DID_NOT_HOLD)
@@ -98,15 +104,17 @@ def apply(
     kms_key: KeyOption = "",
     permissions_boundary: BoundaryOption = "",
     quota: QuotaOption = 2048,
+    long: LongOption = False,
     yes: YesOption = False,
+    then: ThenOption = None,
     cluster_name: ClusterOption = "",
     state: StateOption = None,
 ) -> None:
     """Make in AWS what is missing, after asking; again after an interruption, it goes on."""
     from keyless.identity.grants import plan as planner
 
-    options = Options(cluster_name, way, mode, role_prefix, secret_prefix, kms_key, permissions_boundary, quota)
-    asyncio.run(_run(options, state, planner, as_json=False, ask=not yes))
+    options = Options(cluster_name, way, mode, role_prefix, secret_prefix, kms_key, permissions_boundary, quota, long)
+    asyncio.run(_run(options, state, planner, as_json=False, ask=not yes, then=then))
 
 
 @app.command()
@@ -124,10 +132,13 @@ def destroy(
     asyncio.run(_run(options, state, undo, as_json=False, ask=not yes))
 
 
-async def _run(options: Options, state: Path | None, planner: Planner, *, as_json: bool, ask: bool | None) -> int:
+async def _run(
+    options: Options, state: Path | None, planner: Planner, *, as_json: bool, ask: bool | None, then: Path | None = None
+) -> int:
     """Plan and show; apply unless ``ask`` is None. Returns how many steps the plan has."""
     from keyless.aws import Session
     from keyless.cli.granting import asked_for
+    from keyless.cli.handing_over import handed_over
     from keyless.identity.grants import apply as do
     from keyless.identity.grants import gather, render_json, render_text, undo
     from keyless.kube import connect
@@ -136,12 +147,17 @@ async def _run(options: Options, state: Path | None, planner: Planner, *, as_jso
     aws = Session.from_environment(os.environ)
     async with connect(os.environ) as kube:
         name = options.cluster or os.environ.get(CLUSTER_VARIABLE, "")
-        wanted = await asked_for(options, kube, aws, name, undo=planner is undo)
+        request = await asked_for(options, kube, aws, name, undo=planner is undo)
+    wanted = request.asked
     made = planner(wanted, await gather(wanted, aws))
+    if planner is not undo:
+        made = replace(made, then=handed_over(wanted, made, request.space, request.annotated))
     if as_json:
         print_json(one("IdentityPlan", render_json(made)))
     else:
-        print_text(render_text(made))
+        print_text(render_text(made, long=options.long))
+    if then is not None:
+        _write(then, made.then)
     if ask is None or not made.steps:
         return len(made.steps)
     if ask and not typer.confirm("Apply these steps?"):
@@ -150,3 +166,7 @@ async def _run(options: Options, state: Path | None, planner: Planner, *, as_jso
     if outcome.stopped:
         raise Permanent(f"{outcome.done} of {len(made.steps)} steps are done, then {outcome.stopped}")
     return len(made.steps)
+
+
+def _write(script: Path, commands: Iterable[str]) -> None:
+    script.write_text("".join(f"{command}\n" for command in commands), encoding="utf-8")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,9 +113,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     async def nothing(*_: Any, **__: Any) -> None:
         return None
 
+    async def asked(*_: Any, **__: Any) -> SimpleNamespace:
+        return SimpleNamespace(asked=None, space=None, annotated={})
+
     monkeypatch.setattr("keyless.cli.identity.use_local_space", lambda _: None)
     monkeypatch.setattr("keyless.kube.connect", lambda _: nullcontext())
-    monkeypatch.setattr("keyless.cli.granting.asked_for", nothing)
+    monkeypatch.setattr("keyless.cli.granting.asked_for", asked)
+    monkeypatch.setattr("keyless.cli.handing_over.handed_over", lambda *_: ("helm upgrade",))
     monkeypatch.setattr("keyless.identity.grants.gather", nothing)
     monkeypatch.setattr("keyless.identity.grants.plan", lambda *_: Plan((), (), {}, {}))
     monkeypatch.setattr("keyless.local.boot.running.read_running", lambda _: running)

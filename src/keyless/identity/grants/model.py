@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -102,14 +103,26 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call of AWS; ``lines`` show as a diff what it changes."""
+    """One call of AWS; ``lines`` show as a diff what it changes.
+
+    In short, ``does`` is done to ``what``: steps of one thing are told together.
+    """
 
     service: str
     operation: str
     params: Mapping[str, Any]
     says: str
+    what: str
+    does: str
     lines: tuple[str, ...] = ()
     guard: Guard | None = None
+
+    @property
+    def written(self) -> Written:
+        """The policy that the call writes; empty where it writes none."""
+        text = self.params.get("PolicyDocument") or self.params.get("AssumeRolePolicyDocument")
+        found: Written = json.loads(text) if text else {}
+        return found
 
     @property
     def action(self) -> str:
@@ -121,10 +134,11 @@ class Step:
 class Plan:
     """Steps in order, safe to stop after any; ``warnings`` to read first; ``places``: sub → role's name.
 
-    ``operator`` is the policy that whoever applies the plan needs.
+    ``operator`` is the policy that whoever applies the plan needs; ``then``: commands for what is not AWS's part.
     """
 
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
     places: Mapping[str, str]
     operator: Written
+    then: tuple[str, ...] = ()

@@ -24,7 +24,19 @@ from keyless.identity.grants.documents import (
     trust_statement,
     with_own,
 )
-from keyless.identity.grants.model import TAG, Asked, Guard, Have, HeldRole, Mode, Plan, Step, Way, Wish
+from keyless.identity.grants.model import (
+    TAG,
+    Asked,
+    Guard,
+    Have,
+    HeldAssociation,
+    HeldRole,
+    Mode,
+    Plan,
+    Step,
+    Way,
+    Wish,
+)
 from keyless.identity.grants.placing import cost, number, place
 from keyless.policy import size
 from keyless.policy.amend import Written, compact, difference, statements
@@ -64,7 +76,7 @@ def undo(asked: Asked, have: Have) -> Plan:
     warnings = ["the OIDC provider stays: other roles may trust it"]
     for wish in asked.wishes:
         steps += [
-            _dissociate(asked, one.association_id, f"{one.namespace}/{one.service_account}")
+            _dissociate(asked, one)
             for one in have.associations
             if one.managed and one.service_account == wish.service_account
         ]
@@ -116,13 +128,14 @@ def operator_policy(asked: Asked) -> Written:
 
 
 def _provider(asked: Asked, have: Have) -> Iterator[Step]:
+    provider = f"OIDC provider {asked.cluster.host_path}"
     if have.audiences is None:
         params: dict[str, object] = {"Url": asked.cluster.issuer, "ClientIDList": [AUDIENCE], "Tags": _TAGS}
-        yield Step("iam", "CreateOpenIDConnectProvider", params, f"create OIDC provider {asked.cluster.host_path}")
+        yield Step("iam", "CreateOpenIDConnectProvider", params, f"create {provider}", provider, "create")
     elif AUDIENCE not in have.audiences:
         params = {"OpenIDConnectProviderArn": asked.cluster.provider_arn, "ClientID": AUDIENCE}
-        says = f"add client ID {AUDIENCE} to OIDC provider {asked.cluster.host_path}"
-        yield Step("iam", "AddClientIDToOpenIDConnectProvider", params, says)
+        does = f"add client ID {AUDIENCE}"
+        yield Step("iam", "AddClientIDToOpenIDConnectProvider", params, f"{does} to {provider}", provider, does)
 
 
 def _shards(have: Have, wish: Wish) -> list[HeldRole]:
@@ -190,8 +203,9 @@ def _role(asked: Asked, wish: Wish, held: HeldRole | None, name: str, subjects: 
     elif not same(sorted_statements(before), sorted_statements(after)):
         guard = Guard("GetRole", {"RoleName": name}, ("Role", "AssumeRolePolicyDocument"), held.trust)
         params = {"RoleName": name, "PolicyDocument": compact(after)}
-        says = f"update trust of role {name}"
-        made.steps.append(Step("iam", "UpdateAssumeRolePolicy", params, says, difference(before, after), guard))
+        what, does = f"role {name}", f"change trust ({_more_and_fewer(asked, before, subjects)})"
+        says, lines = f"update trust of {what}", difference(before, after)
+        made.steps.append(Step("iam", "UpdateAssumeRolePolicy", params, says, what, does, lines, guard))
     if held and asked.boundary and held.boundary != asked.boundary:
         made.warnings.append(f"role {name} has boundary {held.boundary or 'none'}, not {asked.boundary}; it stays so")
     made.steps += _permissions(wish, held, name)
@@ -201,7 +215,18 @@ def _create(asked: Asked, name: str, trust: Written) -> Step:
     params: dict[str, object] = {"RoleName": name, "AssumeRolePolicyDocument": compact(trust), "Tags": _TAGS}
     if asked.boundary:
         params["PermissionsBoundary"] = asked.boundary
-    return Step("iam", "CreateRole", params, f"create role {name}", difference(None, trust))
+    what = f"role {name}"
+    return Step("iam", "CreateRole", params, f"create {what}", what, "create", difference(None, trust))
+
+
+def _more_and_fewer(asked: Asked, before: Written | None, subjects: list[str]) -> str:
+    if asked.way is Way.PODS:
+        return "the service of EKS Pod Identity"
+    held = set(own_subjects(asked, before or {}) or ())
+    more, fewer = len(set(subjects) - held), len(held - set(subjects))
+    return (
+        ", ".join(told for count, told in ((more, f"{more} more"), (fewer, f"{fewer} fewer")) if count) or "no subject"
+    )
 
 
 def sorted_statements(document: Written | None) -> list[str]:
@@ -219,8 +244,9 @@ def _permissions(wish: Wish, held: HeldRole | None, name: str) -> Iterator[Step]
         read = {"RoleName": name, "PolicyName": wish.policy}
         guard = Guard("GetRolePolicy", read, ("PolicyDocument",), before)
     params = {"RoleName": name, "PolicyName": wish.policy, "PolicyDocument": compact(after)}
-    says = f"put policy {wish.policy} of role {name}"
-    yield Step("iam", "PutRolePolicy", params, says, difference(before, after), guard)
+    what, does = f"role {name}", f"put policy {wish.policy}"
+    lines = difference(before, after)
+    yield Step("iam", "PutRolePolicy", params, f"{does} of {what}", what, does, lines, guard)
 
 
 def _associate(asked: Asked, have: Have, wish: Wish, made: _Making) -> None:
@@ -234,37 +260,41 @@ def _associate(asked: Asked, have: Have, wish: Wish, made: _Making) -> None:
         if held is None:
             params: dict[str, object] = {"clusterName": cluster.name, "namespace": namespace, "roleArn": arn}
             params |= {"serviceAccount": wish.service_account, "tags": {TAG: "true"}}
-            made.steps.append(Step("eks", "CreatePodIdentityAssociation", params, f"associate {subject}"))
+            says, what = f"associate {subject}", _associations_of(wish.service_account)
+            made.steps.append(Step("eks", "CreatePodIdentityAssociation", params, says, what, "create"))
         elif held.role_arn != arn:
             made.warnings.append(f"{subject} is associated with {held.role_arn}, not with {arn}; it stays so")
     for one in there.values():
         if one.managed and one.namespace not in wanted:
-            made.steps.append(_dissociate(asked, one.association_id, f"{one.namespace}/{one.service_account}"))
+            made.steps.append(_dissociate(asked, one))
 
 
-def _dissociate(asked: Asked, association_id: str, subject: str) -> Step:
-    params = {"clusterName": asked.cluster.name, "associationId": association_id}
-    return Step("eks", "DeletePodIdentityAssociation", params, f"end the association of {subject}")
+def _associations_of(service_account: str) -> str:
+    return f"associations of service account {service_account}"
+
+
+def _dissociate(asked: Asked, one: HeldAssociation) -> Step:
+    params = {"clusterName": asked.cluster.name, "associationId": one.association_id}
+    says, what = f"end the association of {one.namespace}/{one.service_account}", _associations_of(one.service_account)
+    return Step("eks", "DeletePodIdentityAssociation", params, says, what, "end")
 
 
 def _take_away(asked: Asked, wish: Wish, role: HeldRole) -> Iterator[Step]:
-    sids = {sid_of(asked), str(NOBODY["Sid"])}
+    sids, what = {sid_of(asked), str(NOBODY["Sid"])}, f"role {role.name}"
     others = [one for one in statements(role.trust) if one.get("Sid") not in sids]
     if others and len(others) < len(statements(role.trust)):
         after = with_own(role.trust, [], sids)
         guard = Guard("GetRole", {"RoleName": role.name}, ("Role", "AssumeRolePolicyDocument"), role.trust)
         params = {"RoleName": role.name, "PolicyDocument": compact(after)}
-        says = f"take our statement out of the trust of role {role.name}"
-        yield Step("iam", "UpdateAssumeRolePolicy", params, says, difference(role.trust, after), guard)
+        says, lines = f"take our statement out of the trust of {what}", difference(role.trust, after)
+        yield Step("iam", "UpdateAssumeRolePolicy", params, says, what, "take our statement out of trust", lines, guard)
     policy = role.policies.get(wish.policy, {})
     foreign = [one for one in statements(policy) if one.get("Sid") not in signed_sids(policy)]
     if others or foreign or not role.managed or role.attached or set(role.policies) - {wish.policy}:
         return  # somebody else's role, or one that others use: it keeps its permissions
     if wish.policy in role.policies:
         params = {"RoleName": role.name, "PolicyName": wish.policy}
-        says = f"delete policy {wish.policy} of role {role.name}"
-        yield Step(
-            "iam", "DeleteRolePolicy", params, says, (), Guard("GetRolePolicy", params, ("PolicyDocument",), policy)
-        )
+        does, guard = f"delete policy {wish.policy}", Guard("GetRolePolicy", params, ("PolicyDocument",), policy)
+        yield Step("iam", "DeleteRolePolicy", params, f"{does} of {what}", what, does, (), guard)
     guard = Guard("GetRole", {"RoleName": role.name}, ("Role", "AssumeRolePolicyDocument"), role.trust)
-    yield Step("iam", "DeleteRole", {"RoleName": role.name}, f"delete role {role.name}", (), guard)
+    yield Step("iam", "DeleteRole", {"RoleName": role.name}, f"delete {what}", what, "delete", (), guard)

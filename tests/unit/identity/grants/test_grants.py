@@ -359,3 +359,30 @@ def test_an_edit_between_the_plan_to_destroy_and_its_steps_is_not_deleted() -> N
 
     assert "plan again" in outcome.stopped
     assert FOREIGN in trust_of(aws)
+
+
+@pytest.mark.parametrize("count", [1, 100, 1000])
+def test_a_plan_is_read_at_a_glance_however_many_control_planes_there_are(count: int) -> None:
+    made = planned(asked(*range(count)), FakeAws())
+    text = render_text(made)
+
+    assert len(text.splitlines()) <= 8 + len(set(made.places.values()))
+    assert text.count("s3:PutObject on arn:aws:s3:::usage/*") == 1
+    assert sum(int(line.split()[-2]) for line in text.splitlines() if "admits" in line) == count
+    assert len(render_text(made, long=True)) > len(text)
+
+
+def test_associations_are_counted_not_listed() -> None:
+    text = render_text(planned(asked(*range(100), way=Way.PODS), FakeAws()))
+
+    assert "associations of service account vector: create 100" in text
+    assert len(text.splitlines()) < 8
+
+
+def test_a_changed_trust_says_how_many_come_and_go() -> None:
+    aws = FakeAws()
+    applied(asked(1, 2, 3), aws)
+
+    assert "role keyless-billing: change trust (1 more, 2 fewer); admits 2 subjects" in render_text(
+        planned(asked(3, 4), aws)
+    )
