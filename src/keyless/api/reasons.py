@@ -59,6 +59,14 @@ class Reason(StrEnum):
     STORAGE_NOT_NAMED = "StorageNotNamed"
     STORAGE_DIFFERS = "StorageDiffers"
     ROLE_DIFFERS = "RoleDiffers"
+    EFFECTIVE = "Effective"
+    PROPAGATING = "Propagating"
+    NOT_EFFECTIVE = "NotEffective"
+    NOT_MANAGED = "NotManaged"
+    IDENTITY_KEPT = "IdentityKept"
+    GRANT_REFUSED = "GrantRefused"
+    THROTTLED = "Throttled"
+    AWS_NOT_READABLE = "AWSNotReadable"
 
     # control planes
     CROSSPLANE_NOT_MANAGED = "CrossplaneNotManaged"

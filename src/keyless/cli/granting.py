@@ -15,7 +15,7 @@ from keyless.identity.verify import Cluster, Space
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import KubeFacts, Release
 from keyless.kube.resources import SERVICEACCOUNTS
-from keyless.shared_secrets.access import ACTIONS
+from keyless.space.workload_identity.wishes import billing_wish, secrets_wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from keyless.aws import Session
     from keyless.cli.identity import Options
     from keyless.kube import Kube
-    from keyless.policy.amend import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,32 +75,8 @@ def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, nam
     found = []
     bucket = values.get("billing.storage.aws.bucket", "")
     if values.get(BILLING.enabled) == "true" and bucket:
-        data = bucket_statement(bucket, cluster.partition)
-        permissions = (data, *_key(options.key, ["kms:GenerateDataKey", "kms:Decrypt"]))
-        found.append(Wish("billing", "vector", f"{options.prefix}-billing", permissions, namespaces))
+        found.append(billing_wish(bucket, f"{options.prefix}-billing", options.key, cluster, namespaces))
     if values.get(SHARED_SECRETS.enabled) == "true" and options.secrets:
-        permissions = (secrets_statement(options.secrets, cluster), *_key(options.key, ["kms:Decrypt"]))
         role = f"{options.prefix}-shared-secrets"
-        found.append(Wish("shared-secrets", SHARED_SECRETS.service_account, role, permissions, namespaces))
+        found.append(secrets_wish(options.secrets, role, options.key, cluster, namespaces))
     return found
-
-
-def bucket_statement(bucket: str, partition: str) -> Written:
-    """The billing guide's actions, without the deletion that only its IRSA page has and nothing uses."""
-    arn = f"arn:{partition}:s3:::{bucket}"
-    actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]
-    return {"Sid": "KeylessData", "Effect": "Allow", "Action": actions, "Resource": [arn, f"{arn}/*"]}
-
-
-def secrets_statement(prefix: str, cluster: Cluster) -> Written:
-    """The shared secrets guide's three actions on a prefix."""
-    place = f"{cluster.region}:{cluster.account}"
-    arns = [
-        f"arn:{cluster.partition}:secretsmanager:{place}:secret:{prefix}*",
-        f"arn:{cluster.partition}:ssm:{place}:parameter/{prefix.removeprefix('/')}*",
-    ]
-    return {"Sid": "KeylessData", "Effect": "Allow", "Action": list(ACTIONS), "Resource": arns}
-
-
-def _key(arn: str, actions: list[str]) -> tuple[Written, ...]:
-    return ({"Sid": "KeylessKey", "Effect": "Allow", "Action": actions, "Resource": arn},) if arn else ()

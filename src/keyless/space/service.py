@@ -15,6 +15,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -48,6 +49,7 @@ from keyless.space.items import CONTROL_PLANE_LABEL, OURS
 from keyless.space.predecessors import LABELS, running_predecessors
 from keyless.space.settings import Settings
 from keyless.space.values import Values, parse_values
+from keyless.space.workload_identity.service import Following
 from keyless.tasks import Tasks
 
 _log = structlog.get_logger("keyless.operator")
@@ -68,7 +70,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     registry = CollectorRegistry()
     listener = bind(settings.pod_ip, settings.port)
     async with connect(environ) as host:
-        operator = Operator(settings, host, door_of(environ))
+        operator = Operator(settings, host, door_of(environ), environ=environ)
         planes = Gauge("keyless_control_planes", "Control planes in this Space.", registry=registry)
         planes.set_function(operator.count)
         leading = Gauge("keyless_operator_leading", "1 in the operator that holds the lease.", registry=registry)
@@ -100,6 +102,7 @@ class Operator:
         door: Door,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        environ: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
         self._host = host
@@ -117,8 +120,14 @@ class Operator:
         self._accounts = Informer(host, SERVICEACCOUNTS, labels=OURS)
         self._writing = host.fenced(self._may_write)
         self._tenants = Tenants(lambda served: door(served).fenced(self._may_write), self._wake)
-        namespace = settings.namespace
-        gatherer = Gatherer(self._writing, self._tenants, self.read_values, release_namespace=namespace)
+        self._following = Following(self._writing, self.read_values, environ, now=now, changed=self._wake_all)
+        gatherer = Gatherer(
+            self._writing,
+            self._tenants,
+            self.read_values,
+            self._following.values_for,
+            release_namespace=settings.namespace,
+        )
         self._loop = ControlPlanes(
             self._writing, self._tenants, gatherer, now=now, resync_seconds=settings.resync_seconds
         )
@@ -146,6 +155,7 @@ class Operator:
             async with Tasks() as group:
                 group.create_task(GivenSecrets(self._host, self._planes.items, self._wake).run())
                 group.create_task(self._controller.run(self._settings.workers))
+                group.create_task(self._following.run())
         finally:
             await self._loop.forget_all()
             if self._defined.is_set():
@@ -185,7 +195,14 @@ class Operator:
 
     @property
     def _informers(self) -> tuple[Informer, ...]:
-        return (self._planes, self._namespaces, self._values, self._deployments, self._accounts)
+        return (
+            self._planes,
+            self._namespaces,
+            self._values,
+            self._deployments,
+            self._accounts,
+            self._following.identities,
+        )
 
     async def _until_defined(self) -> None:
         """Until the kinds that are watched are served: by our own hand, or by another operator's."""
@@ -237,7 +254,9 @@ class Operator:
 
     def _connect_events(self) -> None:
         self._planes.on_change(lambda event: self._wake(name_of(event.object)))
+        self._planes.on_change(self._following.plane_changed)
         self._values.on_change(lambda _: self._wake_all())
+        self._values.on_change(lambda _: self._following.wake())
         self._namespaces.on_change(self._namespace_changed)
         for informer in (self._deployments, self._accounts):
             informer.on_change(lambda event: self._wake_owner(event.object))

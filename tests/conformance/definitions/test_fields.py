@@ -30,6 +30,7 @@ from keyless.shared_secrets.sync.cluster_plan import spread
 from keyless.shared_secrets.sync.generating import provider_for
 from keyless.shared_secrets.sync.generators import password_of
 from keyless.shared_secrets.sync.model import wanted_of
+from keyless.space.workload_identity.model import spec_of
 
 Json = dict[str, Any]
 PEERS: dict[str, list[str]] = json.loads((Path(__file__).parent / "peer_fields.json").read_text(encoding="utf-8"))
@@ -255,6 +256,18 @@ HONOURED: dict[str, Json] = {
         "externalSecretMetadata.annotations": {"a": "b"},
         "refreshTime": "5m",
     },
+    "WorkloadIdentity": {
+        "component": "shared-secrets",
+        "mode": "pod-identity",
+        "manage": True,
+        "restart": "Automatic",
+        "roleName": "other",
+        "clusterName": "other",
+        "secretPrefix": "other",
+        "kmsKeyArn": "arn:aws:kms:us-west-2:111122223333:key/k",
+        "permissionsBoundary": "arn:aws:iam::111122223333:policy/b",
+        "trustPolicyQuota": 8192,
+    },
 }
 
 # What an API server refuses, with the words that say so.
@@ -284,6 +297,7 @@ REFUSED: dict[str, dict[str, tuple[object, str]]] = {
     "SharedExternalSecret": {f"externalSecretSpec.{path}": said for path, said in EXTERNAL_REFUSED.items()},
     "PushSecret": PUSH_REFUSED,
     **{kind: {} for kind in ("Password", "UUID", "ECRAuthorizationToken")},
+    "WorkloadIdentity": {},
     "ControlPlane": {"restore": ({"source": {"kind": "Backup", "name": "b"}}, "restore is not implemented")},
 }
 
@@ -309,6 +323,7 @@ SPECS: dict[str, Json] = {
     "SharedSecretStore": SHARED_STORE,
     "SharedExternalSecret": SHARED_EXTERNAL,
     "ControlPlane": {},
+    "WorkloadIdentity": {"component": "billing", "clusterName": "prod", "secretPrefix": "team-"},
     "PushSecret": PUSH,
     "Password": {"length": 20, "symbols": 1},
     "UUID": {},
@@ -357,7 +372,7 @@ def test_every_field_is_honoured_or_refused_or_has_a_reason(kind: str) -> None:
 def test_every_field_of_the_peers_is_ours(kind: str) -> None:
     ours = {path for path, _ in _fields(_spec_schema(kind))}
     # restore is refused as a whole; what is in it need not be read.
-    assert not [path for path in PEERS[kind] if path not in ours and not path.startswith("restore.")]
+    assert not [path for path in PEERS.get(kind, []) if path not in ours and not path.startswith("restore.")]
 
 
 def _with(spec: Json, path: str, value: object) -> Json:
@@ -434,6 +449,8 @@ def _decided(kind: str, spec: Json) -> object:
         return replace(made, secret_selector=None), selected
     if kind in {"Password", "UUID"}:
         return password_of(spec)
+    if kind == "WorkloadIdentity":
+        return spec_of(obj)
     if kind == "ECRAuthorizationToken":
         return provider_for(spec)
     which = STORES if kind == "SharedSecretStore" else EXTERNAL_SECRETS

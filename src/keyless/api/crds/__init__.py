@@ -17,6 +17,7 @@ HOST = (
     "controlplanes.spaces.upbound.io",
     "sharedsecretstores.spaces.upbound.io",
     "sharedexternalsecrets.spaces.upbound.io",
+    "workloadidentities.keyless.dev",
 )
 TENANT = (
     "secretstores.external-secrets.io",

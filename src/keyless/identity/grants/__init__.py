@@ -2,12 +2,13 @@
 
 from keyless.identity.grants.gather import gather
 from keyless.identity.grants.model import Asked, Have, Mode, Plan, Step, Way, Wish
-from keyless.identity.grants.plan import plan, undo
+from keyless.identity.grants.plan import per_role, plan, undo
 from keyless.identity.grants.render import render_json, render_text
-from keyless.identity.grants.service import Outcome, apply
+from keyless.identity.grants.service import Caller, Outcome, apply
 
 __all__ = [
     "Asked",
+    "Caller",
     "Have",
     "Mode",
     "Outcome",
@@ -17,6 +18,7 @@ __all__ = [
     "Wish",
     "apply",
     "gather",
+    "per_role",
     "plan",
     "render_json",
     "render_text",

@@ -134,11 +134,13 @@ class Step:
 class Plan:
     """Steps in order, safe to stop after any; ``warnings`` to read first; ``places``: sub → role's name.
 
-    ``operator`` is the policy that whoever applies the plan needs; ``then``: commands for what is not AWS's part.
+    ``operator`` is the policy that whoever applies the plan needs; ``then``: commands for what is not AWS's part;
+    ``nexts``: by a wish's title, the role that one control plane more would get.
     """
 
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
     places: Mapping[str, str]
     operator: Written
+    nexts: Mapping[str, str] = field(default_factory=dict)
     then: tuple[str, ...] = ()

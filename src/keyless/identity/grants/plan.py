@@ -50,6 +50,7 @@ class _Making:
     steps: list[Step] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
+    nexts: dict[str, str] = field(default_factory=dict)
 
 
 def plan(asked: Asked, have: Have) -> Plan:
@@ -67,7 +68,7 @@ def plan(asked: Asked, have: Have) -> Plan:
         _grant(asked, have, wish, made)
     for wish in asked.wishes if asked.way is Way.PODS else ():
         _associate(asked, have, wish, made)
-    return Plan(tuple(made.steps), tuple(made.warnings), made.places, operator_policy(asked))
+    return Plan(tuple(made.steps), tuple(made.warnings), made.places, operator_policy(asked), made.nexts)
 
 
 def undo(asked: Asked, have: Have) -> Plan:
@@ -180,10 +181,26 @@ def _placed(
     rest = [one for one in wanted if one not in foreign or one in placed]
     found = place(rest, placed, rooms, name=wish.role, fresh=_room(asked, None))
     made.places.update({**foreign, **found})
+    left = dict(rooms)
+    for subject, name in found.items():
+        if subject not in placed:
+            left[name] = left.get(name, _room(asked, None)) - cost(subject)
+    usual = _typical(wish)
+    made.nexts[wish.title] = place([usual], {}, left, name=wish.role, fresh=_room(asked, None))[usual]
     names: dict[str, list[str]] = {}
     for subject, name in found.items():
         names.setdefault(name, []).append(subject)
     return names, foreign
+
+
+def _typical(wish: Wish) -> str:
+    """The subject of a control plane that does not exist yet: its host namespace is named after a UUID."""
+    return f"system:serviceaccount:mxp-{'0' * 36}-system:{wish.service_account}"
+
+
+def per_role(asked: Asked, wish: Wish) -> int:
+    """How many usual control planes a new role's trust policy holds."""
+    return max(1, _room(asked, None) // cost(_typical(wish)))
 
 
 def _room(asked: Asked, trust: Written | None) -> int:

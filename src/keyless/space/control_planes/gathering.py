@@ -19,7 +19,7 @@ from keyless.space.control_planes import copies, findings, tenant
 from keyless.space.control_planes.api import ways_in
 from keyless.space.control_planes.attached import given_key, is_outgrown, own_key
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, way_of
-from keyless.space.control_planes.ports import ReadValues
+from keyless.space.control_planes.ports import ReadValues, ValuesFor
 from keyless.space.control_planes.tenants import Tenant, Tenants
 from keyless.space.control_planes.workloads import intent_of, promises_role
 from keyless.space.items import CONTROL_PLANE_LABEL, Key
@@ -37,13 +37,20 @@ class Gatherer:
     """Reads the host and, once it is served, the inside of a control plane."""
 
     def __init__(
-        self, host: Kube, tenants: Tenants, read_values: ReadValues, *, release_namespace: str = "default"
+        self,
+        host: Kube,
+        tenants: Tenants,
+        read_values: ReadValues,
+        values_for: ValuesFor = lambda values, _: values,
+        *,
+        release_namespace: str = "default",
     ) -> None:
         self._host = host
         self._tenants = tenants
         self._read_values = read_values
         self._release_namespace = release_namespace
         self._void: dict[Name, tuple[Served, datetime]] = {}
+        self._values_for = values_for
 
     async def gather(self, name: Name, now: datetime, waited_seconds: Mapping[str, float]) -> Facts | None:
         """The facts, or None where the control plane is gone."""
@@ -60,6 +67,8 @@ class Gatherer:
         place = facts.place
         if place is None:
             return facts
+        if isinstance(values, Values):
+            facts = replace(facts, values=self._values_for(values, place.host_namespace))
         facts = replace(facts, host=await _existing(self._host, _host_keys(control_plane, place)))
         facts = replace(facts, pods=await self._pods(place))
         if control_plane["metadata"].get("deletionTimestamp"):

@@ -14,3 +14,6 @@ Door = Callable[[Served], Kube]
 
 ReadValues = Callable[[], Values | Refusal]
 """The chart's values as they are now."""
+
+ValuesFor = Callable[[Values, str], Values]
+"""The values as they count for one host namespace: some roles are managed."""

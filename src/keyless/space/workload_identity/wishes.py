@@ -1,0 +1,33 @@
+"""What each component is granted: the guides' smallest permissions. Pure."""
+
+from __future__ import annotations
+
+from keyless.identity.grants import Wish
+from keyless.identity.verify import Cluster
+from keyless.policy.amend import Written
+from keyless.shared_secrets.access import ACTIONS
+from keyless.space.workload_identity.model import ACCOUNTS, BILLING, SHARED_SECRETS
+
+
+def billing_wish(bucket: str, role: str, key: str, cluster: Cluster, namespaces: tuple[str, ...]) -> Wish:
+    """The billing guide's actions, without the deletion that only its IRSA page has and nothing uses."""
+    arn = f"arn:{cluster.partition}:s3:::{bucket}"
+    actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]
+    data: Written = {"Sid": "KeylessData", "Effect": "Allow", "Action": actions, "Resource": [arn, f"{arn}/*"]}
+    statements = (data, *_key(key, ["kms:GenerateDataKey", "kms:Decrypt"]))
+    return Wish(BILLING, ACCOUNTS[BILLING], role, statements, namespaces)
+
+
+def secrets_wish(prefix: str, role: str, key: str, cluster: Cluster, namespaces: tuple[str, ...]) -> Wish:
+    """The shared secrets guide's three actions on a prefix."""
+    place = f"{cluster.region}:{cluster.account}"
+    arns = [
+        f"arn:{cluster.partition}:secretsmanager:{place}:secret:{prefix}*",
+        f"arn:{cluster.partition}:ssm:{place}:parameter/{prefix.removeprefix('/')}*",
+    ]
+    data: Written = {"Sid": "KeylessData", "Effect": "Allow", "Action": list(ACTIONS), "Resource": arns}
+    return Wish(SHARED_SECRETS, ACCOUNTS[SHARED_SECRETS], role, (data, *_key(key, ["kms:Decrypt"])), namespaces)
+
+
+def _key(arn: str, actions: list[str]) -> tuple[Written, ...]:
+    return ({"Sid": "KeylessKey", "Effect": "Allow", "Action": actions, "Resource": arn},) if arn else ()
