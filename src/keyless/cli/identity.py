@@ -1,4 +1,4 @@
-"""``keyless identity plan``, ``apply`` and ``destroy``: roles, trust, associations and the OIDC provider."""
+"""``keyless identity``: roles, trust, associations and the OIDC provider; and what of them was never used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from keyless.api import Permanent
 from keyless.cli import exits
-from keyless.cli.options import OutputOption, StateOption, require_output, use_local_space
+from keyless.cli.options import OutputOption, StateOption, require_output, state_folder, use_local_space
 from keyless.cli.output import one, print_json, print_text
 from keyless.cli.verify import CLUSTER_VARIABLE, ClusterOption
 
@@ -49,6 +49,16 @@ ThenOption = Annotated[
     Path | None, typer.Option("--then", metavar="FILE", help="Write what is left to do in Kubernetes to this script.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+FORMS = ("text", "json", "cloudformation", "terraform")
+FormOption = Annotated[
+    str, typer.Option("--output", "-o", metavar="|".join(FORMS), help="The last two: the end of it, for other tools.")
+]
+TrailOption = Annotated[
+    list[Path] | None, typer.Option("--trail", metavar="FILE", help="CloudTrail's files, instead of the local record.")
+]
+KeysOption = Annotated[
+    bool, typer.Option("--keys", help="Judge KMS, too; its calls through services are not recorded.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +93,15 @@ def plan(
     long: LongOption = False,
     cluster_name: ClusterOption = "",
     state: StateOption = None,
-    output: OutputOption = "text",
+    output: FormOption = "text",
 ) -> None:
     """Show what is missing in AWS; exit code 1 if anything is."""
     from keyless.identity.grants import plan as planner
 
-    as_json = require_output(output)
+    if output not in FORMS:
+        raise typer.BadParameter(f"expected {', '.join(FORMS)}, found {output!r}", param_hint="--output")
     options = Options(cluster_name, way, mode, role_prefix, secret_prefix, kms_key, permissions_boundary, quota, long)
-    made = asyncio.run(_run(options, state, planner, as_json=as_json, ask=None))
+    made = asyncio.run(_run(options, state, planner, form=output, ask=None))
     if made:
         raise typer.Exit(exits.DID_NOT_HOLD)
 
@@ -114,7 +125,7 @@ def apply(
     from keyless.identity.grants import plan as planner
 
     options = Options(cluster_name, way, mode, role_prefix, secret_prefix, kms_key, permissions_boundary, quota, long)
-    asyncio.run(_run(options, state, planner, as_json=False, ask=not yes, then=then))
+    asyncio.run(_run(options, state, planner, form="text", ask=not yes, then=then))
 
 
 @app.command()
@@ -129,11 +140,33 @@ def destroy(
     from keyless.identity.grants import undo
 
     options = Options(cluster_name, way, "exact", role_prefix, "", "", "", 2048)
-    asyncio.run(_run(options, state, undo, as_json=False, ask=not yes))
+    asyncio.run(_run(options, state, undo, form="text", ask=not yes))
+
+
+@app.command()
+def tighten(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="The role's name.")],
+    trail: TrailOption = None,
+    keys: KeysOption = False,
+    state: StateOption = None,
+    output: OutputOption = "text",
+) -> None:
+    """Show what a role's inline policies allow and it never used, as a diff to the smallest that will do."""
+    from keyless.cli.tightening import inline_policies, judged
+    from keyless.identity.tighten import render_json, render_text
+
+    as_json = require_output(output)
+    use_local_space(state)
+    policies = asyncio.run(inline_policies(role))
+    found = judged(role, policies, trail or [], state_folder(state), keys=keys)
+    if as_json:
+        print_json(one("TightenedRole", render_json(role, *found)))
+    else:
+        print_text(render_text(role, *found))
 
 
 async def _run(
-    options: Options, state: Path | None, planner: Planner, *, as_json: bool, ask: bool | None, then: Path | None = None
+    options: Options, state: Path | None, planner: Planner, *, form: str, ask: bool | None, then: Path | None = None
 ) -> int:
     """Plan and show; apply unless ``ask`` is None. Returns how many steps the plan has."""
     from keyless.aws import Session
@@ -141,6 +174,7 @@ async def _run(
     from keyless.cli.handing_over import handed_over
     from keyless.identity.grants import apply as do
     from keyless.identity.grants import gather, render_json, render_text, undo
+    from keyless.identity.grants.templates import cloudformation, terraform
     from keyless.kube import connect
 
     use_local_space(state)
@@ -152,10 +186,12 @@ async def _run(
     made = planner(wanted, await gather(wanted, aws))
     if planner is not undo:
         made = replace(made, then=handed_over(wanted, made, request.space, request.annotated))
-    if as_json:
+    if form == "text":
+        print_text(render_text(made, long=options.long))
+    elif form == "json":
         print_json(one("IdentityPlan", render_json(made)))
     else:
-        print_text(render_text(made, long=options.long))
+        print_json(cloudformation(wanted, made) if form == "cloudformation" else terraform(wanted, made))
     if then is not None:
         _write(then, made.then)
     if ask is None or not made.steps:

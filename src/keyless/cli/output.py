@@ -24,6 +24,7 @@ KINDS = {
     "verify shared-secrets": "VerificationList",
     "explain": "Explanation",
     "identity plan": "IdentityPlan",
+    "identity tighten": "TightenedRole",
     "audit": "Call",
     "faults list": "FaultList",
     "billing verify": "UsageVerification",

@@ -46,6 +46,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "secrets explain": ("-",),
     "explain": ("a/b", "s3:PutObject", "*"),
     "verify billing": ("--control-plane", "ctp1"),
+    "identity tighten": ("billing",),
     "billing verify": ("--account", "acme", "--folder", "."),
 }
 # They read a bucket, a folder or files, not the local Space.
@@ -113,6 +114,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     async def nothing(*_: Any, **__: Any) -> None:
         return None
 
+    async def policies(_: str) -> dict[str, Any]:
+        return {"billing": {"Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}]}}
+
     async def asked(*_: Any, **__: Any) -> SimpleNamespace:
         return SimpleNamespace(asked=None, space=None, annotated={})
 
@@ -121,6 +125,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr("keyless.cli.granting.asked_for", asked)
     monkeypatch.setattr("keyless.cli.handing_over.handed_over", lambda *_: ("helm upgrade",))
     monkeypatch.setattr("keyless.identity.grants.gather", nothing)
+    monkeypatch.setattr("keyless.cli.tightening.inline_policies", policies)
     monkeypatch.setattr("keyless.identity.grants.plan", lambda *_: Plan((), (), {}, {}))
     monkeypatch.setattr("keyless.local.boot.running.read_running", lambda _: running)
     monkeypatch.setattr("keyless.cli.verify.use_local_space", lambda _: None)

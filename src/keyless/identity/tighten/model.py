@@ -1,0 +1,36 @@
+"""The values: a recorded call, how long was watched, and what is left of a policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyless.policy.amend import Written
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that a role's session made and that was allowed; ``time`` in ISO 8601 (UTC)."""
+
+    role: str
+    action: str
+    resource: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From the first recorded call to the last, of anybody: the record was kept for at least so long."""
+
+    first: str = ""
+    last: str = ""
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tightened:
+    """``unused``: what is granted and was never used; ``kept``: what was left as it is, and why."""
+
+    document: Written
+    unused: tuple[str, ...]
+    kept: tuple[str, ...]
+    lines: tuple[str, ...]
