@@ -15,6 +15,7 @@ from keyless.local.cloud.iam.directory import Directory
 from keyless.local.cloud.iam.model import Role
 from keyless.local.cloud.sessions import new_id
 from keyless.local.state import State
+from tests.bench import grants
 from tests.bench.cloud_server import ISSUER
 from tests.bench.ours import Place, our_cloud
 from tests.bench.row import Row
@@ -47,6 +48,7 @@ def bench() -> Iterator[Row]:
     with our_cloud():
         empty = time.perf_counter() - began
     yield Row("roles", "start of the cloud with 10,000 roles", f"{start:.2f} s (without: {empty:.2f} s)", "", "", None)
+    yield from grants.bench()
 
 
 def _milliseconds(call: Callable[[int], object], number: int) -> float:

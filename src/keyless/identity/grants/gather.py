@@ -1,9 +1,14 @@
-"""Read what AWS has of the grants. Reads only; a refused read ends it, since a plan from half the facts is unsafe."""
+"""Read what AWS has of the grants. Reads only; a refused read ends it, since a plan from half the facts is unsafe.
+
+Calls of AWS: one for 100 roles of the account, then four for each role of ours, or, of many, one for 1,000 roles of the
+account; one for the provider; one for 100 associations and one for each of them, whose role no list tells.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from keyless.aws import AWS_FAILURES
@@ -12,15 +17,39 @@ from keyless.identity.grants.placing import number
 from keyless.identity.grants.service import Caller
 from keyless.policy.amend import Written
 
+_MANY = 10
+"""So many roles are read by name; of more, a call that tells of the whole account spares AWS a hundred."""
 
-async def gather(asked: Asked, aws: Caller) -> Have:
-    """The provider, the roles named as ours would be, and the cluster's associations."""
+
+async def gather(asked: Asked, aws: Caller, *, known: Mapping[str, HeldAssociation] = MappingProxyType({})) -> Have:
+    """The provider, the roles named as ours would be, and the cluster's associations.
+
+    ``known``: associations by id that were read a moment ago, and are not read again.
+    """
     listed = await _pages(aws, ("iam", "ListRoles", "Roles"), ("Marker", "Marker"))
     names = [one["RoleName"] for one in listed if any(number(one["RoleName"], wish.role) for wish in asked.wishes)]
-    roles = await asyncio.gather(*(_role(aws, name) for name in names))
+    whole = await _at_once(aws, set(names)) if len(names) > _MANY else None
+    roles = whole if whole is not None else await asyncio.gather(*(_role(aws, name) for name in names))
     audiences = await _audiences(asked, aws) if asked.way is Way.IRSA else ()
-    associations = await _associations(asked, aws) if asked.way is Way.PODS else ()
+    associations = await _associations(asked, aws, known) if asked.way is Way.PODS else ()
     return Have(audiences, {role.name: role for role in roles}, associations)
+
+
+async def _at_once(aws: Caller, names: set[str]) -> list[HeldRole] | None:
+    """The roles by GetAccountAuthorizationDetails; None where the caller may not read the whole account."""
+    call = ("iam", "GetAccountAuthorizationDetails", "RoleDetailList")
+    try:
+        listed = await _pages(aws, call, ("Marker", "Marker"), Filter=["Role"], MaxItems=1000)
+    except AWS_FAILURES as error:
+        if error.code in ("AccessDenied", "AccessDeniedException"):
+            return None
+        raise
+    return [_detailed(one) for one in listed if one["RoleName"] in names]
+
+
+def _detailed(found: dict[str, Any]) -> HeldRole:
+    policies = {one["PolicyName"]: one["PolicyDocument"] for one in found.get("RolePolicyList", ())}
+    return _held_role(found, policies, attached=bool(found.get("AttachedManagedPolicies")))
 
 
 async def _role(aws: Caller, name: str) -> HeldRole:
@@ -30,9 +59,14 @@ async def _role(aws: Caller, name: str) -> HeldRole:
     policies: dict[str, Written] = {}
     for one in names:
         policies[one] = (await aws.call("iam", "GetRolePolicy", RoleName=name, PolicyName=one))["PolicyDocument"]
+    return _held_role(found, policies, attached=bool(attached))
+
+
+def _held_role(found: dict[str, Any], policies: dict[str, Written], *, attached: bool) -> HeldRole:
     managed = any(tag["Key"] == TAG for tag in found.get("Tags", ()))
     boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
-    return HeldRole(name, found["Arn"], found["AssumeRolePolicyDocument"], managed, policies, bool(attached), boundary)
+    trust = found["AssumeRolePolicyDocument"]
+    return HeldRole(found["RoleName"], found["Arn"], trust, managed, policies, attached, boundary)
 
 
 async def _audiences(asked: Asked, aws: Caller) -> tuple[str, ...] | None:
@@ -46,14 +80,15 @@ async def _audiences(asked: Asked, aws: Caller) -> tuple[str, ...] | None:
     return tuple(found.get("ClientIDList", ()))
 
 
-async def _associations(asked: Asked, aws: Caller) -> tuple[HeldAssociation, ...]:
+async def _associations(asked: Asked, aws: Caller, known: Mapping[str, HeldAssociation]) -> tuple[HeldAssociation, ...]:
     name = asked.cluster.name
     wanted = {wish.service_account for wish in asked.wishes}
     call = ("eks", "ListPodIdentityAssociations", "associations")
     listed = await _pages(aws, call, ("nextToken", "nextToken"), clusterName=name)
     ids = [one["associationId"] for one in listed if one["serviceAccount"] in wanted]
-    reads = [aws.call("eks", "DescribePodIdentityAssociation", clusterName=name, associationId=one) for one in ids]
-    return tuple(_held(await asyncio.gather(*reads)))
+    new = [one for one in ids if one not in known]
+    reads = [aws.call("eks", "DescribePodIdentityAssociation", clusterName=name, associationId=one) for one in new]
+    return (*(known[one] for one in ids if one in known), *_held(await asyncio.gather(*reads)))
 
 
 def _held(answers: list[dict[str, Any]]) -> Iterator[HeldAssociation]:
@@ -63,7 +98,7 @@ def _held(answers: list[dict[str, Any]]) -> Iterator[HeldAssociation]:
 
 
 async def _pages(
-    aws: Caller, what: tuple[str, str, str], tokens: tuple[str, str], **params: str
+    aws: Caller, what: tuple[str, str, str], tokens: tuple[str, str], **params: Any
 ) -> list[dict[str, Any]]:
     """All pages of a list; ``tokens``: where an answer and a request carry the next page's token."""
     service, operation, key = what

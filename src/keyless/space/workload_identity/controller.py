@@ -9,12 +9,13 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from keyless.api import KeylessError, Permanent, Reason, Refusal, Transient
 from keyless.identity.grants import Asked, Caller, Mode, Plan, Way, Wish, apply, gather, per_role, plan
+from keyless.identity.grants.model import HeldAssociation
 from keyless.identity.verify import Cluster
 from keyless.identity.verify.model import Unread
 from keyless.kube import Kube, KubeObject, NotFound, timestamp
@@ -78,6 +79,7 @@ class Follower:
         self._host, self._aws, self._prover, self._clusters = host, aws, prover, clusters
         self._read_values, self._now, self._pause = read_values, now, pause
         self._done: dict[str, Done] = {}
+        self._known: dict[str, tuple[datetime, Mapping[str, HeldAssociation]]] = {}
 
     async def reconcile(self, name: str) -> float | None:
         """One run; returns the seconds after which to look again without a change."""
@@ -117,8 +119,13 @@ class Follower:
         done = self._done.get(name)
         if done and done.digest == digest and self._now() - done.at < timedelta(seconds=SWEEP_SECONDS):
             return None
+        swept, known = self._known.get(name, (datetime.min.replace(tzinfo=UTC), {}))
+        if self._now() - swept >= timedelta(seconds=SWEEP_SECONDS):
+            swept, known = self._now(), {}  # a sweep reads everything: somebody may have changed an association
         try:
-            made = plan(asked, await gather(asked, self._aws))
+            have = await gather(asked, self._aws, known=known)
+            self._known[name] = (swept, {one.association_id: one for one in have.associations})
+            made = plan(asked, have)
             outcome = await apply(made, self._aws, pause=self._pause, tell=_tell)
         except Permanent as error:
             return Trouble(Reason.GRANT_REFUSED, str(error))

@@ -17,7 +17,7 @@ ACCOUNT = "111122223333"
 
 
 class FakeAws:
-    """``failures`` are raised in turn by writes."""
+    """``failures`` are raised in turn by writes; ``tells_all``: whether the caller may read the whole account."""
 
     def __init__(self) -> None:
         self.roles: dict[str, dict[str, Any]] = {}
@@ -25,13 +25,16 @@ class FakeAws:
         self.providers: dict[str, list[str]] = {}
         self.associations: dict[str, dict[str, Any]] = {}
         self.failures: list[Exception] = []
-        self.writes = 0
+        self.writes = self.reads = 0
+        self.tells_all = True
 
     async def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         if not operation.startswith(("Get", "List", "Describe")):
             if self.failures:
                 raise self.failures.pop(0)
             self.writes += 1
+        else:
+            self.reads += 1
         found: Callable[..., dict[str, Any]] = getattr(self, f"_{operation}")
         return copy.deepcopy(found(**params))
 
@@ -45,6 +48,19 @@ class FakeAws:
 
     def _GetRole(self, RoleName: str) -> dict[str, Any]:
         return {"Role": self._role(RoleName)}
+
+    def _GetAccountAuthorizationDetails(self, Filter: list[str], MaxItems: int, Marker: str = "0") -> dict[str, Any]:
+        if not self.tells_all:
+            raise refused("AccessDenied", "not authorized to perform: iam:GetAccountAuthorizationDetails")
+        assert (Filter, MaxItems) == (["Role"], 1000)
+        start, found = int(Marker), list(self.roles)
+        listed = [self._detail(name) for name in found[start : start + 30]]  # AWS may give fewer than were asked for
+        more = {"IsTruncated": True, "Marker": str(start + 30)} if start + 30 < len(found) else {"IsTruncated": False}
+        return {"RoleDetailList": listed, **more}
+
+    def _detail(self, name: str) -> dict[str, Any]:
+        policies = [{"PolicyName": one, "PolicyDocument": text} for one, text in self.policies[name].items()]
+        return {**self.roles[name], "RolePolicyList": policies, "AttachedManagedPolicies": []}
 
     def _ListRolePolicies(self, RoleName: str) -> dict[str, Any]:
         return {"PolicyNames": list(self.policies[RoleName])}

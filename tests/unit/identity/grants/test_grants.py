@@ -386,3 +386,28 @@ def test_a_changed_trust_says_how_many_come_and_go() -> None:
     assert "role keyless-billing: change trust (1 more, 2 fewer); admits 2 subjects" in render_text(
         planned(asked(3, 4), aws)
     )
+
+
+@pytest.mark.parametrize("tells_all", [True, False])
+def test_many_roles_are_read_at_once_where_that_is_allowed_and_the_plan_is_the_same(tells_all: bool) -> None:
+    aws = FakeAws()
+    applied(asked(*range(1000)), aws)
+    aws.tells_all, aws.reads = tells_all, 0
+    assert planned(asked(*range(1000)), aws).steps == ()
+
+    assert aws.reads <= (5 if tells_all else 210)
+    one_more = planned(asked(*range(1001)), aws)
+    assert [step.operation for step in one_more.steps] == ["CreateRole", "PutRolePolicy"]
+
+
+def test_associations_that_were_read_a_moment_ago_are_not_read_again() -> None:
+    aws, wanted = FakeAws(), asked(*range(50), way=Way.PODS)
+    applied(wanted, aws)
+    have = asyncio.run(gather(wanted, aws))
+    aws.reads = 0
+    known = {one.association_id: one for one in have.associations}
+    more = asked(*range(51), way=Way.PODS)
+    made = plan(more, asyncio.run(gather(more, aws, known=known)))
+
+    assert aws.reads < 8
+    assert [step.operation for step in made.steps] == ["CreatePodIdentityAssociation"]

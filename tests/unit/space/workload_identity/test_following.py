@@ -393,3 +393,24 @@ async def test_a_host_namespace_that_is_another_now_moves_the_identity() -> None
     await world.settle()
 
     assert admitted(world) == [5]
+
+
+async def test_an_association_that_somebody_changed_is_seen_at_a_sweep_and_new_ones_cost_a_few_calls() -> None:
+    world = World(mode="pod-identity")
+    for number in range(40):
+        world.plane(number)
+    await world.follower.reconcile("billing")
+    await world.follower.reconcile("billing")
+    world.plane(41)
+    world.aws.reads = 0
+    await world.follower.reconcile("billing")
+    assert world.aws.reads < 50
+    world.plane(42)
+    world.aws.reads = 0
+    await world.follower.reconcile("billing")
+    assert world.aws.reads < 10
+
+    world.aws.associations.clear()
+    world.clock += timedelta(minutes=11)
+    await world.follower.reconcile("billing")
+    assert len(world.aws.associations) == 42
