@@ -28,6 +28,8 @@ from keyless.space.values import Values
 
 STORAGECLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+LANES = 4
+"""Reads at once from one server: each takes a connection of its own, and there may be hundreds of control planes."""
 VOID_FOR = timedelta(minutes=5)
 """How long a refused credential is left aside: a void token seldom comes back to life."""
 _log = structlog.get_logger("keyless.operator")
@@ -218,8 +220,14 @@ def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
 
 async def _existing(kube: Kube, keys: Iterable[Key]) -> dict[Key, KubeObject]:
     wanted = list(dict.fromkeys(keys))
+    lanes = asyncio.Semaphore(LANES)
+
+    async def get(key: Key) -> KubeObject | None:
+        async with lanes:
+            return await _get(kube, key)
+
     # Not a task group: it would wrap the failure, whose class says what to do next.
-    answers = await asyncio.gather(*(_get(kube, key) for key in wanted), return_exceptions=True)
+    answers = await asyncio.gather(*(get(key) for key in wanted), return_exceptions=True)
     found: dict[Key, KubeObject] = {}
     for key, answer in zip(wanted, answers, strict=True):
         if isinstance(answer, BaseException):
