@@ -39,6 +39,9 @@ def verify(
         list[Path] | None,
         typer.Option(metavar="FILE", help="What an earlier `verify --output json` printed: it must still be there."),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A report: it is made once more, and must be the same.")
+    ] = None,
     cluster: Annotated[
         bool, typer.Option("--cluster/--no-cluster", help="With --bucket: compare with what the ControlPlanes tell.")
     ] = True,
@@ -68,14 +71,26 @@ def verify(
     unreachable = _ask_cluster(account, bucket, known) if cluster and bucket and not prefix else ""
     check = Check(account, period, tuple(known), prefix)
     verdict = verified(source, check, now=datetime.now(UTC))
-    if as_json:
-        told = {"account": account, **_document(verdict), "comparedWith": [each.source for each in known]}
-        print_json(one("UsageVerification", told))
-    else:
-        compared = [f"compared with {len(each.heads)} heads of {each.source}" for each in known]
-        print_text("\n".join([*compared, *([unreachable] if unreachable else []), _text(verdict, account)]))
-    if not verdict.holds:
+    differs = _recomputed(source, report, account) if report else ""
+    printed = _as_json if as_json else _as_text
+    printed(verdict, account, known, unreachable, report, differs)
+    if differs or not verdict.holds:
         raise typer.Exit(exits.DID_NOT_HOLD)
+
+
+def _as_json(verdict: Verdict, account: str, known: list[Known], _: str, report: Path | None, differs: str) -> None:
+    made_again = {"reportDiffers": differs or None} if report else {}
+    told = {"account": account, **_document(verdict), "comparedWith": [each.source for each in known], **made_again}
+    print_json(one("UsageVerification", told))
+
+
+def _as_text(
+    verdict: Verdict, account: str, known: list[Known], unreachable: str, report: Path | None, differs: str
+) -> None:
+    compared = [f"compared with {len(each.heads)} heads of {each.source}" for each in known]
+    said = f"FAILED {report} is not what the bucket says: {differs}" if differs else f"ok {report} is what it says"
+    lines = [*compared, *([unreachable] if unreachable else []), _text(verdict, account), *([said] if report else [])]
+    print_text("\n".join(lines))
 
 
 def _opened(account: str, bucket: str, folder: Path | None, provider: str, endpoint: str) -> Bucket:
@@ -99,6 +114,22 @@ def _known(path: Path, account: str) -> Known:
 
     try:
         return known_untrusted(str(path), path.read_bytes(), account)
+    except OSError as error:
+        raise os_failure(error) from None
+    except Malformed as error:
+        raise Permanent(str(error)) from None
+
+
+def _recomputed(source: Bucket, report: Path, account: str) -> str:
+    """How the report differs from one that is made now; empty where it does not."""
+    from datetime import UTC, datetime
+
+    from keyless.api import Permanent, os_failure
+    from keyless.billing.export.recomputing import difference
+    from keyless.billing.ledger.model import Malformed
+
+    try:
+        return difference(source, str(report), report.read_bytes(), account, now=datetime.now(UTC))
     except OSError as error:
         raise os_failure(error) from None
     except Malformed as error:

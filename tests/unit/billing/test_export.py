@@ -69,7 +69,11 @@ def test_usage_that_is_stored_while_an_export_runs_is_never_called_missing():
 
 
 def test_strict_and_compat_find_the_same_rows_in_what_a_collector_wrote():
-    assert exported(full_day())[1] == exported(full_day(), compat=True)[1]
+    strict, compat = exported(full_day())[1], exported(full_day(), compat=True)[1]
+    assert strict["report/usage.json"] == compat["report/usage.json"]
+    # Who reads no manifest does not know when the usage was stored.
+    assert json.loads(strict["report/meta.json"])["collected_at"] == "2026-11-01T00:00:00Z"
+    assert json.loads(compat["report/meta.json"])["collected_at"] == "2026-11-02T00:00:00Z"
 
 
 def test_an_hour_counts_by_its_key_and_what_lies_outside_the_hours_is_not_seen():

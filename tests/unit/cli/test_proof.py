@@ -1,12 +1,17 @@
 """``keyless billing verify``: what it prints, from a bucket and from a copy, and with which code it ends."""
 
+import gzip
 import hashlib
 import json
 from contextlib import nullcontext
+from datetime import timedelta
 
 import pytest
 
 from keyless.billing.collector.host import billing_status
+from keyless.billing.export.folder import FolderBucket
+from keyless.billing.export.plan import Request
+from keyless.billing.export.service import export
 from keyless.billing.ledger.model import ChainHead
 from keyless.cli import exits
 from keyless.cli.app import main
@@ -98,6 +103,41 @@ def test_wrong_use_is_told(words, code, said, capsys, monkeypatch, tmp_path):
     assert main(["billing", "verify", "--account=acme", *words]) == code
     shown = capsys.readouterr()
     assert said in " ".join((shown.out + shown.err).split()).replace("│ ", "")
+
+
+def exported(tmp_path, copy, *, now):
+    """A report of the copy's first day."""
+    period = (END.replace(month=10, day=31, hour=0), END.replace(day=1, hour=0))
+    made = export(FolderBucket(copy), Request("acme", period, force_incomplete=True), now=now)
+    path = tmp_path / f"{now:%d}.tgz"
+    path.write_bytes(b"".join(made.archive))
+    return path
+
+
+def test_a_report_is_the_same_whenever_it_is_made_and_one_that_was_edited_is_named(copy, tmp_path, capsys):
+    first, later = (exported(tmp_path, copy, now=END + timedelta(days=n)) for n in (2, 9))
+    assert first.read_bytes() == later.read_bytes()
+    assert verify(f"--report={first}", folder=copy) == exits.HELD
+    assert f"ok {first} is what it says" in capsys.readouterr().out
+    inner = gzip.decompress(first.read_bytes())
+    later.write_bytes(gzip.compress(inner.replace(b'"value":5}', b'"value":1}')))
+    assert verify(f"--report={later}", folder=copy) == exits.DID_NOT_HOLD
+    assert "is not what the bucket says: line " in capsys.readouterr().out
+    later.write_bytes(gzip.compress(inner + bytes(2**20)))
+    assert verify(f"--report={later}", "-ojson", folder=copy) == exits.DID_NOT_HOLD
+    assert printed(capsys)["reportDiffers"].startswith("line ")
+    whole = first.read_bytes()
+    later.write_bytes(whole[: len(whole) // 2])
+    assert verify(f"--report={later}", folder=copy) == exits.DID_NOT_HOLD
+    later.write_bytes(whole[: len(whole) * 2 // 3] + b"\xff" * 200)
+    assert verify(f"--report={later}", folder=copy) == exits.DID_NOT_HOLD
+
+
+@pytest.mark.parametrize("body", [b"", b"x", gzip.compress(b""), gzip.compress(b"x" * 9000), b"\x1f\x8bxxxxxxxxx"])
+def test_a_file_that_is_no_report_names_itself(copy, tmp_path, capsys, body):
+    (tmp_path / "a.tgz").write_bytes(body)
+    assert verify(f"--report={tmp_path / 'a.tgz'}", folder=copy) == exits.WRONG_USE
+    assert "a.tgz: expected a" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -129,7 +129,9 @@ def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refus
     if (refused := refusal(request, lacking, faults)) is not None:
         return refused
     told = completeness_document(found.waivers, lacking, faults)
-    pieces = archive(meta(request.account, request.period, now), writer, completeness=told)
+    # As of what was stored, not of when it was read: who exports a closed month again has the same bytes.
+    collected = max((manifest.end for manifest in found.manifests), default=now)
+    pieces = archive(meta(request.account, request.period, collected), writer, completeness=told)
     return Export(pieces, writer.rows, tuple(lacking), tuple(faults), found.waivers, empty)
 
 
