@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from keyless.api import Access, Reason
+from keyless.api import Access, Arn, Reason
 from keyless.identity.verify.deciding import decide
-from keyless.identity.verify.model import Bucket, Facts, Link, Missing, Role, State, Unread
+from keyless.identity.verify.model import Bucket, Cluster, Facts, Link, Missing, Role, State, Unread
 from keyless.identity.verify.permission_fix import needed, permit
+from keyless.identity.verify.pods import is_role_arn
+from keyless.identity.verify.resource_fix import put_bucket_policy
 from keyless.identity.verify.trust import denied_by
 from keyless.identity.verify.untold import untold
-from keyless.policy import Decision, Layer, Named, Outcome, Source, Unreadable, denied_within, explain
+from keyless.policy import Decision, Document, Layer, Named, Outcome, Source, Unreadable, denied_within, explain
+
+_REFUSED = (Outcome.IMPLICIT_DENY, Outcome.EXPLICIT_DENY)
+# The trust policy is judged by a link of its own, and bears on no decision of this one.
+_NO_TRUST = Document("trust", "2012-10-17", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +56,46 @@ def role_may_do_its_work(facts: Facts) -> Link:
     if not facts.role_arn or facts.role is None:
         return Link("permission", State.SKIPPED, expected, "no role to look at")
     if isinstance(facts.role, Unread):
-        return Link("permission", State.UNKNOWN, expected, f"role {facts.role.why}")
+        return _without_the_role(facts, facts.role, facts.access) or Link(
+            "permission", State.UNKNOWN, expected, f"role {facts.role.why}"
+        )
     if isinstance(facts.bucket, Missing):
         return Link("permission", State.SKIPPED, expected, "there is no such bucket to have a permission for")
     return _judged(facts, facts.role, facts.access, list(_decisions(facts, facts.role, facts.access)))
 
 
+def _without_the_role(facts: Facts, unread: Unread, access: Access) -> Link | None:
+    """What the bucket's own policy lacks for a role of another account, whose policies only that account shows.
+
+    Across accounts both sides must allow (facts/identity.md#order-and-composition): the side that is seen is judged.
+    """
+    cluster, bucket = facts.cluster, facts.bucket
+    if not isinstance(cluster, Cluster) or not isinstance(bucket, Bucket) or not is_role_arn(facts.role_arn):
+        return None
+    if Arn.parse(facts.role_arn).account == cluster.account or bucket.owner != cluster.account:
+        return None
+    role = Role(facts.role_arn, _NO_TRUST, (Unreadable(f"policies of {facts.role_arn}", unread.why),))
+    refused = [one for one in _decisions(facts, role, access) if one.decision.outcome in _REFUSED]
+    if not refused:
+        return None
+
+    def holds(policy: Source) -> bool:
+        after = replace(facts, bucket=replace(bucket, policy=policy))
+        return not any(one.decision.outcome in _REFUSED for one in _decisions(after, role, access))
+
+    link = _refused_by_policy(access, refused)
+    if link.advice:
+        return link
+    fix = put_bucket_policy(
+        bucket, facts.role_arn, [one.action for one in refused], [one.pattern for one in refused], holds
+    )
+    return link.fixed_by(fix, f"no change of the policy of bucket {bucket.name} is proven to allow this: amend by hand")
+
+
 def _judged(facts: Facts, role: Role, access: Access, asked: list[_Judged]) -> Link:
     """What is certain is told first: a Deny, then a missing Allow; then what is not, with what would make it so."""
     expected = _needs(access)
-    refused = [one for one in asked if one.decision.outcome in (Outcome.IMPLICIT_DENY, Outcome.EXPLICIT_DENY)]
+    refused = [one for one in asked if one.decision.outcome in _REFUSED]
     hangs = [one for one in asked if untold(one.decision)]
     certain = [one for one in refused if one not in hangs]
     unsure = [one for one in certain if _may_name_the_secret(facts, role, one)]
@@ -101,11 +137,9 @@ def _told(decision: Decision) -> str:
 
 def _refused(facts: Facts, role: Role, access: Access, refused: list[_Judged]) -> Link:
     """A Deny is told first: no Allow helps against it."""
-    denied = (one.decision for one in refused if one.decision.outcome is Outcome.EXPLICIT_DENY)
-    first = next(denied, refused[0].decision)
-    link = Link("permission", State.BROKEN, _needs(access), _told(first), Reason.PERMISSION_MISSING)
-    if first.outcome is Outcome.EXPLICIT_DENY:
-        return replace(link, reason=Reason.PERMISSION_DENIED_EXPLICITLY, advice=denied_by(first))
+    link, first = _refused_by_policy(access, refused), _first(refused)
+    if link.advice:
+        return link
     if first.layer in (Layer.BOUNDARY, Layer.SESSION):
         return replace(link, reason=Reason.PERMISSION_BOUNDED, advice=_bounded(facts, role, first))
 
@@ -115,6 +149,20 @@ def _refused(facts: Facts, role: Role, access: Access, refused: list[_Judged]) -
     fix = permit(role, access, [(one.action, one.pattern) for one in refused], holds)
     otherwise = "no change of the role's inline policies is proven to allow this and to leave the rest as it is"
     return link.fixed_by(fix, otherwise)
+
+
+def _first(refused: list[_Judged]) -> Decision:
+    denied = (one.decision for one in refused if one.decision.outcome is Outcome.EXPLICIT_DENY)
+    return next(denied, refused[0].decision)
+
+
+def _refused_by_policy(access: Access, refused: list[_Judged]) -> Link:
+    """The link without a fix; with advice where a Deny stands, which no fix overrules."""
+    first = _first(refused)
+    link = Link("permission", State.BROKEN, _needs(access), _told(first), Reason.PERMISSION_MISSING)
+    if first.outcome is Outcome.EXPLICIT_DENY:
+        return replace(link, reason=Reason.PERMISSION_DENIED_EXPLICITLY, advice=denied_by(first))
+    return link
 
 
 def _bounded(facts: Facts, role: Role, decision: Decision) -> str:

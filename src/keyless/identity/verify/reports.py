@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keyless.api import Reason
-from keyless.identity.verify.model import Facts, Link, State
+from keyless.identity.verify.model import Condition, Facts, Link, State
 from keyless.identity.verify.permission_fix import needed
 
 # What a component says while it could call AWS as its role but had nothing to do there.
@@ -35,17 +35,27 @@ def probe_succeeded(facts: Facts) -> Link:
     found = f"{name}={seen.status} ({seen.reason}){since}: {seen.message}"
     proven = seen.status == "Unknown" and seen.reason == _IDENTITY_ONLY
     if seen.status != "True" and not proven:
-        pods = f"deployment/{facts.subject.deployment} -n {facts.namespace}"
-        advice = f"the links above are what it depends on; kubectl logs {pods} has the whole story"
-        if "kms:" in seen.message and (asked := _of_key(facts)):
-            advice = f"the key behind it refuses: `{asked}` says which policy does, and what mends it"
-        return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, advice=advice)
+        return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, advice=_advice(facts, seen))
     if not role:
         return Link("probe", State.SKIPPED, expected, f"no role is named; {found}")
     if "assumed-role/" in seen.message and f":assumed-role/{role}/" not in seen.message:
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_BY_ANOTHER_ROLE, facts.restart)
     unproven = ("the identity is proven; no data was read with it yet",) if proven else ()
     return Link("probe", State.HELD, expected, found, notes=unproven)
+
+
+def _advice(facts: Facts, seen: Condition) -> str:
+    """The question whose answer names the statement, where there is one; a log only where nothing better is known."""
+    if not facts.role_arn:
+        return "the service account names no role: mend that link first, the condition follows within minutes"
+    if "kms:" in seen.message and (asked := _of_key(facts)):
+        return f"the key behind it refuses: `{asked}` says which policy does, and what mends it"
+    if "AccessDenied" in seen.message and (asked := _of_key(facts)):
+        return f"mend the links above first; `{asked}` says which statement decides"
+    if "AccessDenied" in seen.message or "InvalidIdentityToken" in seen.message:
+        return "the links above are what it depends on: mend the first that failed, it tries again within minutes"
+    pods = f"deployment/{facts.subject.deployment} -n {facts.namespace}"
+    return f"the message is the component's own; kubectl describe {pods} shows its pods, kubectl logs {pods} its log"
 
 
 def _of_key(facts: Facts) -> str:
