@@ -10,6 +10,7 @@ import typer
 
 from keyless.cli import exits
 from keyless.cli.commands import COMMANDS, RUN
+from keyless.cli.examples import EXAMPLES
 from keyless.cli.run import COMPONENTS
 
 _HEAD = f"""# Commands
@@ -46,6 +47,7 @@ def _section(command: Any, path: str, summary: str) -> Iterator[str]:
     yield f"## {path}\n"
     yield f"{text or summary}\n"
     yield f"    {path} {' '.join(command.collect_usage_pieces(context))}\n"
+    yield f"Example: `{EXAMPLES[path.removeprefix('keyless ')]}`\n"
     options = [param.get_help_record(context) for param in command.params]
     rows = [f"| `{_plain(names)}` | {_plain(text)} |" for names, text in filter(None, options)]
     if rows:
