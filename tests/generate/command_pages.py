@@ -47,7 +47,8 @@ def _section(command: Any, path: str, summary: str) -> Iterator[str]:
     yield f"## {path}\n"
     yield f"{text or summary}\n"
     yield f"    {path} {' '.join(command.collect_usage_pieces(context))}\n"
-    yield f"Example: `{EXAMPLES[path.removeprefix('keyless ')]}`\n"
+    example = EXAMPLES.get(path.removeprefix("keyless "))
+    yield from [f"Example: `{example}`\n"] if example else []
     options = [param.get_help_record(context) for param in command.params]
     rows = [f"| `{_plain(names)}` | {_plain(text)} |" for names, text in filter(None, options)]
     if rows:

@@ -16,6 +16,7 @@ EXAMPLES = {
     "identity plan": "keyless identity plan --cluster-name prod --way pod-identity",
     "identity apply": "keyless identity apply --cluster-name prod --secret-prefix team-a/ --yes",
     "identity destroy": "keyless identity destroy --cluster-name prod",
+    "identity tighten": "keyless identity tighten keyless-vector --output json",
     "crds": "keyless crds",
     "demo": "keyless demo --keep",
     "audit": "keyless audit --denied --service s3 --since 10m",
@@ -25,6 +26,9 @@ EXAMPLES = {
     "keys list": "keyless keys list --output json",
     "keys rotate": "keyless keys rotate keyless",
     "billing verify": "keyless billing verify --account acme --bucket usage --billing-month 2026-10",
+    "billing report": "keyless billing report --account acme --bucket usage --billing-month 2026-10 --by team",
+    "billing capacity": "keyless billing capacity --account acme --bucket usage "
+    "--from 2026-01-01 --to 2026-12-31 --resource-hours 100000",
     "billing export": "keyless billing export --account acme --bucket usage --billing-month 2026-10",
     "billing waive": "keyless billing waive --account acme --bucket usage --control-plane 5d1e0c3a "
     "--from 2026-10-03T10:00:00Z --to 2026-10-03T11:00:00Z --why 'the node was lost' --assumed 'as the hour before'",
