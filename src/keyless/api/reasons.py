@@ -74,6 +74,7 @@ class Reason(StrEnum):
     GROUP_NOT_LABELLED = "GroupNotLabelled"
     HOST_NAMESPACE_TAKEN = "HostNamespaceTaken"
     API_TAKEN = "ApiTaken"
+    API_KEYS_LOST = "ApiKeysLost"
     API_NOT_NAMED = "ApiNotNamed"
     COPY_REFUSED = "CopyRefused"
     ATTACHED_SECRET_MISSING = "AttachedSecretMissing"

@@ -33,6 +33,11 @@ def connect_with(server: str, ca_pem: str, token: str) -> Kube:
     return Kube(HttpTransport(Fixed(Endpoint(server, ca_pem), token)))
 
 
+def connect_certified(server: str, ca_pem: str, certificate_pem: str, key_pem: str) -> Kube:
+    """Connect with a client certificate, which never changes."""
+    return Kube(HttpTransport(Fixed(Endpoint(server, ca_pem, certificate_pem, key_pem))))
+
+
 def connect_folder(path: Path | str) -> Kube:
     """Connect with the files ``server``, ``ca.crt`` and ``token`` of a folder; changed files are read again."""
     return Kube(HttpTransport(Folder(Path(path))))

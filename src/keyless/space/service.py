@@ -29,6 +29,7 @@ from keyless.kube import (
     KubeObject,
     Name,
     connect,
+    connect_certified,
     connect_elsewhere,
     connect_with,
     keep_in_touch,
@@ -85,6 +86,8 @@ def door_of(environ: Mapping[str, str]) -> Door:
     """How control planes are entered: with the token that comes with them, else with our own."""
 
     def open_door(served: Served) -> Kube:
+        if served.certificate:
+            return connect_certified(served.server, served.ca_pem, served.certificate, served.key)
         if served.token is not None:
             return connect_with(served.server, served.ca_pem, served.token)
         return connect_elsewhere(environ, served.server, served.ca_pem)

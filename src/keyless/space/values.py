@@ -29,8 +29,8 @@ __all__ = [
     "parse_values",
 ]
 
-Mode = Literal["auto", "logical", "attached"]
-MODES: tuple[Mode, ...] = ("auto", "logical", "attached")
+Mode = Literal["auto", "logical", "attached", "kubernetes"]
+MODES: tuple[Mode, ...] = ("auto", "logical", "attached", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,20 @@ class Persistence:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiServer:
+    """What runs a control plane's API in mode ``kubernetes``."""
+
+    image: str = "registry.k8s.io/kube-apiserver:v1.36.3"
+    controller_manager_image: str = "registry.k8s.io/kube-controller-manager:v1.36.3"
+    etcd_image: str = "registry.k8s.io/etcd:3.6.5-0"
+    size: str = "4Gi"
+    storage_class: str = ""
+    resources: KubeObject = field(default_factory=dict)
+    """By container: ``etcd``, ``kube-apiserver``, ``kube-controller-manager``."""
+    scheduling: KubeObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SecretsSync:
     """How the controller of shared secrets treats what it did not make, and what misses its source."""
 
@@ -111,6 +125,7 @@ class Values:
     pull_policy: str = "IfNotPresent"
     surroundings: Surroundings = field(default_factory=Surroundings)
     mode: Mode = "auto"
+    api_server: ApiServer = ApiServer()
     billing: Billing = Billing()
     vector: Workload = Workload()
     persistence: Persistence = Persistence()
@@ -144,6 +159,7 @@ def _values(reader: Reader) -> Values:
         pull_policy=reader.get("image.pullPolicy", "IfNotPresent"),
         surroundings=read_surroundings(reader),
         mode=next((each for each in MODES if each == mode), "auto"),
+        api_server=_api_server(reader, "controlPlanes.kubernetes"),
         billing=Billing(
             enabled=reader.get("billing.enabled", False),
             provider=reader.word("billing.storage.provider", "", one_of=("", "aws")),
@@ -176,6 +192,19 @@ def _image(reader: Reader) -> str:
     return f"{repository}@{digest}" if digest else f"{repository}:{reader.get('image.tag', '0.1.0')}"
 
 
+def _api_server(reader: Reader, section: str) -> ApiServer:
+    default = ApiServer()
+    return ApiServer(
+        image=reader.get(f"{section}.images.apiServer", default.image),
+        controller_manager_image=reader.get(f"{section}.images.controllerManager", default.controller_manager_image),
+        etcd_image=reader.get(f"{section}.images.etcd", default.etcd_image),
+        size=reader.get(f"{section}.persistence.size", default.size),
+        storage_class=reader.get(f"{section}.persistence.storageClassName", ""),
+        resources=reader.get(f"{section}.resources", {}),
+        scheduling=_scheduling(reader, section),
+    )
+
+
 def _secrets_sync(reader: Reader, section: str) -> SecretsSync:
     guard, default = f"{section}.deletionGuard", SecretsSync()
     return SecretsSync(
@@ -190,6 +219,17 @@ def _secrets_sync(reader: Reader, section: str) -> SecretsSync:
 def _workload(reader: Reader, section: str) -> Workload:
     annotations: dict[str, str] = reader.get(f"{section}.serviceAccount.customAnnotations", {})
     reader.role(f"{section}.serviceAccount.customAnnotations", annotations.get(ROLE_ANNOTATION))
+    return Workload(
+        annotations=annotations,
+        pod_labels=reader.strings(f"{section}.pod.customLabels"),
+        pod_annotations=reader.strings(f"{section}.pod.customAnnotations"),
+        resources=reader.get(f"{section}.resources", {}),
+        env=reader.variables(f"{section}.extraEnv"),
+        scheduling=_scheduling(reader, section),
+    )
+
+
+def _scheduling(reader: Reader, section: str) -> KubeObject:
     fields: KubeObject = {
         "affinity": reader.get(f"{section}.affinity", {}),
         "nodeSelector": reader.get(f"{section}.nodeSelector", {}),
@@ -197,11 +237,4 @@ def _workload(reader: Reader, section: str) -> Workload:
         "tolerations": reader.get(f"{section}.tolerations", []),
         "topologySpreadConstraints": reader.get(f"{section}.topologySpreadConstraints", []),
     }
-    return Workload(
-        annotations=annotations,
-        pod_labels=reader.strings(f"{section}.pod.customLabels"),
-        pod_annotations=reader.strings(f"{section}.pod.customAnnotations"),
-        resources=reader.get(f"{section}.resources", {}),
-        env=reader.variables(f"{section}.extraEnv"),
-        scheduling={name: value for name, value in fields.items() if value},
-    )
+    return {name: value for name, value in fields.items() if value}

@@ -126,8 +126,16 @@ def test_all_faults_are_named_at_once() -> None:
         assert f"{path}: expected" in detail
 
 
-def test_a_mode_to_come_is_refused_by_name() -> None:
-    assert "'kubernetes', which is not implemented" in _refused({"controlPlanes": {"api": {"mode": "kubernetes"}}})
+def test_a_mode_that_is_none_is_refused_by_name() -> None:
+    assert "'vcluster', which is not implemented" in _refused({"controlPlanes": {"api": {"mode": "vcluster"}}})
+
+
+def test_what_runs_a_control_plane_s_api_is_told_by_the_values() -> None:
+    images = {"apiServer": "mirror/api:1", "controllerManager": "mirror/manager:1", "etcd": "mirror/etcd:1"}
+    section = {"images": images, "persistence": {"size": "8Gi", "storageClassName": "fast"}, "nodeSelector": {"a": "b"}}
+    read = _parsed(controlPlanes={"api": {"mode": "kubernetes"}, "kubernetes": section}).api_server
+    assert (read.image, read.controller_manager_image, read.etcd_image) == tuple(images.values())
+    assert (read.size, read.storage_class, read.scheduling) == ("8Gi", "fast", {"nodeSelector": {"a": "b"}})
 
 
 def test_a_text_that_is_no_json_is_refused() -> None:

@@ -20,8 +20,11 @@ from keyless.kube.resources import (
     DEPLOYMENTS,
     LOGICALCLUSTERS,
     NAMESPACES,
+    PERSISTENTVOLUMECLAIMS,
     PODS,
     SERVICEACCOUNTS,
+    SERVICES,
+    STATEFULSETS,
 )
 from keyless.kube.transport import Request, Response
 from keyless.local.cluster.builtin.defaults import default
@@ -58,6 +61,7 @@ class World:
         """Tokens that no API server knows any more."""
         self.shown: list[str | None] = []
         """Which token each request inside showed."""
+        self.broken = False
         self.meddle: Callable[[str, KubeObject], KubeObject] = lambda plural, obj: obj
         self.grace = timedelta(seconds=2)
         self.host.admit = self._admit
@@ -126,8 +130,8 @@ class World:
 
     def play(self) -> bool:
         """The controllers of the cluster; whether they did anything."""
-        served, started, ended = self._serve(), self._start_pods(), self._end_pods()
-        return served or started or ended
+        moves = [self._serve(), self._address(), self._run_own(), self._start_pods(), self._end_pods()]
+        return any(moves)
 
     def _objects(self, res: Any) -> list[KubeObject]:
         return [
@@ -146,6 +150,31 @@ class World:
             self.inside(name)
             self.host.put(LOGICALCLUSTERS, {**each, "status": status})
         return bool(waiting)
+
+    def _address(self) -> bool:
+        """Each Service has an address."""
+        waiting = [each for each in self._objects(SERVICES) if "clusterIP" not in each["spec"]]
+        for number, each in enumerate(waiting):
+            address = f"10.0.0.{len(self.insides) + number + 7}"
+            self.host.put(SERVICES, {**each, "spec": {**each["spec"], "clusterIP": address, "clusterIPs": [address]}})
+        return bool(waiting)
+
+    def _run_own(self) -> bool:
+        """API servers of control planes: a pod and its volume, ready at once unless ``broken``."""
+        moved = False
+        for each in self._objects(STATEFULSETS):
+            metadata, spec = each["metadata"], each["spec"]
+            wanted = {"updateRevision": str(metadata["generation"]), "readyReplicas": 0 if self.broken else 1}
+            if each.get("status") != wanted:
+                claim = spec["volumeClaimTemplates"][0]
+                named = {**claim["metadata"], "name": "data-control-plane-0", "namespace": metadata["namespace"]}
+                if not self._objects(PERSISTENTVOLUMECLAIMS):
+                    self.host.put(PERSISTENTVOLUMECLAIMS, {"metadata": named, "spec": claim["spec"]})
+                address = next(one["spec"]["clusterIP"] for one in self._objects(SERVICES))
+                self.insides.setdefault(address, self.inside(metadata["namespace"]))
+                self.host.put(STATEFULSETS, {**each, "status": wanted})
+                moved = True
+        return moved
 
     def _start_pods(self) -> bool:
         moved = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 from keyless.api import Reason, Refusal
 from keyless.kube import is_true
 from keyless.kube.resources import LOGICALCLUSTERS
-from keyless.space.control_planes import attached
+from keyless.space.control_planes import attached, own
 from keyless.space.control_planes.model import (
     ATTACHED_ANNOTATION,
     CREDENTIAL,
@@ -55,6 +55,8 @@ def api_of(facts: Facts) -> Served | Pending | Refusal | None:
             return _attached(facts)
         case "logical":
             return _logical(facts, place)
+        case "kubernetes":
+            return own.served(facts, place)
         case None:
             return _not_named(facts)
 

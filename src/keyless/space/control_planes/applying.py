@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from keyless.kube import AlreadyExists, Kube, KubeObject, NotFound, record
 from keyless.kube.model import Propagation
 from keyless.kube.resources import CONTROLPLANES
@@ -12,8 +15,10 @@ from keyless.space.control_planes.model import (
     Create,
     DropCondition,
     Facts,
+    IssueCertificates,
     IssueToken,
     Label,
+    MakeKeys,
     Remove,
     Served,
     SetFinalizers,
@@ -23,6 +28,8 @@ from keyless.space.control_planes.model import (
 )
 from keyless.space.control_planes.tokens import Issued
 from keyless.space.items import FIELD_MANAGER, Key
+from keyless.space.kubernetes import issuing
+from keyless.space.kubernetes.names import keys_key
 from keyless.space.settling import Applied, after_writing
 
 
@@ -65,6 +72,8 @@ class Hands:
                 )
             case IssueToken():
                 await self._issue(step, facts)
+            case MakeKeys() | IssueCertificates():
+                await self._certify(step, facts)
             case _:
                 await self._object(step)
         self.changed = True
@@ -125,6 +134,20 @@ class Hands:
             await self._host.patch(CONTROLPLANES, known["name"], patch, known["namespace"])
         except NotFound:
             return
+
+    async def _certify(self, step: MakeKeys | IssueCertificates, facts: Facts) -> None:
+        """Keys are created, never written over: two operators at once must not each have their own."""
+        place = facts.place
+        assert place is not None
+        if isinstance(step, MakeKeys):
+            made = await asyncio.to_thread(issuing.keys_item, place, facts.now)
+            with contextlib.suppress(AlreadyExists):
+                await self._host.create(made.resource, made.object)
+            return
+        keys = issuing.keys_of(facts.host.get(keys_key(place)))
+        assert keys is not None
+        for each in await asyncio.to_thread(issuing.certificate_items, place, keys, step.addresses, facts.now):
+            await self._host.apply(each.resource, each.object, field_manager=FIELD_MANAGER)
 
     async def _replace_status(self, facts: Facts, status: KubeObject) -> None:
         """A whole status with the version it was read in: of two operators one wins, the other reads again."""

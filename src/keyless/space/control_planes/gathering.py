@@ -23,6 +23,7 @@ from keyless.space.control_planes.ports import ReadValues, ValuesFor
 from keyless.space.control_planes.tenants import Tenant, Tenants
 from keyless.space.control_planes.workloads import intent_of, promises_role
 from keyless.space.items import CONTROL_PLANE_LABEL, Key
+from keyless.space.kubernetes.names import all_keys, keys_key
 from keyless.space.place import Place
 from keyless.space.values import Values
 
@@ -72,6 +73,9 @@ class Gatherer:
         if isinstance(values, Values):
             facts = replace(facts, values=self._values_for(values, place.host_namespace))
         facts = replace(facts, host=await _existing(self._host, _host_keys(control_plane, place)))
+        if way_of(facts) == "kubernetes":
+            own = await _existing(self._host, all_keys(place))
+            facts = replace(facts, host={**facts.host, **own})
         facts = replace(facts, pods=await self._pods(place))
         if control_plane["metadata"].get("deletionTimestamp"):
             # An API of our own goes as a whole; one that was brought stays, and what we made in it must not.
@@ -211,6 +215,7 @@ def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
     keys += copies.targets(place)
     for name in components.NAMES:
         keys += [components.deployment_key(name, place), *components.remains(name, place)]
+    keys.append(keys_key(place))
     if attached := given_key(control_plane):
         keys += [attached, own_key(place)]
     if wish := (control_plane.get("spec") or {}).get("writeConnectionSecretToRef"):

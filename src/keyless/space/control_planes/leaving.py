@@ -18,7 +18,7 @@ from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.kube.resources import CLUSTERROLEBINDINGS, NAMESPACES
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
-from keyless.space.control_planes import copies, tenant
+from keyless.space.control_planes import copies, own, tenant
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.attached import own_key
 from keyless.space.control_planes.model import (
@@ -217,7 +217,10 @@ def _left_inside(facts: Facts) -> tuple[Tell, ...]:
 def _remove_places(facts: Facts, place: Place) -> Plan:
     """The API, then the namespace; both at once would cost nothing but a clear message."""
     stuck: list[Step] = []
-    for key in (logical_cluster_key(place), Key(NAMESPACES, place.host_namespace)):
+    namespace = Key(NAMESPACES, place.host_namespace)
+    for key in (logical_cluster_key(place), namespace):
+        if key == namespace and (due := own.remains(facts, place)):
+            return Plan(tuple(Remove(each) for each in due), _deleting("removing the control plane's API"))
         live = facts.host.get(key)
         if live is None or not _goes(facts, live, place, key):
             continue
@@ -229,8 +232,8 @@ def _remove_places(facts: Facts, place: Place) -> Plan:
             return Plan(tuple(stuck), _deleting(f"waiting for {key} to go"), 0.5)
         stuck.append(Tell(Reason.DELETION_TIMED_OUT, f"{key} is still there; it is no longer waited for"))
     if _stays(facts, place):
-        own = (Remove(own_key(place)),) if _exists(facts, own_key(place)) else ()
-        stuck += [*_left_inside(facts), *own]
+        narrow = (Remove(own_key(place)),) if _exists(facts, own_key(place)) else ()
+        stuck += [*_left_inside(facts), *narrow]
     return _let_go(facts, *stuck)
 
 

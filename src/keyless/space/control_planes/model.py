@@ -15,6 +15,7 @@ from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import LOGICALCLUSTERS
 from keyless.space.items import Item, Key
+from keyless.space.kubernetes.names import keys_key
 from keyless.space.place import Place
 from keyless.space.settling import Applied
 from keyless.space.values import Values
@@ -30,7 +31,7 @@ MADE_HERE = "keyless.dev/made-by"
 
 API = "api"
 Side = Literal["host", "tenant"]
-Way = Literal["logical", "attached"]
+Way = Literal["logical", "attached", "kubernetes"]
 """How a control plane comes to its API."""
 Kind = tuple[str, str]
 """Group and plural of a kind of managed resource."""
@@ -45,6 +46,9 @@ class Served:
     token: str | None = field(default=None, repr=False)
     given: bool = False
     """Whether the token is the one that was brought, and not the narrow one that was made with it."""
+    certificate: str = ""
+    """With ``key``: the operator's own client certificate there, as PEM."""
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ def way_of(facts: Facts) -> Way | None:
     place = facts.place
     if place is not None and logical_cluster_key(place) in facts.host:
         return "logical"
+    if place is not None and keys_key(place) in facts.host:
+        return "kubernetes"
     if (facts.control_plane["metadata"].get("annotations") or {}).get(ATTACHED_ANNOTATION):
         return "attached"
     return "logical" if facts.serves_logical_clusters else None
@@ -200,6 +206,18 @@ class IssueToken:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeKeys:
+    """Make the keys of a control plane's API server; those that are there already stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssueCertificates:
+    """Sign for the API server at these addresses, for its neighbour in the pod, and for the operator."""
+
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DropCondition:
     """Take away what a component said that is no longer there."""
 
@@ -214,7 +232,19 @@ class Tell:
     message: str
 
 
-Step = SetFinalizers | Claim | Create | Label | Apply | Remove | IssueToken | DropCondition | Tell
+Step = (
+    SetFinalizers
+    | Claim
+    | Create
+    | Label
+    | Apply
+    | Remove
+    | IssueToken
+    | MakeKeys
+    | IssueCertificates
+    | DropCondition
+    | Tell
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from keyless.api import Reason, Refusal
 from keyless.kube import is_true
 from keyless.kube.resources import NAMESPACES
-from keyless.space.control_planes import attached, copies, findings, inside, workloads
+from keyless.space.control_planes import attached, copies, findings, inside, own, workloads
 from keyless.space.control_planes.api import api_of, logical_cluster
 from keyless.space.control_planes.leaving import leave
 from keyless.space.control_planes.model import (
@@ -29,8 +29,10 @@ from keyless.space.control_planes.model import (
     Served,
     SetFinalizers,
     Step,
+    way_of,
 )
 from keyless.space.items import CONTROL_PLANE_LABEL, FIELD_MANAGER, Key, item
+from keyless.space.kubernetes.names import service_key
 from keyless.space.place import Place
 
 SOON_SECONDS = 0.5
@@ -105,7 +107,15 @@ def _namespace(facts: Facts, place: Place) -> Plan | None:
 def _api(facts: Facts, place: Place) -> Plan | None:
     if (void := attached.refusal(facts)) is not None:
         return _stopped(facts, void)
+    if way_of(facts) == "kubernetes":
+        # Its pod, too, may need the copied pull secrets.
+        steps = (*copies.bring(facts, place).steps, *own.keep(facts, place).steps)
+        if steps:
+            told = is_true(facts.control_plane, "Ready")
+            return Plan(steps, again_seconds=SOON_SECONDS, keeps=True) if told else _on_the_way(facts, *steps)
     match api_of(facts):
+        case None if way_of(facts) == "kubernetes":
+            return _waiting(facts, f"waiting for {service_key(place)} to have an address")
         case None:
             return _on_the_way(facts, Create(logical_cluster(place)))
         case Pending(message):
@@ -121,13 +131,14 @@ def _served(facts: Facts, place: Place) -> Plan:
     assert isinstance(served, Served)
     if facts.tenant is None:
         return _unanswered(facts)
-    own = attached.make_own(facts, place, served)
+    narrow = attached.make_own(facts, place, served)
     if attached.is_borrowed(facts):
         # What was given is for this alone; all else is done with what comes of it.
-        return replace(own, keeps=True)
+        return replace(narrow, keeps=True)
     intent = workloads.intent_of(facts, place)
     parts = (
-        own,
+        narrow,
+        *((own.keep(facts, place),) if way_of(facts) == "kubernetes" else ()),
         inside.prepare(facts, intent),
         inside.issue_tokens(facts, place, served, intent),
         inside.connect(facts, place, served),

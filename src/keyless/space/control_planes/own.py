@@ -1,0 +1,162 @@
+"""Mode ``kubernetes``: the control plane's API server runs in the host namespace. Pure.
+
+First an address, then keys, then what they sign for that address, then the pod. Keys are made once: with others nothing
+that etcd holds could be read, so where they are gone and the volume is there, that is told and nothing is made anew.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import replace
+
+from keyless.api import Reason, Refusal
+from keyless.kube import KubeObject
+from keyless.kube.resources import PODS
+from keyless.space.control_planes.availability import unavailable
+from keyless.space.control_planes.model import Facts, IssueCertificates, MakeKeys, Pending, Plan, Remove, Served, Step
+from keyless.space.control_planes.writing import write
+from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key
+from keyless.space.kubernetes import issuing, workload
+from keyless.space.kubernetes.names import (
+    NAME,
+    addresses,
+    all_keys,
+    certificates_key,
+    claim_key,
+    keys_key,
+    operator_key,
+    service_key,
+    workload_key,
+)
+from keyless.space.place import Place
+from keyless.space.values import Values
+
+
+def served(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
+    """The API as it stands; None: nobody has asked for one yet."""
+    if refusal := _refusal(facts, place):
+        return refusal
+    address = _addresses(facts, place)
+    live = facts.host.get(workload_key(place))
+    if not address or live is None:
+        return None
+    if live["metadata"].get("deletionTimestamp"):
+        return Pending(f"{workload_key(place)} is being deleted")
+    known = issuing.way_in(facts.host.get(operator_key(place)))
+    if known is None:
+        return Pending(f"waiting for {operator_key(place)}")
+    if not (live.get("status") or {}).get("readyReplicas") and facts.tenant is None:
+        why = unavailable(NAME, _as_deployment(live), facts.pods.get(NAME, ()))
+        return Pending(f"waiting for {workload_key(place)} to be ready: {why}")
+    ca, certificate, key = known
+    return Served(_url(address[0]), ca, certificate=certificate, key=key)
+
+
+def keep(facts: Facts, place: Place) -> Plan:
+    """What is due to make or to renew; without steps it is as it should be."""
+    if _refusal(facts, place) is not None:
+        return Plan()
+    before = write(facts, (workload.service(place), workload.policy(place)))
+    address = _addresses(facts, place)
+    if not address:
+        return before
+    keys = issuing.keys_of(facts.host.get(keys_key(place)))
+    if keys is None:
+        return replace(before, steps=(*before.steps, MakeKeys()))
+    every = addresses(place, address)
+    due = min(
+        issuing.due_in_seconds(facts.host.get(key), keys, every, facts.now)
+        for key in (certificates_key(place), operator_key(place))
+    )
+    if due <= 0:
+        return replace(before, steps=(*before.steps, IssueCertificates(every)))
+    runs = _pod(facts, place)
+    waits = [due, *(each for each in (before.again_seconds, runs.again_seconds) if each is not None)]
+    return Plan((*before.steps, *runs.steps), (*before.findings, *runs.findings), min(waits))
+
+
+def remains(facts: Facts, place: Place) -> tuple[Key, ...]:
+    """What is ours of it and not on its way out, in the order in which it goes."""
+    found = ((key, facts.host.get(key)) for key in all_keys(place))
+    return tuple(
+        key
+        for key, live in found
+        if live is not None and not live["metadata"].get("deletionTimestamp") and _owner(live) == place.control_plane_id
+    )
+
+
+def _pod(facts: Facts, place: Place) -> Plan:
+    live = facts.host.get(workload_key(place))
+    if not isinstance(facts.values, Values):
+        return Plan()
+    written = write(facts, (_wanted(facts.values, place, live),))
+    stuck: tuple[Step, ...] = tuple(
+        Remove(Key(PODS, pod["metadata"]["name"], pod["metadata"]["namespace"]))
+        for pod in facts.pods.get(NAME, ())
+        if _is_stuck(pod, live)
+    )
+    return replace(written, steps=(*written.steps, *stuck))
+
+
+def _wanted(values: Values, place: Place, live: KubeObject | None) -> Item:
+    """A StatefulSet's claims cannot be changed: what exists keeps the size and class that it was made with."""
+    if live is None:
+        return workload.workload(values, place)
+    spec = live["spec"]["volumeClaimTemplates"][0]["spec"]
+    size, storage_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName", "")
+    api = replace(values.api_server, size=size, storage_class=storage_class)
+    return workload.workload(replace(values, api_server=api), place)
+
+
+def _is_stuck(pod: KubeObject, live: KubeObject | None) -> bool:
+    """A StatefulSet waits for a pod that can never be ready, also when its template was mended: that pod must go.
+
+    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+    """
+    wanted = ((live or {}).get("status") or {}).get("updateRevision")
+    metadata = pod["metadata"]
+    if not wanted or metadata.get("deletionTimestamp"):
+        return False
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    is_ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return not is_ready and (metadata.get("labels") or {}).get("controller-revision-hash") not in (None, wanted)
+
+
+def _refusal(facts: Facts, place: Place) -> Refusal | None:
+    for key in all_keys(place):
+        live = facts.host.get(key)
+        if live is not None and _owner(live) != place.control_plane_id:
+            return Refusal(
+                Reason.API_TAKEN,
+                f"{key} exists and is not this control plane's: a control plane's API needs that name; "
+                "choose another spec.hostNamespace for a new control plane, or remove it",
+            )
+    kept = facts.host.get(keys_key(place))
+    if issuing.keys_of(kept) is None and (kept is not None or claim_key(place) in facts.host):
+        what = "is not whole" if kept is not None else "is gone"
+        return Refusal(
+            Reason.API_KEYS_LOST,
+            f"{keys_key(place)} {what}, and {claim_key(place)} holds what was encrypted and signed with it: restore "
+            "that Secret from a backup; nothing is made anew, for with others nothing could be read. To give up what "
+            "the control plane holds, delete the ControlPlane",
+        )
+    return None
+
+
+def _owner(live: KubeObject) -> str:
+    return str((live["metadata"].get("labels") or {}).get(CONTROL_PLANE_LABEL, ""))
+
+
+def _addresses(facts: Facts, place: Place) -> tuple[str, ...]:
+    spec = (facts.host.get(service_key(place)) or {}).get("spec") or {}
+    found = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+    return tuple(each for each in found if each and each != "None")
+
+
+def _url(address: str) -> str:
+    return f"https://[{address}]" if ipaddress.ip_address(address).version == 6 else f"https://{address}"
+
+
+def _as_deployment(live: KubeObject) -> KubeObject:
+    status = live.get("status") or {}
+    return {"status": {"availableReplicas": status.get("readyReplicas"), "conditions": status.get("conditions")}}

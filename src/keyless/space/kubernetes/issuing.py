@@ -1,0 +1,112 @@
+"""The Secrets with a control plane's keys and certificates: what they hold, and when they are due again."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+
+from keyless.kube import KubeObject, timestamp
+from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, item
+from keyless.space.kubernetes import files
+from keyless.space.kubernetes.certificates import LIFE, Wanted, make_keys, sign
+from keyless.space.kubernetes.names import certificates_key, keys_key, operator_key
+from keyless.space.place import Place
+
+ISSUED = "keyless.dev/certificates-issued-at"
+FOR = "keyless.dev/certificates-for"
+"""A hash of the authority and the addresses: with other ones the certificates are of no use."""
+KEYS = ("ca.crt", "ca.key", "service-account.key", "service-account.pub", "encryption")
+MASTERS = "system:masters"
+"""kube-apiserver lets this group do everything; there is nobody else who could give the first right."""
+CONTROLLER_MANAGER = "controller-manager"
+
+
+def keys_item(place: Place, now: datetime) -> Item:
+    """New keys. Immutable: nobody changes them by mistake, and nothing can be read with others."""
+    made = make_keys(f"control plane {place.control_plane_id}", now)
+    return _secret(keys_key(place), place, made, {}, immutable=True)
+
+
+def keys_of(secret: KubeObject | None) -> Mapping[str, str] | None:
+    """The keys that a Secret holds; None where one is missing."""
+    found = _read(secret)
+    return found if all(found.get(name) for name in KEYS) else None
+
+
+def certificate_items(
+    place: Place, keys: Mapping[str, str], addresses: tuple[str, ...], now: datetime
+) -> tuple[Item, Item]:
+    """What the pod mounts, and the operator's own way in."""
+    server = sign(keys, Wanted("kube-apiserver", addresses=addresses), now)
+    manager = sign(keys, Wanted("system:kube-controller-manager"), now)
+    operator = sign(keys, Wanted("keyless:operator", (MASTERS,)), now)
+    mounted = {
+        "ca.crt": keys["ca.crt"],
+        "service-account.key": keys["service-account.key"],
+        "service-account.pub": keys["service-account.pub"],
+        "api-server.crt": server.certificate,
+        "api-server.key": server.key,
+        f"{CONTROLLER_MANAGER}.crt": manager.certificate,
+        f"{CONTROLLER_MANAGER}.key": manager.key,
+        f"{CONTROLLER_MANAGER}.json": files.kubeconfig(CONTROLLER_MANAGER),
+        "encryption.json": files.encryption(keys["encryption"]),
+        "authentication.json": files.authentication(),
+        "audit.json": files.audit(),
+    }
+    own = {"ca.crt": keys["ca.crt"], "tls.crt": operator.certificate, "tls.key": operator.key}
+    marks = {ISSUED: timestamp(now), FOR: _mark(keys, addresses)}
+    return _secret(certificates_key(place), place, mounted, marks), _secret(operator_key(place), place, own, marks)
+
+
+def due_in_seconds(
+    secret: KubeObject | None, keys: Mapping[str, str], addresses: tuple[str, ...], now: datetime
+) -> float:
+    """Seconds until a Secret of certificates must be written again; 0 or less: now."""
+    marks = ((secret or {}).get("metadata") or {}).get("annotations") or {}
+    if marks.get(FOR) != _mark(keys, addresses):
+        return 0
+    try:
+        issued = datetime.fromisoformat(marks.get(ISSUED, ""))
+    except ValueError:
+        return 0
+    return (issued + LIFE / 2 - now).total_seconds()
+
+
+def way_in(secret: KubeObject | None) -> tuple[str, str, str] | None:
+    """CA, certificate and key of the operator; None before they are there."""
+    found = _read(secret)
+    ca, certificate, key = (found.get(name, "") for name in ("ca.crt", "tls.crt", "tls.key"))
+    return (ca, certificate, key) if ca and certificate and key else None
+
+
+def _mark(keys: Mapping[str, str], addresses: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join((keys["ca.crt"], *sorted(addresses))).encode()).hexdigest()[:16]
+
+
+def _secret(
+    key: Key, place: Place, data: Mapping[str, str], annotations: Mapping[str, str], *, immutable: bool = False
+) -> Item:
+    encoded = {name: base64.b64encode(text.encode()).decode() for name, text in data.items()}
+    return item(
+        key.resource,
+        key.name,
+        key.namespace,
+        labels={CONTROL_PLANE_LABEL: place.control_plane_id},
+        annotations=dict(annotations),
+        type="Opaque",
+        data=encoded,
+        **({"immutable": True} if immutable else {}),
+    )
+
+
+def _read(secret: KubeObject | None) -> dict[str, str]:
+    found = {}
+    for name, value in ((secret or {}).get("data") or {}).items():
+        try:
+            found[name] = base64.b64decode(value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+    return found

@@ -1,0 +1,80 @@
+"""What is called how in a host namespace, and where it lies in the pod. Pure."""
+
+from __future__ import annotations
+
+from keyless.kube.resources import NETWORKPOLICIES, PERSISTENTVOLUMECLAIMS, SECRETS, SERVICES, STATEFULSETS
+from keyless.space.items import Key
+from keyless.space.place import Place
+
+NAME = "control-plane"
+KEYS = "control-plane-keys"
+"""The authority's key, the key that signs tokens, the key that encrypts: never mounted as a whole, never made twice."""
+CERTIFICATES = "control-plane-certificates"
+"""What the pod mounts."""
+OPERATOR = "control-plane-operator"
+"""The operator's own way in."""
+CLAIM = f"data-{NAME}-0"
+"""As a StatefulSet names the volume of its first pod."""
+MOUNT = "/etc/keyless/api"
+DATA = "/var/lib/etcd"
+PORT = 6443
+
+
+def service_key(place: Place) -> Key:
+    """Where the API is reached."""
+    return Key(SERVICES, NAME, place.host_namespace)
+
+
+def keys_key(place: Place) -> Key:
+    """What cannot be made again."""
+    return Key(SECRETS, KEYS, place.host_namespace)
+
+
+def certificates_key(place: Place) -> Key:
+    """What the pod mounts."""
+    return Key(SECRETS, CERTIFICATES, place.host_namespace)
+
+
+def operator_key(place: Place) -> Key:
+    """The operator's certificate."""
+    return Key(SECRETS, OPERATOR, place.host_namespace)
+
+
+def workload_key(place: Place) -> Key:
+    """The pod of etcd, kube-apiserver and kube-controller-manager."""
+    return Key(STATEFULSETS, NAME, place.host_namespace)
+
+
+def policy_key(place: Place) -> Key:
+    """Who may reach the pod."""
+    return Key(NETWORKPOLICIES, NAME, place.host_namespace)
+
+
+def claim_key(place: Place) -> Key:
+    """All that the control plane holds."""
+    return Key(PERSISTENTVOLUMECLAIMS, CLAIM, place.host_namespace)
+
+
+def all_keys(place: Place) -> tuple[Key, ...]:
+    """In the order in which they go: what runs, what it holds, what opens it."""
+    return (
+        workload_key(place),
+        policy_key(place),
+        service_key(place),
+        claim_key(place),
+        operator_key(place),
+        certificates_key(place),
+        keys_key(place),
+    )
+
+
+def issuer(place: Place) -> str:
+    """Whose tokens these are. Nobody can serve this name outside, so no cloud mistakes them for the host's."""
+    return f"https://{NAME}.{place.host_namespace}.svc"
+
+
+def addresses(place: Place, service_ips: tuple[str, ...]) -> tuple[str, ...]:
+    """Every name and address by which the API may be called."""
+    own = f"{NAME}.{place.host_namespace}"
+    names = (f"{own}.svc", own, f"{own}.svc.cluster.local", "kubernetes.default.svc", "localhost")
+    return (*names, "127.0.0.1", "::1", *service_ips)

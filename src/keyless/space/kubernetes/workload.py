@@ -1,0 +1,214 @@
+"""The objects that run a control plane's API on a real Kubernetes. Pure.
+
+One pod with etcd, kube-apiserver and kube-controller-manager: etcd listens on the pod's loopback alone, so it needs no
+certificates and nobody else can reach it, and what fails takes one control plane with it. Of kube-controller-manager
+only the controllers run that a control plane without nodes needs.
+"""
+
+from __future__ import annotations
+
+from keyless.kube import KubeObject
+from keyless.kube.resources import NETWORKPOLICIES, SERVICES, STATEFULSETS
+from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
+from keyless.space.kubernetes.names import DATA, MOUNT, NAME, PORT, certificates_key, issuer
+from keyless.space.place import Place
+from keyless.space.surroundings import PULL_COPY
+from keyless.space.values import Values
+
+USER = 65532
+"""Neither image needs root."""
+CONTROLLERS = (
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+    "root-ca-certificate-publisher-controller",
+    "clusterrole-aggregation-controller",
+    "resourcequota-controller",
+    "validatingadmissionpolicy-status-controller",
+)
+"""Namespaces end, owned objects go with their owner, each namespace has its ``default`` account and the CA."""
+ETCD_QUOTA_BYTES = 2 * 1024**3
+"""What etcd refuses to grow beyond, below the smallest volume that the values take: a full disk would corrupt it."""
+TENANT_SERVICES = "10.96.0.0/16"
+"""For Services inside the control plane, which nothing there routes."""
+
+
+def service(place: Place) -> Item:
+    """An address that outlives the pod. Until the pod is ready nobody is led to it."""
+    port = {"name": "https", "port": 443, "targetPort": PORT, "protocol": "TCP"}
+    return item(
+        SERVICES,
+        NAME,
+        place.host_namespace,
+        labels=_labels(place),
+        spec={"type": "ClusterIP", "selector": {"app.kubernetes.io/name": NAME}, "ports": [port]},
+    )
+
+
+def policy(place: Place) -> Item:
+    """Whoever may, reaches the API, and nothing else of the pod: who may do what there, the API decides."""
+    return item(
+        NETWORKPOLICIES,
+        NAME,
+        place.host_namespace,
+        labels=_labels(place),
+        spec={
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"ports": [{"port": PORT, "protocol": "TCP"}]}],
+        },
+    )
+
+
+def workload(values: Values, place: Place) -> Item:
+    """One pod with a volume of its own. A StatefulSet: two etcds on one volume would destroy it."""
+    api = values.api_server
+    claim: KubeObject = {
+        # Labels by which the operator knows the volume when it takes the control plane away.
+        "metadata": {"name": "data", "labels": _labels(place)},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": api.size}},
+            **({"storageClassName": api.storage_class} if api.storage_class else {}),
+        },
+    }
+    return item(
+        STATEFULSETS,
+        NAME,
+        place.host_namespace,
+        labels=_labels(place),
+        spec={
+            "replicas": 1,
+            "serviceName": NAME,
+            "revisionHistoryLimit": 2,
+            "selector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
+            "template": {"metadata": {"labels": _labels(place)}, "spec": _pod(values, place)},
+            "volumeClaimTemplates": [claim],
+        },
+    )
+
+
+def _labels(place: Place) -> dict[str, str]:
+    return {"app.kubernetes.io/name": NAME, CONTROL_PLANE_LABEL: place.control_plane_id}
+
+
+def _pod(values: Values, place: Place) -> KubeObject:
+    secret = {"secretName": certificates_key(place).name, "defaultMode": 0o440}
+    return {
+        # Nothing in it calls the host's API.
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_etcd(values), _api_server(values, place), _controller_manager(values)],
+        "volumes": [{"name": "files", "secret": secret}],
+        **({"imagePullSecrets": [{"name": PULL_COPY}]} if values.surroundings.pull_secrets else {}),
+        **values.api_server.scheduling,
+    }
+
+
+def _container(name: str, image: str, values: Values, command: list[str], *, memory: str) -> KubeObject:
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": values.pull_policy,
+        "command": command,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "resources": values.api_server.resources.get(name) or {"requests": {"cpu": "25m", "memory": memory}},
+    }
+
+
+def _etcd(values: Values) -> KubeObject:
+    client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
+    command = [
+        "etcd",
+        f"--name={NAME}",
+        f"--data-dir={DATA}/data",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster={NAME}={peer}",
+        # kube-apiserver compacts every five minutes.
+        f"--quota-backend-bytes={ETCD_QUOTA_BYTES}",
+        "--snapshot-count=10000",
+        "--logger=zap",
+        "--log-level=warn",
+    ]
+    container = _container("etcd", values.api_server.etcd_image, values, command, memory="48Mi")
+    container["volumeMounts"] = [{"name": "data", "mountPath": DATA}]
+    return container
+
+
+def _api_server(values: Values, place: Place) -> KubeObject:
+    command = [
+        "kube-apiserver",
+        "--etcd-servers=http://127.0.0.1:2379",
+        f"--secure-port={PORT}",
+        # A pod need have no default route, by which kube-apiserver would look for its own address.
+        "--advertise-address=$(POD_IP)",
+        # Nobody inside routes to the pod: its address need not be told there.
+        "--endpoint-reconciler-type=none",
+        f"--tls-cert-file={MOUNT}/api-server.crt",
+        f"--tls-private-key-file={MOUNT}/api-server.key",
+        f"--client-ca-file={MOUNT}/ca.crt",
+        f"--service-account-issuer={issuer(place)}",
+        f"--service-account-key-file={MOUNT}/service-account.pub",
+        f"--service-account-signing-key-file={MOUNT}/service-account.key",
+        f"--service-cluster-ip-range={TENANT_SERVICES}",
+        f"--encryption-provider-config={MOUNT}/encryption.json",
+        f"--authentication-config={MOUNT}/authentication.json",
+        f"--audit-policy-file={MOUNT}/audit.json",
+        "--audit-log-path=-",
+        "--authorization-mode=RBAC",
+        "--profiling=false",
+        "--allow-privileged=false",
+    ]
+    container = _container("kube-apiserver", values.api_server.image, values, command, memory="192Mi")
+    container["env"] = [
+        {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
+    ]
+    container["ports"] = [{"name": "https", "containerPort": PORT, "protocol": "TCP"}]
+    container["volumeMounts"] = [{"name": "files", "mountPath": MOUNT, "readOnly": True}]
+    container["startupProbe"] = _probe("/readyz", period=1, failures=120)
+    container["livenessProbe"] = _probe("/livez", period=10, failures=6)
+    container["readinessProbe"] = _probe("/readyz", period=2, failures=3)
+    return container
+
+
+def _controller_manager(values: Values) -> KubeObject:
+    command = [
+        "kube-controller-manager",
+        f"--kubeconfig={MOUNT}/controller-manager.json",
+        f"--root-ca-file={MOUNT}/ca.crt",
+        # Each controller as an account of its own, with that controller's rights.
+        "--use-service-account-credentials",
+        f"--controllers={','.join(CONTROLLERS)}",
+        # It is alone.
+        "--leader-elect=false",
+        "--secure-port=0",
+        "--profiling=false",
+    ]
+    image = values.api_server.controller_manager_image
+    container = _container("kube-controller-manager", image, values, command, memory="64Mi")
+    container["volumeMounts"] = [{"name": "files", "mountPath": MOUNT, "readOnly": True}]
+    return container
+
+
+def _probe(path: str, *, period: int, failures: int) -> KubeObject:
+    return {
+        "httpGet": {"path": path, "port": PORT, "scheme": "HTTPS"},
+        "periodSeconds": period,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+        "successThreshold": 1,
+    }

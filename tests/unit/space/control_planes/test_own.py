@@ -1,0 +1,195 @@
+"""Mode ``kubernetes``: the control plane's API server runs in the host namespace."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+
+from keyless.kube import KubeObject
+from keyless.kube.resources import (
+    CONTROLPLANES,
+    NAMESPACES,
+    PERSISTENTVOLUMECLAIMS,
+    PODS,
+    SECRETS,
+    SERVICES,
+    STATEFULSETS,
+)
+from keyless.space.values import ApiServer, Values
+from unit.space.world import BILLING, CTP1, Interrupted, World
+
+OWN = Values(mode="kubernetes", billing=BILLING)
+MINE = {"spec": {"hostNamespace": {"name": "mine"}}}
+
+
+@pytest.fixture
+async def world():
+    made = World(OWN)
+    yield made
+    await made.tenants.aclose()
+
+
+async def _made(world: World, **content: object) -> str:
+    world.create(**content)
+    await world.settle()
+    return await world.host_namespace()
+
+
+async def _secret(world: World, name: str) -> dict[str, str]:
+    found = await world.host.get(SECRETS, name, await world.host_namespace())
+    return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
+
+
+async def _ready(world: World) -> KubeObject:
+    found = await world.condition("Ready")
+    assert found is not None
+    return found
+
+
+def _gone(world: World, res: object, name: str) -> None:
+    world._forget(res, next(each for each in world._objects(res) if each["metadata"]["name"] == name))
+
+
+async def test_a_control_plane_is_made_of_an_api_server_of_its_own(world: World) -> None:
+    namespace = await _made(world)
+    assert (await _ready(world))["status"] == "True"
+    pod = (await world.host.get(STATEFULSETS, "control-plane", namespace))["spec"]["template"]["spec"]
+    assert [each["name"] for each in pod["containers"]] == ["etcd", "kube-apiserver", "kube-controller-manager"]
+    assert await world.exists(SECRETS, "kubeconfig-vector", namespace)
+
+
+async def test_the_key_of_the_authority_is_in_no_pod(world: World) -> None:
+    namespace = await _made(world)
+    pods = [each["spec"]["template"]["spec"] for each in world._objects(STATEFULSETS)]
+    mounted = {v["secret"]["secretName"] for pod in pods for v in pod["volumes"] if "secret" in v}
+    assert mounted == {"control-plane-certificates"}
+    assert "ca.key" not in await _secret(world, "control-plane-certificates")
+    assert (await world.host.get(SECRETS, "control-plane-keys", namespace))["immutable"] is True
+
+
+async def test_certificates_name_every_way_to_the_api_and_are_renewed_at_half_their_life(world: World) -> None:
+    namespace = await _made(world)
+    first = (await _secret(world, "control-plane-certificates"))["api-server.crt"]
+    names = x509.load_pem_x509_certificate(first.encode()).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    service = await world.host.get(SERVICES, "control-plane", namespace)
+    assert service["spec"]["clusterIP"] in {str(each) for each in names.value.get_values_for_type(x509.IPAddress)}
+    assert f"control-plane.{namespace}.svc" in names.value.get_values_for_type(x509.DNSName)
+    keys = await _secret(world, "control-plane-keys")
+
+    world.clock += timedelta(days=14)
+    await world.settle()
+    assert (await _secret(world, "control-plane-certificates"))["api-server.crt"] == first
+    world.clock += timedelta(days=2)
+    await world.settle()
+    assert (await _secret(world, "control-plane-certificates"))["api-server.crt"] != first
+    assert await _secret(world, "control-plane-keys") == keys
+    assert (await _ready(world))["status"] == "True"
+
+
+async def test_certificates_that_expired_while_nobody_looked_are_made_anew(world: World) -> None:
+    await _made(world)
+    world.clock += timedelta(days=400)
+    await world.settle()
+    now = x509.load_pem_x509_certificate(
+        (await _secret(world, "control-plane-certificates"))["api-server.crt"].encode()
+    )
+    assert now.not_valid_after_utc > world.clock
+
+
+async def test_keys_that_are_lost_are_told_and_never_made_anew(world: World) -> None:
+    await _made(world)
+    _gone(world, SECRETS, "control-plane-keys")
+    await world.settle()
+    ready = await _ready(world)
+    assert (ready["status"], ready["reason"]) == ("False", "ApiKeysLost")
+    assert "restore that Secret from a backup" in ready["message"]
+    assert not await world.exists(SECRETS, "control-plane-keys", await world.host_namespace())
+
+
+async def test_a_name_that_somebody_else_uses_in_the_host_namespace_is_not_taken(world: World) -> None:
+    world.host.put(NAMESPACES, {"metadata": {"name": "mine"}})
+    foreign = {"metadata": {"name": "control-plane", "namespace": "mine"}, "spec": {"clusterIP": "10.0.0.3"}}
+    world.host.put(SERVICES, foreign)
+    await _made(world, **MINE)
+    assert (await _ready(world))["reason"] == "ApiTaken"
+    assert "labels" not in (await world.host.get(SERVICES, "control-plane", "mine"))["metadata"]
+
+
+async def test_a_larger_volume_in_the_values_changes_no_volume_that_exists(world: World) -> None:
+    namespace = await _made(world)
+    world.values = replace(OWN, api_server=ApiServer(size="9Gi", image="newer"))
+    await world.settle()
+    spec = (await world.host.get(STATEFULSETS, "control-plane", namespace))["spec"]
+    assert spec["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "4Gi"
+    assert spec["template"]["spec"]["containers"][1]["image"] == "newer"
+
+
+async def test_a_pod_of_an_older_template_that_is_never_ready_is_ended(world: World) -> None:
+    namespace = await _made(world)
+    owner = next(each for each in world._objects(STATEFULSETS))["metadata"]["labels"]
+    labels = {**owner, "controller-revision-hash": "older"}
+    pod = {
+        "metadata": {"name": "control-plane-0", "namespace": namespace, "labels": labels},
+        "spec": {"containers": []},
+    }
+    world.webhook = False
+    world.host.put(PODS, pod)
+    await world.settle()
+    assert not await world.exists(PODS, "control-plane-0", namespace)
+
+
+async def test_why_the_api_server_does_not_start_is_said(world: World) -> None:
+    world.broken = True
+    world.create()
+    for _ in range(12):
+        await world.loop.reconcile(CTP1)
+        world.play()
+    ready = await _ready(world)
+    assert (ready["status"], ready["reason"]) == ("False", "Creating")
+    assert "waiting for StatefulSet control-plane" in ready["message"]
+    assert "no ready pod yet" in ready["message"]
+
+
+async def test_in_a_namespace_that_stays_nothing_of_it_is_left(world: World) -> None:
+    world.host.put(NAMESPACES, {"metadata": {"name": "mine"}})
+    await _made(world, **MINE)
+    assert world._objects(PERSISTENTVOLUMECLAIMS)
+    await world.host.delete(CONTROLPLANES, "ctp1", "default")
+    await world.settle()
+    left = [each for res in (STATEFULSETS, SERVICES, SECRETS, PERSISTENTVOLUMECLAIMS) for each in world._objects(res)]
+    assert left == []
+    assert await world.exists(NAMESPACES, "mine")
+
+
+async def test_values_that_cannot_be_read_leave_the_api_server_alone(world: World) -> None:
+    namespace = await _made(world)
+    before = world.snapshot()
+    world.values = Values(mode="auto", billing=BILLING)
+    await world.settle()
+    assert world.snapshot() == before
+    assert await world.exists(STATEFULSETS, "control-plane", namespace)
+
+
+async def test_an_operator_killed_at_any_write_makes_one_api_server_with_one_set_of_keys() -> None:
+    for number in range(18):
+        world = World(OWN)
+        world.create()
+        world.fail_at(number)
+        with pytest.raises(Interrupted):
+            await world.settle()
+        await world.tenants.aclose()
+        keys = [each for each in world._objects(SECRETS) if each["metadata"]["name"] == "control-plane-keys"]
+        world.fail_at(None)
+        world.start()
+        await world.settle()
+        assert (await _ready(world))["status"] == "True", f"killed at write {number}"
+        kept = [each for each in world._objects(SECRETS) if each["metadata"]["name"] == "control-plane-keys"]
+        assert len(kept) == 1
+        assert not keys or keys[0]["data"] == kept[0]["data"]
+        await world.tenants.aclose()
