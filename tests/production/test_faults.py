@@ -39,8 +39,8 @@ control planes, attached, metered by IRSA onto a volume of 32 MB each, and one m
 fault lasts. *Settled* is how long after the fault's end every condition, Deployment and pod was as it should be. *Gaps*
 are the stretches that the manifests record as not counted, the longest in seconds; one of up to 45 s (three samples)
 hides nothing that the samples before and after do not bound. At the end both control planes are deleted; the chain of
-manifests covers everything from first to last, and the month's report knows nothing as missing that no manifest
-records. `KEYLESS_RECORD=1` writes this page.
+manifests covers everything from first to last, and the month's report knows nothing of theirs as missing that no
+manifest records. `KEYLESS_RECORD=1` writes this page.
 
 | fault | lasted (s) | settled after (s) | gaps | longest gap (s) |
 |---|---|---|---|---|
@@ -102,7 +102,8 @@ def test_after_every_fault_all_converges_and_no_usage_is_missing(metered: Metere
     if os.environ.get("KEYLESS_RECORD"):
         PAGE.write_text(HEAD + "".join(line(row, gaps) for row in rows))
     assert not wrong, "\n".join(wrong)
-    assert not UNACCOUNTED & {one["reason"] for one in missing}, missing
+    # The one that was half made had no role: that it stored nothing is told of it, and of no other.
+    assert not [one for one in missing if one["name"] in NAMES and one["reason"] in UNACCOUNTED], missing
     assert len(found) == len(NAMES)
     for one in found:
         # An hour that is not over is no part of a report: the chain of manifests covers it.
