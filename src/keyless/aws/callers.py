@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from keyless.aws.sessions import Session
+
+class Calling(Protocol):
+    """What asks: a session, or one whose calls are counted."""
+
+    async def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
+        """Call an operation."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +23,7 @@ class Caller:
     user_id: str
 
 
-async def caller_identity(session: Session) -> Caller:
+async def caller_identity(session: Calling) -> Caller:
     """Ask STS; needs no permission. Raises ``AwsTransient`` or ``AwsPermanent``."""
     answer = await session.call("sts", "GetCallerIdentity")
     return Caller(answer["Account"], answer["Arn"], answer["UserId"])

@@ -35,6 +35,7 @@ from keyless.kube.lease import Lease, Terms
 from keyless.kube.resources import CLUSTERSECRETSTORES, EXTERNALSECRETS, SECRETSTORES
 from keyless.rendering import Renderer
 from keyless.serving import Probes, bind, serve
+from keyless.shared_secrets.metrics import ApiCalls, Conditions, Durations
 from keyless.shared_secrets.projection.condition import SharedSecretsRead
 from keyless.shared_secrets.projection.controller import ProjectionController
 from keyless.shared_secrets.projection.identity import Given
@@ -45,6 +46,7 @@ from keyless.shared_secrets.settings import Settings
 from keyless.shared_secrets.stores.batching import Batchers
 from keyless.shared_secrets.stores.controller import StoreController
 from keyless.shared_secrets.stores.guard import ReadGuard
+from keyless.shared_secrets.stores.metered import Calls
 from keyless.shared_secrets.stores.resolution import StorePolicy, Stores
 from keyless.shared_secrets.stores.scopes import from_text as scopes_from_text
 from keyless.shared_secrets.stores.sessions import Place, Sessions
@@ -120,18 +122,23 @@ class Service:
             spread=settings.control_plane_id or settings.control_plane_name,
             deletion=settings.deletion_guard,
             adopts=settings.adopt_unowned,
+            pending_is_missing=settings.pending_is_missing,
         )
-        self._sync = _controller("externalsecret", self._fenced(SyncController(tools).reconcile))
-        self._stores = _controller("secretstore", StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile)
-        self._cluster_stores = _controller(
-            "clustersecretstore", StoreController(tenant, CLUSTERSECRETSTORES, stores, utc_now).reconcile
+        self._sync = self._timed("externalsecret", watching.external_secrets, SyncController(tools).reconcile)
+        self._stores = self._timed(
+            "secretstore", watching.secret_stores, StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile
+        )
+        self._cluster_stores = self._timed(
+            "clustersecretstore",
+            watching.cluster_secret_stores,
+            StoreController(tenant, CLUSTERSECRETSTORES, stores, utc_now).reconcile,
         )
         push = PushController(tenant, opens(stores), self._renderer, watching.store, utc_now)
-        self._push = _controller("pushsecret", self._fenced(push.reconcile))
+        self._push = self._timed("pushsecret", watching.push_secrets, push.reconcile)
         cluster = ClusterController(
             tenant, watching.namespaces.items, watching.external_secrets.items, utc_now, watching.store
         )
-        self._cluster = _controller("clusterexternalsecret", cluster.reconcile)
+        self._cluster = self._timed("clusterexternalsecret", watching.cluster_external_secrets, cluster.reconcile)
         self._shared_stores = self._projection(STORES, host, tenant, watching.cluster_secret_stores)
         self._shared_secrets = self._projection(EXTERNAL_SECRETS, host, tenant, watching.cluster_external_secrets)
         # Of two pods of one control plane's controller only one writes.
@@ -151,6 +158,7 @@ class Service:
             host_namespace=settings.host_namespace,
             policy=StorePolicy(settings.tenant_stores_may_use_controller_identity, scopes_from_text(settings.scopes)),
             batchers=Batchers(time.monotonic),
+            calls=Calls(ApiCalls(self.registry).heard, time.monotonic),
         )
 
     def _projection(self, kind: Kind, host: Kube, tenant: Kube, existing: Informer) -> Controller[Name]:
@@ -164,6 +172,13 @@ class Service:
             now=utc_now,
         )
         return _controller(kind.shared.plural, controller.reconcile)
+
+    def _timed(self, kind: str, informer: Informer, reconcile: Reconcile) -> Controller[Name]:
+        """A loop with External Secrets' metrics of its kind; what writes Secrets or to AWS begins under the Lease."""
+        if kind != "externalsecret":  # the syncs themselves say theirs
+            Conditions(kind, informer, self.registry)
+        measured = Durations(kind, informer, self.registry).timed(reconcile)
+        return _controller(kind, self._fenced(measured) if kind in {"externalsecret", "pushsecret"} else measured)
 
     def _fenced(self, reconcile: Reconcile) -> Reconcile:
         """Begin no sync once the Lease may be another's: a process that was stopped does not know it at first."""

@@ -38,6 +38,11 @@ class Settings:
         env="KEYLESS_ADOPT_UNOWNED",
         help="true takes over an existing Secret that nobody owns without being asked to, as External Secrets does.",
     )
+    pending_is_missing: bool = setting(
+        False,
+        env="KEYLESS_PENDING_IS_MISSING",
+        help="true takes a secret that AWS has marked for deletion for missing, as External Secrets does.",
+    )
     deletion_misses: int = setting(
         3, env="KEYLESS_DELETION_MISSES", help="Reads that must miss a source before a Secret goes; 0: the first."
     )

@@ -172,6 +172,7 @@ def _sync_env(values: Values) -> list[KubeObject]:
     sync = values.secrets_sync
     return [
         _plain("KEYLESS_ADOPT_UNOWNED", "true" if sync.adopt_unowned else "false"),
+        _plain("KEYLESS_PENDING_IS_MISSING", "true" if sync.pending_is_missing else "false"),
         _plain("KEYLESS_DELETION_MISSES", str(sync.misses)),
         _plain("KEYLESS_DELETION_SECONDS", str(sync.seconds)),
         _plain("KEYLESS_DELETION_PERCENT", str(sync.percent)),

@@ -110,6 +110,7 @@ class SecretsSync:
     """How the controller of shared secrets treats what it did not make, and what misses its source."""
 
     adopt_unowned: bool = False
+    pending_is_missing: bool = False
     misses: int = 3
     seconds: int = 600
     percent: int = 20
@@ -209,6 +210,7 @@ def _secrets_sync(reader: Reader, section: str) -> SecretsSync:
     guard, default = f"{section}.deletionGuard", SecretsSync()
     return SecretsSync(
         adopt_unowned=reader.get(f"{section}.adoptUnowned", False),
+        pending_is_missing=reader.get(f"{section}.markedForDeletionIsMissing", False),
         misses=reader.count(f"{guard}.misses", default.misses),
         seconds=reader.count(f"{guard}.seconds", default.seconds),
         percent=reader.count(f"{guard}.percent", default.percent, most=100),

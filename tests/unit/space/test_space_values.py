@@ -153,8 +153,10 @@ def test_billing_without_a_place_says_what_is_missing() -> None:
 
 def test_the_guards_of_shared_secrets_arrive_and_zero_is_a_number() -> None:
     guard = {"misses": 0, "seconds": 0.0, "percent": 100, "least": 7}
-    values = _parsed(controlPlanes={"sharedSecrets": {"adoptUnowned": True, "deletionGuard": guard}})
-    assert values.secrets_sync == SecretsSync(adopt_unowned=True, misses=0, seconds=0, percent=100, least=7)
+    said = {"adoptUnowned": True, "markedForDeletionIsMissing": True, "deletionGuard": guard}
+    values = _parsed(controlPlanes={"sharedSecrets": said})
+    wanted = SecretsSync(adopt_unowned=True, pending_is_missing=True, misses=0, seconds=0, percent=100, least=7)
+    assert values.secrets_sync == wanted
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, "3", True, [3], {}])

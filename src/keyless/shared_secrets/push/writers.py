@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from keyless.aws import AwsPermanent, Session
+from keyless.aws import AwsPermanent
 from keyless.shared_secrets.push.model import Metadata
 from keyless.shared_secrets.push.plan import OWNER, TAG, PushFault, Remote, Write
+from keyless.shared_secrets.stores.metered import Caller
 from keyless.shared_secrets.stores.model import Payload
 
 _PENDING = frozenset({"InvalidRequestException", "InvalidParameterException"})
@@ -44,7 +45,7 @@ class Deletion:
 class SecretsManagerWriter:
     """CreateSecret, PutSecretValue, DeleteSecret."""
 
-    def __init__(self, session: Session, prefix: str, deletion: Deletion) -> None:
+    def __init__(self, session: Caller, prefix: str, deletion: Deletion) -> None:
         self._session, self._prefix, self._deletion = session, prefix, deletion
 
     async def look(self, key: str) -> Remote:
@@ -99,7 +100,7 @@ class SecretsManagerWriter:
 class ParameterStoreWriter:
     """PutParameter, DeleteParameter; what is made is a SecureString unless the PushSecret says otherwise."""
 
-    def __init__(self, session: Session, prefix: str) -> None:
+    def __init__(self, session: Caller, prefix: str) -> None:
         self._session, self._prefix = session, prefix
 
     async def look(self, key: str) -> Remote:

@@ -16,7 +16,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyless.aws import AwsPermanent, Session
+from keyless.aws import AwsPermanent
+from keyless.shared_secrets.stores.metered import Caller
 from keyless.shared_secrets.stores.model import Payload
 
 GATHER_SECONDS = 0.02
@@ -24,7 +25,7 @@ GATHER_SECONDS = 0.02
 DENIED_SECONDS = 3600.0
 MAX_BATCHERS = 500
 
-Asked = Callable[[Session, Sequence[str]], Awaitable[Mapping[str, Payload]]]
+Asked = Callable[[Caller, Sequence[str]], Awaitable[Mapping[str, Payload]]]
 """Reads several names in one call; what it did not answer is not in the result."""
 
 
@@ -45,7 +46,7 @@ class _Waiting:
 class Batcher:
     """The reads of one identity at one service; ``clock`` is monotonic seconds."""
 
-    def __init__(self, session: Session, kind: Kind, clock: Callable[[], float]) -> None:
+    def __init__(self, session: Caller, kind: Kind, clock: Callable[[], float]) -> None:
         self._session, self._kind, self._clock = session, kind, clock
         self._waiting: dict[str, _Waiting] = {}
         self._flushing: set[asyncio.Task[None]] = set()
@@ -117,7 +118,7 @@ class Batchers:
         self._clock = clock
         self._known: OrderedDict[tuple[str, str, str], Batcher] = OrderedDict()
 
-    def of(self, identity: str, session: Session, service: str, region: str) -> Batcher:
+    def of(self, identity: str, session: Caller, service: str, region: str) -> Batcher:
         """Return the batcher of an identity; ``identity`` names its whole chain of credentials."""
         key = (identity, service, region)
         if key not in self._known:
@@ -128,7 +129,7 @@ class Batchers:
         return self._known[key]
 
 
-async def _secrets(session: Session, names: Sequence[str]) -> Mapping[str, Payload]:
+async def _secrets(session: Caller, names: Sequence[str]) -> Mapping[str, Payload]:
     answer = await session.call("secretsmanager", "BatchGetSecretValue", SecretIdList=list(names))
     found: dict[str, Payload] = {}
     for one in answer.get("SecretValues") or ():
@@ -137,7 +138,7 @@ async def _secrets(session: Session, names: Sequence[str]) -> Mapping[str, Paylo
     return found
 
 
-async def _parameters(session: Session, names: Sequence[str]) -> Mapping[str, Payload]:
+async def _parameters(session: Caller, names: Sequence[str]) -> Mapping[str, Payload]:
     answer = await session.call("ssm", "GetParameters", Names=list(names), WithDecryption=True)
     found: dict[str, Payload] = {}
     for one in answer.get("Parameters") or ():

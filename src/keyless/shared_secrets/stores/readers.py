@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from keyless.api import Reason
-from keyless.aws import AwsPermanent, Session
+from keyless.aws import AwsPermanent
 from keyless.gotemplate.json_text import json_of
 from keyless.shared_secrets.stores.batching import Batcher, Batchers
+from keyless.shared_secrets.stores.metered import Caller
 from keyless.shared_secrets.stores.model import (
     PARAMETER_STORE,
     AwsProvider,
@@ -133,7 +134,7 @@ class ParameterStore:
 MOST_TAGS = 4
 
 
-async def _pages(session: Session, service: str, operation: str, member: str, **asked: Any) -> list[dict[str, Any]]:
+async def _pages(session: Caller, service: str, operation: str, member: str, **asked: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     more: dict[str, str] = {}
     for _ in range(MOST_PAGES):

@@ -14,6 +14,7 @@ from typing import Protocol
 from keyless.api import Reason
 from keyless.kube import KubeObject
 from keyless.shared_secrets.stores.batching import Batchers
+from keyless.shared_secrets.stores.metered import Calls
 from keyless.shared_secrets.stores.model import (
     AwsProvider,
     RetrySettings,
@@ -117,8 +118,9 @@ class Stores:
         host_namespace: str,
         policy: StorePolicy = STRICT,
         batchers: Batchers | None = None,
+        calls: Calls | None = None,
     ) -> None:
-        self._facts, self._policy, self._batchers = facts, policy, batchers
+        self._facts, self._policy, self._batchers, self._calls = facts, policy, batchers, calls
         self._sessions = sessions
         self._tenant, self._host = tenant, host
         self._group, self._host_namespace = group, host_namespace
@@ -164,13 +166,19 @@ class Stores:
         else:
             aws = reference_namespaces(self._own(provider), cluster_wide=cluster_wide, namespace=namespace)
             place = self._tenant
-        opened = await self._sessions.open(aws, place)
+        opened = await self._opened(aws, place)
         return Use(opened, aws, retries, self._bounds(opened, namespace))
 
     async def open_generator(self, provider: AwsProvider, namespace: str) -> Opened:
         """Return the session of a generator in ``namespace``: as a SecretStore there, it brings its own credentials."""
         aws = reference_namespaces(self._own(provider), cluster_wide=False, namespace=namespace)
-        return await self._sessions.open(aws, self._tenant)
+        return await self._opened(aws, self._tenant)
+
+    async def _opened(self, aws: AwsProvider, place: Place) -> Opened:
+        opened = await self._sessions.open(aws, place)
+        if self._calls is None:
+            return opened
+        return replace(opened, session=self._calls.of(opened.session, opened.account, aws.region))
 
     def _own(self, provider: AwsProvider) -> AwsProvider:
         """A store that was made in the control plane: it brings credentials of its own, unless the Space lends its."""

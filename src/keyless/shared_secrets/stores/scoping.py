@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from keyless.api import Reason
-from keyless.aws import AwsTransient, Session, caller_identity
+from keyless.aws import AwsTransient, caller_identity
+from keyless.shared_secrets.stores.metered import Caller
 from keyless.shared_secrets.stores.model import AwsProvider, Payload, RemoteRef, RetrySettings, Search, StoreFault
 from keyless.shared_secrets.stores.ports import Reader
 from keyless.shared_secrets.stores.scopes import Home, NotInScope, admit, within
@@ -38,7 +39,7 @@ class Bounds:
 class ScopedReader:
     """A reader for one namespace."""
 
-    def __init__(self, reader: Reader, session: Session, provider: AwsProvider, bounds: Bounds) -> None:
+    def __init__(self, reader: Reader, session: Caller, provider: AwsProvider, bounds: Bounds) -> None:
         # Part of the identity, so that no read that another namespace waits for, and no failure of it, serves this one.
         mark = hashlib.sha256(repr(bounds).encode()).hexdigest()[:16]
         self.identity, self.by_controller = f"{reader.identity}/{mark}", reader.by_controller
@@ -57,7 +58,7 @@ class ScopedReader:
         return tuple(name for name in names if within((provider.prefix + name,), home, prefixes))
 
 
-async def require_in_scope(key: str, verb: str, session: Session, provider: AwsProvider, bounds: Bounds) -> None:
+async def require_in_scope(key: str, verb: str, session: Caller, provider: AwsProvider, bounds: Bounds) -> None:
     """Raise ``OutOfScope`` unless a namespace may use a key; ``verb`` is what it wants to do with it."""
     full = provider.prefix + key
     try:
@@ -70,7 +71,7 @@ async def require_in_scope(key: str, verb: str, session: Session, provider: AwsP
         ) from None
 
 
-async def _account(full: str, session: Session, bounds: Bounds) -> str:
+async def _account(full: str, session: Caller, bounds: Bounds) -> str:
     """The account of the identity, where an ARN makes it matter."""
     if "arn:" in full or any(prefix.startswith("arn:") for prefix in bounds.prefixes):
         return (await caller_identity(session)).account

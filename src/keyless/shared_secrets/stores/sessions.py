@@ -14,10 +14,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keyless.api import Reason
+from keyless.api import Arn, Reason
 from keyless.aws import Keys, RoleRequest, Session, by_web_identity, chained
 from keyless.kube import Kube, NotFound
 from keyless.kube.resources import SECRETS, SERVICEACCOUNTS
+from keyless.shared_secrets.stores.metered import Caller
 from keyless.shared_secrets.stores.model import AwsProvider, KeyRef, ServiceAccountAuth, StaticAuth, StoreFault
 
 SESSION_NAME = "external-secrets-provider-aws"
@@ -41,12 +42,14 @@ class Opened:
     """A session and the name of its chain.
 
     ``by_controller``: the chain begins with this pod's own identity; ``of_space``: or with others of the Space's.
+    ``account`` is that of the chain's last role, empty where none is named.
     """
 
-    session: Session
+    session: Caller
     identity: str
     by_controller: bool
     of_space: bool = False
+    account: str = ""
 
 
 class Sessions:
@@ -69,7 +72,8 @@ class Sessions:
         while len(self._chains) > MAX_CHAINS:
             self._chains.popitem(last=False)
         own = base == "pod" or (place.name == "host" and self._is_own(provider))
-        return Opened(session, identity, own, place.name == "host" or own)
+        role = provider.role or next(iter(provider.additional_roles[-1:]), "") or _annotated(base)
+        return Opened(session, identity, own, place.name == "host" or own, _account(role))
 
     def _is_own(self, provider: AwsProvider) -> bool:
         auth = provider.auth
@@ -115,6 +119,18 @@ class Sessions:
             return Session.with_credentials(credentials, region=region)
 
         return key, make
+
+
+def _annotated(base: object) -> str:
+    """The role of a service account, as its annotation names it."""
+    return str(base[3]) if isinstance(base, tuple) and base[0] == "serviceaccount" else ""
+
+
+def _account(role: str) -> str:
+    try:
+        return Arn.parse(role).account
+    except ValueError:
+        return ""
 
 
 def _token_fetcher(kube: Kube, auth: ServiceAccountAuth, audiences: tuple[str, ...]) -> Callable[[], str]:

@@ -75,7 +75,8 @@ class Tools:
 
     ``owned`` names the Secrets of a namespace that carry an owner hash; ``others`` are all ExternalSecrets and
     ``secrets`` counts the Secrets that are managed, for the deletion guard; ``adopts`` is External Secrets' own way
-    with a Secret that nobody owns; ``spread`` is the control plane's own, so that not all read at the same second.
+    with a Secret that nobody owns, ``pending_is_missing`` with one that is marked for deletion in AWS; ``spread`` is
+    the control plane's own, so that not all of them read at the same second.
     """
 
     kube: Kube
@@ -92,6 +93,7 @@ class Tools:
     spread: str
     deletion: Guard = field(default_factory=Guard)
     adopts: bool = False
+    pending_is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,7 @@ class SyncController:
             tools.renderer,
             fresh=looks_again,
             makes=lambda ref: self._generating.values(ref, asking),
+            pending_is_missing=tools.pending_is_missing,
             most_age_seconds=age,
         )
         try:

@@ -88,7 +88,9 @@ class Gathering:
         fresh: bool,
         makes: Makes,
         most_age_seconds: float = 0.0,
+        pending_is_missing: bool = False,
     ) -> None:
+        self._pending_is_missing = pending_is_missing
         self._stores, self._guard, self._wanted, self._fresh = stores, guard, wanted, fresh
         self._most_age_seconds, self._makes = most_age_seconds, makes
         self._renderer = renderer
@@ -174,7 +176,8 @@ class Gathering:
                     reader, source.remote, fresh=self._fresh, most_age_seconds=self._most_age_seconds
                 )
             except SecretMissing as missing:
-                if self._wanted.deletion == "Retain" or missing.code in PENDING_CODES:
+                pending = missing.code in PENDING_CODES and not self._pending_is_missing
+                if self._wanted.deletion == "Retain" or pending:
                     raise
                 skipped.append(Skipped(source.remote.key, missing.code))
                 self._note(source, source.remote, failure=Failure(missing.code, missing.request_id))

@@ -211,6 +211,17 @@ async def test_what_waits_for_its_deletion_deletes_nothing_however_long(target, 
     assert (await bench.ready())[0] == "True"
 
 
+@pytest.mark.parametrize("code", ["InvalidRequestException", "InvalidParameterException"])
+async def test_what_waits_for_its_deletion_is_missing_in_external_secrets_way(code):
+    bench = Bench({**UNGUARDED, "pending_is_missing": True}, secrets={"db/password": "one"})
+    await bench.sync(db(refreshInterval="1h", target=DELETE))
+    text = "You can't perform this operation on the secret because it was marked for deletion."
+    bench.aws.GetSecretValue = lambda **_: bench.aws._no("GetSecretValue", code, text)
+    bench.now += timedelta(hours=2)
+    await bench.sync()
+    assert (await bench.ready())[:2] == ("True", "SecretDeleted")
+
+
 @pytest.mark.parametrize("target", [DELETE, DROP])
 async def test_a_name_that_no_parameter_can_have_is_never_missing(target):
     bench = Bench(UNGUARDED, parameters={"/k": "one"})
