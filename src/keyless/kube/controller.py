@@ -55,6 +55,10 @@ class Controller(Generic[K]):
         """Ask for a run later; any earlier run fulfils the wish."""
         self._queue.add_after(key, seconds)
 
+    def upcoming(self, most: int) -> list[K]:
+        """Return the keys that are worked on next."""
+        return self._queue.upcoming(most)
+
     async def run(self, workers: int = 2) -> None:
         """Work until cancelled. Keys that failed hold half of the workers at most."""
         self._queue.most_suspect = max(1, workers // 2)

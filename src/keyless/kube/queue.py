@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -70,6 +71,10 @@ class Queue(Generic[K]):
         if timer is not None:
             timer.cancel()
         self._timers[key] = loop.call_at(due, self._fire, key, urgent)
+
+    def upcoming(self, most: int) -> list[K]:
+        """Return the keys that are taken next, failing ones aside; they stay where they are."""
+        return list(islice(chain(self._urgent, self._periodic), most))
 
     async def get(self) -> K:
         """Take the next key; it stays with the caller until ``done``."""

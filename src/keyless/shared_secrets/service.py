@@ -50,6 +50,7 @@ from keyless.shared_secrets.stores.metered import Calls
 from keyless.shared_secrets.stores.resolution import StorePolicy, Stores
 from keyless.shared_secrets.stores.scopes import from_text as scopes_from_text
 from keyless.shared_secrets.stores.sessions import Place, Sessions
+from keyless.shared_secrets.sync.ahead import Ahead
 from keyless.shared_secrets.sync.cluster_controller import ClusterController
 from keyless.shared_secrets.sync.controller import SyncController, Tools
 from keyless.shared_secrets.sync.metrics import SyncMetrics
@@ -120,11 +121,20 @@ class Service:
             others=watching.external_secrets.items,
             secrets=watching.managed_secrets,
             spread=settings.control_plane_id or settings.control_plane_name,
+            ahead=lambda key: ahead.look(key),
             deletion=settings.deletion_guard,
             adopts=settings.adopt_unowned,
             pending_is_missing=settings.pending_is_missing,
         )
         self._sync = self._timed("externalsecret", watching.external_secrets, SyncController(tools).reconcile)
+        ahead = Ahead(
+            stores,
+            self._guard,
+            watching.store,
+            upcoming=self._sync.upcoming,
+            found=lambda key: watching.external_secrets.get(key.name, key.namespace),
+            now=utc_now,
+        )
         self._stores = self._timed(
             "secretstore", watching.secret_stores, StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile
         )

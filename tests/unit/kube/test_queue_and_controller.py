@@ -228,3 +228,14 @@ async def test_a_change_of_a_failing_key_runs_at_once():
     queue.add("f2")
     assert [await queue.get() for _ in range(3)] == ["f1", "f2", "healthy"]
     assert len(queue) == 0
+
+
+async def test_what_comes_next_can_be_seen_and_stays_in_its_order():
+    queue = Queue()
+    queue.add("later", urgent=False)
+    queue.add("first")
+    queue.suspect("failing", failing=True)
+    queue.add("failing", urgent=False)
+    assert queue.upcoming(9) == ["first", "later"]
+    assert queue.upcoming(1) == ["first"]
+    assert len(queue) == 3

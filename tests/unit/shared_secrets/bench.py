@@ -59,6 +59,7 @@ class Bench:
         self.kube = kube or a_space()[1]
         self.aws = FakeAws(**aws)
         self.now, self.heard = NOON, []
+        self.ahead = lambda _key: None
         self.count = 1
         rules = rules or {}
         facts = self.facts = Facts(
@@ -88,6 +89,7 @@ class Bench:
             others=lambda: self.kube.stored(EXTERNALSECRETS) if kube is None else (),
             secrets=lambda: self.count,
             spread="ctp1",
+            ahead=lambda key: self.ahead(key),
             **rules,
         )
         self.tools = tools

@@ -76,7 +76,8 @@ class Tools:
     ``owned`` names the Secrets of a namespace that carry an owner hash; ``others`` are all ExternalSecrets and
     ``secrets`` counts the Secrets that are managed, for the deletion guard; ``adopts`` is External Secrets' own way
     with a Secret that nobody owns, ``pending_is_missing`` with one that is marked for deletion in AWS; ``spread`` is
-    the control plane's own, so that not all of them read at the same second.
+    the control plane's own, so that not all of them read at the same second; ``ahead`` begins the reads of those that
+    follow.
     """
 
     kube: Kube
@@ -91,6 +92,7 @@ class Tools:
     others: Callable[[], Iterable[KubeObject]]
     secrets: Callable[[], int]
     spread: str
+    ahead: Callable[[Name], None]
     deletion: Guard = field(default_factory=Guard)
     adopts: bool = False
     pending_is_missing: bool = False
@@ -229,6 +231,7 @@ class SyncController:
             return Outcome(refused, None)
         # A miss counts when it was seen: not from memory.
         tools, looks_again = self._tools, fresh or key in self._missing
+        tools.ahead(key)
         age = 0.0 if key in self._missing else plan.most_age_seconds(obj, wanted, fresh=fresh)
         asking = Asking(obj, plan.policy_asks(obj, wanted, tools.now()))
         gathering = Gathering(

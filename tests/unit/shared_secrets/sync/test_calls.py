@@ -9,6 +9,7 @@ import pytest
 from keyless.kube import Name
 from keyless.kube.resources import EXTERNALSECRETS
 from keyless.shared_secrets.stores.batching import Batchers
+from keyless.shared_secrets.sync.ahead import Ahead
 from unit.shared_secrets.bench import Bench
 from unit.shared_secrets.fakes import an_external_secret
 
@@ -68,3 +69,78 @@ async def test_many_on_one_secret_are_one_call(count):
     assert await synced(bench, names) == {"GetSecretValue": 1}
     bench.now += timedelta(hours=1)
     assert await synced(bench, names) == {"GetSecretValue": 1}
+
+
+def reading_ahead(bench, waiting):
+    """Wire what reads ahead to a queue that is a list."""
+    by_name = {obj["metadata"]["name"]: obj for obj in bench.kube.stored(EXTERNALSECRETS)}
+    ahead = Ahead(
+        bench.tools.stores,
+        bench.tools.guard,
+        bench.facts.store,
+        upcoming=lambda most: [Name("app", name) for name in reversed(waiting[-most:])],
+        found=lambda key: by_name.get(key.name),
+        now=lambda: bench.now,
+    )
+    bench.ahead = ahead.look
+
+
+async def synced_by_few(bench, names):
+    bench.aws.calls.clear()
+    waiting = list(names)
+    reading_ahead(bench, waiting)
+
+    async def work():
+        while waiting:
+            await bench.controller.reconcile(Name("app", waiting.pop()))
+
+    await asyncio.gather(*(work() for _ in range(3)))
+    return Counter(operation for operation, _ in bench.aws.calls)
+
+
+async def test_batches_are_full_though_few_work_at_a_time():
+    bench, names = made(100, "s{n}")
+    calls = await synced_by_few(bench, names)
+    assert set(calls) == {"BatchGetSecretValue"}
+    assert calls["BatchGetSecretValue"] <= 8
+    bench.now += timedelta(hours=1, minutes=2)
+    assert (await synced_by_few(bench, names))["BatchGetSecretValue"] <= 8
+
+
+async def test_reading_ahead_makes_no_more_calls_where_batches_are_denied():
+    bench, names = made(100, "s{n}")
+    bench.aws.refuse["BatchGetSecretValue"] = "AccessDeniedException"
+    calls = await synced_by_few(bench, names)
+    assert calls["GetSecretValue"] == 100
+    assert calls["BatchGetSecretValue"] <= 3, "those that were under way before the first refusal"
+
+
+async def test_what_a_person_asks_for_anew_is_never_what_was_read_ahead():
+    bench, names = made(10, "s{n}")
+    await synced_by_few(bench, names)
+    for number, name in enumerate(names):
+        bench.aws.secrets[f"s{number}"] = '{"a": "new", "b": "2", "c": "3"}'
+        await bench.change({"metadata": {"annotations": {"force-sync": "1"}}}, name)
+    calls = await synced_by_few(bench, names)
+    assert sum(calls.values()) <= 10
+    assert [(await bench.data(name))["a"] for name in names] == ["new"] * 10
+
+
+async def test_what_cannot_be_read_ahead_is_told_by_its_own_sync():
+    bench, names = made(5, "s{n}")
+    del bench.aws.secrets["s3"]
+    bench.aws.BatchGetSecretValue = lambda SecretIdList: {  # noqa: N803 - AWS's own name
+        "SecretValues": [
+            {"Name": name, "SecretString": bench.aws.secrets[name]}
+            for name in SecretIdList
+            if name in bench.aws.secrets
+        ]
+    }
+    waiting = list(names)
+    reading_ahead(bench, waiting)
+    for _ in names:
+        name = waiting.pop()
+        if name == "e3":
+            assert "ResourceNotFoundException" in (await bench.fails(name=name))[2]
+        else:
+            await bench.sync(name=name)
