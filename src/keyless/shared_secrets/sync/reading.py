@@ -227,7 +227,10 @@ def _told(source: Source) -> Iterator[None]:
         kms = any(word in error.message for word in _OF_KMS) or error.code in _KMS_CODES
         raise ReadFailed(text, code=error.code, request_id=error.request_id, kms=kms) from None
     except StoreFault as error:
-        raise ReadFailed(f"{source.store.kind} {source.store.name!r}: {error}", code=error.code) from None
+        failed = ReadFailed(f"{source.store.kind} {source.store.name!r}: {error}", code=error.code)
+        # Nobody was asked, so there is no code of AWS's: our own reason says whose turn it is.
+        failed.failure = failed.failure or Failure(error.reason)
+        raise failed from None
     except ValueFault as error:
         raise ReadFailed(str(error), reason=error.reason) from None
     except ApiError as error:

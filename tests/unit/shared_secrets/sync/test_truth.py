@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from keyless.kube import condition_of
 from keyless.shared_secrets.stores.model import RemoteRef
-from keyless.shared_secrets.stores.resolution import StoreRef
+from keyless.shared_secrets.stores.resolution import StorePolicy, StoreRef
+from keyless.shared_secrets.stores.scopes import Scope
 from keyless.shared_secrets.sync.truth import Failure, Seen, Truth, authorized, rows
 from unit.shared_secrets.bench import Bench
 from unit.shared_secrets.fakes import a_value, an_external_secret
@@ -116,6 +117,16 @@ def test_authorized_follows_real_reads_and_other_failures_leave_it():
     no = authorized(yes, Truth((seen(failure=Failure("AccessDeniedException")),), message="key 'db'"), NOON)
     said = condition_of(no, "Authorized")
     assert (said["status"], said["reason"], said["message"]) == ("False", "AccessDeniedException", "key 'db'")
+
+
+async def test_a_key_out_of_scope_is_denied_though_aws_was_not_asked():
+    bench = Bench(secrets={"a": "x"})
+    bench.tools.stores._policy = StorePolicy(True, (Scope(prefixes=("other/",)),))
+    await bench.fails(an_external_secret(data=[a_value("k", "a")]))
+    status = await bench.status()
+    assert (status["sources"][0]["key"], status["sources"][0]["failure"]["class"]) == ("a", "Denied")
+    assert condition_of(status["conditions"], "Authorized")["reason"] == "KeyNotInScope"
+    assert bench.aws.calls == []
 
 
 async def test_the_status_has_a_row_for_every_key_and_the_cause_of_a_failure():
