@@ -222,7 +222,7 @@ class Service:
         on_object(see.secret_stores, self._stores.enqueue)
         on_object(see.cluster_secret_stores, self._cluster_stores.enqueue)
         on_object(see.cluster_external_secrets, self._cluster.enqueue)
-        on_owned(see.external_secrets, "ClusterExternalSecret", lambda key: self._cluster.enqueue(Name("", key.name)))
+        on_owned(see.external_secrets, "ClusterExternalSecret", self._enqueue_cluster)
         on_any(see.namespaces, _all(self._cluster, see.cluster_external_secrets.items))
         # A store that changed may mend what waits for it; what is synced and not due costs one look each.
         for informer in (see.secret_stores, see.cluster_secret_stores, see.shared_stores):
@@ -238,6 +238,9 @@ class Service:
             on_object(shared, controller.enqueue)
             on_any(see.control_planes, _all(controller, shared.items))
             _on_projected(projected, controller, group)
+
+    def _enqueue_cluster(self, key: Name, /, *, urgent: bool = True) -> None:
+        self._cluster.enqueue(Name("", key.name), urgent=urgent)
 
     def _recovered(self) -> None:
         """Try again at once what failed while the pod had no identity: its wait is for faults that last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from keyless.kube import Event, Informer, Kube, KubeObject, Name, is_true, name_of
 from keyless.kube.resources import (
@@ -123,12 +124,20 @@ def _target_of(external_secret: KubeObject) -> Name:
     return Name(own.namespace, target.get("name") or own.name)
 
 
-def on_target(informer: Informer, targets: Targets, enqueue: Callable[[Name], None]) -> None:
+class Enqueue(Protocol):
+    """A controller's queue."""
+
+    def __call__(self, key: Name, /, *, urgent: bool = True) -> None:
+        """Ask for a run."""
+        ...
+
+
+def on_target(informer: Informer, targets: Targets, enqueue: Enqueue) -> None:
     """Work on whatever writes a Secret that changed, went, or lost the label that it is watched by."""
 
     def changed(event: Event) -> None:
         for writer in targets.writers(name_of(event.object)):
-            enqueue(writer)
+            enqueue(writer, urgent=_is_others(event))
 
     informer.on_change(changed)
 
@@ -153,16 +162,21 @@ def on_any(informer: Informer, enqueue_all: Callable[[], None]) -> None:
     informer.on_change(changed)
 
 
-def on_owned(informer: Informer, kind: str, enqueue: Callable[[Name], None]) -> None:
+def on_owned(informer: Informer, kind: str, enqueue: Enqueue) -> None:
     """Work on the owner of what changed."""
 
     def changed(event: Event) -> None:
         metadata = event.object["metadata"]
         for owner in metadata.get("ownerReferences") or ():
             if owner.get("kind") == kind:
-                enqueue(Name(metadata.get("namespace") or "", owner["name"]))
+                enqueue(Name(metadata.get("namespace") or "", owner["name"]), urgent=_is_others(event))
 
     informer.on_change(changed)
+
+
+def _is_others(event: Event) -> bool:
+    # One that is new was made by the very loop that is asked: a look at each of a thousand must keep no one waiting.
+    return event.type != "ADDED"
 
 
 def on_ready(informer: Informer, recovered: Callable[[], None]) -> None:
