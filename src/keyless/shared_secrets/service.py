@@ -108,33 +108,7 @@ class Service:
         )
         stores = self._opened_by(own)
         self._renderer, self._guard = Renderer(), ReadGuard(time.monotonic, self._aws_recovered)
-        tools = Tools(
-            kube=tenant,
-            stores=stores,
-            guard=self._guard,
-            listener=self.condition,
-            metrics=SyncMetrics(self.registry),
-            now=utc_now,
-            owned=watching.owned_secrets,
-            renderer=self._renderer,
-            store=watching.store,
-            others=watching.external_secrets.items,
-            secrets=watching.managed_secrets,
-            spread=settings.control_plane_id or settings.control_plane_name,
-            ahead=lambda key: ahead.look(key),
-            deletion=settings.deletion_guard,
-            adopts=settings.adopt_unowned,
-            pending_is_missing=settings.pending_is_missing,
-        )
-        self._sync = self._timed("externalsecret", watching.external_secrets, SyncController(tools).reconcile)
-        ahead = Ahead(
-            stores,
-            self._guard,
-            watching.store,
-            upcoming=self._sync.upcoming,
-            found=lambda key: watching.external_secrets.get(key.name, key.namespace),
-            now=utc_now,
-        )
+        self._sync = self._syncing(stores)
         self._stores = self._timed(
             "secretstore", watching.secret_stores, StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile
         )
@@ -156,6 +130,38 @@ class Service:
         identity = settings.pod_name or uuid.uuid4().hex
         self.lease = Lease(host, LEASE, settings.host_namespace, identity, terms=TERMS)
         self._wire()
+
+    def _syncing(self, stores: Stores) -> Controller[Name]:
+        """The loop for ExternalSecrets."""
+        settings, watching, tenant = self._settings, self.watching, self._kubes[1]
+        tools = Tools(
+            kube=tenant,
+            stores=stores,
+            guard=self._guard,
+            listener=self.condition,
+            metrics=SyncMetrics(self.registry),
+            now=utc_now,
+            owned=watching.owned_secrets,
+            renderer=self._renderer,
+            store=watching.store,
+            others=watching.external_secrets.items,
+            secrets=watching.managed_secrets,
+            spread=settings.control_plane_id or settings.control_plane_name,
+            ahead=lambda key: ahead.look(key),
+            deletion=settings.deletion_guard,
+            adopts=settings.adopt_unowned,
+            pending_is_missing=settings.pending_is_missing,
+        )
+        sync = self._timed("externalsecret", watching.external_secrets, SyncController(tools).reconcile)
+        ahead = Ahead(
+            stores,
+            self._guard,
+            watching.store,
+            upcoming=sync.upcoming,
+            found=lambda key: watching.external_secrets.get(key.name, key.namespace),
+            now=utc_now,
+        )
+        return sync
 
     def _opened_by(self, own: Session) -> Stores:
         settings, (host, tenant) = self._settings, self._kubes

@@ -22,14 +22,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 READER, MIDDLE, LAST = "store-reader", "store-middle", "store-last"
 NAMES = ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "AWS_REGION")
-READS = {
+READS: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
         {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "ssm:GetParameter"], "Resource": "*"},
         {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"},
     ],
 }
-GOES_ON = {
+GOES_ON: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "*"}],
 }
@@ -44,7 +44,7 @@ def _trust(principal: str, *actions: str, **conditions: Any) -> dict[str, Any]:
 def roles(stage: Stage) -> Iterator[Stage]:
     """A chain of three: by a token, by the first, by the second with an external id and a tag."""
     space = stage.space
-    own = {**READS, "Statement": [*READS["Statement"], *GOES_ON["Statement"]]}  # type: ignore[misc]
+    own = {**READS, "Statement": [*READS["Statement"], *GOES_ON["Statement"]]}
     acting.make_role(space, READER, acting.irsa_trust(space, acting.subject(NAMESPACE, READER)), own)
     acting.make_role(space, MIDDLE, _trust(acting.role_arn(space, READER), "sts:AssumeRole"), GOES_ON)
     asked = {"StringEquals": {"sts:ExternalId": "agreed", "aws:RequestTag/team": "blue"}}
