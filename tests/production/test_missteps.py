@@ -45,7 +45,8 @@ IN_IAM = {
     ),
     "a provider without the client id": Misstep(
         lambda billed: billed.provider("vault.example.org"),
-        "Incorrect token audience", "audience", "AudienceNotRegistered", lambda billed: billed.provider(STS),
+        "The web identity token provided could not be validated",
+        "audience", "AudienceNotRegistered", lambda billed: billed.provider(STS),
     ),
     "a trust policy for another namespace": Misstep(
         trusted(namespace="upbound-system"), "AccessDenied", "trust", "TrustNamesAnotherNamespace", trusted()
