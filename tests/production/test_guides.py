@@ -104,6 +104,10 @@ def test_the_billing_guide_by_irsa_and_the_second_control_plane_once_the_trust_n
 def test_the_billing_guide_by_pod_identity(reading: Reading, space: OneNode) -> None:
     reader = reading("pods", SECOND)
     reader.follow([one for one in followed(BILLING, BEFORE, POD_IDENTITY, VERIFY) if "keyless verify" not in one.text])
+    # The condition may still be an earlier reader's: this reader's is the one that names the role.
+    told = "{.status.conditions[?(@.type=='BillingStored')].message}"
+    plane = ("get", "controlplane/ctp1", "-n", "default", "-o", f"jsonpath={told}")
+    space.parts.wait("usage by the role", lambda: ":assumed-role/pods-billing/" in space.kubectl(*plane))
     # The second control plane has no association, and verify says so of it alone.
     assert reader.run("keyless verify billing --control-plane ctp1").returncode == 0
     usage_was_stored(reader)
