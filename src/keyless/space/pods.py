@@ -89,6 +89,8 @@ def _template(
         "metadata": {"labels": labels, **({"annotations": annotations} if annotations else {})},
         "spec": {
             "serviceAccountName": service_account,
+            # Else a Service of the namespace that is called keyless sets KEYLESS_PORT, which is a setting of ours.
+            "enableServiceLinks": False,
             **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
             # Long enough to flush what was collected.
             "terminationGracePeriodSeconds": 30,

@@ -161,3 +161,9 @@ def test_what_the_values_say_of_syncing_reaches_the_controllers_settings() -> No
     settings = load(SecretsSettings, flags={}, environ=environ)
     assert settings.adopt_unowned is True
     assert settings.deletion_guard == Guard(misses=5, seconds=60, percent=0, least=1)
+
+
+def test_no_service_of_the_namespace_reaches_a_pod_s_environment() -> None:
+    """A Service called keyless would set KEYLESS_PORT to an address, which is a setting of ours."""
+    for each in components.wanted(Values(billing=BILLING), PLACE, volume=False):
+        assert each.deployment.object["spec"]["template"]["spec"]["enableServiceLinks"] is False

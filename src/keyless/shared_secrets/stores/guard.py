@@ -3,8 +3,9 @@
 A value is kept as long as a reader may take one of its age, ``MOST_AGE_SECONDS`` at most and ``KEPT_BYTES`` in all, and
 is never shared between identities, of which the bounds of a namespace are a part.
 
-The wait doubles from a second to ``CAP_SECONDS``, or to ``LASTING_CAP_SECONDS`` for what does not pass by itself (a
-right, a name, a setting); a read that is asked for by a person (a changed spec or annotation) goes through at once.
+The wait doubles from a second to ``CAP_SECONDS``, also for what does not pass by itself (a right, a name): whoever
+mends it looks whether it helped, and should not wait for longer. A read that is asked for by a person (a changed spec
+or annotation) goes through at once.
 Concurrent reads of the same thing by the same identity are one call. When AWS answers again after it was busy or away,
 what else the identity waits for is tried again, too.
 """
@@ -21,7 +22,7 @@ from keyless.kube import Backoff
 from keyless.shared_secrets.stores.model import Payload, RemoteRef
 from keyless.shared_secrets.stores.ports import Reader
 
-CAP_SECONDS, LASTING_CAP_SECONDS = 300.0, 900.0
+CAP_SECONDS = 300.0
 SETTLED_SECONDS = 1.0
 MAX_REMEMBERED = 10_000
 MOST_AGE_SECONDS = 60.0
@@ -56,7 +57,6 @@ class ReadGuard:
     def __init__(self, clock: Callable[[], float], recovered: Callable[[], None] = lambda: None) -> None:
         self._clock, self._recovered = clock, recovered
         self._backoff = Backoff(first_seconds=1.0, cap_seconds=CAP_SECONDS)
-        self._lasting = Backoff(first_seconds=1.0, cap_seconds=LASTING_CAP_SECONDS)
         self._failed: dict[tuple[str, RemoteRef], _Failed] = {}
         self._flights: dict[tuple[str, RemoteRef], asyncio.Task[Payload]] = {}
         self._kept: OrderedDict[tuple[str, RemoteRef], _Kept] = OrderedDict()
@@ -150,7 +150,7 @@ class ReadGuard:
             return
         times = before.times + 1 if before else 1
         # What only a person mends is asked for less and less; what passes by itself is missed no longer than needed.
-        wait = (self._backoff if isinstance(error, Transient) else self._lasting).seconds(times)
+        wait = self._backoff.seconds(times)
         if isinstance(error, Transient) and error.retry_after_seconds:
             wait = max(wait, error.retry_after_seconds)
         if len(self._failed) >= MAX_REMEMBERED:
