@@ -35,6 +35,16 @@ def test_the_new_record_renders_the_new_values_and_the_old_one_is_superseded():
     assert found["data"]["values.json"] == made.values_json
 
 
+def test_values_that_helm_kept_in_the_record_s_chart_are_gone_too():
+    """As ``helm upgrade --reuse-values`` leaves a record: what was set before stands among the chart's own values."""
+    first = installed(NOON).secret
+    record = record_of(first)
+    record["chart"]["values"]["billing"]["enabled"] = True
+    text = json.dumps(record).encode()
+    first["data"]["release"] = base64.b64encode(base64.b64encode(gzip.compress(text))).decode()
+    assert json.loads(upgraded(first, {}, NOON).values_json)["billing"]["enabled"] is False
+
+
 def test_values_set_before_are_gone_unless_they_are_reused():
     first = upgraded(installed(NOON).secret, BILLING, NOON).secret
     second = {("sharedSecrets", "enabled"): True}

@@ -26,9 +26,22 @@ class Release:
 
 def installed(now: datetime) -> Release:
     """The release as if installed at ``now`` (which must know its time zone)."""
-    record = json.loads(resources.files(__package__).joinpath("release.json").read_text(encoding="utf-8"))
+    record = _carried()
     objects = tuple(_owned_by_helm(document) for document in yaml.safe_load_all(record["manifest"]) if document)
     return Release(objects, _secret(record, now))
+
+
+def chart_values() -> dict[str, Any]:
+    """The chart's own values."""
+    values: dict[str, Any] = _carried()["chart"]["values"]
+    return values
+
+
+def _carried() -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(
+        resources.files(__package__).joinpath("release.json").read_text(encoding="utf-8")
+    )
+    return record
 
 
 def _owned_by_helm(document: dict[str, Any]) -> dict[str, Any]:

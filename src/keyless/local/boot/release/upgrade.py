@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from keyless.local.boot.release.record import chart_values
+
 _VALUES_LINE = re.compile(r'^  values\.json: ".*"$', re.MULTILINE)
 Path = tuple[str, ...]
 
@@ -37,7 +39,9 @@ def upgraded(
     config = copy.deepcopy(record["config"] or {}) if reuse_values else {}
     for path, value in sets.items():
         _set(config, path, value)
-    values = _coalesced(record["chart"]["values"], config)
+    # Not the record's: after --reuse-values Helm keeps there what was set before.
+    chart = {**record["chart"], "values": chart_values()}
+    values = _coalesced(chart["values"], config)
     values_json = json.dumps(values, separators=(",", ":"), sort_keys=True)
     # A function as replacement: the text's backslashes are not a template's.
     manifest = _VALUES_LINE.sub(lambda _: f"  values.json: {json.dumps(values_json)}", record["manifest"])
@@ -48,7 +52,7 @@ def upgraded(
         "description": "Upgrade complete",
         "status": "deployed",
     }
-    new = {**record, "config": config, "manifest": manifest, "version": version, "info": info}
+    new = {**record, "chart": chart, "config": config, "manifest": manifest, "version": version, "info": info}
     old = {**record, "info": {**record["info"], "status": "superseded"}}
     return Upgrade(values_json, _packed(secret, new, now), _packed(secret, old, now))
 
