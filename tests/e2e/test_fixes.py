@@ -246,6 +246,14 @@ async def a_secret_out_of_reach(space: LocalSpace, host: Kube, plane: Plane) -> 
     await seeing.condition(host, plane.name, "SharedSecretsRead", "False")
 
 
+async def a_key_behind_the_bucket(space: LocalSpace, host: Kube, plane: Plane) -> None:
+    key = space.aws("kms").create_key()["KeyMetadata"]["Arn"]
+    rules = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}]
+    space.aws("s3").put_bucket_encryption(Bucket=plane.bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+    await billing(space, host, plane)
+    await seeing.condition(host, plane.name, "BillingStored", "False", containing="kms:")
+
+
 MISSTEPS: list[tuple[Misstep, str, str, str]] = [
     (no_provider, BILLING, "OIDC provider", "OIDCProviderMissing"),
     (provider_without_its_port, BILLING, "OIDC provider", "OIDCProviderDiffers"),
@@ -257,6 +265,7 @@ MISSTEPS: list[tuple[Misstep, str, str, str]] = [
     (a_placeholder, BILLING, "trust", "TrustHasPlaceholder"),
     (a_guarded_trust, BILLING, "trust", "TrustNamesAnotherNamespace"),
     (no_permission, BILLING, "permission", "PermissionMissing"),
+    (a_key_behind_the_bucket, BILLING, "key", "PermissionMissing"),
     (no_role, BILLING, "role", "RoleMissing"),
     (a_misspelt_role, BILLING, "role", "RoleMissing"),
     (no_annotation, BILLING, "service account", "RoleNotNamed"),
@@ -328,14 +337,6 @@ async def a_deny_of_the_trust(space: LocalSpace, host: Kube, plane: Plane) -> No
     await billing(space, host, plane, trust={**trust, "Statement": [*trust["Statement"], deny]})
 
 
-async def a_key_behind_the_bucket(space: LocalSpace, host: Kube, plane: Plane) -> None:
-    key = space.aws("kms").create_key()["KeyMetadata"]["Arn"]
-    rules = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}]
-    space.aws("s3").put_bucket_encryption(Bucket=plane.bucket, ServerSideEncryptionConfiguration={"Rules": rules})
-    await billing(space, host, plane)
-    await seeing.condition(host, plane.name, "BillingStored", "False", containing="kms:")
-
-
 async def a_boundary(space: LocalSpace, host: Kube, plane: Plane) -> None:
     await billing(space, host, plane)
     iam = space.aws("iam")
@@ -359,7 +360,6 @@ GUARDED: list[tuple[Misstep, str, str, str, str]] = [
     (a_deny_of_the_bucket, BILLING, "permission", "PermissionDeniedExplicitly", "(Guard) of policy of bucket"),
     (a_deny_of_the_trust, BILLING, "trust", "TrustDeniesExplicitly", "(Guard) of trust policy"),
     (a_boundary, BILLING, "permission", "PermissionBounded", "boundary"),
-    (a_key_behind_the_bucket, BILLING, "probe", "ProbeRefused", "`keyless explain mxp-"),
     (a_secret_that_is_not_there, SECRETS, "sources", "ResourceMissing", "/databases"),
 ]
 
