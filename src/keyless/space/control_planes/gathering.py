@@ -23,7 +23,7 @@ from keyless.space.control_planes.ports import ReadValues, ValuesFor
 from keyless.space.control_planes.tenants import Tenant, Tenants
 from keyless.space.control_planes.workloads import intent_of, promises_role
 from keyless.space.items import CONTROL_PLANE_LABEL, Key
-from keyless.space.kubernetes.names import all_keys, keys_key
+from keyless.space.kubernetes.names import all_keys, keys_key, workload_key
 from keyless.space.place import Place
 from keyless.space.values import Values
 
@@ -215,7 +215,7 @@ def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
     keys += copies.targets(place)
     for name in components.NAMES:
         keys += [components.deployment_key(name, place), *components.remains(name, place)]
-    keys.append(keys_key(place))
+    keys += [keys_key(place), workload_key(place)]
     if attached := given_key(control_plane):
         keys += [attached, own_key(place)]
     if wish := (control_plane.get("spec") or {}).get("writeConnectionSecretToRef"):

@@ -15,7 +15,7 @@ from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import LOGICALCLUSTERS
 from keyless.space.items import Item, Key
-from keyless.space.kubernetes.names import keys_key
+from keyless.space.kubernetes.names import keys_key, workload_key
 from keyless.space.place import Place
 from keyless.space.settling import Applied
 from keyless.space.values import Values
@@ -137,8 +137,8 @@ def way_of(facts: Facts) -> Way | None:
     place = facts.place
     if place is not None and logical_cluster_key(place) in facts.host:
         return "logical"
-    if place is not None and keys_key(place) in facts.host:
-        return "kubernetes"
+    if place is not None and not facts.host.keys().isdisjoint((keys_key(place), workload_key(place))):
+        return "kubernetes"  # also where its keys are lost: that must be told, and nothing made in its stead
     if (facts.control_plane["metadata"].get("annotations") or {}).get(ATTACHED_ANNOTATION):
         return "attached"
     return "logical" if facts.serves_logical_clusters else None

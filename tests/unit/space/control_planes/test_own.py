@@ -102,8 +102,10 @@ async def test_certificates_that_expired_while_nobody_looked_are_made_anew(world
     assert now.not_valid_after_utc > world.clock
 
 
-async def test_keys_that_are_lost_are_told_and_never_made_anew(world: World) -> None:
+@pytest.mark.parametrize("mode", ["kubernetes", "auto"])
+async def test_keys_that_are_lost_are_told_and_never_made_anew(world: World, mode) -> None:
     await _made(world)
+    world.values = replace(OWN, mode=mode)
     _gone(world, SECRETS, "control-plane-keys")
     await world.settle()
     ready = await _ready(world)
