@@ -47,12 +47,12 @@ altogether other domain is somebody else's, and where the right one is there a n
 {{- define "spaces.refuseRoleThatIsNone" -}}
 {{- $place := printf "%s.serviceAccount.customAnnotations" .section -}}
 {{- with include "spaces.misspeltRole" .annotations | trim -}}
-{{- fail (printf "%s: %s is an annotation that nobody reads; the webhook looks for eks.amazonaws.com/role-arn" $place .) -}}
+{{- include "spaces.refuse" (printf "%s: %s is an annotation that nobody reads; the webhook looks for eks.amazonaws.com/role-arn" $place .) -}}
 {{- end -}}
 {{- $role := index .annotations "eks.amazonaws.com/role-arn" -}}
 {{- if not (kindIs "invalid" $role) -}}
 {{- with include "spaces.roleFault" $role -}}
-{{- fail (printf "%s: eks.amazonaws.com/role-arn is %q, which is no role's ARN: expected arn:aws:iam::<12 digits>:role/<name>; %s; `aws iam get-role --role-name NAME --query Role.Arn` prints it" $place (toString $role) .) -}}
+{{- include "spaces.refuse" (printf "%s: eks.amazonaws.com/role-arn is %q, which is no role's ARN: expected arn:aws:iam::<12 digits>:role/<name>; %s; `aws iam get-role --role-name NAME --query Role.Arn` prints it" $place (toString $role) .) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
@@ -61,9 +61,9 @@ altogether other domain is somebody else's, and where the right one is there a n
 {{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.vector" "annotations" (.Values.controlPlanes.vector.serviceAccount.customAnnotations | default dict)) -}}
 {{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.sharedSecrets" "annotations" (.Values.controlPlanes.sharedSecrets.serviceAccount.customAnnotations | default dict)) -}}
 {{- if has .Values.billing.storage.provider (list "gcp" "azure") -}}
-{{- fail (printf "billing.storage.provider is %q, which is not implemented: expected aws; `--set billing.storage.provider=aws`" .Values.billing.storage.provider) -}}
+{{- include "spaces.refuse" (printf "billing.storage.provider is %q, which is not implemented: expected aws; `--set billing.storage.provider=aws`" .Values.billing.storage.provider) -}}
 {{- end -}}
 {{- if eq .Values.controlPlanes.api.mode "kubernetes" -}}
-{{- fail "controlPlanes.api.mode is \"kubernetes\", which is not implemented yet: expected auto, logical or attached" -}}
+{{- include "spaces.refuse" "controlPlanes.api.mode is \"kubernetes\", which is not implemented yet: expected auto, logical or attached" -}}
 {{- end -}}
 {{- end }}

@@ -61,9 +61,9 @@ an earlier chart left, by --reuse-values, may lack a section.
 {{- $operator := .Values.operator | default dict -}}
 {{- $budget := $operator.podDisruptionBudget | default dict -}}
 {{- if and $budget.enabled (lt (int ($operator.replicas | default 1)) 2) -}}
-{{- fail "operator.podDisruptionBudget.enabled is true with operator.replicas below 2: the operator's node could never be drained; set operator.replicas=2" -}}
+{{- include "spaces.refuse" "operator.podDisruptionBudget.enabled is true with operator.replicas below 2: the operator's node could never be drained; set operator.replicas=2" -}}
 {{- end -}}
 {{- if and $budget.enabled (ne (toString ($budget.minAvailable | default "")) "") (ne (toString ($budget.maxUnavailable | default "")) "") -}}
-{{- fail "operator.podDisruptionBudget: expected minAvailable or maxUnavailable, found both; leave one empty" -}}
+{{- include "spaces.refuse" "operator.podDisruptionBudget: expected minAvailable or maxUnavailable, found both; leave one empty" -}}
 {{- end -}}
 {{- end }}

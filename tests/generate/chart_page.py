@@ -23,7 +23,7 @@ A self-hosted Space on Kubernetes whose components reach AWS by workload identit
       --set image.repository=YOUR_REGISTRY/keyless --wait
     helm test spaces --namespace spaces
 
-A key that is not listed here is refused. A key set to null is its default.
+A key that is not listed here is refused, with the one that was meant. A key set to null is its default.
 """
 
 

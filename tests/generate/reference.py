@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import chart_page, rights_page
+from . import chart_page, known_keys, rights_page
 from .cloud_operations import served_operations
 from .cluster_kinds import served_kinds
 from .command_pages import commands
@@ -26,6 +26,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "operator-rights.md": rights_page.page,
     # Beside the chart, where `helm show readme` finds it.
     "../../spaces-helm-chart/README.md": chart_page.page,
+    "../../spaces-helm-chart/files/keys.json": known_keys.keys,
 }
 PARTS: dict[str, Callable[[], str]] = {
     "aws-differences.md": served_operations,

@@ -67,13 +67,7 @@ async def test_a_section_emptied_with_null_is_the_default(helm) -> None:
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        ("biling.enabled=true", "biling"),
-        ("billing.bucket=x", "bucket"),
-        ("billing.storage.aws.buket=x", "buket"),
-        ("controlPlanes.vector.serviceAccount.annotations.a=b", "annotations"),
-        ("controlPlanes.sharedSecrets.replicas=2", "replicas"),
-        ("sharedSecrets.enable=true", "enable"),
-        ("controlPlanes.api.kind=x", "kind"),
+        ("controlPlanes.api.kind=x", "expected one of mode"),
         ("billing.storage.aws.tls.verifyCertificate=false", "verifyCertificate"),
         ("controlPlanes.vector.replicas=2", "replicas"),
     ],
