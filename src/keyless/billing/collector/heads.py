@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from keyless.api import Permanent
-from keyless.billing.ledger.model import Chain, Malformed, Skipped, moment_untrusted, stamp
+from keyless.billing.ledger.frames import receipt_document, receipt_untrusted
+from keyless.billing.ledger.model import Chain, Malformed, Receipt, Skipped, moment_untrusted, stamp
 
 VERSION = 2
 
@@ -26,6 +27,10 @@ class Head:
     """The end of the last segment that was committed."""
     last_sample: datetime | None = None
     skipped: tuple[Skipped, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    """Of objects whose manifest is not acknowledged yet."""
+    manifest_receipt: Receipt | None = None
+    """Of the last manifest."""
 
 
 def written(head: Head) -> bytes:
@@ -40,6 +45,8 @@ def written(head: Head) -> bytes:
         "storedTo": stamp(head.stored_to) if head.stored_to else None,
         "lastSample": stamp(head.last_sample) if head.last_sample else None,
         "skipped": [[each.sequence, each.reason] for each in head.skipped],
+        "receipts": [receipt_document(each) for each in head.receipts],
+        "manifestReceipt": receipt_document(head.manifest_receipt) if head.manifest_receipt else None,
     }
     return json.dumps(document).encode()
 
@@ -69,6 +76,8 @@ def read_untrusted(name: str, data: bytes) -> Head:
             stored_to=moment_untrusted(document["storedTo"]) if document["storedTo"] else None,
             last_sample=last,
             skipped=tuple(Skipped(int(number), str(reason)) for number, reason in document["skipped"]),
+            receipts=tuple(receipt_untrusted(each) for each in document.get("receipts", ())),
+            manifest_receipt=receipt_untrusted(found) if (found := document.get("manifestReceipt")) else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Malformed(f"{name}: expected a spool's head, found {type(error).__name__}") from None

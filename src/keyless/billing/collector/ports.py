@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from typing import Protocol
 
 from keyless.billing.ledger.model import ChainHead, Gvk, Member, Metered, Polled, Unknown
 
 
-class Put(Enum):
-    """How a conditional write ended; both mean that the bytes are there."""
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A write after which the bytes are there.
 
-    STORED = "stored"
-    ALREADY_THERE = "already there"
+    ``request_id`` is S3's own of the request that stored them; empty where they were there already, or may have been.
+    ``at`` is the answer's ``Date``, None where it had none.
+    """
+
+    request_id: str = ""
+    at: datetime | None = None
 
 
 class ObjectStore(Protocol):

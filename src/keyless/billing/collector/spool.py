@@ -25,7 +25,7 @@ from keyless.billing.collector.disk import Disk
 from keyless.billing.collector.heads import Head
 from keyless.billing.collector.tally import Tally
 from keyless.billing.ledger import frames
-from keyless.billing.ledger.model import Chain, Frame, Gap, Link, Malformed, Opening, Sample, Skipped
+from keyless.billing.ledger.model import Chain, Frame, Gap, Link, Malformed, Opening, Receipt, Sample, Skipped
 from keyless.billing.ledger.objects import Packed, pack
 
 HEAD = "head.json"
@@ -129,15 +129,33 @@ class Spool:
         start, end = self.head.stored_to or packed.runs.hour, packed.opening.since or packed.runs.start
         return replace(packed, gaps=(Gap(start, end, DAMAGED), *packed.gaps)) if start < end else packed
 
-    def link(self) -> Link:
-        """Where the next manifest stands."""
-        head = self.head
-        return Link(head.spool, head.chain, head.previous, head.skipped)
+    def note(self, *receipts: Receipt) -> None:
+        """Keep which requests stored objects, before any manifest can say so.
 
-    def drop(self, sequence: int, manifest_sha256: str, stored_to: datetime) -> None:
+        What cannot be kept is not said: a manifest that is stored again after a crash must be the same bytes. The room
+        for a full disk is left to those who free more by it.
+        """
+        if not receipts:
+            return
+        head = replace(self.head, receipts=(*self.head.receipts, *receipts))
+        try:
+            self._disk.put(HEAD, heads.written(head))
+        except OSError:
+            return
+        self.head, self._head_written = head, True
+
+    def link(self, packed: Packed) -> Link:
+        """Where the segment's manifest stands."""
+        head = self.head
+        keys = {stored.key for stored in (packed.usage, packed.meter) if stored is not None}
+        receipts = tuple(each for each in head.receipts if each.key in keys)
+        return Link(head.spool, head.chain, head.previous, head.skipped, receipts, head.manifest_receipt)
+
+    def drop(self, sequence: int, manifest_sha256: str, stored_to: datetime, receipt: Receipt | None = None) -> None:
         """Forget a segment whose manifest was acknowledged; the chain goes on from that manifest.
 
-        The head first: a segment that is still there although the head calls it committed is not stored again.
+        ``receipt`` says which request stored that one. The head first: a segment that is still there although the
+        head calls it committed is not stored again.
         """
         head = replace(
             self.head,
@@ -147,6 +165,8 @@ class Spool:
             previous=manifest_sha256,
             stored_to=stored_to,
             skipped=(),
+            receipts=(),
+            manifest_receipt=receipt,
         )
         self._set_head(head)
         self.tally.acknowledged(sequence)

@@ -61,15 +61,18 @@ class S3:
         """Write unless the key is taken."""
         wanted = {"Key": key, "Body": body, "ContentType": content_type, "ChecksumSHA256": _sum(body)}
         try:
-            await self._call("PutObject", IfNoneMatch="*", **wanted)
+            answer = await self._call("PutObject", IfNoneMatch="*", **wanted)
         except AWS_FAILURES as error:
             if error.code == "PreconditionFailed":
-                return Put.ALREADY_THERE
+                return Put()
             if error.code != "NotImplemented":
                 raise
             # A store without conditional writes: the key holds the hash of the bytes, so they can only be the same.
             await self._call("PutObject", **wanted)
-        return Put.STORED
+            # It does not tell whether an earlier try had stored them: this request may not be the one that did.
+            return Put()
+        said = answer.get("ResponseMetadata", {})
+        return Put(str(said.get("RequestId") or ""), _date(said.get("HTTPHeaders", {}).get("date")))
 
     async def identity(self) -> str:
         """The session's ARN, from STS."""
@@ -164,15 +167,23 @@ class S3:
 
     def _note_time(self, response_dict: dict[str, Any] | None = None, **_: Any) -> None:
         """Called in the pool for every answer."""
-        date = (response_dict or {}).get("headers", {}).get("date")
-        with contextlib.suppress(TypeError, ValueError):
-            read = parsedate_to_datetime(date)
-            self._date = (read if read.tzinfo else read.replace(tzinfo=UTC), self._clock.read_ticks())
+        date = _date((response_dict or {}).get("headers", {}).get("date"))
+        if date is not None:
+            self._date = (date, self._clock.read_ticks())
 
     def _tell_time(self) -> None:
         date, self._date = self._date, None
         if date is not None:
             self._clock.learn(*date)
+
+
+def _date(text: Any) -> datetime | None:
+    """An answer's ``Date``; None where it has none that can be read."""
+    try:
+        read = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _sum(body: bytes) -> str:

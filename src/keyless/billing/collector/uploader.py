@@ -19,8 +19,8 @@ from keyless.billing.collector.host import STORED, not_stored
 from keyless.billing.collector.plan import retry_after
 from keyless.billing.collector.ports import Host, ObjectStore, Said
 from keyless.billing.collector.spool import Spool
-from keyless.billing.ledger.model import ChainHead, stamp
-from keyless.billing.ledger.objects import CONTENT_TYPE, manifest
+from keyless.billing.ledger.model import ChainHead, Receipt, stamp
+from keyless.billing.ledger.objects import CONTENT_TYPE, StoredObject, manifest
 
 _log = structlog.get_logger("keyless.vector.uploader")
 USAGE_STORED = "UsageStored"
@@ -29,6 +29,7 @@ _WORD = re.compile(r"[A-Za-z]([A-Za-z0-9]|[A-Za-z0-9_,:]*[A-Za-z0-9_])?")
 MESSAGE_LIMIT = 4000
 ATTEMPT_SECONDS = 120.0
 """Longer than the SDK's own retries take together: an attempt that hangs on anything else ends as a failure."""
+WHO_SECONDS = 10.0
 
 
 class Uploader:
@@ -52,6 +53,8 @@ class Uploader:
         self._in_a_row = 0
         self._upload_lock = asyncio.Lock()
         self._range: tuple[datetime, datetime] | None = None
+        self._session = self._silent = ""
+        """The ARN of the session that writes in this round of uploads, or why STS did not say it."""
 
     async def run(self, closed: asyncio.Event) -> None:
         """Upload whatever waits, and again whenever ``closed`` is set, until cancelled."""
@@ -68,6 +71,7 @@ class Uploader:
         # A segment is one upload at a time: the last flush may begin while a try is being given up.
         async with self._upload_lock:
             stored: str | None = None
+            self._session = self._silent = ""
             for sequence in self._spool.waiting():
                 try:
                     async with asyncio.timeout(ATTEMPT_SECONDS):
@@ -93,13 +97,13 @@ class Uploader:
             return None
         first = packed.runs.start if self._range is None else min(self._range[0], packed.runs.start)
         self._range, self.waiting_since = (first, max(packed.runs.end, self._newest())), first
-        await self._store.put_new(packed.usage.key, packed.usage.body, CONTENT_TYPE)
-        if packed.meter is not None:
-            await self._store.put_new(packed.meter.key, packed.meter.body, CONTENT_TYPE)
+        objects = [stored for stored in (packed.usage, packed.meter) if stored is not None]
+        receipts = [await self._put(stored, CONTENT_TYPE) for stored in objects]
+        self._spool.note(*(receipt for receipt in receipts if receipt is not None))
         # Read here, not when the segment was opened: by now the manifest before it is acknowledged.
-        record = manifest(packed, self._spool.link())
-        await self._store.put_new(record.key, record.body, "application/json")
-        self._spool.drop(sequence, record.sha256, packed.runs.end)
+        record = manifest(packed, self._spool.link(packed))
+        own = await self._put(record, "application/json")
+        self._spool.drop(sequence, record.sha256, packed.runs.end, own)
         self._host.stored(
             ChainHead(
                 packed.opening.source.control_plane.id, self._spool.head.spool, sequence, record.sha256, packed.runs.end
@@ -110,15 +114,33 @@ class Uploader:
         _log.info("usage stored", key=packed.usage.key, samples=packed.runs.samples, events=packed.events)
         return packed.usage.key
 
+    async def _put(self, stored: StoredObject, content_type: str) -> Receipt | None:
+        """Store it; which request did, or None where it was there already."""
+        put = await self._store.put_new(stored.key, stored.body, content_type)
+        if not put.request_id:
+            return None
+        await self._ask_who()
+        return Receipt(stored.key, put.request_id, self._session, put.at or self._now())
+
+    async def _ask_who(self) -> None:
+        """Once for each round of uploads, and not for long: usage is not kept waiting by STS."""
+        if self._session or self._silent:
+            return
+        try:
+            async with asyncio.timeout(WHO_SECONDS):
+                self._session = await self._store.identity()
+        except KeylessError as error:
+            self._silent = _reason(error)
+        except TimeoutError:
+            self._silent = "Timeout"
+
     def _newest(self) -> datetime:
         return self._spool.head.last_sample or self._now()
 
     async def _tell_stored(self) -> None:
         """That it is stored is certain; by whom, STS is asked, and its silence changes nothing."""
-        try:
-            who = f" as {await self._store.identity()}"
-        except KeylessError as error:
-            who = f" (by whom, STS did not say: {_reason(error)})"
+        await self._ask_who()
+        who = f" as {self._session}" if self._session else f" (by whom, STS did not say: {self._silent})"
         await self._report(True, USAGE_STORED, f"usage is stored in s3://{self._bucket}{who}, last at {self._time()}")
 
     async def _failed(self, reason: str, text: str, told_seconds: float | None) -> timedelta:

@@ -36,6 +36,7 @@ from keyless.billing.ledger.model import (
     Metered,
     Opening,
     Polled,
+    Receipt,
     Sample,
     Source,
     Unknown,
@@ -224,6 +225,24 @@ def head_untrusted(document: Any) -> ChainHead:
     if not all(isinstance(each, str) for each in (plane, spool, sha256)):
         raise Malformed("heads: expected texts, found something else")
     return ChainHead(plane, spool, int(document["sequence"]), sha256, moment_untrusted(document["storedTo"]))
+
+
+def receipt_document(receipt: Receipt) -> dict[str, Any]:
+    """Who stored an object as JSON."""
+    return {
+        "key": receipt.key,
+        "requestId": receipt.request_id,
+        "session": receipt.session,
+        "at": stamp(receipt.at),
+    }
+
+
+def receipt_untrusted(document: Any) -> Receipt:
+    """Read what :func:`receipt_document` wrote; raises ``Malformed``, or ``KeyError`` and the like."""
+    key, request_id, session = (document[name] for name in ("key", "requestId", "session"))
+    if not all(isinstance(each, str) for each in (key, request_id, session)):
+        raise Malformed("receipts: expected texts, found something else")
+    return Receipt(key, request_id, session, moment_untrusted(document["at"]))
 
 
 def merged(census: Iterable[Member], later: Iterable[Member]) -> tuple[Member, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from keyless.billing.ledger.frames import head_untrusted, member_untrusted
+from keyless.billing.ledger.frames import head_untrusted, member_untrusted, receipt_untrusted
 from keyless.billing.ledger.meter_file import METER_PREFIX
 from keyless.billing.ledger.model import (
     HOUR,
@@ -24,6 +24,7 @@ from keyless.billing.ledger.model import (
     Malformed,
     Member,
     Misnamed,
+    Receipt,
     Skipped,
     moment_untrusted,
 )
@@ -103,6 +104,15 @@ class Covered:
     """The same usage by its dimensions; empty where a collector knew none."""
     heads: tuple[ChainHead, ...] = ()
     """How far the chains of some other control planes were when the segment began."""
+    receipts: tuple[Receipt, ...] = ()
+    """Which requests stored the objects; none of one whose answer was lost, or that an earlier version stored."""
+    previous_receipt: Receipt | None = None
+    """Which request stored the manifest before this one."""
+
+    @property
+    def stored_at(self) -> datetime | None:
+        """When its objects were stored, by S3's clock; None where nobody wrote that down."""
+        return max((receipt.at for receipt in self.receipts), default=None)
 
     @property
     def control_plane(self) -> Member:
@@ -199,6 +209,8 @@ def _covered(document: Any, sha256: str) -> Covered:
         chain=Chain(document["chain"]) if "chain" in document else None,
         skipped=tuple(Skipped(int(s["sequence"]), _text(s["reason"])) for s in document.get("skipped", ())),
         heads=tuple(head_untrusted(head) for head in document.get("heads", ())),
+        receipts=tuple(receipt_untrusted(each) for each in document.get("receipts", ())),
+        previous_receipt=receipt_untrusted(document["previousReceipt"]) if document.get("previousReceipt") else None,
     )
 
 

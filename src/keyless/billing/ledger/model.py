@@ -150,13 +150,28 @@ class ChainHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """Which request stored an object: S3's request id, the session's ARN (empty: STS was silent), S3's own time."""
+
+    key: str
+    request_id: str
+    session: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
-    """Where a manifest stands among those of its spool: numbers count up by one within a ``spool``."""
+    """Where a manifest stands among those of its spool: numbers count up by one within a ``spool``.
+
+    ``receipts`` are of the objects that it names, ``previous_receipt`` of the manifest before it.
+    """
 
     spool: str = ""
     chain: Chain = Chain.FIRST
     previous: str = ""
     skipped: tuple[Skipped, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    previous_receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from keyless.billing.ledger.frames import head_document, member_document, merged
+from keyless.billing.ledger.frames import head_document, member_document, merged, receipt_document
 from keyless.billing.ledger.meter_file import METER_PREFIX, meter_document
 from keyless.billing.ledger.meters import Meters
 from keyless.billing.ledger.model import (
@@ -182,6 +182,9 @@ def manifest(packed: Packed, link: Link) -> StoredObject:
             **({"meters": [{**_named(meter), "rows": packed.combinations}]} if meter is not None else {}),
             "census": [member_document(m) for m in packed.census],
             "heads": [head_document(head) for head in packed.heads],
+            # An answer that was lost leaves none: the same segment must give the same bytes however often it is stored.
+            "receipts": [receipt_document(each) for each in link.receipts],
+            "previousReceipt": receipt_document(link.previous_receipt) if link.previous_receipt else None,
         }
     )
     return StoredObject("manifest/" + _key(opening, runs.hour, body, ".json"), body)

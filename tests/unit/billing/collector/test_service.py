@@ -31,7 +31,7 @@ from keyless.kube.errors import failure_status
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES, CRDS
 from unit.billing.faults.stage import SETTINGS
-from unit.billing.samples import CTP1
+from unit.billing.samples import CTP1, NOON
 
 VPCS = Resource("ec2.aws.example", "v1", "vpcs", "VPC", namespaced=False)
 NAMES = {"host": "the Space: ", "plane": "the control plane: "}
@@ -57,7 +57,7 @@ class Bucket:
     async def put_new(self, key, body, content_type):
         self._answer()
         self.held[key] = body
-        return Put.STORED
+        return Put("R1", NOON)
 
     async def identity(self):
         self._answer()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import pytest
 
 from keyless.api import Permanent
 from keyless.billing.collector.spool import RESERVE, Spool
-from keyless.billing.ledger.model import Chain, Opening, Sample
+from keyless.billing.ledger.model import Chain, Opening, Receipt, Sample
 from unit.billing.faults.stage import FaultyDisk, Stage, Steps
 from unit.billing.samples import NOON, VPC, a_source, seconds
 
@@ -81,6 +82,21 @@ def test_a_full_disk_is_drained_with_the_room_kept_in_reserve(tmp_path):
     disk.room = None
     spool.renew_reserve()
     assert RESERVE in disk.names()
+
+
+def test_a_full_disk_keeps_no_receipt_and_its_reserve_for_what_frees_more(tmp_path):
+    spool, disk = with_a_segment(tmp_path)
+    packed = spool.pack(0)
+    receipt = Receipt(packed.usage.key, "R1", "", NOON)
+    disk.room = disk.used()
+    spool.note(receipt)
+    assert RESERVE in disk.names()
+    assert spool.link(packed).receipts == ()
+    disk.room = None
+    spool.note(receipt)
+    assert Spool(tmp_path).link(packed).receipts == spool.link(packed).receipts == (receipt,)
+    spool.drop(0, "sha", NOON, replace(receipt, key="manifest"))
+    assert (spool.head.receipts, Spool(tmp_path).link(packed).previous_receipt.key) == ((), "manifest")
 
 
 def test_what_is_not_readable_is_kept_for_a_human_but_not_without_end(tmp_path):

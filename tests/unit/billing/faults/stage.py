@@ -26,7 +26,7 @@ from keyless.billing.collector.spool import Spool
 from keyless.billing.collector.tallies import Tally
 from keyless.billing.collector.uploader import Uploader
 from keyless.billing.ledger.model import Meter, hour_of
-from unit.billing.faults.truth import Truth, account
+from unit.billing.faults.truth import Truth, account, wrong_receipts
 from unit.billing.samples import BUCKET, CTP1, NOON, VPC
 
 SECOND = timedelta(seconds=1)
@@ -119,6 +119,8 @@ class FaultyBucket:
 
     def __init__(self, steps, stage):
         self.objects = {}
+        self.requests = {}
+        """Which request stored a key, where its answer was not lost."""
         self.steps = steps
         self.stage = stage
         self.failures = []
@@ -142,7 +144,10 @@ class FaultyBucket:
             self.lost_answers -= 1
             raise failure("ConnectionClosed", again=True)
         self.steps.take("put done")
-        return Put.STORED if found is None else Put.ALREADY_THERE
+        if found is not None:
+            return Put()
+        self.requests[key] = f"R{len(self.requests)}"
+        return Put(self.requests[key], self.stage.time)
 
     async def identity(self):
         if self.sts is not None:
@@ -323,7 +328,9 @@ class Stage:
         self.recorder.close()
         assert await self.uploader.upload_waiting() is None
         assert self.spool.waiting() == []
-        return account(self.truth, self.bucket.objects, hour_of(self.time), fault)
+        told = account(self.truth, self.bucket.objects, hour_of(self.time), fault)
+        told.wrong += wrong_receipts(self.bucket.objects, self.bucket.requests)
+        return told
 
     def change(self, gvk, by):
         self.truth.note(self.time, gvk, by)

@@ -6,6 +6,7 @@ One row, one fault; ``table.py`` writes the figures to ``docs/reference/billing-
 from __future__ import annotations
 
 import errno
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,8 +18,8 @@ from keyless.billing.export.verifying import Check, verify
 from keyless.billing.ledger.frames import Reader
 from keyless.billing.ledger.model import Census, ChainHead, Opening, Sample, Unknown, stamp
 from unit.billing.bucket import MemoryBucket
-from unit.billing.faults.stage import NOON, Stage, failure
-from unit.billing.faults.truth import account, manifests_of
+from unit.billing.faults.stage import NOON, KilledHere, Stage, failure
+from unit.billing.faults.truth import account, manifests_of, receipts_of
 from unit.billing.samples import BUCKET, CTP1, CTP2, Segment, a_source
 
 LATE = NOON + timedelta(minutes=50)
@@ -191,7 +192,7 @@ async def test_a_clock_that_is_wrong_from_the_start_puts_no_sample_into_a_wrong_
     assert_balanced(found)
 
 
-STEPS = 69
+STEPS = 81
 """What a collector asks of disk and bucket within 100 s over an hour's end, with an upload every 30 s."""
 
 
@@ -262,7 +263,7 @@ async def test_a_clock_that_jumps_around_the_turn_of_the_hour_moves_nothing(tmp_
 
 async def test_two_collectors_at_once_tell_the_same_and_spoil_nothing(tmp_path):
     one, two = Stage(tmp_path / "a", volume=False, start=LATE), Stage(tmp_path / "b", volume=False, start=LATE)
-    two.bucket.objects = one.bucket.objects
+    two.bucket.objects, two.bucket.requests = one.bucket.objects, one.bucket.requests
     await one.play(300)
     two.time, two.numbers, two.truth, two.changing = one.time, one.numbers, one.truth, False
     await two.boot()
@@ -328,6 +329,42 @@ async def test_a_second_collector_on_the_same_volume_waits_for_the_first(tmp_pat
     first.release()
     assert second.lock()
     second.release()
+
+
+async def test_every_object_says_which_request_of_whom_stored_it_and_every_manifest_says_it_of_the_one_before(tmp_path):
+    stage = Stage(tmp_path, flush=30)
+    await stage.play(100)
+    assert (await stage.end()).wrong == []
+    documents = manifests_of(stage.bucket.objects)
+    last = [key for key in sorted(stage.bucket.objects) if key.startswith("manifest/account=")][-1]
+    assert receipts_of(stage.bucket.objects) == {k: r for k, r in stage.bucket.requests.items() if k != last}
+    assert {receipt["session"] for document in documents for receipt in document["receipts"]} == {
+        "arn:aws:sts::111122223333:assumed-role/billing/session"
+    }
+
+
+async def test_a_full_disk_leaves_a_manifest_without_receipts_and_the_same_one_when_it_is_stored_again(tmp_path):
+    stage = Stage(tmp_path, start=LATE)
+    await stage.play(20)
+    stage.recorder.close()
+    stage.spool.note = lambda *_: None
+    put_new, killed = stage.bucket.put_new, []
+
+    async def killed_after_the_manifest(key, body, content_type):
+        answer = await put_new(key, body, content_type)
+        if key.startswith("manifest/account="):
+            killed.append(body)
+            raise KilledHere
+        return answer
+
+    stage.bucket.put_new = killed_after_the_manifest
+    with pytest.raises(KilledHere):
+        await stage.uploader.upload_waiting()
+    stage.kill()
+    stage.bucket.put_new = put_new
+    assert (await stage.end()).wrong == []
+    assert [json.loads(body)["receipts"] for body in killed] == [[]]
+    assert killed[0] in stage.bucket.objects.values()
 
 
 async def test_what_neighbours_tell_is_in_a_manifest_that_stays_the_same_however_often_it_is_uploaded(tmp_path):

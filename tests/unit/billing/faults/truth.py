@@ -177,6 +177,23 @@ def _check_chain(bucket, documents, result):
             result.wrong.append(f"{document['objects'][0]['key']} is committed twice")
 
 
+def receipts_of(bucket):
+    """Which request stored a key, as manifests tell it."""
+    told = [
+        receipt
+        for document in manifests_of(bucket)
+        for receipt in [*document["receipts"], *([document["previousReceipt"]] if document["previousReceipt"] else [])]
+    ]
+    return {receipt["key"]: receipt["requestId"] for receipt in told}
+
+
+def wrong_receipts(bucket, requests):
+    """A request that a manifest names is the one that stored the object, whatever happened in between."""
+    return [
+        f"{k}: stored by {requests.get(k)}, told {r}" for k, r in receipts_of(bucket).items() if requests.get(k) != r
+    ]
+
+
 def _check_meters(bucket, documents, result):
     """Whatever happened: the combinations of a kind add up to what the events of their segment say."""
     for document in documents:
