@@ -147,7 +147,7 @@ class Service:
             others=watching.external_secrets.items,
             secrets=watching.managed_secrets,
             spread=settings.control_plane_id or settings.control_plane_name,
-            ahead=lambda key: ahead.look(key),
+            ahead=lambda key, version: ahead.look(key, version),
             deletion=settings.deletion_guard,
             adopts=settings.adopt_unowned,
             pending_is_missing=settings.pending_is_missing,
@@ -160,6 +160,7 @@ class Service:
             upcoming=sync.upcoming,
             found=lambda key: watching.external_secrets.get(key.name, key.namespace),
             now=utc_now,
+            clock=time.monotonic,
         )
         return sync
 

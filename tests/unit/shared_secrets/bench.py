@@ -59,7 +59,7 @@ class Bench:
         self.kube = kube or a_space()[1]
         self.aws = FakeAws(**aws)
         self.now, self.heard = NOON, []
-        self.ahead = lambda _key: None
+        self.ahead = lambda _key, _version: 0.0
         self.count = 1
         rules = rules or {}
         facts = self.facts = Facts(
@@ -89,7 +89,7 @@ class Bench:
             others=lambda: self.kube.stored(EXTERNALSECRETS) if kube is None else (),
             secrets=lambda: self.count,
             spread="ctp1",
-            ahead=lambda key: self.ahead(key),
+            ahead=lambda key, version: self.ahead(key, version),
             **rules,
         )
         self.tools = tools

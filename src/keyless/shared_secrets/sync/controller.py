@@ -77,7 +77,7 @@ class Tools:
     ``secrets`` counts the Secrets that are managed, for the deletion guard; ``adopts`` is External Secrets' own way
     with a Secret that nobody owns, ``pending_is_missing`` with one that is marked for deletion in AWS; ``spread`` is
     the control plane's own, so that not all of them read at the same second; ``ahead`` begins the reads of those that
-    follow.
+    follow and tells how long ago this one's own began, in seconds.
     """
 
     kube: Kube
@@ -92,7 +92,7 @@ class Tools:
     others: Callable[[], Iterable[KubeObject]]
     secrets: Callable[[], int]
     spread: str
-    ahead: Callable[[Name], None]
+    ahead: Callable[[Name, str], float]
     deletion: Guard = field(default_factory=Guard)
     adopts: bool = False
     pending_is_missing: bool = False
@@ -231,8 +231,8 @@ class SyncController:
             return Outcome(refused, None)
         # A miss counts when it was seen: not from memory.
         tools, looks_again = self._tools, fresh or key in self._missing
-        tools.ahead(key)
-        age = 0.0 if key in self._missing else plan.most_age_seconds(obj, wanted, fresh=fresh)
+        since = tools.ahead(key, resource_version(obj))
+        age = 0.0 if key in self._missing else plan.most_age_seconds(obj, wanted, fresh=fresh, since_seconds=since)
         asking = Asking(obj, plan.policy_asks(obj, wanted, tools.now()))
         gathering = Gathering(
             tools.stores,

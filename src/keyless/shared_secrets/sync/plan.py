@@ -115,14 +115,15 @@ def _sources(wanted: Wanted) -> Iterator[Source]:
     yield from (item.source for item in wanted.data)
 
 
-def most_age_seconds(obj: KubeObject, wanted: Wanted, *, fresh: bool) -> float:
-    """Return how old a value may be that another ExternalSecret's read brought: none where a person asks anew.
+def most_age_seconds(obj: KubeObject, wanted: Wanted, *, fresh: bool, since_seconds: float = 0.0) -> float:
+    """Return how old a value may be that was read before: none where a person asks anew.
 
     A twentieth of the interval is less than Secrets Manager's own delay matters to who reads so seldom. A new object
-    takes what was read a moment ago, so that hundreds made together are one call.
+    takes what was read a moment ago, so that hundreds made together are one call; one that a person changed takes what
+    was read for that very change, ``since_seconds`` ago.
     """
     if fresh:
-        return 0.0 if _synced_at(obj) else NEW_SECONDS
+        return min(since_seconds, NEW_SECONDS) if _synced_at(obj) else NEW_SECONDS
     if wanted.policy != "Periodic" or wanted.interval_seconds <= 0:
         return 0.0
     return min(MOST_SHARED_SECONDS, wanted.interval_seconds / 20)

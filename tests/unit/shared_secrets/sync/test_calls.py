@@ -29,19 +29,24 @@ async def synced(bench, names):
     return Counter(operation for operation, _ in bench.aws.calls)
 
 
-def made(count, key):
+def made(count, key, stores=("aws",)):
     """Return a bench with so many ExternalSecrets of three keys, whose batches the policy allows."""
-    bench = Bench(secrets={f"s{n}": '{"a": "1", "b": "2", "c": "3"}' for n in range(count)})
+    contents = {f"s{n}": '{"a": "1", "b": "2", "c": "3"}' for n in range(count)}
+    bench = Bench(secrets=contents, parameters=dict(contents))
     bench.tools.stores._batchers = Batchers(lambda: bench.now.timestamp())
     bench.aws.BatchGetSecretValue = lambda SecretIdList: {  # noqa: N803 - AWS's own name
         "SecretValues": [{"Name": name, "SecretString": bench.aws.secrets[name]} for name in SecretIdList]
+    }
+    bench.aws.GetParameters = lambda Names, WithDecryption: {  # noqa: N803 - AWS's own name
+        "Parameters": [{"Name": name, "Value": bench.aws.parameters[name]} for name in Names]
     }
     for number in range(count):
         data = [
             {"secretKey": part, "remoteRef": {"key": key.format(n=number), "property": part}}
             for part in ("a", "b", "c")
         ]
-        bench.kube.put(EXTERNALSECRETS, an_external_secret(f"e{number}", data=data))
+        store = {"name": stores[number % len(stores)], "kind": "SecretStore"}
+        bench.kube.put(EXTERNALSECRETS, an_external_secret(f"e{number}", data=data, secretStoreRef=store))
     return bench, [f"e{number}" for number in range(count)]
 
 
@@ -81,6 +86,7 @@ def reading_ahead(bench, waiting):
         upcoming=lambda most: [Name("app", name) for name in reversed(waiting[-most:])],
         found=lambda key: by_name.get(key.name),
         now=lambda: bench.now,
+        clock=lambda: bench.now.timestamp(),
     )
     bench.ahead = ahead.look
 
@@ -92,19 +98,41 @@ async def synced_by_few(bench, names):
 
     async def work():
         while waiting:
+            bench.now += timedelta(milliseconds=10)
             await bench.controller.reconcile(Name("app", waiting.pop()))
 
     await asyncio.gather(*(work() for _ in range(3)))
     return Counter(operation for operation, _ in bench.aws.calls)
 
 
-async def test_batches_are_full_though_few_work_at_a_time():
+@pytest.mark.parametrize(
+    ("stores", "calls"),
+    [
+        (("aws",), {"BatchGetSecretValue": 100 / 20}),
+        (("params",), {"GetParameters": 100 / 10}),
+        (("aws", "params"), {"BatchGetSecretValue": 3, "GetParameters": 5}),
+    ],
+)
+async def test_batches_are_full_though_few_work_at_a_time(stores, calls):
+    bench, names = made(100, "s{n}", stores)
+    at_most = {call: number + 1 for call, number in calls.items()}
+    for _ in ("new", "refreshed"):
+        found = await synced_by_few(bench, names)
+        assert set(found) == set(calls)
+        assert all(number <= at_most[call] for call, number in found.items()), found
+        bench.now += timedelta(hours=1, minutes=2)
+
+
+async def test_what_a_person_asks_for_anew_travels_together_too():
     bench, names = made(100, "s{n}")
+    await synced_by_few(bench, names)
+    for number, name in enumerate(names):
+        bench.aws.secrets[f"s{number}"] = '{"a": "new", "b": "2", "c": "3"}'
+        await bench.change({"metadata": {"annotations": {"force-sync": "1"}}}, name)
     calls = await synced_by_few(bench, names)
     assert set(calls) == {"BatchGetSecretValue"}
-    assert calls["BatchGetSecretValue"] <= 8
-    bench.now += timedelta(hours=1, minutes=2)
-    assert (await synced_by_few(bench, names))["BatchGetSecretValue"] <= 8
+    assert calls["BatchGetSecretValue"] <= 6
+    assert {(await bench.data(name))["a"] for name in names} == {"new"}
 
 
 async def test_reading_ahead_makes_no_more_calls_where_batches_are_denied():
