@@ -17,6 +17,7 @@ EXAMPLES = {
     "identity apply": "keyless identity apply --cluster-name prod --secret-prefix team-a/ --yes",
     "identity destroy": "keyless identity destroy --cluster-name prod",
     "identity tighten": "keyless identity tighten keyless-vector --output json",
+    "identity access": "keyless identity access arn:aws:s3:::usage --output json",
     "crds": "keyless crds",
     "demo": "keyless demo --keep",
     "audit": "keyless audit --denied --service s3 --since 10m",

@@ -1,4 +1,4 @@
-"""``keyless identity``: roles, trust, associations and the OIDC provider; and what of them was never used."""
+"""``keyless identity``: roles, trust, associations and the OIDC provider; what was never used; who reaches what."""
 
 from __future__ import annotations
 
@@ -58,6 +58,10 @@ TrailOption = Annotated[
 ]
 KeysOption = Annotated[
     bool, typer.Option("--keys", help="Judge KMS, too; its calls through services are not recorded.")
+]
+
+ActionOption = Annotated[
+    list[str] | None, typer.Option("--action", metavar="ACTION", help="Ask about this one; repeat it for several.")
 ]
 
 
@@ -163,6 +167,32 @@ def tighten(
         print_json(one("TightenedRole", render_json(role, *found)))
     else:
         print_text(render_text(role, *found))
+
+
+@app.command()
+def access(
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="The ARN of a bucket, secret, parameter, key …")],
+    action: ActionOption = None,
+    cluster_name: ClusterOption = "",
+    state: StateOption = None,
+    output: OutputOption = "text",
+) -> None:
+    """Show who reaches a resource: roles, their subjects, who can act as those; exit code 1 if a static key does."""
+    from keyless.cli.reaching import question_of, reached
+    from keyless.identity.access import in_use, is_complete, render_json, render_text
+
+    as_json = require_output(output)
+    arn, asked = question_of(resource, action or [])
+    use_local_space(state)
+    found = asyncio.run(reached(arn, asked, cluster_name or os.environ.get(CLUSTER_VARIABLE, "")))
+    if as_json:
+        print_json(one("Access", render_json(found)))
+    else:
+        print_text(render_text(found))
+    if in_use(found.static):
+        raise typer.Exit(exits.DID_NOT_HOLD)
+    if not is_complete(found):
+        raise typer.Exit(exits.OTHER_SIDE)
 
 
 async def _run(

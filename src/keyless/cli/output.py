@@ -25,6 +25,7 @@ KINDS = {
     "explain": "Explanation",
     "identity plan": "IdentityPlan",
     "identity tighten": "TightenedRole",
+    "identity access": "Access",
     "audit": "Call",
     "faults list": "FaultList",
     "billing verify": "UsageVerification",
@@ -34,7 +35,7 @@ KINDS = {
     "secrets status": "SecretStatusList",
     "secrets explain": "SecretsExplanationList",
 }
-_MARK = re.compile(r"^( *)(ok|FAILED|unknown|skipped|Allowed|Denied|Unknown)(?![A-Za-z])")
+_MARK = re.compile(r"^( *)(ok|FAILED|unknown|skipped|Allowed|Denied|Unknown|Conditional)(?![A-Za-z])")
 _COLOURS = {"ok": 32, "Allowed": 32, "FAILED": 31, "Denied": 31}
 _UNSURE = 33
 # Lines that are copied: a command broken in two does not run, a line of a document is no longer that line.

@@ -8,6 +8,7 @@
     decision.layer, decision.decided_by, decision.trace         # kind of policy, the statement, all statements
     explain(decision)                                           # lines for a person
     denied_within(request, policies, "arn:aws:s3:::bucket/*")   # the decision on a part that a Deny refuses, or None
+    granted_within(request, policies, "arn:aws:s3:::bucket/*")  # a resource of each part that an Allow is about
     access_denied(decision)                                     # AWS's own sentence for the caller
 
 ``parse_to_store`` also refuses what AWS refuses in a document that is being written. Documents are compiled; keep
@@ -47,7 +48,7 @@ from keyless.policy.packing import Shard, pack, size, web_identity_trust
 from keyless.policy.parse import parse
 from keyless.policy.statements import Document
 from keyless.policy.storing import parse_to_store
-from keyless.policy.within import denied_within
+from keyless.policy.within import denied_within, granted_within
 
 __all__ = [
     "Admission",
@@ -74,6 +75,7 @@ __all__ = [
     "denied_within",
     "evaluate",
     "explain",
+    "granted_within",
     "pack",
     "parse",
     "parse_to_store",

@@ -1,7 +1,7 @@
-"""What is denied within an ARN pattern: a request is about one resource, and a Deny may be about others of the pattern.
+"""What is decided within an ARN pattern: a request is about one resource, and a statement may be about others of it.
 
-This searches: a resource is made that both the pattern and a Deny are about, and decided. What is found is certain;
-that nothing is found proves nothing about a Deny by NotResource, of which only the request's own resource tells.
+This searches: a resource is made that both the pattern and a statement are about, and decided. What is found is
+certain; that nothing is found proves nothing about NotResource, of which only the request's own resource tells.
 """
 
 from __future__ import annotations
@@ -23,18 +23,26 @@ def denied_within(request: Request, policies: Policies, pattern: str) -> Decisio
     whole = compile_arn(pattern, variables=False)
     if whole is None:
         return None
-    for resource in dict.fromkeys(_denied(request, policies, whole)):
+    for resource in dict.fromkeys(_named(request, policies, whole, deny=True)):
         decision = evaluate(replace(request, resource=resource), policies)
         if decision.outcome is Outcome.EXPLICIT_DENY:
             return decision
     return None
 
 
-def _denied(request: Request, policies: Policies, whole: ArnPattern) -> Iterator[str]:
+def granted_within(request: Request, policies: Policies, pattern: str) -> tuple[str, ...]:
+    """Resources of ``pattern``, one for each Allow that is about a part of it: to be decided one by one.
+
+    An Allow of a bare ``*`` is about all of it, which the request with the pattern itself decides."""
+    whole = compile_arn(pattern, variables=False)
+    return () if whole is None else tuple(dict.fromkeys(_named(request, policies, whole, deny=False)))
+
+
+def _named(request: Request, policies: Policies, whole: ArnPattern, *, deny: bool) -> Iterator[str]:
     action, context = request.action.lower(), Context(request)
     for source in sources_of(request, policies):
         for statement in source.document.statements if source.document else ():
-            if statement.deny and statement.actions.match(action):
+            if statement.deny is deny and statement.actions.match(action):
                 yield from _met(statement.resources, whole, context)
 
 

@@ -19,7 +19,7 @@ from keyless.identity.verify.access_link import READS
 from keyless.identity.verify.aws_facts import _ACTIONS
 from keyless.kube import NotFound
 from keyless.kube.memory import MemoryKube
-from keyless.kube.resources import CONTROLPLANES
+from keyless.kube.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, CONTROLPLANES
 from unit.identity.verify import test_gather as live
 from unit.identity.verify.chains import ACCOUNT, ISSUER, NAMESPACE, web
 from unit.identity.verify.test_gather import FakeAws, healthy
@@ -75,6 +75,31 @@ def world(kube: MemoryKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 Scenario = Callable[[World], int]
+ACCESS = ["identity", "access", "arn:aws:s3:::usage/manifest/a", "--cluster-name", "keyless"]
+ADMIN = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+def shows_the_account(world: World) -> None:
+    """A role that writes to the bucket, and a user who may do nothing."""
+    role = {
+        **world.aws.answers["GetRole"]["Role"],
+        "RolePolicyList": [{"PolicyName": "p", "PolicyDocument": live.POLICY}],
+    }
+    user = {"UserName": "eve", "Arn": f"arn:aws:iam::{ACCOUNT}:user/eve", "UserPolicyList": []}
+    world.aws.answers["GetAccountAuthorizationDetails"] = {"RoleDetailList": [role], "UserDetailList": [user]}
+    world.aws.answers["ListAccessKeys"] = {"AccessKeyMetadata": [{"AccessKeyId": "AKIA1", "Status": "Active"}]}
+    world.aws.answers["GetAccessKeyLastUsed"] = {"AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
+
+
+def user_may(world: World) -> None:
+    (user,) = world.aws.answers["GetAccountAuthorizationDetails"]["UserDetailList"]
+    document = {"Version": "2012-10-17", "Statement": [ADMIN]}
+    user["UserPolicyList"] = [{"PolicyName": "admin", "PolicyDocument": document}]
+
+
+def without_bucket(world: World) -> None:
+    world.aws.answers["HeadBucket"] = "404"
+    world.aws.answers["ListBuckets"] = {"Buckets": [{"Name": "usages"}]}
 
 
 def kubernetes_fails(world: World) -> int:
@@ -156,7 +181,31 @@ ROWS: dict[tuple[str, str], Scenario] = {
         lambda world: world.aws.answers.update(ListRoles={"Roles": []}), words=["identity", "plan"]
     ),
     ("identity plan", "AWS did not show what there is"): after(World.without_aws, words=["identity", "plan"]),
+    ("identity access", "everybody who reaches the resource was found, and no static key does"): after(
+        shows_the_account, words=ACCESS
+    ),
+    ("identity access", "a static key in use reaches the resource"): after(shows_the_account, user_may, words=ACCESS),
+    ("identity access", "there is no such resource, or its ARN is none"): after(
+        shows_the_account, without_bucket, words=ACCESS
+    ),
+    ("identity access", "something that the answer hangs on could not be read"): after(
+        shows_the_account, lambda world: world.without("GetBucketPolicy"), words=ACCESS
+    ),
 }
+BOUND = (
+    (
+        CLUSTERROLES,
+        {"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]}]},
+    ),
+    (
+        CLUSTERROLEBINDINGS,
+        {
+            "metadata": {"name": "b"},
+            "roleRef": {"kind": "ClusterRole", "name": "r"},
+            "subjects": [{"kind": "User", "name": "alice"}],
+        },
+    ),
+)
 # Their own tests bring them about: they need a bucket's content, files, or a Space.
 ELSEWHERE = {
     ("identity plan", "nothing is missing in AWS"): "tests/unit/identity/grants/test_grants.py",
@@ -173,6 +222,32 @@ BROUGHT_ABOUT = [one for one in OUTCOMES if (one.command, one.outcome) in ROWS]
 @pytest.mark.parametrize("row", BROUGHT_ABOUT, ids=lambda row: f"{row.command}: {row.outcome}")
 def test_a_row_of_the_table_is_what_the_command_does(row: Any, world: World) -> None:
     assert ROWS[(row.command, row.outcome)](world) == row.code
+
+
+def test_who_reaches_a_resource_is_told_with_everything_on_the_way(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shows_the_account(world)
+    user_may(world)
+    world.aws.answers["ListPodIdentityAssociations"] = "AccessDenied"
+    for resource, obj in BOUND:
+        world.kube.put(resource, obj)
+    world.run(*ACCESS)
+    told = capsys.readouterr().out
+    assert f"role arn:aws:iam::{ACCOUNT}:role/billing\n  Allowed     s3:PutObject" in told
+    assert f"  subject   system:serviceaccount:{NAMESPACE}:vector by its token\n" in told
+    assert f"in namespace {NAMESPACE} these can act as them\n  User alice: exec (ClusterRoleBinding b)" in told
+    assert "static key: access key AKIA1 of user eve, never used" in told
+    assert "not seen  associations of cluster keyless: not readable: the caller lacks eks:ListPodIdentity" in told
+
+
+def test_a_resource_that_is_not_there_is_told_with_the_nearest_name(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shows_the_account(world)
+    without_bucket(world)
+    assert world.run(*ACCESS) == exits.WRONG_USE
+    assert "found no usage; there is usages" in capsys.readouterr().err
 
 
 def test_every_row_is_brought_about_somewhere() -> None:

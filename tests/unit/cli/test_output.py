@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from keyless.cli import dispatch, exits
 from keyless.cli.commands import COMMANDS
 from keyless.cli.output import API_VERSION, KINDS, coloured, folded, print_text, wants_colour
+from keyless.identity.access import Report
 from keyless.identity.explain import Answer, Question, Verdict
 from keyless.identity.grants import Plan
 from keyless.identity.verify import Chain, verify
@@ -47,6 +48,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "explain": ("a/b", "s3:PutObject", "*"),
     "verify billing": ("--control-plane", "ctp1"),
     "identity tighten": ("billing",),
+    "identity access": ("arn:aws:s3:::usage",),
     "billing verify": ("--account", "acme", "--folder", "."),
 }
 # They read a bucket, a folder or files, not the local Space.
@@ -120,6 +122,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     async def asked(*_: Any, **__: Any) -> SimpleNamespace:
         return SimpleNamespace(asked=None, space=None, annotated={})
 
+    async def reached(*_: Any) -> Report:
+        return Report("arn:aws:s3:::usage", ("s3:GetObject",), (), (), (), (), ())
+
+    monkeypatch.setattr("keyless.cli.reaching.reached", reached)
     monkeypatch.setattr("keyless.cli.identity.use_local_space", lambda _: None)
     monkeypatch.setattr("keyless.kube.connect", lambda _: nullcontext())
     monkeypatch.setattr("keyless.cli.granting.asked_for", asked)
