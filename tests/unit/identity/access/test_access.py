@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyless.api import Arn
@@ -328,6 +328,7 @@ PLACES = st.sampled_from(["usage", "usage/*", "usage/a", "usage/a/*", "us*", "ot
 CONCRETE = ["usage/a", "usage/a/b", "usage/b", "usage/x"]
 
 
+@settings(deadline=None)
 @given(st.lists(PLACES, min_size=1, max_size=2), st.lists(PLACES, max_size=1))
 def test_nobody_who_may_read_one_object_is_left_out(granted: list[str], denied: list[str]) -> None:
     statements = [allow("s3:GetObject", [f"arn:aws:s3:::{one}" for one in granted])]
@@ -362,6 +363,7 @@ def test_what_is_no_resource_is_told_with_what_was_perhaps_meant(text: str, said
         asked_about(parsed(text), ())
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("arn:s3/*?-x "), max_size=20))
 def test_no_text_is_worse_than_unasked(text: str) -> None:
     with contextlib.suppress(Unasked):

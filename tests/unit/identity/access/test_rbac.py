@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyless.identity.access.model import Account, Hand, Rbac
@@ -134,6 +134,7 @@ PROOFS = {
 }
 
 
+@settings(deadline=None)
 @given(RULES)
 def test_nobody_whom_the_authorizer_lets_act_is_left_out(rules: list[dict[str, Any]]) -> None:
     found = means(bound(rules))
