@@ -74,6 +74,7 @@ class Reason(StrEnum):
     GROUP_NOT_LABELLED = "GroupNotLabelled"
     HOST_NAMESPACE_TAKEN = "HostNamespaceTaken"
     API_TAKEN = "ApiTaken"
+    ALREADY_ATTACHED = "AlreadyAttached"
     API_KEYS_LOST = "ApiKeysLost"
     API_NOT_NAMED = "ApiNotNamed"
     COPY_REFUSED = "CopyRefused"

@@ -88,14 +88,14 @@ class Hands:
 
     async def _object(self, step: Create | Label | Remove) -> None:
         match step:
-            case Create(item):
+            case Create(item, side):
                 try:
-                    await self._host.create(item.resource, item.object)
+                    await self._side(side).create(item.resource, item.object)
                 except AlreadyExists:
                     return  # whose it is, the next look tells
-            case Label(key, labels, resource_version):
+            case Label(key, labels, resource_version, side):
                 patch: KubeObject = {"metadata": {"labels": dict(labels), "resourceVersion": resource_version}}
-                await self._host.patch(key.resource, key.name, patch, key.namespace or None)
+                await self._side(side).patch(key.resource, key.name, patch, key.namespace or None)
             case Remove(key, side, with_dependents):
                 # What we take away nobody changed back: that it has to be written anew is our own mind's change.
                 self._applied.pop((side, key), None)

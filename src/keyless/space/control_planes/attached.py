@@ -12,7 +12,7 @@ from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import SECRETS
 from keyless.space import components
-from keyless.space.control_planes import tenant, tokens
+from keyless.space.control_planes import belonging, tenant, tokens
 from keyless.space.control_planes.model import (
     ATTACHED_ANNOTATION,
     CREDENTIAL,
@@ -67,11 +67,11 @@ def is_outgrown(facts: Facts) -> bool:
 
 
 def make_own(facts: Facts, place: Place, served: Served) -> Plan:
-    """Namespace and account of the operator inside, and its token: with the given credential, or by its own renewal."""
+    """The operator's account inside, and its token: with the given credential, or by its own renewal."""
     if served.token is None:
         return Plan()
     if served.given:
-        written = write(facts, (tenant.namespace(), *_wanted_rights(facts)), "tenant")
+        written = write(facts, _wanted_rights(facts), "tenant")
         if written.steps:
             return written
     account = (facts.tenant or {}).get(tenant.account_key(tenant.OPERATOR))
@@ -175,7 +175,7 @@ def _is_over(facts: Facts) -> bool:
 
 
 def _wanted_rights(facts: Facts) -> tuple[Item, ...]:
-    where = (facts.tenant or {}).get(tenant.namespace().key)
+    where = (facts.tenant or {}).get(belonging.KEY)
     if where is None:
         return ()  # their owner comes first
     return tenant.operator(where["metadata"]["uid"], connects=bool(facts.spec.get("writeConnectionSecretToRef")))
@@ -189,5 +189,4 @@ def _missing_rights(facts: Facts) -> tuple[Key, ...]:
 
 
 def _missing(facts: Facts) -> bool:
-    where = tenant.namespace().key in (facts.tenant or {})
-    return not where or bool(_missing_rights(facts)) or _is_news(facts) or _is_over(facts)
+    return bool(_missing_rights(facts)) or _is_news(facts) or _is_over(facts)

@@ -15,7 +15,7 @@ from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, 
 from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
-from keyless.space.control_planes import copies, findings, tenant
+from keyless.space.control_planes import belonging, copies, findings, tenant
 from keyless.space.control_planes.api import ways_in
 from keyless.space.control_planes.attached import given_key, is_outgrown, own_key
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, way_of
@@ -111,7 +111,7 @@ class Gatherer:
         if not opened.kinds.complete:
             opened.kinds.raise_refusal()
             return replace(facts, trouble=opened.kinds.trouble)
-        keys = [each.key for each in (tenant.namespace(), *tenant.definitions())]
+        keys = [belonging.KEY, *(each.key for each in tenant.definitions())]
         for identity in (*components.NAMES, tenant.CONNECTION):
             keys += [each.key for each in tenant.identity(identity)]
         if served.token is not None:

@@ -23,14 +23,13 @@ def wanted_inside(facts: Facts, intent: Intent) -> tuple[Item, ...]:
     connects = bool(facts.spec.get("writeConnectionSecretToRef")) and not attached.is_outgrown(facts)
     names = (*intent.names, *((tenant.CONNECTION,) if connects else ()))
     return (
-        tenant.namespace(),
         *(tenant.definitions() if secrets else ()),
         *(each for name in names for each in tenant.identity(name)),
     )
 
 
 def prepare(facts: Facts, intent: Intent) -> Plan:
-    """Namespace, definitions, identities. Definitions that someone else installed are theirs."""
+    """Definitions and identities, in a namespace that is held. Definitions that someone else installed are theirs."""
     written = write(facts, wanted_inside(facts, intent), "tenant")
     foreign = foreign_definitions(facts)
     if not foreign:
@@ -60,6 +59,8 @@ def connect(facts: Facts, place: Place, served: Served) -> Plan:
     live = facts.host.get(key)
     if live is not None and not is_ours(live):
         return _refused(f"{key} exists and is not the operator's; choose another name or delete it")
+    if live is not None and place.uid not in [each["uid"] for each in live["metadata"].get("ownerReferences") or ()]:
+        return _refused(f"{key} is another control plane's; choose another name, or delete it once that one is gone")
     return _issue(facts, served, IssueToken(tenant.CONNECTION, key, owners=(place.owner,), kubeconfig=True))
 
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from keyless.api import Reason
+from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.kube.resources import CLUSTERROLEBINDINGS, NAMESPACES
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
-from keyless.space.control_planes import copies, own, tenant
+from keyless.space.control_planes import belonging, copies, own, tenant
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.attached import own_key
 from keyless.space.control_planes.model import (
@@ -86,19 +86,19 @@ def release(facts: Facts) -> Plan:
         return Plan(
             steps, _deleting("the Space is being uninstalled: removing the components"), min(waits, default=None)
         )
-    return _release_inside(facts) or _release_places(facts, place)
+    return _release_inside(facts, place) or _release_places(facts, place)
 
 
-def _release_inside(facts: Facts) -> Plan | None:
+def _release_inside(facts: Facts, place: Place) -> Plan | None:
     """What is ours in an API that was brought; None once it is gone, or cannot be reached for a minute."""
     if way_of(facts) != "attached" or not isinstance(api_of(facts), Served):
         return None
     if facts.tenant is None:
         late = facts.waited_seconds.get(API, 0.0) >= LIMIT.total_seconds()
         return None if late else Plan((), _deleting(f"waiting for its API: {facts.trouble}"), 1.0)
-    due = [key for key in _removable(facts) if (live := facts.tenant.get(key)) is not None and _goes_inside(live)]
+    steps = _empty_inside(facts, place)
     why = _deleting("the Space is being uninstalled: removing what the operator made inside")
-    return Plan(tuple(Remove(key, "tenant") for key in due), why) if due else None
+    return Plan(steps, why) if steps else None
 
 
 def _release_places(facts: Facts, place: Place) -> Plan:
@@ -162,7 +162,7 @@ def _inside_keys() -> tuple[Key, ...]:
     return (
         *(key for name in names for key in tenant.identity_keys(name)),
         *tenant.operator_keys(),
-        tenant.namespace().key,
+        belonging.KEY,
     )
 
 
@@ -186,11 +186,23 @@ def _remove_inside(facts: Facts, place: Place) -> Plan | None:
         why = f": {facts.trouble}" if facts.trouble else ""
         waiting = _deleting(f"waiting for the control plane's API, to remove what the operator made inside{why}")
         return None if facts.now >= _inside_until(facts) else Plan((), waiting, 1.0)
-    due = [key for key in _removable(facts) if (live := facts.tenant.get(key)) is not None and _goes_inside(live)]
-    if due:
-        return Plan(tuple(Remove(key, "tenant") for key in due), _deleting("removing what the operator made inside"))
+    if steps := _empty_inside(facts, place):
+        return Plan(steps, _deleting("removing what the operator made inside"))
     # The namespace is not waited for: what gave rights is gone, the rest is that API server's own work.
     return None
+
+
+def _empty_inside(facts: Facts, place: Place) -> tuple[Step, ...]:
+    """What takes away all that is this control plane's inside, and nothing of another that is attached there."""
+    lives = {key: live for key in _removable(facts) if (live := (facts.tenant or {}).get(key)) is not None}
+    due = [key for key, live in lives.items() if _goes_inside(live)]
+    if not due:
+        return ()
+    hold = belonging.hold(facts, place)
+    if hold is not None:
+        # Where the mark was taken away from outside it is set first: another may be attached at this very moment.
+        return () if isinstance(hold, Refusal) else (hold,)
+    return tuple(Remove(key, "tenant") for key in due)
 
 
 def _goes_inside(live: KubeObject) -> bool:

@@ -161,18 +161,20 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Create a host object; someone else's of that name is a conflict, not ours to change."""
+    """Create an object; someone else's of that name is a conflict, not ours to change."""
 
     item: Item
+    side: Side = "host"
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Mark an existing host object as the control plane's, if nobody changed it meanwhile."""
+    """Mark an existing object as the control plane's, if nobody changed it meanwhile."""
 
     key: Key
     labels: Mapping[str, str]
     resource_version: str
+    side: Side = "host"
 
 
 @dataclass(frozen=True, slots=True)

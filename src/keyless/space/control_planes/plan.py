@@ -11,7 +11,8 @@ from dataclasses import replace
 from keyless.api import Reason, Refusal
 from keyless.kube import is_true
 from keyless.kube.resources import NAMESPACES
-from keyless.space.control_planes import attached, copies, findings, inside, own, workloads
+from keyless.space import components
+from keyless.space.control_planes import attached, belonging, copies, findings, inside, own, workloads
 from keyless.space.control_planes.api import api_of, logical_cluster
 from keyless.space.control_planes.leaving import leave
 from keyless.space.control_planes.model import (
@@ -131,6 +132,8 @@ def _served(facts: Facts, place: Place) -> Plan:
     assert isinstance(served, Served)
     if facts.tenant is None:
         return _unanswered(facts)
+    if (plan := _held(facts, place)) is not None:
+        return plan
     narrow = attached.make_own(facts, place, served)
     if attached.is_borrowed(facts):
         # What was given is for this alone; all else is done with what comes of it.
@@ -158,6 +161,27 @@ def _served(facts: Facts, place: Place) -> Plan:
         again_seconds=min(waits, default=None),
         chains=tuple(part.steps for part in parts if part.steps),
     )
+
+
+def _held(facts: Facts, place: Place) -> Plan | None:
+    """Make what is inside this control plane's; None where it is.
+
+    Where it is another's, components that an older release brought go, and store what they hold: two would count the
+    same resources. What is inside is not theirs to remove.
+    """
+    match belonging.hold(facts, place):
+        case Refusal() as refusal:
+            parts = [workloads.retire(replace(facts, tenant={}), place, name) for name in components.NAMES]
+            waits = [part.again_seconds for part in parts if part.again_seconds is not None]
+            told = _stopped(facts, refusal)
+            steps = tuple(step for part in parts for step in part.steps)
+            return replace(told, steps=steps, again_seconds=min(waits, default=told.again_seconds))
+        case None if belonging.is_going(facts):
+            return _waiting(facts, f"{belonging.KEY} inside is being deleted; it is made again when it is gone")
+        case None:
+            return None
+        case step:
+            return Plan((step,), again_seconds=SOON_SECONDS, keeps=True)
 
 
 def _unanswered(facts: Facts) -> Plan:

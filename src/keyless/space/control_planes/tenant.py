@@ -17,7 +17,6 @@ from keyless.kube.resources import (
     CLUSTERROLEBINDINGS,
     CLUSTERROLES,
     CRDS,
-    NAMESPACES,
     ROLEBINDINGS,
     ROLES,
     SERVICEACCOUNTS,
@@ -33,11 +32,6 @@ CONNECTION = "connection"
 RBAC = "rbac.authorization.k8s.io"
 READ = ["get", "list", "watch"]
 ALL = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-
-
-def namespace() -> Item:
-    """Where the identities live."""
-    return item(NAMESPACES, SYSTEM_NAMESPACE)
 
 
 @cache
