@@ -139,6 +139,8 @@ def _answered(operation: str, error: bc.ClientError) -> AwsTransient | AwsPerman
     said = Said(error.operation_name or operation, code, message[:_MESSAGE_LIMIT], str(metadata.get("RequestId", "")))
     status = int(metadata.get("HTTPStatusCode", 0))
     # STS answers InvalidIdentityToken where it could not reach the issuer's keys; SDKs do not retry that, we do.
-    if code in TRANSIENT_CODES or status >= 500 or status == 429 or _NO_KEY in message:
+    # What a server has not implemented it has not a second later.
+    again = status == 429 or (status >= 500 and status != 501)
+    if code in TRANSIENT_CODES or again or _NO_KEY in message:
         return AwsTransient(said)
     return AwsPermanent(said)

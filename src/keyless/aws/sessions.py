@@ -132,19 +132,19 @@ class Session:
         expires_at = getattr(credentials, "_expiry_time", None)  # botocore publishes it nowhere else
         return Keys(frozen.access_key, frozen.secret_key, frozen.token or "", expires_at)
 
-    def service_blocking(self, name: str) -> Any:
-        """Do what :meth:`service` does in the calling thread."""
+    def service_blocking(self, name: str, *, config: Config | None = None) -> Any:
+        """Do what :meth:`service` does in the calling thread; ``config`` holds for all calls of that service."""
         try:
-            return self._service(name)
+            return self._service(name, config)
         except _RAISED as error:
             raise failure("credentials", error) from error
 
-    def _service(self, name: str) -> Any:
+    def _service(self, name: str, config: Config | None = None) -> Any:
         session = self._session()
         with self._lock:
             if name not in self._services:
                 self._services[name] = session.create_client(
-                    name, config=_CONFIG, endpoint_url=self._endpoints.get(name)
+                    name, config=_CONFIG.merge(config) if config else _CONFIG, endpoint_url=self._endpoints.get(name)
                 )
             return self._services[name]
 

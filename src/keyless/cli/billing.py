@@ -13,7 +13,17 @@ from keyless.cli import exits
 from keyless.cli.naming import ourselves
 from keyless.cli.proof import verify
 from keyless.cli.usage_capacity import capacity
-from keyless.cli.usage_options import AccountOption, BucketOption, EndpointOption, ProviderOption, checked
+from keyless.cli.usage_options import (
+    AccountOption,
+    BucketOption,
+    EncryptionOption,
+    EndpointOption,
+    KeyOption,
+    OwnerOption,
+    ProviderOption,
+    checked,
+    writing_of,
+)
 from keyless.cli.usage_report import report
 
 if TYPE_CHECKING:
@@ -107,6 +117,9 @@ def waive(
     ] = False,
     provider: ProviderOption = "aws",
     endpoint: EndpointOption = "",
+    server_side_encryption: EncryptionOption = "",
+    ssekms_key_id: KeyOption = "",
+    expected_bucket_owner: OwnerOption = "",
 ) -> None:
     """Accept a gap, or an object that cannot be trusted, so that the period can be reported.
 
@@ -132,7 +145,8 @@ def waive(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
+    writing = writing_of(server_side_encryption, ssekms_key_id, expected_bucket_owner)
+    storage = S3Bucket.from_environment(os.environ, bucket, endpoint, writing)
     if not force and (refused := unknown(storage, waiver)) is not None:
         typer.echo(f"keyless: {refused.detail}", err=True)
         raise typer.Exit(exits.DID_NOT_HOLD)
@@ -165,6 +179,9 @@ def unwaive(
     by: ByOption = "",
     provider: ProviderOption = "aws",
     endpoint: EndpointOption = "",
+    server_side_encryption: EncryptionOption = "",
+    ssekms_key_id: KeyOption = "",
+    expected_bucket_owner: OwnerOption = "",
 ) -> None:
     """Take a waiver back; both records stay in the bucket."""
     from datetime import UTC
@@ -173,7 +190,8 @@ def unwaive(
     from keyless.billing.ledger.waivers import Withdrawal, standing, tips, withdrawal_object
 
     checked(account, bucket, provider, endpoint)
-    storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
+    writing = writing_of(server_side_encryption, ssekms_key_id, expected_bucket_owner)
+    storage = S3Bucket.from_environment(os.environ, bucket, endpoint, writing)
     records = _records(storage, account)
     known = [found.id for found in standing(records)]
     if waiver not in known:

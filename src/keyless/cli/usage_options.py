@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from keyless.billing.writing import Writing
 
 AccountOption = Annotated[str, typer.Option(envvar="UP_BILLING_ACCOUNT", help="The account.")]
 BucketOption = Annotated[str, typer.Option(envvar="UP_BILLING_BUCKET", help="The bucket that holds the usage.")]
@@ -14,6 +17,40 @@ ProviderOption = Annotated[
 EndpointOption = Annotated[
     str, typer.Option(envvar="UP_BILLING_ENDPOINT", metavar="URL", help="Another S3 endpoint; empty: AWS's.")
 ]
+EncryptionOption = Annotated[
+    str,
+    typer.Option(
+        "--server-side-encryption",
+        envvar="KEYLESS_BILLING_SERVER_SIDE_ENCRYPTION",
+        metavar="AES256|aws:kms|aws:kms:dsse",
+        help="How the record is encrypted, where the bucket's policy demands it.",
+    ),
+]
+KeyOption = Annotated[
+    str,
+    typer.Option(
+        "--ssekms-key-id", envvar="KEYLESS_BILLING_SSEKMS_KEY_ID", metavar="KEY", help="With which key, with aws:kms."
+    ),
+]
+OwnerOption = Annotated[
+    str,
+    typer.Option(
+        "--expected-bucket-owner",
+        envvar="KEYLESS_BILLING_EXPECTED_BUCKET_OWNER",
+        metavar="ACCOUNT",
+        help="The account that the bucket must belong to.",
+    ),
+]
+
+
+def writing_of(encryption: str, key: str, owner: str) -> Writing:
+    """How the record is written; raises click's usage error."""
+    from keyless.billing.writing import Writing
+
+    writing = Writing(encryption, key, owner)
+    if writing.faults:
+        raise typer.BadParameter("; ".join(writing.faults))
+    return writing
 
 
 def checked(account: str, bucket: str, provider: str, endpoint: str) -> tuple[str, ...]:

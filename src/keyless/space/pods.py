@@ -35,6 +35,7 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
         _plain("KEYLESS_SPOOL_PERSISTENT", "true" if volume else "false"),
         # What one thread frees the others may use: glibc keeps a heap for each, and S3's model is read in one of them.
         _plain("MALLOC_ARENA_MAX", "1"),
+        *_writing(billing),
         *_dimensions(values),
         *_static_keys(billing.secret),
     ]
@@ -158,6 +159,20 @@ def _store_policy(values: Values, place: Place) -> list[KubeObject]:
     if values.scopes is not None:
         env.append(_plain("KEYLESS_SCOPES", to_text(of_control_plane(values.scopes, place.group, place.name))))
     return env
+
+
+def _writing(billing: Billing) -> list[KubeObject]:
+    """Only what differs from the component's own defaults, as above."""
+    writing, default = billing.writing, Billing()
+    told = {
+        "SERVER_SIDE_ENCRYPTION": writing.encryption,
+        "SSEKMS_KEY_ID": writing.kms_key,
+        "EXPECTED_BUCKET_OWNER": writing.owner,
+        "ACL": writing.acl,
+        "CHECKSUM_ALGORITHM": writing.checksum if writing.checksum != default.writing.checksum else "",
+        "ADDRESSING_STYLE": billing.addressing_style if billing.addressing_style != default.addressing_style else "",
+    }
+    return [_plain(f"KEYLESS_BILLING_{name}", value) for name, value in told.items() if value]
 
 
 def _dimensions(values: Values) -> list[KubeObject]:

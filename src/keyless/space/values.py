@@ -13,6 +13,7 @@ from typing import Literal
 
 from keyless.api import Reason, Refusal
 from keyless.api.places import bucket_fault, region_fault
+from keyless.billing.writing import ACLS, BARE, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.shared_secrets.stores.scopes import Scope
 from keyless.space.reading import ROLE_ANNOTATION, KubeObject, Reader
 from keyless.space.surroundings import Surroundings, read_surroundings
@@ -46,6 +47,8 @@ class Billing:
     """The chart's default names one, so that a forgotten flag means static keys; after Helm's merge nothing is left to
     default, and what is empty, null or missing means workload identity."""
 
+    writing: Writing = BARE
+    addressing_style: str = "auto"
     dimension_labels: tuple[str, ...] = ()
     """Keys of labels of resources that are recorded with their numbers."""
     combinations: int = 2000
@@ -65,6 +68,7 @@ class Billing:
         # Behind an endpoint of one's own a region is called as its owner likes.
         if self.region and not self.endpoint and (fault := region_fault(self.region)):
             found.append(f"billing.storage.aws.region: {fault}, found {self.region!r}")
+        found += [f"billing.storage.aws.{fault}" for fault in self.writing.faults]
         return tuple(found)
 
 
@@ -161,16 +165,7 @@ def _values(reader: Reader) -> Values:
         surroundings=read_surroundings(reader),
         mode=next((each for each in MODES if each == mode), "auto"),
         api_server=_api_server(reader, "controlPlanes.kubernetes"),
-        billing=Billing(
-            enabled=reader.get("billing.enabled", False),
-            provider=reader.word("billing.storage.provider", "", one_of=("", "aws")),
-            bucket=reader.get("billing.storage.aws.bucket", ""),
-            region=reader.get("billing.storage.aws.region", ""),
-            endpoint=reader.get("billing.storage.aws.endpoint", ""),
-            secret=reader.get("billing.storage.secretRef.name", ""),
-            dimension_labels=reader.label_keys("billing.dimensions.labels"),
-            combinations=max(reader.count("billing.dimensions.limit", 2000, most=20_000), 1),
-        ),
+        billing=_billing(reader),
         vector=_workload(reader, "controlPlanes.vector"),
         persistence=Persistence(
             enabled=reader.tristate("controlPlanes.vector.persistence.enabled"),
@@ -184,6 +179,28 @@ def _values(reader: Reader) -> Values:
         ),
         scopes=reader.scopes("controlPlanes.sharedSecrets.scopes"),
         secrets_sync=_secrets_sync(reader, "controlPlanes.sharedSecrets"),
+    )
+
+
+def _billing(reader: Reader) -> Billing:
+    aws = "billing.storage.aws"
+    return Billing(
+        enabled=reader.get("billing.enabled", False),
+        provider=reader.word("billing.storage.provider", "", one_of=("", "aws")),
+        bucket=reader.get(f"{aws}.bucket", ""),
+        region=reader.get(f"{aws}.region", ""),
+        endpoint=reader.get(f"{aws}.endpoint", ""),
+        secret=reader.get("billing.storage.secretRef.name", ""),
+        writing=Writing(
+            reader.word(f"{aws}.serverSideEncryption", "", one_of=ENCRYPTIONS),
+            reader.get(f"{aws}.ssekmsKeyId", ""),
+            reader.get(f"{aws}.expectedBucketOwner", ""),
+            reader.word(f"{aws}.acl", "", one_of=ACLS),
+            reader.word(f"{aws}.checksumAlgorithm", "SHA256", one_of=CHECKSUMS),
+        ),
+        addressing_style=reader.word(f"{aws}.addressingStyle", "auto", one_of=STYLES),
+        dimension_labels=reader.label_keys("billing.dimensions.labels"),
+        combinations=max(reader.count("billing.dimensions.limit", 2000, most=20_000), 1),
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from keyless.api.settings import load
+from keyless.billing.collector.settings import Settings
+from keyless.billing.writing import Writing
 from keyless.kube.resources import CLUSTERROLES, ROLES
 from keyless.shared_secrets.settings import Settings as SecretsSettings
 from keyless.shared_secrets.stores.scopes import Scope, from_text
@@ -60,6 +62,25 @@ def test_the_collector_is_told_which_labels_to_record_where_any_are_chosen() -> 
     chosen = replace(BILLING, dimension_labels=("team", "example.org/cost-centre"), combinations=500)
     env = _env(components.vector(Values(billing=chosen), PLACE, volume=True))
     assert (env["KEYLESS_DIMENSION_LABELS"], env["KEYLESS_DIMENSIONS_LIMIT"]) == ("team,example.org/cost-centre", "500")
+
+
+def test_the_collector_is_told_what_every_object_is_to_carry_and_only_what_differs() -> None:
+    plain = _env(components.vector(Values(billing=BILLING), PLACE, volume=True))
+    said = {
+        "KEYLESS_BILLING_SERVER_SIDE_ENCRYPTION": "aws:kms",
+        "KEYLESS_BILLING_SSEKMS_KEY_ID": "alias/mine",
+        "KEYLESS_BILLING_EXPECTED_BUCKET_OWNER": "111122223333",
+        "KEYLESS_BILLING_ACL": "bucket-owner-full-control",
+        "KEYLESS_BILLING_CHECKSUM_ALGORITHM": "CRC32",
+        "KEYLESS_BILLING_ADDRESSING_STYLE": "virtual",
+    }
+    assert not said.keys() & plain.keys()
+    writing = Writing("aws:kms", "alias/mine", "111122223333", "bucket-owner-full-control", "CRC32")
+    chosen = replace(BILLING, writing=writing, addressing_style="virtual")
+    env = _env(components.vector(Values(billing=chosen), PLACE, volume=True))
+    assert env == plain | said
+    texts = {name: text for name, text in env.items() if isinstance(text, str)}
+    assert load(Settings, flags={}, environ=texts).writing == writing
 
 
 def test_the_reader_of_secrets_is_told_its_own_scopes_and_only_what_differs() -> None:

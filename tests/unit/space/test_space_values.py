@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from keyless.api import Reason, Refusal
+from keyless.billing.writing import ACLS, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.shared_secrets.stores.scopes import Scope
 from keyless.space.surroundings import CaBundle, Proxy
 from keyless.space.values import SecretsSync, Values, parse_values
@@ -249,6 +250,40 @@ def test_a_region_is_judged_alike_by_the_schema_and_by_the_operator(region: str,
     assert _accepts(STORAGE["then"]["properties"]["region"], region) is good
     elsewhere = {**aws, "endpoint": "https://objects.example.org"}
     assert not _parsed(billing={"enabled": True, "storage": {"aws": elsewhere}}).billing.faults
+
+
+def test_what_every_object_carries_arrives() -> None:
+    aws = {
+        "serverSideEncryption": "aws:kms",
+        "ssekmsKeyId": "alias/mine",
+        "expectedBucketOwner": "111122223333",
+        "acl": "bucket-owner-full-control",
+        "checksumAlgorithm": "none",
+        "addressingStyle": "path",
+    }
+    billing = _parsed(billing={"storage": {"aws": aws}}).billing
+    assert billing.writing == Writing("aws:kms", "alias/mine", "111122223333", "bucket-owner-full-control", "none")
+    assert billing.addressing_style == "path"
+    assert aws.keys() <= STORAGE["properties"].keys()
+
+
+@pytest.mark.parametrize(
+    ("aws", "fault"),
+    [
+        ({"ssekmsKeyId": "alias/mine"}, "billing.storage.aws.ssekmsKeyId: expected serverSideEncryption aws:kms"),
+        ({"expectedBucketOwner": "12"}, "billing.storage.aws.expectedBucketOwner: expected an account of 12 digits"),
+    ],
+)
+def test_what_s3_would_refuse_of_every_object_is_named(aws: dict[str, str], fault: str) -> None:
+    found = _parsed(billing={"storage": {"aws": aws}}).billing.faults
+    assert len(found) == 1
+    assert found[0].startswith(fault)
+
+
+def test_the_schema_and_the_operator_know_the_same_words() -> None:
+    for name, words in (("serverSideEncryption", ENCRYPTIONS), ("acl", ACLS), ("checksumAlgorithm", CHECKSUMS)):
+        assert tuple(STORAGE["properties"][name]["enum"]) == words
+    assert tuple(STORAGE["properties"]["addressingStyle"]["enum"]) == STYLES
 
 
 @pytest.mark.parametrize(

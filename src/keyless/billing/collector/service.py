@@ -46,7 +46,15 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     if settings.provider != "aws":
         raise Permanent(f"billing.storage.provider: expected aws, found {settings.provider!r}; usage is stored in S3")
     clock = Clock()
-    store = S3.from_environment(environ, settings.bucket, clock, region=settings.region, endpoint=settings.endpoint)
+    store = S3.from_environment(
+        environ,
+        settings.bucket,
+        clock,
+        region=settings.region,
+        endpoint=settings.endpoint,
+        writing=settings.writing,
+        addressing_style=settings.addressing_style,
+    )
     async with connect(environ) as host_kube, connect_folder(settings.control_plane_dir) as tenant_kube:
         await Collector(settings, store, clock, host_kube, tenant_kube).run()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from keyless.api.settings import setting
+from keyless.billing.writing import Writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,26 @@ class Settings:
     provider: str = setting("aws", env="KEYLESS_BILLING_PROVIDER", help="Where the bucket is; aws is what there is.")
     region: str = setting("", env="KEYLESS_BILLING_REGION", help="The bucket's region; empty: the pod's own.")
     endpoint: str = setting("", env="KEYLESS_BILLING_ENDPOINT", help="Another S3 endpoint; empty: AWS's.")
+    server_side_encryption: str = setting(
+        "",
+        env="KEYLESS_BILLING_SERVER_SIDE_ENCRYPTION",
+        help="AES256, aws:kms or aws:kms:dsse; empty: as the bucket does by itself.",
+    )
+    ssekms_key_id: str = setting(
+        "", env="KEYLESS_BILLING_SSEKMS_KEY_ID", help="Id, ARN or alias of the key that objects are encrypted with."
+    )
+    expected_bucket_owner: str = setting(
+        "", env="KEYLESS_BILLING_EXPECTED_BUCKET_OWNER", help="The account that the bucket must belong to."
+    )
+    acl: str = setting(
+        "", env="KEYLESS_BILLING_ACL", help="bucket-owner-full-control, where the bucket's policy demands it."
+    )
+    checksum_algorithm: str = setting(
+        "SHA256", env="KEYLESS_BILLING_CHECKSUM_ALGORITHM", help="SHA256, CRC32, or none for servers without checksums."
+    )
+    addressing_style: str = setting(
+        "auto", env="KEYLESS_BILLING_ADDRESSING_STYLE", help="auto, path or virtual: where a URL names the bucket."
+    )
     spool_dir: str = setting("/var/lib/vector", env="KEYLESS_SPOOL_DIR", help="Where samples wait for their upload.")
     spool_persistent: bool = setting(
         False, env="KEYLESS_SPOOL_PERSISTENT", help="Whether the spool outlives the pod: uploads are then hourly."
@@ -50,6 +71,16 @@ class Settings:
     @property
     def interval(self) -> timedelta:
         return timedelta(seconds=self.interval_seconds)
+
+    @property
+    def writing(self) -> Writing:
+        return Writing(
+            self.server_side_encryption,
+            self.ssekms_key_id,
+            self.expected_bucket_owner,
+            self.acl,
+            self.checksum_algorithm,
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -7,10 +7,8 @@ Every answer's ``Date`` sets the clock. What went wrong is told in AWS's own cod
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -27,6 +25,7 @@ from keyless.aws.errors import Said
 from keyless.aws.sessions import shared_loader
 from keyless.billing.collector.clock import Clock
 from keyless.billing.collector.ports import Put
+from keyless.billing.writing import BARE, Spared, Writing, spare
 
 # Worth another try although S3 answers them with 4xx.
 AGAIN = frozenset({"ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "TemporaryRedirect"})
@@ -40,39 +39,62 @@ _TIME_SECONDS = 3
 class S3:
     """One bucket, as one identity."""
 
-    def __init__(self, session: Session, bucket: str, clock: Clock, *, endpoint: str = "") -> None:
+    def __init__(
+        self,
+        session: Session,
+        bucket: str,
+        clock: Clock,
+        *,
+        endpoint: str = "",
+        writing: Writing = BARE,
+        addressing_style: str = "auto",
+    ) -> None:
         self._session = session
         self._bucket = bucket
         self._clock = clock
         self._endpoint = endpoint
+        self._writing = writing
+        self._style = addressing_style
+        self._spared: frozenset[Spared] = frozenset()
         self._service: Any = None
         self._date: tuple[datetime, float] | None = None
 
     @classmethod
     def from_environment(
-        cls, environ: Mapping[str, str], bucket: str, clock: Clock, *, region: str, endpoint: str
+        cls,
+        environ: Mapping[str, str],
+        bucket: str,
+        clock: Clock,
+        *,
+        region: str,
+        endpoint: str,
+        writing: Writing = BARE,
+        addressing_style: str = "auto",
     ) -> S3:
         """The pod's identity; the endpoint is ``endpoint``, else what the AWS SDKs would use."""
         endpoints = {"s3": endpoint} if endpoint else {}
         session = Session.from_environment(environ, region=region, endpoints=endpoints)
-        return cls(session, bucket, clock, endpoint=endpoint)
+        return cls(session, bucket, clock, endpoint=endpoint, writing=writing, addressing_style=addressing_style)
 
     async def put_new(self, key: str, body: bytes, content_type: str) -> Put:
-        """Write unless the key is taken."""
-        wanted = {"Key": key, "Body": body, "ContentType": content_type, "ChecksumSHA256": _sum(body)}
-        try:
-            answer = await self._call("PutObject", IfNoneMatch="*", **wanted)
-        except AWS_FAILURES as error:
-            if error.code == "PreconditionFailed":
-                return Put()
-            if error.code != "NotImplemented":
-                raise
-            # A store without conditional writes: the key holds the hash of the bytes, so they can only be the same.
-            await self._call("PutObject", **wanted)
-            # It does not tell whether an earlier try had stored them: this request may not be the one that did.
-            return Put()
-        said = answer.get("ResponseMetadata", {})
-        return Put(str(said.get("RequestId") or ""), _date(said.get("HTTPHeaders", {}).get("date")))
+        """Write unless the key is taken; without what the server turns out not to know, where nothing is lost by it."""
+        spared = self._spared
+        while True:
+            members = self._writing.members(body, content_type, spared)
+            try:
+                answer = await self._call("PutObject", Key=key, Body=body, **members)
+            except AWS_FAILURES as error:
+                if error.code == "PreconditionFailed":
+                    return Put()
+                more = spare(error.code, error.message, spared, checksum=self._writing.checksum)
+                if more is None:
+                    raise
+                spared |= {more}
+            else:
+                # Only what was stored without it proves that the server lacks it: a proxy says 501 for a moment, too.
+                self._spared = spared
+                # Without the condition it does not tell whether an earlier try had stored them.
+                return Put() if Spared.CONDITION in spared else _receipt(answer)
 
     async def identity(self) -> str:
         """The session's ARN, from STS."""
@@ -100,11 +122,15 @@ class S3:
         self._tell_time()
 
     async def _call(self, operation: str, **params: Any) -> dict[str, Any]:
+        place = {"Bucket": self._bucket}
+        if self._writing.owner:
+            # Of reads, too: the head of a chain is taken from no stranger's bucket.
+            place["ExpectedBucketOwner"] = self._writing.owner
         try:
             answer: dict[str, Any] = await in_pool(
                 lambda: self._guarded(
                     operation,
-                    lambda: getattr(self._opened(), botocore.xform_name(operation))(Bucket=self._bucket, **params),
+                    lambda: getattr(self._opened(), botocore.xform_name(operation))(**place, **params),
                 )
             )
         finally:
@@ -140,12 +166,17 @@ class S3:
 
     def _opened(self) -> Any:
         if self._service is None:
-            service = self._session.service_blocking("s3")
+            service = self._session.service_blocking("s3", config=self._config())
             service.meta.events.register("response-received.s3", self._note_time)
             # Before botocore's own handler, which would follow the bucket silently while the values stay wrong.
             service.meta.events.register_first("needs-retry.s3", _refuse_redirect)
             self._service = service
         return self._service
+
+    def _config(self) -> Config:
+        # The payload is signed also over TLS: a policy may demand it, and a checksum may have to be spared.
+        s3 = {"addressing_style": self._style, "payload_signing_enabled": True}
+        return Config(s3=s3, request_checksum_calculation="when_required")
 
     def _ask_time(self) -> None:
         session = botocore.session.Session()
@@ -155,6 +186,7 @@ class S3:
             connect_timeout=_TIME_SECONDS,
             read_timeout=_TIME_SECONDS,
             retries={"total_max_attempts": 1},
+            s3={"addressing_style": self._style},
         )
         # No answer, or none that can be read, is no failure: the next write asks again.
         with contextlib.suppress(BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError, OSError):
@@ -177,6 +209,11 @@ class S3:
             self._clock.learn(*date)
 
 
+def _receipt(answer: dict[str, Any]) -> Put:
+    said = answer.get("ResponseMetadata", {})
+    return Put(str(said.get("RequestId") or ""), _date(said.get("HTTPHeaders", {}).get("date")))
+
+
 def _date(text: Any) -> datetime | None:
     """An answer's ``Date``; None where it has none that can be read."""
     try:
@@ -184,11 +221,6 @@ def _date(text: Any) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
-
-
-def _sum(body: bytes) -> str:
-    # Given in a header of its own: what the SDK would compute itself it appends to the body, in chunks.
-    return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
 def _refuse_redirect(response: Any = None, operation: Any = None, **_: Any) -> None:

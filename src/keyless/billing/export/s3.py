@@ -36,6 +36,7 @@ from keyless.aws import AWS_FAILURES, AwsTransient, Session, failure
 from keyless.billing.export.reading import Readers
 from keyless.billing.export.signing import Signer
 from keyless.billing.export.wire import FEW_CONNECTIONS, Wire
+from keyless.billing.writing import BARE, HEADERS, Spared, Writing, spare
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
@@ -63,9 +64,16 @@ class S3Bucket:
     """One bucket, with the caller's credentials. Its methods block and may be called from several threads."""
 
     def __init__(
-        self, session: Session, bucket: str, *, endpoint: str = "", sleep: Callable[[float], None] = time.sleep
+        self,
+        session: Session,
+        bucket: str,
+        *,
+        endpoint: str = "",
+        writing: Writing = BARE,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = bucket
+        self._writing = writing
         self._session = session
         self._region = session.region
         self._endpoint = endpoint.rstrip("/")
@@ -76,10 +84,12 @@ class S3Bucket:
         self._connections = FEW_CONNECTIONS
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], bucket: str, endpoint: str) -> S3Bucket:
+    def from_environment(
+        cls, environ: Mapping[str, str], bucket: str, endpoint: str, writing: Writing = BARE
+    ) -> S3Bucket:
         """The caller's default chain; the endpoint is ``endpoint``, else what the AWS SDKs would use."""
         chosen = endpoint or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or ""
-        return cls(Session.from_environment(environ), bucket, endpoint=chosen)
+        return cls(Session.from_environment(environ), bucket, endpoint=chosen, writing=writing)
 
     def list(self, prefix: str) -> Iterator[Listed]:
         """Every object below ``prefix``, in order; raises ``AwsTransient`` or ``AwsPermanent``."""
@@ -146,11 +156,21 @@ class S3Bucket:
 
     def put_new(self, key: str, body: bytes) -> None:
         """Write unless the key is taken; a key that holds its content's hash and is taken is already written."""
-        try:
-            self._ask("PutObject", "PUT", key, body=body, headers={"If-None-Match": "*"})
-        except AWS_FAILURES as error:
-            if error.code != "PreconditionFailed":
-                raise
+        spared: frozenset[Spared] = frozenset()
+        while True:
+            members = self._writing.members(body, "application/json", spared)
+            headers = {HEADERS[name]: value for name, value in members.items()}
+            try:
+                self._ask("PutObject", "PUT", key, body=body, headers=headers)
+            except AWS_FAILURES as error:
+                if error.code == "PreconditionFailed":
+                    return
+                more = spare(error.code, error.message, spared, checksum=self._writing.checksum)
+                if more is None:
+                    raise
+                spared |= {more}
+            else:
+                return
 
     def _pages(self, prefix: str, more: dict[str, str]) -> Iterator[tuple[Any, Callable[[str], str]]]:
         # Encoded, for a key may hold characters that XML cannot.
@@ -196,7 +216,8 @@ class S3Bucket:
             url = f"{self._url(region)}/{self.name}" + (f"/{quote(key, safe='/~')}" if key else "")
             if query:
                 url += "?" + urlencode(sorted(query.items()), quote_via=quote, safe="~")
-            request = AWSRequest(method, url, data=body or None, headers=dict(headers))
+            owner = {HEADERS["ExpectedBucketOwner"]: self._writing.owner} if self._writing.owner else {}
+            request = AWSRequest(method, url, data=body or None, headers={**headers, **owner})
             credentials = Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token or None)
             S3SigV4Auth(credentials, "s3", region).add_auth(request)
             try:
