@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """``actions`` on ``resources`` (ARN patterns), and the one action of them that proves the chain (``probe``)."""
+    """``actions`` on ``resources`` (ARN patterns), and the one action of them that proves the chain (``probe``).
+
+    ``sent`` are condition keys that follow from what its calls say; an empty value: no call has that key.
+    """
 
     component: str
     service_account: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     probe: str
+    sent: tuple[tuple[str, str], ...] = ()

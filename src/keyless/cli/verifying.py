@@ -9,6 +9,7 @@ import json
 
 from keyless.api import Access
 from keyless.billing.access import access as bucket_access
+from keyless.billing.writing import Writing
 from keyless.identity.verify import AccessOf, Bounds, Cluster, ControlPlane, Space, Subject
 from keyless.kube import Kube, KubeObject
 from keyless.kube.resources import SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
@@ -42,7 +43,11 @@ async def billing_access(space: Space, _plane: ControlPlane, cluster: Cluster) -
     bucket = space.values.get("billing.storage.aws.bucket", "")
     if not bucket:
         return None
-    return bucket_access(bucket, space.values.get("account", "*"), partition=cluster.partition)
+    aws = "billing.storage.aws"
+    said = (space.values.get(f"{aws}.{name}", "") for name in ("serverSideEncryption", "ssekmsKeyId", "acl"))
+    encryption, key, acl = said
+    writing = Writing(encryption, key, acl=acl)
+    return bucket_access(bucket, space.values.get("account", "*"), partition=cluster.partition, writing=writing)
 
 
 def secrets_access(kube: Kube) -> AccessOf:

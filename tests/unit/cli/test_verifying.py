@@ -60,3 +60,17 @@ async def test_billing_needs_the_bucket_of_the_values() -> None:
     access = await billing_access(Space(values, (), frozenset()), PLANE, CLUSTER)
     assert access is not None
     assert access.resources == ("arn:aws:s3:::usage/account=acme/*", "arn:aws:s3:::usage/manifest/*")
+    assert access.actions == ("s3:PutObject",)
+
+
+async def test_billing_needs_what_the_values_say_of_each_object() -> None:
+    aws = "billing.storage.aws"
+    values = {f"{aws}.bucket": "usage", f"{aws}.serverSideEncryption": "aws:kms", f"{aws}.ssekmsKeyId": "alias/mine"}
+    acl = {f"{aws}.acl": "bucket-owner-full-control"}
+    access = await billing_access(Space(values | acl, (), frozenset()), PLANE, CLUSTER)
+    assert access is not None
+    assert access.actions == ("s3:PutObject", "s3:PutObjectAcl")
+    sent = dict(access.sent)
+    assert sent["s3:x-amz-server-side-encryption"] == "aws:kms"
+    assert sent["s3:x-amz-server-side-encryption-aws-kms-key-id"] == "alias/mine"
+    assert sent["s3:if-none-match"] == "*"

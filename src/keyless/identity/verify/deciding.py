@@ -20,7 +20,8 @@ Told = Mapping[str, ContextValue]
 
 def decide(chain: Facts, role: Role, action: str, resource: str, policy: Source | None, told: Told) -> Decision:
     """What the service would decide about ``action`` on ``resource``, whose own policy is ``policy``."""
-    context = {**session_keys(chain, role, resource), **told}
+    sent = {key: value for key, value in (chain.access.sent if chain.access else ()) if value}
+    context = {**session_keys(chain, role, resource), **sent, **told}
     owner = chain.owner_of(resource)
     request = Request(action, resource, principal_of(role), context, resource_account=owner)
     return evaluate(request, _policies(chain, role, policy))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from keyless.api import Arn
@@ -34,6 +35,7 @@ _ASKED: Mapping[str, str] = {
     "ssm:getparameterhistory": _READS,
     "ssm:putparameter": "kms:Encrypt",
 }
+_ENCRYPTION = "s3:x-amz-server-side-encryption"
 _NO_ENCRYPTION = "ServerSideEncryptionConfigurationNotFoundError"
 
 
@@ -53,20 +55,27 @@ async def key_use(aws: Session, action: str, resource: str) -> KeyUse | Unseen |
     return found
 
 
-async def key_uses(aws: Session, asked: Sequence[tuple[str, str]]) -> list[KeyUse | Unseen | None]:
-    """The same for many actions on resources; a key that is behind several is read once."""
+async def key_uses(
+    aws: Session, asked: Sequence[tuple[str, str]], sent: Mapping[str, str] = MappingProxyType({})
+) -> list[KeyUse | Unseen | None]:
+    """The same for many actions on resources; a key that is behind several is read once.
+
+    ``sent`` are condition keys of the calls: a write that names its encryption is not encrypted as the bucket would.
+    """
     regions: dict[str, Session] = {aws.region: aws}
     for _, resource in asked:
         region = resource.split(":", 4)[3] if resource.count(":") >= 5 else ""
         regions.setdefault(region or aws.region, aws.in_region(region) if region else aws)
-    behind = await asyncio.gather(*(_behind(aws, regions, action, resource) for action, resource in asked))
+    behind = await asyncio.gather(*(_behind(aws, regions, action, resource, sent) for action, resource in asked))
     sessions = {(one.aws.region, one.key): one.aws for one in behind if isinstance(one, _Behind)}
     read = await asyncio.gather(*(_key(session, key) for (_, key), session in sessions.items()))
     keys = dict(zip(sessions, read, strict=True))
     return [_used(one, keys[(one.aws.region, one.key)]) if isinstance(one, _Behind) else one for one in behind]
 
 
-async def _behind(aws: Session, regions: Mapping[str, Session], action: str, resource: str) -> _Behind | Unseen | None:
+async def _behind(
+    aws: Session, regions: Mapping[str, Session], action: str, resource: str, sent: Mapping[str, str]
+) -> _Behind | Unseen | None:
     asked = _ASKED.get(action.lower())
     if asked is None:
         return None
@@ -75,7 +84,8 @@ async def _behind(aws: Session, regions: Mapping[str, Session], action: str, res
     arn = Arn.parse(resource)
     region = arn.region or aws.region
     try:
-        key, context = await _FINDERS[arn.service](regions[region], arn)
+        said = sent if asked == _WRITES else {}
+        key, context = await _FINDERS[arn.service](regions[region], arn, said)
     except KeyError:
         return None
     except AWS_FAILURES as error:
@@ -129,8 +139,11 @@ async def _grants(aws: Session, arn: str) -> tuple[Mapping[str, Any], ...] | Uns
         return Unseen(f"grants of {arn}: {why('kms', error)}")
 
 
-async def _of_object(aws: Session, arn: Arn) -> tuple[str, dict[str, str]]:
+async def _of_object(aws: Session, arn: Arn, sent: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     bucket = arn.resource.partition("/")[0]
+    named = sent.get(_ENCRYPTION, "")
+    if named and not named.startswith("aws:kms"):
+        return "", {}
     try:
         answer = await aws.call("s3", "GetBucketEncryption", Bucket=bucket)
     except AWS_FAILURES as error:
@@ -140,19 +153,21 @@ async def _of_object(aws: Session, arn: Arn) -> tuple[str, dict[str, str]]:
     rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
     chosen: Mapping[str, Any] = next((rule for rule in rules if "ApplyServerSideEncryptionByDefault" in rule), {})
     default = chosen.get("ApplyServerSideEncryptionByDefault", {})
-    if not str(default.get("SSEAlgorithm", "")).startswith("aws:kms"):
+    if not (named or str(default.get("SSEAlgorithm", ""))).startswith("aws:kms"):
         return "", {}
     # With a bucket key S3 speaks of the bucket, not of the object.
     about = f"arn:{arn.partition}:s3:::{bucket}" if chosen.get("BucketKeyEnabled") else str(arn)
-    return default.get("KMSMasterKeyID", "alias/aws/s3"), {"kms:EncryptionContext:aws:s3:arn": about}
+    # A header without a key means AWS's own, whatever the bucket's default names.
+    key = sent.get(f"{_ENCRYPTION}-aws-kms-key-id", "") if named else default.get("KMSMasterKeyID", "")
+    return key or "alias/aws/s3", {"kms:EncryptionContext:aws:s3:arn": about}
 
 
-async def _of_secret(aws: Session, arn: Arn) -> tuple[str, dict[str, str]]:
+async def _of_secret(aws: Session, arn: Arn, _sent: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     found = await aws.call("secretsmanager", "DescribeSecret", SecretId=str(arn))
     return found.get("KmsKeyId") or "alias/aws/secretsmanager", {"kms:EncryptionContext:SecretARN": found["ARN"]}
 
 
-async def _of_parameter(aws: Session, arn: Arn) -> tuple[str, dict[str, str]]:
+async def _of_parameter(aws: Session, arn: Arn, _sent: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     path = arn.resource.removeprefix("parameter/")
     names = [path, f"/{path}"]  # the ARN does not tell whether the name begins with a slash
     filters = [{"Key": "Name", "Option": "Equals", "Values": names}]
@@ -163,7 +178,7 @@ async def _of_parameter(aws: Session, arn: Arn) -> tuple[str, dict[str, str]]:
     return secure.get("KeyId") or "alias/aws/ssm", {"kms:EncryptionContext:PARAMETER_ARN": str(arn)}
 
 
-_FINDERS: Mapping[str, Callable[[Session, Arn], Awaitable[tuple[str, dict[str, str]]]]] = {
+_FINDERS: Mapping[str, Callable[[Session, Arn, Mapping[str, str]], Awaitable[tuple[str, dict[str, str]]]]] = {
     "s3": _of_object,
     "secretsmanager": _of_secret,
     "ssm": _of_parameter,

@@ -26,6 +26,10 @@ STORAGE_VARIABLES = {
     "KEYLESS_BILLING_BUCKET": "aws.bucket",
     "KEYLESS_BILLING_REGION": "aws.region",
     "KEYLESS_BILLING_ENDPOINT": "aws.endpoint",
+    "KEYLESS_BILLING_SERVER_SIDE_ENCRYPTION": "aws.serverSideEncryption",
+    "KEYLESS_BILLING_SSEKMS_KEY_ID": "aws.ssekmsKeyId",
+    "KEYLESS_BILLING_EXPECTED_BUCKET_OWNER": "aws.expectedBucketOwner",
+    "KEYLESS_BILLING_ACL": "aws.acl",
 }
 """What a collector is told in its environment, and the value below ``Subject.storage`` that it comes from."""
 

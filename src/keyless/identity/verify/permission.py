@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from keyless.api import Access, Arn, Reason
 from keyless.identity.verify.deciding import decide
+from keyless.identity.verify.demanded import values_that_meet
 from keyless.identity.verify.model import Bucket, Cluster, Facts, Link, Missing, Role, State, Unread
 from keyless.identity.verify.permission_fix import needed, permit
 from keyless.identity.verify.pods import is_role_arn
 from keyless.identity.verify.resource_fix import put_bucket_policy
 from keyless.identity.verify.trust import denied_by
-from keyless.identity.verify.untold import untold
+from keyless.identity.verify.untold import absent_of, untold
 from keyless.policy import Decision, Document, Layer, Named, Outcome, Source, Unreadable, denied_within, explain
 
 _REFUSED = (Outcome.IMPLICIT_DENY, Outcome.EXPLICIT_DENY)
@@ -96,7 +97,7 @@ def _judged(facts: Facts, role: Role, access: Access, asked: list[_Judged]) -> L
     """What is certain is told first: a Deny, then a missing Allow; then what is not, with what would make it so."""
     expected = _needs(access)
     refused = [one for one in asked if one.decision.outcome in _REFUSED]
-    hangs = [one for one in asked if untold(one.decision)]
+    hangs = [one for one in asked if untold(one.decision, absent_of(access))]
     certain = [one for one in refused if one not in hangs]
     unsure = [one for one in certain if _may_name_the_secret(facts, role, one)]
     if certain and not unsure:
@@ -119,7 +120,7 @@ def _judged(facts: Facts, role: Role, access: Access, asked: list[_Judged]) -> L
 
 def _hangs(facts: Facts, expected: str, one: _Judged) -> Link:
     """Only the call itself tells these keys; a person who knows them asks again."""
-    request, keys = one.decision.request, untold(one.decision)
+    request, keys = one.decision.request, untold(one.decision, absent_of(facts.access))
     told = " ".join(f"--context '{key}=VALUE'" for key in keys)
     account = f"{facts.namespace}/{facts.subject.service_account}"
     found = f"{request.action} on {request.resource} hangs on {', '.join(keys)}, which only the call itself tells"
@@ -139,7 +140,7 @@ def _refused(facts: Facts, role: Role, access: Access, refused: list[_Judged]) -
     """A Deny is told first: no Allow helps against it."""
     link, first = _refused_by_policy(access, refused), _first(refused)
     if link.advice:
-        return link
+        return link.fixed_by(values_that_meet(facts, [one.decision for one in refused]), link.advice)
     if first.layer in (Layer.BOUNDARY, Layer.SESSION):
         return replace(link, reason=Reason.PERMISSION_BOUNDED, advice=_bounded(facts, role, first))
 

@@ -29,7 +29,8 @@ async def reached(aws: Session, access: Access, patterns: Sequence[str]) -> dict
     looked = dict(zip(patterns, await asyncio.gather(*(_resource(aws, one) for one in patterns)), strict=True))
     found = {pattern: one for pattern, one in looked.items() if one is not None}
     asked = [(action, pattern) for action, pattern in needed(access) if pattern in found]
-    uses = await key_uses(aws, [(action, found[pattern].resource) for action, pattern in asked])
+    named = [(action, found[pattern].resource) for action, pattern in asked]
+    uses = await key_uses(aws, named, dict(access.sent))
     behind = {pattern: one.keys for pattern, one in found.items()}
     for (action, pattern), use in zip(asked, uses, strict=True):
         if use is not None:

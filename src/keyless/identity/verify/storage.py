@@ -22,6 +22,7 @@ from keyless.identity.verify.model import (
 from keyless.identity.verify.near import is_slip
 from keyless.identity.verify.values import dropped, upgrade
 
+_PLACE = ("bucket", "region", "endpoint")
 _STORED_IN = re.compile(r"s3://([a-z0-9.-]+)")
 
 
@@ -32,7 +33,7 @@ def storage_is_named(facts: Facts) -> Link | None:
         return None
     key = f"{section}.aws.bucket"
     wanted = {name: facts.space.values.get(f"{section}.{path}", "") for name, path in STORAGE_VARIABLES.items()}
-    bucket, region, endpoint = wanted.values()
+    bucket, region, endpoint = (facts.space.values.get(f"{section}.aws.{each}", "") for each in _PLACE)
     expected = f"pods store in {key}={bucket or 'NAME'}"
     provider = facts.space.values.get(f"{section}.provider", "")
     fault = bucket_fault(bucket) if bucket else ""
