@@ -7,8 +7,11 @@ a resource.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
+from keyless.policy.fitting import fit
 from keyless.policy.globs import (
     Match,
     Part,
@@ -22,7 +25,7 @@ from keyless.policy.globs import (
     matcher,
     read,
 )
-from keyless.policy.variables import Bound, bound, by_resolving, resolve
+from keyless.policy.variables import Bound, any_of, bound, filled, resolve, without_values
 
 SEGMENTS = 6
 _BARE = (Wild.ANY,)
@@ -30,26 +33,11 @@ _BARE = (Wild.ANY,)
 
 @dataclass(frozen=True, slots=True)
 class ArnPattern:
-    """One compiled pattern of a Resource; ``match`` is the whole test, where no variable needs the request."""
+    """One pattern of a Resource; ``match`` is the whole test, where no variable needs the request."""
 
     text: str
     variables: bool = field(repr=False)
     match: Match | None = field(repr=False, compare=False)
-    bound: Bound | None = field(repr=False, compare=False)
-
-    def matches(self, arn: str, values: Values) -> bool:
-        """Whether ``arn`` fits, with variables taken from the request."""
-        if self.match:
-            return self.match(arn)
-        return self.bound is not None and self.bound(arn, values)
-
-    def resolved(self, values: Values) -> Match:
-        """The whole test for a request with these values."""
-        if self.match:
-            return self.match
-        *heads, last = self.segments
-        resolved = resolve(last, values)
-        return _nothing if resolved is None else _whole((*heads, resolved))
 
     @property
     def segments(self) -> tuple[Parts, ...]:
@@ -74,22 +62,35 @@ def account_of(arn: str) -> str:
 def compile_arn(text: str, *, variables: bool) -> ArnPattern | None:
     """Compile a Resource; ``None`` when it is neither an ARN pattern nor ``*``."""
     if text == "*":
-        return ArnPattern(text, variables, anything, None)
+        return ArnPattern(text, variables, anything)
     segments = _six(_heads_and_last(text, variables=variables))
     if segments is None:
         return None
-    if not has_variables(segments[-1]):
-        return ArnPattern(text, variables, _whole(segments), None)
-    return ArnPattern(text, variables, None, _bound(segments))
+    return ArnPattern(text, variables, None if has_variables(segments[-1]) else _whole(segments))
 
 
-def _bound(segments: tuple[Parts, ...]) -> Bound:
-    """All six, with variables in the last."""
-    prefix = _literal_heads(segments)
-    if prefix is not None:
-        first, *others = segments[-1]
-        return bound((f"{prefix}{first}", *others) if isinstance(first, str) else (prefix, first, *others))
-    heads, last = [matcher(segment) for segment in segments[:-1]], bound(segments[-1])
+def resources_bound(patterns: Sequence[ArnPattern]) -> Bound:
+    """Compile a Resource of several patterns, where variables stand in some."""
+    joined = [whole for pattern in patterns if (whole := _joined(pattern.segments))]
+    others = [_one_by_one(pattern.segments) for pattern in patterns if not _joined(pattern.segments)]
+    tests = [bound(joined), *others] if joined else others
+    return tests[0] if len(tests) == 1 else any_of(tests)
+
+
+def _joined(segments: tuple[Parts, ...]) -> Parts | None:
+    """All six as one pattern, where the borders are texts."""
+    prefix = _literal_heads(segments) if segments else None
+    if prefix is None:
+        return None
+    first, *others = segments[-1] or ("",)
+    return (f"{prefix}{first}", *others) if isinstance(first, str) else (prefix, first, *others)
+
+
+def _one_by_one(segments: tuple[Parts, ...]) -> Bound:
+    """Each segment against its own, with variables in the last; the bare ``*`` has none."""
+    if not segments:
+        return without_values(anything)
+    heads, last = [matcher(segment) for segment in segments[:-1]], bound([segments[-1]])
 
     def test(arn: str, values: Values) -> bool:
         cut = arn.split(":", SEGMENTS - 1)
@@ -98,10 +99,6 @@ def _bound(segments: tuple[Parts, ...]) -> Bound:
         return last(cut[-1], values)
 
     return test
-
-
-def _nothing(_: str) -> bool:
-    return False
 
 
 def _heads_and_last(text: str, *, variables: bool) -> list[Parts]:
@@ -130,12 +127,47 @@ def arn_matcher(parts: Parts) -> Match:
     return _whole(segments)
 
 
-def arn_bound(parts: Parts) -> Bound:
-    """The same with variables: quick where they stand in the last segment and the others are texts."""
-    segments = _cut(parts)
-    if len(segments) == SEGMENTS and not has_variables(tuple(part for one in segments[:-1] for part in one)):
-        return _bound(tuple(segments)) if _may_be_arn(segments[0]) else lambda text, _: _raise(text)
-    return by_resolving(parts, arn_matcher)
+def arn_bound(patterns: Sequence[Parts]) -> Bound:
+    """The same for several, with variables: one after the other, since one that is no ARN ends the asking."""
+    if all(_is_surely_arn(parts) for parts in patterns):
+        return bound(patterns)
+    return any_of([_arn_bound(parts) for parts in patterns])
+
+
+def _is_surely_arn(parts: Parts) -> bool:
+    """All borders stand before the first wildcard, whatever the variables bring: one pass over the text is enough."""
+    before = tuple(takewhile(lambda part: not isinstance(part, Wild), parts))
+    colons = sum(part.count(":") for part in before if isinstance(part, str))
+    return colons >= SEGMENTS - 1 and isinstance(parts[0], str) and parts[0].startswith("arn:")
+
+
+def _arn_bound(parts: Parts) -> Bound:
+    if not has_variables(parts):
+        return without_values(arn_matcher(parts))
+    if not any(isinstance(part, Wild) for part in parts):
+        return _whole_arn(parts)
+
+    def test(arn: str, values: Values) -> bool:
+        resolved = resolve(parts, values)
+        if resolved is None:
+            return False
+        segments = _six(_cut(resolved))  # now, not before: what a variable brings may hold borders
+        if segments is None or not fit(segments[0], "arn"):
+            return _raise(arn)
+        cut = arn.split(":", SEGMENTS - 1)
+        return len(cut) == SEGMENTS and all(fit(part, text) for part, text in zip(segments, cut, strict=True))
+
+    return test
+
+
+def _whole_arn(parts: Parts) -> Bound:
+    """Without wildcards, as ``${aws:PrincipalArn}``."""
+
+    def test(arn: str, values: Values) -> bool:
+        wanted = filled(parts, values)
+        return wanted is not None and (arn == wanted if is_arn(wanted) else _raise(wanted))
+
+    return test
 
 
 def is_arn_pattern(text: str, *, variables: bool) -> bool:

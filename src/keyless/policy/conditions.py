@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 
 from keyless.policy.arns import NoArnPattern
 from keyless.policy.context import Context
-from keyless.policy.globs import Match, Parts, Values, has_variables, literal, read
+from keyless.policy.globs import Match, Parts, has_variables, literal, read
 from keyless.policy.model import ConditionTrace
 from keyless.policy.operators import Operator
-from keyless.policy.variables import Memo, keys_of, resolve
 
 # Elsewhere (numbers, dates, Bool, addresses, binary values, Null) ``${…}`` is text, says AWS's page on variables.
 _WITH_VARIABLES = ("String", "Arn")
@@ -119,21 +118,12 @@ def _meets(how: Operator, fits: Match) -> Meets:
 def _meets_varying(how: Operator, expected: Sequence[Parts]) -> Meets:
     """The same where variables need the request. An expected value that does not resolve is met by nothing."""
     readable, negated = how.readable, how.negated
-    bounds = [how.bound(parts) for parts in expected]
-
-    def fixed(values: Values) -> Match:
-        resolved = (resolve(parts, values) for parts in expected)
-        return _fits_one(how, [parts for parts in resolved if parts is not None])
-
-    memo = Memo(keys_of(expected), fixed)
+    fits = how.bound(expected)
 
     def meets(value: str, context: Context) -> bool:
         if readable and not readable(value):
             return False
-        fits = memo.of(context)
-        if fits is not None:
-            return fits(value) is not negated
-        return any(test(value, context) for test in bounds) is not negated
+        return fits(value, context) is not negated
 
     return meets
 

@@ -158,8 +158,8 @@ def _scan(sources: tuple[Source, ...], layer: Layer, facts: Facts) -> _Match | N
             grant, best = _DIRECT, _Match(_DIRECT, layer, source, None)
             continue
         plan = document.plans.get(facts.action) or document.plan(facts.action)
-        if plan.memo is not None:
-            plan = plan.memo.of(facts.context()) or plan
+        if plan.varying:
+            plan = plan.about(resource, facts.context())
         for fits, settled, statement in plan.denies:
             if fits(resource) and (settled or statement.means(facts)):
                 return _Match(_DIRECT, layer, source, statement)

@@ -8,7 +8,7 @@ negated operators false too (facts/identity.md#values).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import eq, ge, gt, le, lt
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from keyless.policy import readers
 from keyless.policy.arns import arn_bound, arn_matcher, is_arn
 from keyless.policy.globs import Match, Parts, literal, matcher
-from keyless.policy.variables import Bound, bound, by_resolving
+from keyless.policy.variables import Bound, bound, bound_but_for_case
 
 Compile = Callable[[Parts], Match]
 """An expected value, read and without variables, to a test of actual values."""
@@ -28,7 +28,7 @@ _QUANTIFIERS: tuple[Quantifier, Quantifier] = ("ForAllValues", "ForAnyValue")
 class Operator:
     """A condition operator taken apart; ``name`` as written, ``wildcards``: whether ``*`` and ``?`` mean anything.
 
-    ``bound`` compiles an expected value that has variables; ``readable``: the actual values that the operator is asked
+    ``bound`` compiles expected values that have variables; ``readable``: the actual values that the operator is asked
     about at all, the others meet it never, negated or not.
     """
 
@@ -39,7 +39,7 @@ class Operator:
     negated: bool
     wildcards: bool
     compile: Compile
-    bound: Callable[[Parts], Bound] = field(repr=False, compare=False)
+    bound: Callable[[Sequence[Parts]], Bound] = field(repr=False, compare=False)
     readable: Match | None = field(default=None, repr=False, compare=False)
 
 
@@ -63,7 +63,7 @@ def operator(name: str) -> Operator | None:
         negated,
         wildcards=compile_ in _PATTERNS,
         compile=compile_,
-        bound=_BOUND.get(compile_, lambda parts: by_resolving(parts, compile_)),
+        bound=_BOUND.get(compile_, bound),
         readable=_READABLE.get(base),
     )
 
@@ -118,7 +118,12 @@ def _ordered(kind: str, reader: Callable[[str], object]) -> dict[str, tuple[Comp
 _INSIDE = _typed(readers.network, readers.Network.lies_in, actual=readers.address)
 _SAME_TRUTH = _typed(readers.truth, eq)
 _PATTERNS: tuple[Compile, ...] = (matcher, arn_matcher)
-_BOUND: dict[Compile, Callable[[Parts], Bound]] = {_equal: bound, matcher: bound, arn_matcher: arn_bound}
+_BOUND: dict[Compile, Callable[[Sequence[Parts]], Bound]] = {
+    _equal: bound,
+    _equal_but_for_case: bound_but_for_case,
+    matcher: bound,
+    arn_matcher: arn_bound,
+}
 _READABLE: dict[str, Match] = {
     "NotIpAddress": lambda text: readers.address(text) is not None,
     **dict.fromkeys(("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"), is_arn),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from keyless.policy.arns import ArnPattern
+from keyless.policy.arns import ArnPattern, resources_bound
 from keyless.policy.conditions import Condition
 from keyless.policy.context import Context
 from keyless.policy.globs import Match, Parts, Values, anything, matcher, read
 from keyless.policy.model import Kind, Layer, Request, StatementTrace
 from keyless.policy.principals import Grant, PrincipalSet
-from keyless.policy.variables import Memo, keys_of
+from keyless.policy.variables import Bound, without_values
 
 # Plans that a document keeps: a role is asked for a few actions, and whoever asks for all of them must not fill memory.
 _MOST_PLANS = 128
@@ -79,30 +79,26 @@ def _parts(names: Sequence[str]) -> list[Parts]:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Resource or NotResource. ``fixed`` is the whole test, where no variable needs the request."""
+    """Resource or NotResource: ``fixed`` is the whole test, ``bound`` the one where variables need the request."""
 
     patterns: tuple[ArnPattern, ...]
     negated: bool
     fixed: Match | None = field(default=None, repr=False, compare=False)
+    bound: Bound | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, patterns: Sequence[ArnPattern], *, negated: bool) -> Resources:
         """Compile the patterns into one test."""
         matches = [pattern.match for pattern in patterns if pattern.match]
-        fixed = _any_of(matches, negated=negated) if len(matches) == len(patterns) else None
-        return cls(tuple(patterns), negated, fixed)
+        if len(matches) == len(patterns):
+            return cls(tuple(patterns), negated, fixed=_any_of(matches, negated=negated))
+        return cls(tuple(patterns), negated, bound=resources_bound(patterns))
 
     def match(self, arn: str, context: Context) -> bool:
         """Whether the element includes ``arn``."""
-        return any(pattern.matches(arn, context) for pattern in self.patterns) is not self.negated
-
-    def variable_keys(self) -> tuple[str, ...]:
-        """What variables ask for, each key once."""
-        return keys_of(pattern.segments[-1] for pattern in self.patterns if pattern.bound)
-
-    def resolved(self, values: Values) -> Resources:
-        """The same for a request with these values: one test without variables."""
-        return replace(self, fixed=_any_of([one.resolved(values) for one in self.patterns], negated=self.negated))
+        if self.bound is not None:
+            return self.bound(arn, context) is not self.negated
+        return self.fixed is not None and self.fixed(arn)
 
 
 def _any_of(matches: list[Match], *, negated: bool) -> Match:
@@ -131,9 +127,7 @@ class Statement:
     conditions: tuple[Condition, ...]
 
     def means(self, facts: Facts) -> Grant:
-        """What the statement means for a request that its action and, without variables, its resources include."""
-        if not self._has_resource(facts):
-            return _NONE
+        """What the statement means for a request that its action and its resources include."""
         grant = self._grant(facts)
         if grant and self.conditions:
             context = facts.context()
@@ -141,12 +135,6 @@ class Statement:
                 if not condition.holds(context):
                     return _NONE
         return grant
-
-    def _has_resource(self, facts: Facts) -> bool:
-        resources = self.resources
-        if resources is None or resources.fixed:
-            return True
-        return resources.match(facts.request.resource, facts.context())
 
     def _grant(self, facts: Facts) -> Grant:
         """What the principal element alone means."""
@@ -178,40 +166,38 @@ Step = tuple[Match, bool, Statement]
 class Plan:
     """The statements of a document that are about one action, in order.
 
-    ``memo`` has the plan for a request's values, where variables stand in resources.
+    ``varying``: the same with the tests of resources that need a request's values, where variables stand in one.
     """
 
     denies: tuple[Step, ...]
     allows: tuple[Step, ...]
-    memo: Memo[Plan] | None = None
+    varying: tuple[tuple[Bound, Step], ...] = ()
 
     @classmethod
     def of(cls, statements: Sequence[Statement]) -> Plan:
         """Compile ``statements``."""
-        return cls(*_steps(statements), memo=_memo(statements))
+        if any(one.resources and one.resources.bound for one in statements):
+            return cls((), (), tuple((_bound(one.resources), _step(one)) for one in statements))
+        return cls(*_apart(_step(statement) for statement in statements))
+
+    def about(self, resource: str, values: Values) -> Plan:
+        """The plan of those whose resources include this one for a request with these values."""
+        return Plan(*_apart(step for fits, step in self.varying if fits(resource, values)))
 
 
-def _steps(statements: Sequence[Statement]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    return (
-        tuple(_step(statement) for statement in statements if statement.deny),
-        tuple(_step(statement) for statement in statements if not statement.deny),
-    )
+def _apart(steps: Iterable[Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Those that deny, and those that allow."""
+    kept = tuple(steps)
+    return tuple(step for step in kept if step[2].deny), tuple(step for step in kept if not step[2].deny)
 
 
-def _memo(statements: Sequence[Statement]) -> Memo[Plan] | None:
-    keys = dict.fromkeys(key for one in statements if one.resources for key in one.resources.variable_keys())
-    return (
-        Memo(tuple(keys), lambda values: Plan(*_steps([_resolved(one, values) for one in statements])))
-        if keys
-        else None
-    )
-
-
-def _resolved(statement: Statement, values: Values) -> Statement:
-    resources = statement.resources
-    return (
-        statement if resources is None or resources.fixed else replace(statement, resources=resources.resolved(values))
-    )
+def _bound(resources: Resources | None) -> Bound:
+    if resources is None or resources.bound is None:
+        return without_values(anything)  # its own step asks
+    if not resources.negated:
+        return resources.bound
+    fits = resources.bound
+    return lambda resource, values: not fits(resource, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,5 +225,5 @@ class Document:
 def _step(statement: Statement) -> Step:
     resources = statement.resources
     fits = resources.fixed if resources else None
-    settled = fits is not None and not statement.conditions and statement.principals is None
-    return fits or anything, settled, statement
+    decides = resources is not None and not statement.conditions and statement.principals is None
+    return fits or anything, decides, statement

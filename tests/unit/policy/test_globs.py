@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keyless.policy import Request
 from keyless.policy.arns import compile_arn
+from keyless.policy.context import Context
+from keyless.policy.fitting import fit
 from keyless.policy.globs import covers, matcher, read, units
+from keyless.policy.statements import Resources
+from unit.policy.asking import SESSION
 
 PATTERN = st.text(alphabet="ab*?:/[.", max_size=12)
 TEXT = st.text(alphabet="ab:/[.\n\U0001f600", max_size=12)
@@ -24,7 +29,8 @@ def oracle(pattern: str, text: str) -> bool:
 @settings(max_examples=400, deadline=None)
 @given(PATTERN, TEXT)
 def test_matching_agrees_with_the_oracle(pattern: str, text: str) -> None:
-    assert matcher(read(pattern, wildcards=True, variables=False))(text) is oracle(pattern, text)
+    parts = read(pattern, wildcards=True, variables=False)
+    assert matcher(parts)(text) is fit(parts, text) is oracle(pattern, text)
 
 
 @settings(max_examples=200, deadline=None)
@@ -47,7 +53,9 @@ def test_a_covering_pattern_matches_all_that_the_covered_does(wide: str, narrow:
     "pattern", ["*a" * 900 + "b", "*a?" * 600 + "b", "?*" * 900, "*" * 2000 + "b", "a*" * 900 + "?b"]
 )
 def test_hostile_patterns_end_quickly(pattern: str) -> None:
-    assert matcher(read(pattern, wildcards=True, variables=False))("a" * 20_000) in (True, False)
+    parts = read(pattern, wildcards=True, variables=False)
+    assert matcher(parts)("a" * 20_000) in (True, False)
+    assert fit(parts, "a" * 2_048) is matcher(parts)("a" * 2_048)  # the longest ARN
 
 
 @pytest.mark.parametrize(
@@ -92,7 +100,7 @@ def test_coverage_of_known_pairs(wide: str, narrow: str, proven: bool) -> None:
 def test_arn_patterns(pattern: str, arn: str, fits: bool) -> None:
     compiled = compile_arn(pattern, variables=True)
     assert compiled is not None
-    assert compiled.matches(arn, {}) is fits
+    assert Resources.of([compiled], negated=False).match(arn, Context(Request("s3:GetObject", arn, SESSION))) is fits
 
 
 def test_coverage_of_arn_patterns() -> None:
