@@ -228,12 +228,14 @@ def _user() -> str:
 
 def _say(made: Export) -> None:
     """What the report rests on and what it lacks; nothing for a complete one, as at the peer."""
-    from keyless.billing.export.plan import describe, describe_fault, describe_waiver
+    from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver
 
     if made.empty:
         typer.echo(f"keyless: the report is empty: {made.empty}", err=True)
     if made.waivers:
         typer.echo("\nWaived in this period:\n" + "\n".join(map(describe_waiver, made.waivers)))
+    if made.corrections:
+        typer.echo("\nCorrections of what was closed:\n" + "\n".join(map(describe_correction, made.corrections)))
     for item in made.missing:
         typer.echo(f"missing:{describe(item)}", err=True)
     for fault in made.faults:

@@ -14,6 +14,7 @@ from keyless.cli.output import one, print_json, print_text
 from keyless.cli.usage_options import AccountOption, EndpointOption, ProviderOption, checked
 
 if TYPE_CHECKING:
+    from keyless.billing.export.recomputing import Recomputed
     from keyless.billing.export.service import Bucket
     from keyless.billing.export.verifying import Known, Verdict
 
@@ -71,26 +72,42 @@ def verify(
     unreachable = _ask_cluster(account, bucket, known) if cluster and bucket and not prefix else ""
     check = Check(account, period, tuple(known), prefix)
     verdict = verified(source, check, now=datetime.now(UTC))
-    differs = _recomputed(source, report, account) if report else ""
+    made_again = _made_again(source, report, account) if report else None
     printed = _as_json if as_json else _as_text
-    printed(verdict, account, known, unreachable, report, differs)
-    if differs or not verdict.holds:
+    printed(verdict, account, known, unreachable, report, made_again)
+    if (made_again is not None and made_again.differs) or not verdict.holds:
         raise typer.Exit(exits.DID_NOT_HOLD)
 
 
-def _as_json(verdict: Verdict, account: str, known: list[Known], _: str, report: Path | None, differs: str) -> None:
-    made_again = {"reportDiffers": differs or None} if report else {}
-    told = {"account": account, **_document(verdict), "comparedWith": [each.source for each in known], **made_again}
+def _as_json(
+    verdict: Verdict, account: str, known: list[Known], _: str, _report: Path | None, again: Recomputed | None
+) -> None:
+    from keyless.billing.ledger.report_file import correction_document
+
+    told = {"account": account, **_document(verdict), "comparedWith": [each.source for each in known]}
+    if again is not None:
+        told["reportDiffers"] = again.differs or None
+        told["correctedSince"] = [correction_document(each) for each in again.later]
     print_json(one("UsageVerification", told))
 
 
 def _as_text(
-    verdict: Verdict, account: str, known: list[Known], unreachable: str, report: Path | None, differs: str
+    verdict: Verdict, account: str, known: list[Known], unreachable: str, report: Path | None, again: Recomputed | None
 ) -> None:
     compared = [f"compared with {len(each.heads)} heads of {each.source}" for each in known]
-    said = f"FAILED {report} is not what the bucket says: {differs}" if differs else f"ok {report} is what it says"
-    lines = [*compared, *([unreachable] if unreachable else []), _text(verdict, account), *([said] if report else [])]
-    print_text("\n".join(lines))
+    lines = [*compared, *([unreachable] if unreachable else []), _text(verdict, account)]
+    print_text("\n".join([*lines, *(_said_again(report, again) if again is not None else [])]))
+
+
+def _said_again(report: Path | None, again: Recomputed) -> list[str]:
+    from keyless.billing.export.plan import describe_correction
+
+    if again.differs:
+        return [f"FAILED {report} is not what the bucket says: {again.differs}"]
+    if again.later:
+        said = f"ok {report} is what the bucket said before these corrections; export it again to have them:"
+        return [said, *map(describe_correction, again.later)]
+    return [f"ok {report} is what it says"]
 
 
 def _opened(account: str, bucket: str, folder: Path | None, provider: str, endpoint: str) -> Bucket:
@@ -120,16 +137,16 @@ def _known(path: Path, account: str) -> Known:
         raise Permanent(str(error)) from None
 
 
-def _recomputed(source: Bucket, report: Path, account: str) -> str:
-    """How the report differs from one that is made now; empty where it does not."""
+def _made_again(source: Bucket, report: Path, account: str) -> Recomputed:
+    """Whether the report is one that is made now, or before corrections."""
     from datetime import UTC, datetime
 
     from keyless.api import Permanent, os_failure
-    from keyless.billing.export.recomputing import difference
+    from keyless.billing.export.recomputing import recomputed
     from keyless.billing.ledger.model import Malformed
 
     try:
-        return difference(source, str(report), report.read_bytes(), account, now=datetime.now(UTC))
+        return recomputed(source, str(report), report.read_bytes(), account, now=datetime.now(UTC))
     except OSError as error:
         raise os_failure(error) from None
     except Malformed as error:

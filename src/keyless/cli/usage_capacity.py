@@ -43,7 +43,7 @@ def capacity(
     from zoneinfo import ZoneInfo
 
     from keyless.api import Refusal
-    from keyless.billing.export.verifying import closed_until
+    from keyless.billing.ledger.corrections import closed_until
     from keyless.billing.ledger.model import HOUR, hour_of
     from keyless.billing.report.capacity import Bought, as_text, document
     from keyless.billing.report.service import Asked, capacity_of

@@ -155,7 +155,7 @@ def _period(month: str, custom: str, zone: ZoneInfo, now: datetime, *, running: 
     from datetime import UTC
 
     from keyless.billing.export.plan import period_of
-    from keyless.billing.export.verifying import closed_until
+    from keyless.billing.ledger.corrections import closed_until
     from keyless.billing.ledger.model import HOUR, hour_of
 
     start, end = (each.replace(tzinfo=zone).astimezone(UTC) for each in period_of(month, custom))

@@ -18,6 +18,7 @@ from keyless.billing.ledger.model import (
     Meter,
     Metered,
     Opening,
+    Receipt,
     Sample,
 )
 from keyless.billing.ledger.objects import manifest, pack
@@ -41,7 +42,16 @@ class Filler:
         self._link = Link(f"spool-{number}")
         self._sequence = 0
 
-    def hour(self, hour: datetime, owned: Sequence[Owned], *, dimensions: bool = True) -> None:
+    def hour(
+        self,
+        hour: datetime,
+        owned: Sequence[Owned],
+        *,
+        dimensions: bool = True,
+        part: tuple[float, float] = (0, 1),
+        stored_at: datetime | None = None,
+    ) -> None:
+        """``part`` is the stretch of the hour; ``stored_at`` is S3's time in the receipts."""
         counts: dict[Gvk, int] = {}
         for gvk, _, count in owned:
             counts[gvk] = counts.get(gvk, 0) + count
@@ -50,17 +60,23 @@ class Filler:
             n: Dimensions(Meter.MANAGED, gvk, "provider-aws", labels=(team,)) for n, (gvk, team, _) in enumerate(owned)
         }
         rows = {n: Measure(count) for n, (_, _, count) in enumerate(owned)}
-        for at in (hour, hour + HOUR):
+        start, end = (hour + each * HOUR for each in part)
+        for at in (start, end):
             frames.append(Sample(at, counts))
             if dimensions:
                 frames.append(Metered(at, True, told, rows))
-        packed = pack(Opening(a_source(control_plane=self.plane), self._sequence, hour), frames)
+        packed = pack(Opening(a_source(control_plane=self.plane), self._sequence, start), frames)
         assert packed is not None
+        if stored_at is not None:
+            receipts = tuple(
+                Receipt(o.key, f"R{o.sha256[:8]}", "", stored_at) for o in (packed.usage, packed.meter) if o
+            )
+            self._link = replace(self._link, receipts=receipts)
         record = manifest(packed, self._link)
         for stored in (packed.usage, packed.meter, record):
             if stored is not None:
                 self.bucket.put_new(stored.key, stored.body)
-        self._link = replace(self._link, chain=Chain.CONTINUED, previous=record.sha256)
+        self._link = replace(self._link, chain=Chain.CONTINUED, previous=record.sha256, receipts=())
         self._sequence += 1
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from keyless.api import KeylessError
 from keyless.billing.export.folder import FolderBucket
-from keyless.billing.export.verifying import Check, closed_until, known_untrusted, verify
+from keyless.billing.export.verifying import Check, known_untrusted, verify
+from keyless.billing.ledger.corrections import closed_until
 from keyless.billing.ledger.model import Chain, Gap, Link, Malformed
 from unit.billing.bucket import MemoryBucket
 from unit.billing.chained import END, HOUR, START, Collector, chained

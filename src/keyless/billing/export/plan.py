@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from keyless.api import Reason, Refusal
 from keyless.billing.ledger.completeness import Missing
+from keyless.billing.ledger.corrections import Correction
 from keyless.billing.ledger.integrity import NOT_IN_MANIFEST, Fault
 from keyless.billing.ledger.model import HOUR, hour_of, stamp
 from keyless.billing.ledger.waivers import Waiver
@@ -31,7 +32,7 @@ _HOUR_KEY = re.compile(r"hour=([01]\d|2[0-3])/", re.ASCII)
 class Request:
     """One export. ``force_incomplete`` writes the report although something is missing.
 
-    ``compat`` reads as the peer does.
+    ``compat`` reads as the peer does. ``as_of`` leaves out what was stored later.
     ``command`` is how the caller starts us and ``options`` name the bucket, as a printed command repeats them.
     """
 
@@ -41,6 +42,7 @@ class Request:
     compat: bool = False
     options: tuple[str, ...] = ()
     command: str = "keyless"
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,15 @@ def describe(missing: Missing) -> str:
     return printable(
         f"  {plane.group}/{plane.name} ({plane.id}): {stamp(missing.start)} to {stamp(missing.end)}{kinds}:"
         f" {missing.reason}"
+    )
+
+
+def describe_correction(correction: Correction) -> str:
+    """One line: which control plane's hour, which revision of it, when it was stored."""
+    plane, hour = correction.control_plane, correction.hour
+    return printable(
+        f"  {plane.group}/{plane.name} ({plane.id}): {stamp(hour)} to {stamp(hour + HOUR)}: r{correction.revision},"
+        f" stored at {stamp(correction.stored_at)} in {correction.segments} segments"
     )
 
 

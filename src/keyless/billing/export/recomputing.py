@@ -4,28 +4,56 @@ from __future__ import annotations
 
 import json
 import zlib
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from keyless.api import Refusal
 from keyless.billing.export.plan import Request, printable
-from keyless.billing.export.service import Bucket, export
+from keyless.billing.export.service import Bucket, Export, export
+from keyless.billing.ledger.corrections import Correction
 from keyless.billing.ledger.events import GZIP_MAGIC
 from keyless.billing.ledger.model import Malformed, moment_untrusted
 
 _BLOCK = 512
 # Account, two times and the time of collection.
 META_LIMIT = 16 * 2**10
+INSTANT = timedelta(microseconds=1)
 
 
-def difference(bucket: Bucket, name: str, report: bytes, account: str, *, now: datetime) -> str:
-    """The first thing in which the report differs from one made now; empty: nothing.
+# Reading a month once takes a minute: of more corrections than this the newest are tried.
+CUTS = 6
 
-    Raises ``Malformed`` that names the report. Gaps in usage are no difference where the report tells of them.
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """``differs`` is the first thing in which a report is not one made now; empty: nothing.
+
+    A report that was right until usage came late has ``later``: the corrections that it does not know yet.
     """
-    period = _period_untrusted(name, report, account)
-    made = export(bucket, Request(account, period, force_incomplete=True), now=now)
+
+    differs: str = ""
+    later: tuple[Correction, ...] = ()
+
+
+def recomputed(bucket: Bucket, name: str, report: bytes, account: str, *, now: datetime) -> Recomputed:
+    """Make the report once more, as of now and as of before each correction; raises ``Malformed`` that names it.
+
+    Gaps in usage are no difference where the report tells of them.
+    """
+    request = Request(account, _period_untrusted(name, report, account), force_incomplete=True)
+    made = export(bucket, request, now=now)
     if isinstance(made, Refusal):
-        return made.detail
+        return Recomputed(made.detail)
+    if not (differs := _difference(made, report)):
+        return Recomputed()
+    for before in sorted({each.first_stored_at for each in made.corrections}, reverse=True)[:CUTS]:
+        earlier = export(bucket, replace(request, as_of=before - INSTANT), now=now)
+        if isinstance(earlier, Export) and not _difference(earlier, report):
+            return Recomputed(later=tuple(each for each in made.corrections if each.first_stored_at >= before))
+    return Recomputed(differs)
+
+
+def _difference(made: Export, report: bytes) -> str:
     expected = _inflated(b"".join(made.archive), 2**40)
     # One byte more than ours shows that it is longer; what a hostile one inflates to is not kept.
     try:

@@ -22,7 +22,8 @@ from keyless.billing.export.plan import (
 from keyless.billing.export.reading import BODY_LIMIT, Readers, readers
 from keyless.billing.ledger.aggregate import merge, window_end
 from keyless.billing.ledger.completeness import Missing, missing
-from keyless.billing.ledger.events import STORED_LIMIT, Counts, counted_untrusted
+from keyless.billing.ledger.corrections import GRACE, Correction, by_manifest, corrections
+from keyless.billing.ledger.events import STORED_LIMIT, Counts, Key, counted_untrusted
 from keyless.billing.ledger.integrity import (
     MALFORMED,
     OBJECT_MISSING,
@@ -32,8 +33,14 @@ from keyless.billing.ledger.integrity import (
     listed_faults,
 )
 from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Committed, Covered, manifest_untrusted
-from keyless.billing.ledger.model import Malformed
-from keyless.billing.ledger.report_file import UsageWriter, archive, completeness_document, meta
+from keyless.billing.ledger.model import Malformed, hour_of
+from keyless.billing.ledger.report_file import (
+    UsageWriter,
+    archive,
+    completeness_document,
+    correction_document,
+    meta,
+)
 from keyless.billing.ledger.tolerant import counted_tolerantly_untrusted
 from keyless.billing.ledger.waivers import (
     WAIVER_LIMIT,
@@ -88,6 +95,8 @@ class Export:
     waivers: tuple[Waiver, ...] = ()
     empty: str = ""
     """Where nothing at all was found: what there is instead."""
+    corrections: tuple[Correction, ...] = ()
+    """What was stored after the period was closed: an earlier report lacked it."""
 
 
 @dataclass(slots=True)
@@ -99,6 +108,15 @@ class _Found:
     manifests: list[Covered] = field(default_factory=list)
     waivers: tuple[Waiver, ...] = ()
     faults: list[Fault] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+    late: dict[str, Correction] = field(default_factory=dict)
+    """What came after the period was closed, by the key of the usage."""
+    rows: dict[tuple[str, datetime, int], dict[Key, tuple[int, int]]] = field(default_factory=dict)
+    """What corrections changed, by their place: of a kind what was there before and after."""
+
+    def corrected(self) -> list[Correction]:
+        """Every correction once, in order."""
+        return sorted(set(self.late.values()), key=lambda each: (each.hour, each.control_plane.id, each.revision))
 
 
 def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refusal:
@@ -128,11 +146,13 @@ def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refus
     faults = sorted(fault for fault in found.faults if not settled(fault, found.waivers))
     if (refused := refusal(request, lacking, faults)) is not None:
         return refused
-    told = completeness_document(found.waivers, lacking, faults)
+    corrected = tuple(found.corrected())
+    documents = [correction_document(each, found.rows.get(each.place, {})) for each in corrected]
+    told = completeness_document(found.waivers, lacking, faults, documents)
     # As of what was stored, not of when it was read: who exports a closed month again has the same bytes.
     collected = max((manifest.end for manifest in found.manifests), default=now)
     pieces = archive(meta(request.account, request.period, collected), writer, completeness=told)
-    return Export(pieces, writer.rows, tuple(lacking), tuple(faults), found.waivers, empty)
+    return Export(pieces, writer.rows, tuple(lacking), tuple(faults), found.waivers, empty, corrected)
 
 
 def held(bucket: Bucket) -> Held:
@@ -174,7 +194,7 @@ def _list_usage(bucket: Bucket, request: Request, now: datetime, pool: Readers, 
         # In order whatever the server's: an hour that came twice would be two rows for one kind.
         for item in sorted(items, key=lambda item: item.key):
             hour = hour_of_key(day, item.key.removeprefix(prefix))
-            if hour is not None and hour < now:
+            if hour is not None and hour < now and item.key not in found.left_out:
                 found.usage[item.key] = item.size
                 found.hour[item.key] = hour
 
@@ -202,6 +222,26 @@ def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Reade
             found.faults.append(result)
         else:
             found.manifests.append(result)
+    _mark_late(request, found)
+
+
+def _mark_late(request: Request, found: _Found) -> None:
+    """Before its period is closed nobody had a whole report: only what came later corrects one."""
+    if request.as_of is not None:
+        found.left_out = {
+            item.key
+            for covered in found.manifests
+            if covered.stored_at is not None and covered.stored_at > request.as_of
+            for item in covered.objects
+        }
+        found.manifests = [c for c in found.manifests if c.stored_at is None or c.stored_at <= request.as_of]
+    closes = request.period[1] + GRACE
+    numbers = by_manifest(found.manifests, lambda _: closes)
+    corrected = {each.place: each for each in corrections(found.manifests, lambda _: closes)}
+    for covered in found.manifests:
+        if covered.sha256 in numbers:
+            place = covered.control_plane.id, hour_of(covered.start), numbers[covered.sha256]
+            found.late |= {item.key: corrected[place] for item in covered.objects}
 
 
 def bodies_within(bucket: Bucket, sizes: Mapping[str, int], pool: Readers, *, limit: int) -> Iterator[bytes]:
@@ -251,12 +291,25 @@ def _read_usage(
     results = zip(named, bodies_within(bucket, sizes, pool, limit=STORED_LIMIT), strict=True)
     for hour, group in groupby(results, key=lambda result: found.hour[result[0]]):
         largest: Counts = {}
+        late: list[tuple[Correction, Counts]] = []
         for key, body in group:
             result = read(key, body)
             if isinstance(result, Fault):
                 found.faults.append(result)
+            elif key in found.late:
+                late.append((found.late[key], result))
             else:
                 merge(largest, result)
+        for correction, counts in sorted(late, key=lambda each: each[0].revision):
+            _correct(found.rows.setdefault(correction.place, {}), largest, counts)
         counted_rows = [(key, value) for key, value in sorted(largest.items()) if value > 0]
         writer.add_window(hour, window_end(hour, request.period[1]), counted_rows)
     return writer
+
+
+def _correct(rows: dict[Key, tuple[int, int]], largest: Counts, late: Counts) -> None:
+    """Count a late segment in; ``rows`` learn of which kinds a report said less before it came."""
+    for key, value in late.items():
+        if value > (before := largest.get(key, 0)):
+            rows[key] = rows.get(key, (before, 0))[0], value
+    merge(largest, late)

@@ -17,6 +17,7 @@ from keyless.billing.export.reading import Readers, readers
 from keyless.billing.export.service import READERS, Bucket, bodies_within, records_of, settled
 from keyless.billing.ledger.chains import Chains
 from keyless.billing.ledger.completeness import Coverage, Missing
+from keyless.billing.ledger.corrections import closed_until
 from keyless.billing.ledger.events import STORED_LIMIT
 from keyless.billing.ledger.frames import head_untrusted
 from keyless.billing.ledger.integrity import (
@@ -34,8 +35,6 @@ from keyless.billing.ledger.model import ChainHead, Malformed, hour_of
 from keyless.billing.ledger.objects import DIGEST_DIGITS, name_stem
 from keyless.billing.ledger.waivers import Waiver, standing, tips, waiver_prefix
 
-# How much later than its end an hour's last upload may come before the hour counts as closed.
-GRACE = timedelta(minutes=15)
 # Manifests of these days are read beside a period, for its chains reach over its edges.
 RACE = timedelta(hours=2)
 BEFORE, AFTER = timedelta(days=2), timedelta(days=1)
@@ -131,11 +130,6 @@ def known_untrusted(source: str, body: bytes, account: str) -> Known:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         said = "what `keyless billing verify --output json` prints"
         raise Malformed(f"{source}: expected {said}, found {type(error).__name__}: {str(error)[:200]}") from None
-
-
-def closed_until(newest: datetime) -> datetime:
-    """The watermark: hours up to here are closed where somebody has stored usage up to ``newest``."""
-    return hour_of(newest - GRACE)
 
 
 @dataclass(slots=True)
@@ -297,4 +291,4 @@ def _in_time(faults: Iterable[Fault]) -> Sequence[Fault]:
     return sorted(set(faults), key=lambda fault: (fault.key.partition("account=")[2], fault))
 
 
-__all__ = ["Check", "Known", "Verdict", "closed_until", "known_untrusted", "verify"]
+__all__ = ["Check", "Known", "Verdict", "known_untrusted", "verify"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ import orjson
 
 from keyless.billing.ledger.aggregate import Row
 from keyless.billing.ledger.completeness import Missing
+from keyless.billing.ledger.corrections import Correction
 from keyless.billing.ledger.events import Key
 from keyless.billing.ledger.integrity import Fault
 from keyless.billing.ledger.model import stamp
@@ -26,6 +27,7 @@ REPORT_EVENT = "max_resource_count_per_gvk_per_mxp"
 # mtime 0 and operating system "unknown", as Go's writer leaves them.
 _GZIP_HEAD = bytes.fromhex("1f8b08000000000000ff")
 _USAGE_END = b"\n]\n"
+NO_ROWS: Mapping[Key, tuple[int, int]] = {}
 _CHUNK = 256 * 2**10
 # Go's encoder escapes these within strings, so that JSON may stand in HTML.
 _GO_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -146,17 +148,23 @@ def _tar(meta_json: bytes, usage: UsageWriter, completeness: bytes) -> Iterator[
     yield bytes(1024)
 
 
-def completeness_document(waivers: Sequence[Waiver], missing: Sequence[Missing], faults: Sequence[Fault]) -> bytes:
-    """``completeness.json``: what a report lacks and what was waived; empty where there is nothing to say.
+def completeness_document(
+    waivers: Sequence[Waiver],
+    missing: Sequence[Missing],
+    faults: Sequence[Fault],
+    corrected: Sequence[dict[str, Any]] = (),
+) -> bytes:
+    """``completeness.json``: what a report lacks, what was waived and corrected; empty where there is nothing to say.
 
     A complete report has no such member and is the peer's, byte for byte.
     """
-    if not (waivers or missing or faults):
+    if not (waivers or missing or faults or corrected):
         return b""
     document = {
         "waivers": [{"id": waiver.id, **waiver.document()} for waiver in waivers],
         "missing": [missing_document(gap) for gap in missing],
         "notCounted": [fault_document(fault) for fault in faults],
+        **({"corrections": list(corrected)} if corrected else {}),
     }
     return json.dumps(document, indent=2).encode()
 
@@ -172,6 +180,26 @@ def missing_document(gap: Missing) -> dict[str, Any]:
         "reason": gap.reason,
         "kinds": [{"group": k.group, "version": k.version, "kind": k.kind} for k in gap.kinds],
     }
+
+
+def correction_document(correction: Correction, rows: Mapping[Key, tuple[int, int]] = NO_ROWS) -> dict[str, Any]:
+    """A revision of an hour as JSON; ``rows`` are kinds with what a report said before and what it says now."""
+    told: dict[str, Any] = {
+        "controlPlane": correction.control_plane.id,
+        "group": correction.control_plane.group,
+        "name": correction.control_plane.name,
+        "hour": stamp(correction.hour),
+        "revision": f"r{correction.revision}",
+        "storedAt": stamp(correction.stored_at),
+        "segments": correction.segments,
+    }
+    if rows:
+        named = ("group", "version", "kind")
+        told["rows"] = [
+            {**dict(zip(named, key[1:], strict=True)), "was": was, "is": is_}
+            for key, (was, is_) in sorted(rows.items())
+        ]
+    return told
 
 
 def fault_document(fault: Fault) -> dict[str, str]:

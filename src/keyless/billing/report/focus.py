@@ -9,15 +9,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from keyless.billing.ledger.corrections import FIRST, GRACE, Closing
 from keyless.billing.ledger.model import stamp
 from keyless.billing.report.model import UNALLOCATED, UNKNOWN, Report
 from keyless.billing.report.output import costs, currencies, digest, exact_hours
 
-FIELDS = ("day", "group", "control-plane", "control-plane-id", "meter", "kind", "version", "provider", "team")
+FIELDS = ("day", "group", "control-plane", "control-plane-id", "meter", "kind", "version", "provider", "team",
+          "revision")  # fmt: skip
 COLUMNS = (
     "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
     "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
@@ -55,11 +57,11 @@ def as_focus(report: Report) -> str:
 def _row(
     report: Report, values: tuple[str, ...], currency: str, cost: str, quantity: int, exact: str
 ) -> dict[str, Any]:
-    day, group, plane, plane_id, meter, kind, version, provider, team = values
+    day, group, plane, plane_id, meter, kind, version, provider, team, revision = values
     zone = ZoneInfo(report.zone)
     start = datetime.fromisoformat(day).replace(tzinfo=zone)
     end = (start.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
-    first, last = _month(start)
+    first, last = month_of(start)
     name = "" if kind == UNKNOWN else kind
     return {
         "BilledCost": cost,
@@ -69,6 +71,8 @@ def _row(
         "BillingPeriodStart": stamp(first),
         "BillingPeriodEnd": stamp(last),
         "ChargeCategory": "Usage",
+        # Of a billing period that was closed, and may have been invoiced: section ChargeClass.
+        "ChargeClass": "" if revision == f"r{FIRST}" else "Correction",
         "ChargeDescription": f"{meter} {name} in {plane}, resource-hours by the hourly maximum",
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodStart": stamp(start.astimezone(UTC)),
@@ -102,9 +106,14 @@ def _row(
     }
 
 
-def _month(day: datetime) -> tuple[datetime, datetime]:
+def month_closing(zone: tzinfo) -> Closing:
+    """When the billing period of an hour is closed: what is stored later corrects what may have been invoiced."""
+    return lambda hour: month_of(hour.astimezone(zone))[1] + GRACE
+
+
+def month_of(day: datetime) -> tuple[datetime, datetime]:
     """The billing period that a day lies in: its month."""
-    first = day.replace(day=1)
+    first = datetime(day.year, day.month, 1, tzinfo=day.tzinfo)
     return first.astimezone(UTC), (first.replace(tzinfo=None) + timedelta(days=32)).replace(
         day=1, tzinfo=day.tzinfo
     ).astimezone(UTC)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from fractions import Fraction
 
-from keyless.billing.report.model import UNKNOWN, Line, Quantity, Use, What
+from keyless.billing.ledger.corrections import FIRST
+from keyless.billing.report.model import REVISION, UNKNOWN, Line, Quantity, Use, What
 from keyless.billing.report.prices import Price, rates
 from keyless.billing.report.teams import Rule, is_field, team_of, value_of
 
@@ -25,7 +26,7 @@ class Cube:
     prices: Sequence[Price] = ()
     sums: dict[tuple[int, tuple[str, ...]], Quantity] = field(default_factory=dict)
     _values: dict[What, tuple[tuple[str, ...], tuple[int, ...]]] = field(default_factory=dict)
-    _cells: dict[What, Quantity] = field(default_factory=dict)
+    _cells: dict[What | tuple[What, int], Quantity] = field(default_factory=dict)
     """Where uses of the hour at hand are summed."""
     _hour: datetime | None = None
     _day: date = date.min
@@ -35,9 +36,10 @@ class Cube:
         """Count a use in."""
         if use.hour is not self._hour and use.hour != self._hour:
             self._turn(use.hour)
-        cell = self._cells.get(use.what)
+        key = use.what if use.revision == FIRST else (use.what, use.revision)
+        cell = self._cells.get(key)
         if cell is None:
-            cell = self._cells[use.what] = self._cell(use.what)
+            cell = self._cells[key] = self._cell(use.what, use.revision)
         cell.maximum += use.maximum
         cell.milliseconds += use.milliseconds
         cell.created += use.created
@@ -50,12 +52,12 @@ class Cube:
         if before != (self._day, self._times):
             self._cells = {}
 
-    def _cell(self, what: What) -> Quantity:
+    def _cell(self, what: What, revision: int) -> Quantity:
         known = self._values.get(what)
         if known is None:
             known = self._values[what] = (self._fixed(what), self._applying(what))
         fixed, applying = known
-        values = tuple(time or value for time, value in zip(self._times, fixed, strict=True))
+        values = tuple(time or value or f"r{revision}" for time, value in zip(self._times, fixed, strict=True))
         number = next((n for n in applying if self.prices[n].holds_on(self._day)), NO_PRICE)
         return self.sums.setdefault((number, values), Quantity())
 
@@ -63,7 +65,7 @@ class Cube:
         place = (what.plane, what.dimensions, what.labels)
         return tuple(
             ""
-            if name in TIMES
+            if name in TIMES or name == REVISION
             else team_of(self.rules, *place)
             if name == "team"
             else value_of(name, *place) or UNKNOWN
@@ -102,9 +104,9 @@ class Cube:
 def by_untrusted(names: Sequence[str]) -> tuple[str, ...]:
     """Check what a report is grouped by; raises ``ValueError`` that names what there is."""
     for name in names:
-        if name not in TIMES and name != "team" and not is_field(name):
+        if name not in TIMES and name not in {"team", REVISION} and not is_field(name):
             known = [*TIMES, "team", "group", "control-plane", "meter", "kind", "version", "provider", "namespace"]
-            more = ["composite", "claim", "claim-namespace", "composition", "label.KEY", "plane.KEY"]
+            more = [REVISION, "composite", "claim", "claim-namespace", "composition", "label.KEY", "plane.KEY"]
             raise ValueError(f"expected some of {', '.join([*known, *more])}; found {name!r}")
     if len(set(names)) != len(names):
         raise ValueError("expected each field once")

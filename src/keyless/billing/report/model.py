@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from keyless.billing.ledger.completeness import Missing
+from keyless.billing.ledger.corrections import FIRST, Correction
 from keyless.billing.ledger.integrity import Fault
 from keyless.billing.ledger.model import Dimensions
 from keyless.billing.ledger.waivers import Waiver
@@ -18,6 +19,8 @@ UNKNOWN = "unknown"
 """What the objects did not say when they were there."""
 UNALLOCATED = "unallocated"
 """What no rule gives to a team."""
+REVISION = "revision"
+"""``r1`` is what was there when an hour was closed; ``r2`` and so on are corrections."""
 PLANE_METER = "control-plane"
 """The meter of control planes' own hours, beside those of resources."""
 
@@ -53,6 +56,8 @@ class Use(NamedTuple):
     maximum: int
     milliseconds: int
     created: int = 0
+    revision: int = FIRST
+    """Beyond the first: what was stored after the hour was closed, less what was there; may be negative."""
 
 
 @dataclass(slots=True)
@@ -104,6 +109,9 @@ class Report:
     """Segments that were stored without dimensions: their numbers are known, neither whose they are nor their time."""
     limited: int = 0
     """Rows of segments that are coarser than they should be, since there were more combinations than the limit."""
+    closed_until: datetime | None = None
+    """The watermark: what is stored later of the hours before it is a correction."""
+    corrections: tuple[Correction, ...] = ()
 
 
 HOUR = timedelta(hours=1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from keyless.billing.export.plan import describe, describe_fault, describe_waiver, printable
+from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver, printable
 from keyless.billing.ledger.model import stamp
-from keyless.billing.ledger.report_file import fault_document, missing_document
+from keyless.billing.ledger.report_file import correction_document, fault_document, missing_document
 from keyless.billing.report.model import HOUR_MS, Line, Quantity, Report
 from keyless.billing.report.prices import digits_of, rounded
 
@@ -70,6 +71,7 @@ def as_text(report: Report) -> str:
     said = [
         f"Usage of account {report.account} from {_local(report, 0)} to {_local(report, 1)} ({report.zone})",
         f"as stored up to {stamp(report.collected_at) if report.collected_at else 'no time'}; report {digest(report)}",
+        *([_closed(report.closed_until)] if report.closed_until else []),
         "",
         *(line(row).rstrip() for row in table[:1]),
         ruler,
@@ -78,6 +80,10 @@ def as_text(report: Report) -> str:
         line(total).rstrip(),
     ]
     return "\n".join([*said, *_notes(report)])
+
+
+def _closed(until: datetime) -> str:
+    return f"hours are closed up to {stamp(until)}: what is stored of them later is a correction"
 
 
 def _notes(report: Report) -> list[str]:
@@ -95,6 +101,7 @@ def _notes(report: Report) -> list[str]:
         ("missing:", map(describe, report.missing)),
         ("not counted:", map(describe_fault, report.faults)),
         ("waived:", map(describe_waiver, report.waivers)),
+        ("corrections (--by=revision shows what they change):", map(describe_correction, report.corrections)),
     ):
         lines = list(found)
         said += [what, *lines] if lines else []
@@ -144,6 +151,8 @@ def document(report: Report) -> dict[str, Any]:
         "missing": [missing_document(gap) for gap in report.missing],
         "faults": [fault_document(fault) for fault in report.faults],
         "waivers": [{"id": waiver.id, **waiver.document()} for waiver in report.waivers],
+        "closedUntil": stamp(report.closed_until) if report.closed_until else None,
+        "corrections": [correction_document(each) for each in report.corrections],
         "heads": [{"controlPlane": plane, "sequence": n, "sha256": sha} for plane, n, sha in report.heads],
     }
 

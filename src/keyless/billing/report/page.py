@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from html import escape
 
-from keyless.billing.export.plan import describe, describe_fault, describe_waiver, printable
+from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver, printable
 from keyless.billing.ledger.completeness import without
 from keyless.billing.ledger.manifests import Covered, lives
 from keyless.billing.ledger.model import HOUR, hour_of, stamp
@@ -184,6 +184,8 @@ def _basis(report: Report) -> str:
         f"Stored up to {stamp(report.collected_at) if report.collected_at else 'no time'}; digest {digest(report)}."
     ]
     said.append("The same stored usage gives this page again, to the byte; keyless billing verify proves that usage.")
+    if report.closed_until:
+        said.append(f"Hours are closed up to {stamp(report.closed_until)}: what is stored later corrects them.")
     if report.without_dimensions:
         said.append(f"{report.without_dimensions} segments were stored without dimensions: whose they are is unknown.")
     if report.limited:
@@ -192,6 +194,7 @@ def _basis(report: Report) -> str:
         "Missing": [describe(each) for each in report.missing],
         "Not counted": [describe_fault(each) for each in report.faults],
         "Waived": [describe_waiver(each) for each in report.waivers],
+        "Corrections": [describe_correction(each) for each in report.corrections],
     }
     told = "".join(
         f"<h3>{name}</h3><pre>{escape(chr(10).join(lines[:ROWS]))}</pre>" for name, lines in lists.items() if lines

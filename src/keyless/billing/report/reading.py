@@ -19,6 +19,14 @@ from keyless.billing.export.plan import DAY, Request, nothing_found, refusal
 from keyless.billing.export.reading import Readers, readers
 from keyless.billing.export.service import READERS, Bucket, bodies_within, held, records_of, settled
 from keyless.billing.ledger.completeness import Missing, missing, without
+from keyless.billing.ledger.corrections import (
+    FIRST,
+    Closing,
+    closed_until,
+    corrections,
+    hour_closing,
+    revisions,
+)
 from keyless.billing.ledger.events import STORED_LIMIT, Counts, counted_untrusted
 from keyless.billing.ledger.integrity import MALFORMED, OBJECT_MISSING, Fault, committed, content_fault
 from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Committed, Covered, manifest_untrusted
@@ -46,6 +54,7 @@ class Source:
     waivers: tuple[Waiver, ...] = ()
     without_dimensions: int = 0
     limited: int = 0
+    closing: Closing = hour_closing
 
     @property
     def collected_at(self) -> datetime | None:
@@ -63,12 +72,19 @@ class Source:
         return tuple((key[0], covered.sequence, covered.sha256) for key, covered in sorted(found.items()))
 
 
-def read(bucket: Bucket, request: Request, sink: Callable[[Iterable[Use]], None], *, now: datetime) -> Source | Refusal:
+def read(
+    bucket: Bucket,
+    request: Request,
+    sink: Callable[[Iterable[Use]], None],
+    *,
+    now: datetime,
+    closing: Closing = hour_closing,
+) -> Source | Refusal:
     """Give every use of the period to ``sink``; a refusal where usage is missing or cannot be trusted.
 
-    An hour is of the period in which it starts.
+    An hour is of the period in which it starts; what is stored after ``closing`` of it is a correction.
     """
-    source = Source()
+    source = Source(closing=closing)
     with readers(READERS) as pool:
         _manifests(bucket, request, now, pool, source)
         records, faults = records_of(bucket, request.account, pool)
@@ -165,7 +181,37 @@ def _content(found: tuple[str, bytes], promised: Committed, source: Source) -> M
 def _hour(
     hour: datetime, segments: list[tuple[Covered, Content]], source: Source, catalogue: Catalogue
 ) -> Iterator[Use]:
-    """One control plane's hour."""
+    """One control plane's hour, and what its later revisions changed of it."""
+    numbers = revisions(hour, [covered for covered, _ in segments], source.closing)
+    if max(numbers) == FIRST:
+        yield from _uses(hour, segments, source, catalogue)
+        return
+    before: dict[What, Use] = {}
+    for number in range(FIRST, max(numbers) + 1):
+        until = [each for each, revision in zip(segments, numbers, strict=True) if revision <= number]
+        # What is told of segments is told once, with all of them.
+        told = source if number == max(numbers) else Source()
+        after = {use.what: use for use in _uses(hour, until, told, catalogue)} if until else {}
+        for what in dict.fromkeys((*before, *after)):
+            change = _change(before.get(what), after.get(what), number)
+            if change is not None:
+                yield change
+        before = after
+
+
+def _change(before: Use | None, after: Use | None, revision: int) -> Use | None:
+    known = after or before
+    assert known is not None, "one of the two names it"
+    was, is_ = ((u.maximum, u.milliseconds, u.created) if u else (0, 0, 0) for u in (before, after))
+    if was == is_:
+        return None
+    maximum, milliseconds, created = (b - a for a, b in zip(was, is_, strict=True))
+    return Use(known.hour, known.what, maximum, milliseconds, created, revision)
+
+
+def _uses(
+    hour: datetime, segments: list[tuple[Covered, Content]], source: Source, catalogue: Catalogue
+) -> Iterator[Use]:
     whole = [(covered, content) for covered, content in segments if content is not None]
     if len(whole) == 1:
         for what, at_peak, milliseconds, created in _rows(*whole[0], source, catalogue):
@@ -312,4 +358,13 @@ def report(request: Request, source: Source, cube: Cube, zone: str, now: datetim
         source.waivers,
         source.without_dimensions,
         source.limited,
+        # Without force nothing but closed hours is asked for.
+        _watermark(request, source) if request.force_incomplete else request.period[1],
+        corrections(source.manifests, source.closing),
     )
+
+
+def _watermark(request: Request, source: Source) -> datetime:
+    """By what is stored, not by the clock: who makes the report again makes the same."""
+    newest = source.collected_at or request.period[0]
+    return max(request.period[0], min(request.period[1], closed_until(newest)))

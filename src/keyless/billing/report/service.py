@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from keyless.api import Refusal
 from keyless.billing.export.plan import Period, Request
 from keyless.billing.export.service import Bucket
+from keyless.billing.ledger.corrections import hour_closing
 from keyless.billing.report.capacity import CAPACITY_FIELDS, Bought, Meeting, meetings
 from keyless.billing.report.focus import FIELDS as FOCUS_FIELDS
-from keyless.billing.report.focus import as_focus
+from keyless.billing.report.focus import as_focus, month_closing
 from keyless.billing.report.grouping import Cube, filled
 from keyless.billing.report.model import PLANE_METER, Use
 from keyless.billing.report.output import as_csv, as_text, document
@@ -67,7 +68,8 @@ def report_of(
     def sink(uses: Iterable[Use]) -> None:
         filled(cubes, uses, asked.wants)
 
-    source = read(bucket, request, sink, now=now)
+    closing = month_closing(asked.zone) if output == "focus" else hour_closing
+    source = read(bucket, request, sink, now=now, closing=closing)
     if isinstance(source, Refusal):
         return source
     return _printed(output, asked, request, source, cubes, now, wrap)
