@@ -105,6 +105,14 @@ class Reader:
         # Twice the same name would be refused by the API server, which keeps these lists by name.
         return tuple(dict.fromkeys(name for name in found if isinstance(name, str) and name))
 
+    def mappings(self, path: str) -> tuple[KubeObject, ...]:
+        """A list of mappings whose inside is Kubernetes' to judge."""
+        found = self._list(path)
+        if all(isinstance(each, dict) for each in found):
+            return tuple(found)
+        self.faults.append(f"{path}: expected a list of mappings, found {found!r}")
+        return ()
+
     def variables(self, path: str) -> tuple[KubeObject, ...]:
         """Environment variables as a container lists them; of two with one name the last holds, as in a container."""
         found: dict[str, KubeObject] = {}

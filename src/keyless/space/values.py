@@ -23,6 +23,7 @@ __all__ = [
     "ROLE_ANNOTATION",
     "Billing",
     "Mode",
+    "Network",
     "Persistence",
     "SecretsSync",
     "Values",
@@ -96,6 +97,17 @@ class Persistence:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """The NetworkPolicy of the components' pods, if one is wanted, in Kubernetes' own words."""
+
+    enabled: bool = False
+    peers: tuple[KubeObject, ...] = ()
+    """Who may read metrics; empty: everybody."""
+    egress: tuple[KubeObject, ...] = ()
+    """Rules of what may go out; empty: everything."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiServer:
     """What runs a control plane's API in mode ``kubernetes``."""
 
@@ -129,6 +141,7 @@ class Values:
     image: str = "keyless/keyless:0.1.0"
     pull_policy: str = "IfNotPresent"
     surroundings: Surroundings = field(default_factory=Surroundings)
+    network: Network = Network()
     mode: Mode = "auto"
     api_server: ApiServer = ApiServer()
     billing: Billing = Billing()
@@ -163,6 +176,11 @@ def _values(reader: Reader) -> Values:
         image=_image(reader),
         pull_policy=reader.get("image.pullPolicy", "IfNotPresent"),
         surroundings=read_surroundings(reader),
+        network=Network(
+            enabled=reader.get("networkPolicy.enabled", False),
+            peers=reader.mappings("networkPolicy.from"),
+            egress=reader.mappings("networkPolicy.egress"),
+        ),
         mode=next((each for each in MODES if each == mode), "auto"),
         api_server=_api_server(reader, "controlPlanes.kubernetes"),
         billing=_billing(reader),

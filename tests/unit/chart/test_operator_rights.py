@@ -13,7 +13,7 @@ from keyless.local.boot.release import installed
 from keyless.space import rights
 from keyless.space.place import Place
 from keyless.space.surroundings import CaBundle, Surroundings
-from keyless.space.values import Persistence, Values, Workload
+from keyless.space.values import Network, Persistence, Values, Workload
 from unit.space.world import BILLING, CA, NOON, ROLE, World
 
 PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
@@ -39,7 +39,13 @@ def _asked(call: str) -> tuple[str, str, str]:
 async def test_the_operator_may_do_all_that_it_does() -> None:
     annotated = Workload(annotations={"eks.amazonaws.com/role-arn": ROLE})
     around = Surroundings(pull_secrets=("regcred",), ca_bundle=CaBundle("ConfigMap", "our-ca"))
-    values = Values(billing=BILLING, vector=annotated, persistence=Persistence(enabled=None), surroundings=around)
+    values = Values(
+        billing=BILLING,
+        vector=annotated,
+        persistence=Persistence(enabled=None),
+        surroundings=around,
+        network=Network(enabled=True),
+    )
     world = World(values)
     metadata = {"name": "regcred", "namespace": "default"}
     world.host.put(SECRETS, {"metadata": metadata, "type": "kubernetes.io/dockerconfigjson", "data": {}})

@@ -15,7 +15,7 @@ from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, 
 from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
-from keyless.space.control_planes import belonging, copies, findings, tenant
+from keyless.space.control_planes import belonging, copies, findings, network, tenant
 from keyless.space.control_planes.api import ways_in
 from keyless.space.control_planes.attached import given_key, is_outgrown, own_key
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, way_of
@@ -212,7 +212,7 @@ def _must_be_tried(facts: Facts, component: Component) -> bool:
 
 def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
     keys = [Key(NAMESPACES, place.host_namespace), logical_cluster_key(place), components.volume_key(place)]
-    keys += copies.targets(place)
+    keys += [*copies.targets(place), network.target(place)]
     for name in components.NAMES:
         keys += [components.deployment_key(name, place), *components.remains(name, place)]
     keys += [keys_key(place), workload_key(place)]

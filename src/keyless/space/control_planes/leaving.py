@@ -18,7 +18,7 @@ from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.kube.resources import CLUSTERROLEBINDINGS, NAMESPACES
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
-from keyless.space.control_planes import belonging, copies, own, tenant
+from keyless.space.control_planes import belonging, copies, network, own, tenant
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.attached import own_key
 from keyless.space.control_planes.model import (
@@ -107,6 +107,7 @@ def _release_places(facts: Facts, place: Place) -> Plan:
     live = facts.host.get(key)
     before: list[Step] = [*_left_inside(facts)]
     empty = not any(_exists(facts, each) for each in (components.volume_key(place), logical_cluster_key(place)))
+    before += [Remove(policy) for policy in network.existing(facts, place)]
     if live is not None and empty and _goes(facts, live, place, key):
         before.append(Remove(key))
     elif _exists(facts, own_key(place)):
@@ -151,7 +152,7 @@ def _end_components(facts: Facts, place: Place, refused: KubeObject | None) -> P
 
 def _remove_remains(facts: Facts, place: Place) -> Plan | None:
     keys = [key for name in components.NAMES for key in components.remains(name, place)]
-    left = (*keys, components.volume_key(place), *copies.existing(facts, place))
+    left = (*keys, components.volume_key(place), *copies.existing(facts, place), *network.existing(facts, place))
     due = [key for key in left if _exists(facts, key)]
     return Plan(tuple(Remove(key) for key in due), _deleting("removing the components")) if due else None
 

@@ -12,7 +12,7 @@ from keyless.api import Reason, Refusal
 from keyless.kube import is_true
 from keyless.kube.resources import NAMESPACES
 from keyless.space import components
-from keyless.space.control_planes import attached, belonging, copies, findings, inside, own, workloads
+from keyless.space.control_planes import attached, belonging, copies, findings, inside, network, own, workloads
 from keyless.space.control_planes.api import api_of, logical_cluster
 from keyless.space.control_planes.leaving import leave
 from keyless.space.control_planes.model import (
@@ -147,6 +147,8 @@ def _served(facts: Facts, place: Place) -> Plan:
         inside.connect(facts, place, served),
         inside.disconnect(facts),
         copies.bring(facts, place),
+        # Before the pods that it is for.
+        network.bring(facts, place),
         *(workloads.bring(facts, component) for component in intent.wanted),
         *(workloads.retire(facts, place, name) for name in intent.gone),
     )
