@@ -57,6 +57,9 @@ def _run(name: str, arguments: Sequence[str], environ: Mapping[str, str]) -> int
     module = COMPONENTS.get(name)
     if module is None:
         raise Permanent(f"component {name!r}: expected one of {', '.join(COMPONENTS)}.{did_you_mean(name, COMPONENTS)}")
+    # First of all: it keeps structlog, which settings may load, from loading rich.
+    from keyless.cli.logs import configure
+
     cls = importlib.import_module(f"{module}.settings").Settings
     if any(flag in {"--help", "-h"} for flag in arguments):
         print(_component_help(name, cls))
@@ -66,8 +69,6 @@ def _run(name: str, arguments: Sequence[str], environ: Mapping[str, str]) -> int
     if print_only:
         print(json.dumps(_shown(settings), indent=2, default=str))
         return exits.HELD
-    from keyless.cli.logs import configure
-
     configure(name, environ.get("KEYLESS_LOG_LEVEL", "info"))
     service = importlib.import_module(f"{module}.service")
     return serve(name, service.run(settings, environ))

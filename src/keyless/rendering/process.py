@@ -16,6 +16,7 @@ import time
 from typing import BinaryIO
 
 from keyless.gotemplate import TemplateError
+from keyless.gotemplate.functions.later import load_now
 from keyless.gotemplate.jobs import render_all
 from keyless.rendering.frames import (
     GONE,
@@ -30,6 +31,7 @@ from keyless.rendering.frames import (
 
 def main(address_space_bytes: int, seconds: float) -> None:
     """Serve until standard input ends."""
+    load_now()  # each worker is a fork: what is loaded here costs none of a rendering's time
     for limit, value in (
         (resource.RLIMIT_AS, address_space_bytes),
         (resource.RLIMIT_CORE, 0),  # a core dump would hold the values

@@ -10,17 +10,22 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.serialization import pkcs12
+from typing import TYPE_CHECKING, Any
 
 from keyless.gotemplate.account import Account
 from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.functions.function import Function
+from keyless.gotemplate.functions.later import Later
 from keyless.gotemplate.values import Strings
+
+if TYPE_CHECKING:
+    from cryptography import exceptions, x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.serialization import pkcs12
+else:
+    exceptions, x509 = Later("cryptography.exceptions"), Later("cryptography.x509")
+    serialization = Later("cryptography.hazmat.primitives.serialization")
+    pkcs12 = Later("cryptography.hazmat.primitives.serialization.pkcs12")
 
 BLOCK_STEPS = 500
 ARCHIVE_STEPS = 20_000
@@ -63,7 +68,7 @@ def _certificates(account: Account, text: bytes) -> list[x509.Certificate]:
         raise Problem("there is no CERTIFICATE block in the input")
     try:
         return [x509.load_der_x509_certificate(content) for content in found]
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, exceptions.UnsupportedAlgorithm):
         raise Problem("a CERTIFICATE block is no certificate") from None
 
 
@@ -83,7 +88,7 @@ def _issued(issuer: x509.Certificate, one: x509.Certificate) -> bool:
         return False
     try:
         one.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (ValueError, TypeError, exceptions.InvalidSignature, exceptions.UnsupportedAlgorithm):
         return False
     return True
 
@@ -136,7 +141,7 @@ def _opened(account: Account, password: bytes, archive: bytes) -> pkcs12.PKCS12K
     for one in (password,) if password else (None, b""):
         try:
             return pkcs12.load_pkcs12(archive, one)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
             continue
     raise Problem("the input is no PKCS #12 archive with this password")
 
@@ -160,7 +165,7 @@ def _archive(account: Account, certificates: bytes, key: bytes, password: bytes 
     account.step(ARCHIVE_STEPS)
     try:
         loaded: Any = serialization.load_pem_private_key(key, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
         raise Problem("the second argument is no private key in PEM without a password") from None
     public = loaded.public_key()
     own = next((one for one in found if one.public_key() == public), None)

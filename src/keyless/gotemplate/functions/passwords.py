@@ -10,14 +10,20 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import bcrypt
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.padding import PKCS7
 
 from keyless.gotemplate.account import Account
 from keyless.gotemplate.errors import Problem
 from keyless.gotemplate.functions.function import Function
+from keyless.gotemplate.functions.later import Later
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives import ciphers, padding
+else:
+    ciphers = Later("cryptography.hazmat.primitives.ciphers")
+    padding = Later("cryptography.hazmat.primitives.padding")
 
 ROUNDS = 10
 HASH_STEPS = 20_000
@@ -52,8 +58,9 @@ def _decrypt_aes(password: bytes, text: bytes) -> bytes:
     if len(packed) % 16 or len(packed) < 32:
         raise Problem("the input is no AES-CBC text: an initialization vector and whole blocks")
     # sprig's key: the password itself, cut or filled up to 32 bytes.
-    decryptor = Cipher(algorithms.AES(password[:32].ljust(32, b"\0")), modes.CBC(packed[:16])).decryptor()
-    unpadder = PKCS7(128).unpadder()
+    key = ciphers.algorithms.AES(password[:32].ljust(32, b"\0"))
+    decryptor = ciphers.Cipher(key, ciphers.modes.CBC(packed[:16])).decryptor()
+    unpadder = padding.PKCS7(128).unpadder()
     try:
         return unpadder.update(decryptor.update(packed[16:]) + decryptor.finalize()) + unpadder.finalize()
     except ValueError:
