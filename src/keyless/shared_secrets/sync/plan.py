@@ -31,6 +31,8 @@ ORPHANS_FAILED = "could not delete orphaned secrets"
 # A Merge target that does not exist carries no label, so no watch tells when somebody makes it.
 SECONDS_TO_LOOK_FOR_TARGET = 10.0
 NEW_SECONDS = 5.0
+MOST_OWN_SECONDS = 30.0
+"""What was read for the very object that asks; its wait for a worker is no reason to read it twice."""
 MOST_SHARED_SECONDS = 60.0
 SPREAD, MOST_SPREAD_SECONDS = 0.1, 60.0
 
@@ -120,10 +122,11 @@ def most_age_seconds(obj: KubeObject, wanted: Wanted, *, fresh: bool, since_seco
 
     A twentieth of the interval is less than Secrets Manager's own delay matters to who reads so seldom. A new object
     takes what was read a moment ago, so that hundreds made together are one call; one that a person changed takes what
-    was read for that very change, ``since_seconds`` ago.
+    was read for that very change, ``since_seconds`` ago, however long it waited for a worker.
     """
+    own = min(since_seconds, MOST_OWN_SECONDS)
     if fresh:
-        return min(since_seconds, NEW_SECONDS) if _synced_at(obj) else NEW_SECONDS
+        return own if _synced_at(obj) else max(own, NEW_SECONDS)
     if wanted.policy != "Periodic" or wanted.interval_seconds <= 0:
         return 0.0
     return min(MOST_SHARED_SECONDS, wanted.interval_seconds / 20)

@@ -1,4 +1,6 @@
+import asyncio
 import base64
+from collections import Counter
 
 import pytest
 
@@ -7,6 +9,7 @@ from keyless.kube.resources import SECRETS, SERVICEACCOUNTS
 from keyless.shared_secrets.stores.model import StoreFault, provider_of
 from keyless.shared_secrets.stores.plan import reference_namespaces
 from keyless.shared_secrets.stores.sessions import Place, Sessions
+from unit.aws.test_roles import FakeSts
 from unit.shared_secrets.fakes import PLANTED, a_space, aws_provider
 
 OWN = ("mxp-1-system", "external-secrets-controller")
@@ -121,3 +124,30 @@ async def test_our_own_account_without_annotation_is_the_pods_identity_and_only_
     an_account(bench.tenant, namespace, name)
     with pytest.raises(StoreFault):
         await bench.open(provider)
+
+
+@pytest.mark.parametrize(
+    ("more", "calls"),
+    [
+        ({}, {"AssumeRoleWithWebIdentity": 1}),
+        ({"role": ROLE + "2"}, {"AssumeRoleWithWebIdentity": 1, "AssumeRole": 1}),
+        ({"role": ROLE + "2", "additionalRoles": [ROLE + "1"]}, {"AssumeRoleWithWebIdentity": 1, "AssumeRole": 2}),
+    ],
+)
+async def test_200_reads_through_50_stores_of_one_identity_ask_sts_once_an_hour(monkeypatch, more, calls):
+    bench = Bench()
+    an_account(bench.tenant, "app", "reader", **{"eks.amazonaws.com/role-arn": ROLE})
+    stores = [
+        a_provider(auth={"jwt": {"serviceAccountRef": {"name": "reader"}}}, prefix=f"team-{number}/", **more)
+        for number in range(50)
+    ]
+
+    async def read(number):
+        opened = await bench.open(stores[number % len(stores)])
+        return (await opened.session.keys()).access_key_id
+
+    async with FakeSts().served(monkeypatch) as sts:
+        seen = await asyncio.gather(*(read(number) for number in range(200)))
+        again = await read(7)
+    assert len({*seen, again}) == 1
+    assert Counter(asked["Action"] for asked in sts.asked) == calls
