@@ -63,7 +63,4 @@ altogether other domain is somebody else's, and where the right one is there a n
 {{- if has .Values.billing.storage.provider (list "gcp" "azure") -}}
 {{- include "spaces.refuse" (printf "billing.storage.provider is %q, which is not implemented: expected aws; `--set billing.storage.provider=aws`" .Values.billing.storage.provider) -}}
 {{- end -}}
-{{- if eq .Values.controlPlanes.api.mode "kubernetes" -}}
-{{- include "spaces.refuse" "controlPlanes.api.mode is \"kubernetes\", which is not implemented yet: expected auto, logical or attached" -}}
-{{- end -}}
 {{- end }}

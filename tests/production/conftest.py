@@ -15,6 +15,7 @@ from production.binaries import GIVEN, built
 from production.images import ROOT, ours, pause
 from production.node import OneNode
 from production.parts import said
+from production.upstream import upstream
 from tests.hiding import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.tools import GUIDES, kubernetes_clients
 
@@ -50,6 +51,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNode]:
         for name in ("keyless", "keyless-cloud"):
             found.load(ours(name))
             found.tag(f"localhost/keyless/{name}:0.1.0", f"docker.io/keyless/{name}:0.1.0")
+        for archive in upstream(built()):
+            found.load(archive)
         yield found
     finally:
         found.down()

@@ -66,10 +66,10 @@ class OneNode:
         """What ``kubectl get …`` finds, read."""
         return json.loads(self.kubectl("get", *words, "-o", "json"))
 
-    def volume(self, name: str, folder: Path, *, claim: tuple[str, str]) -> None:
+    def volume(self, name: str, folder: Path, *, claim: tuple[str, str], size: str = "1Gi") -> None:
         """Keep a folder as a volume for the claim of a namespace and name."""
         spec = {
-            "capacity": {"storage": "1Gi"},
+            "capacity": {"storage": size},
             "accessModes": ["ReadWriteOnce"],
             "hostPath": {"path": str(folder)},
             "claimRef": {"namespace": claim[0], "name": claim[1]},

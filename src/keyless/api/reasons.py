@@ -76,7 +76,6 @@ class Reason(StrEnum):
     API_TAKEN = "ApiTaken"
     ALREADY_ATTACHED = "AlreadyAttached"
     API_KEYS_LOST = "ApiKeysLost"
-    API_NOT_NAMED = "ApiNotNamed"
     COPY_REFUSED = "CopyRefused"
     ATTACHED_SECRET_MISSING = "AttachedSecretMissing"
     ATTACHED_CREDENTIAL_REFUSED = "AttachedCredentialRefused"

@@ -85,7 +85,6 @@ async def test_a_key_that_nobody_reads_is_refused_by_name(helm, flag: str, said:
         (f"{SECRETS_ROLE}=billing", "controlPlanes.sharedSecrets.serviceAccount.customAnnotations: eks.amazonaws.com"),
         (VECTOR_ROLE.replace(r"amazonaws\.com", r"amazon\.aws") + f"={ROLE}", "an annotation that nobody reads"),
         ("billing.storage.provider=gcp", 'billing.storage.provider is "gcp", which is not implemented'),
-        ("controlPlanes.api.mode=kubernetes", "which is not implemented yet"),
     ],
 )
 async def test_what_would_hurt_is_refused_with_a_sentence(helm, flag: str, said: str) -> None:

@@ -1,8 +1,9 @@
 """Who serves a control plane's API, by ``controlPlanes.api.mode``. Pure.
 
-``auto``: what the control plane names, else what the host serves. ``logical``: the host serves LogicalCluster; its
-maker's service account is admin inside. ``attached``: you bring a Secret with ``server``, ``ca.crt`` and the ``token``
-of an admin, named by an annotation on the ControlPlane.
+``auto``: what the control plane names, else what the host serves, else an API server of its own. ``logical``: the host
+serves LogicalCluster; its maker's service account is admin inside. ``attached``: you bring a Secret with ``server``,
+``ca.crt`` and the ``token`` of an admin, named by an annotation on the ControlPlane. ``kubernetes``: an API server of
+its own in the host namespace.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from keyless.kube import is_true
 from keyless.kube.resources import LOGICALCLUSTERS
 from keyless.space.control_planes import attached, own
 from keyless.space.control_planes.model import (
-    ATTACHED_ANNOTATION,
-    CREDENTIAL,
     Facts,
     Pending,
     Served,
@@ -58,7 +57,8 @@ def api_of(facts: Facts) -> Served | Pending | Refusal | None:
         case "kubernetes":
             return own.served(facts, place)
         case None:
-            return _not_named(facts)
+            # Only where the values cannot be read: then nothing is begun.
+            return facts.values if isinstance(facts.values, Refusal) else Pending("waiting to be looked at")
 
 
 def _logical(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
@@ -86,15 +86,6 @@ def _attached(facts: Facts) -> Served | Refusal:
     """The way by which it was entered; before that, the one to try first."""
     ways = attached.ways_in(facts)
     return ways if isinstance(ways, Refusal) else facts.entered or ways[0]
-
-
-def _not_named(facts: Facts) -> Refusal:
-    return Refusal(
-        Reason.API_NOT_NAMED,
-        "nobody serves an API for this control plane: the host cluster serves no LogicalCluster, and annotation "
-        f"{ATTACHED_ANNOTATION} names no Secret of an API that you bring; {attached.annotate(facts)}, with a Secret "
-        f"that holds {' and '.join(CREDENTIAL)}",
-    )
 
 
 def _pem(bundle: str) -> str:

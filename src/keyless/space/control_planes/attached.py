@@ -11,7 +11,6 @@ from __future__ import annotations
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import SECRETS
-from keyless.space import components
 from keyless.space.control_planes import belonging, tenant, tokens
 from keyless.space.control_planes.model import (
     ATTACHED_ANNOTATION,
@@ -21,6 +20,7 @@ from keyless.space.control_planes.model import (
     IssueToken,
     Plan,
     Served,
+    own_key,
 )
 from keyless.space.control_planes.secrets import data_of
 from keyless.space.control_planes.writing import write
@@ -37,11 +37,6 @@ def given_key(control_plane: KubeObject) -> Key | None:
     metadata = control_plane["metadata"]
     name = (metadata.get("annotations") or {}).get(ATTACHED_ANNOTATION)
     return Key(SECRETS, name, metadata["namespace"]) if name else None
-
-
-def own_key(place: Place) -> Key:
-    """The Secret with the operator's own token."""
-    return components.kubeconfig_key(tenant.OPERATOR, place)
 
 
 def ways_in(facts: Facts) -> tuple[Served, ...] | Refusal:

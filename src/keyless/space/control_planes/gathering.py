@@ -17,8 +17,8 @@ from keyless.space import components
 from keyless.space.components import Component
 from keyless.space.control_planes import belonging, copies, findings, network, tenant
 from keyless.space.control_planes.api import ways_in
-from keyless.space.control_planes.attached import given_key, is_outgrown, own_key
-from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, way_of
+from keyless.space.control_planes.attached import given_key, is_outgrown
+from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, own_key, way_of
 from keyless.space.control_planes.ports import ReadValues, ValuesFor
 from keyless.space.control_planes.tenants import Tenant, Tenants
 from keyless.space.control_planes.workloads import intent_of, promises_role
@@ -73,15 +73,17 @@ class Gatherer:
         if isinstance(values, Values):
             facts = replace(facts, values=self._values_for(values, place.host_namespace))
         facts = replace(facts, host=await _existing(self._host, _host_keys(control_plane, place)))
-        if way_of(facts) == "kubernetes":
+        leaving = bool(control_plane["metadata"].get("deletionTimestamp"))
+        if way_of(facts) is None and not leaving:
+            facts = replace(facts, serves_logical_clusters=await self._serves_logical_clusters())
+        # At the end also what an API server of its own was begun with, before anything told that it is one.
+        if way_of(facts) in ("kubernetes", None):
             own = await _existing(self._host, all_keys(place))
             facts = replace(facts, host={**facts.host, **own})
         facts = replace(facts, pods=await self._pods(place))
-        if control_plane["metadata"].get("deletionTimestamp"):
+        if leaving:
             # An API of our own goes as a whole; one that was brought stays, and what we made in it must not.
             return await self._inside(name, facts) if way_of(facts) == "attached" else facts
-        if way_of(facts) is None:
-            facts = replace(facts, serves_logical_clusters=await self._serves_logical_clusters())
         facts = replace(facts, default_storage_class=await self._default_storage_class(facts, place))
         facts = replace(facts, sources=await _existing(self._host, copies.sources(facts)))
         return await self._tried(await self._inside(name, facts), place)
@@ -215,9 +217,9 @@ def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
     keys += [*copies.targets(place), network.target(place)]
     for name in components.NAMES:
         keys += [components.deployment_key(name, place), *components.remains(name, place)]
-    keys += [keys_key(place), workload_key(place)]
+    keys += [keys_key(place), workload_key(place), own_key(place)]
     if attached := given_key(control_plane):
-        keys += [attached, own_key(place)]
+        keys.append(attached)
     if wish := (control_plane.get("spec") or {}).get("writeConnectionSecretToRef"):
         keys.append(Key(SECRETS, wish["name"], place.group))
     return keys

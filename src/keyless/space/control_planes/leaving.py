@@ -20,7 +20,6 @@ from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
 from keyless.space.control_planes import belonging, copies, network, own, tenant
 from keyless.space.control_planes.api import api_of
-from keyless.space.control_planes.attached import own_key
 from keyless.space.control_planes.model import (
     API,
     FINALIZER,
@@ -34,10 +33,12 @@ from keyless.space.control_planes.model import (
     Step,
     Tell,
     logical_cluster_key,
+    own_key,
     way_of,
 )
 from keyless.space.control_planes.workloads import CONDITIONS, end_pods, retire
 from keyless.space.items import CONTROL_PLANE_LABEL, Key, is_ours
+from keyless.space.kubernetes.names import keys_key, workload_key
 from keyless.space.place import Place
 
 LIMIT = timedelta(seconds=60)
@@ -106,7 +107,8 @@ def _release_places(facts: Facts, place: Place) -> Plan:
     key = Key(NAMESPACES, place.host_namespace)
     live = facts.host.get(key)
     before: list[Step] = [*_left_inside(facts)]
-    empty = not any(_exists(facts, each) for each in (components.volume_key(place), logical_cluster_key(place)))
+    holds = (components.volume_key(place), logical_cluster_key(place), workload_key(place), keys_key(place))
+    empty = not any(_exists(facts, each) for each in holds)
     before += [Remove(policy) for policy in network.existing(facts, place)]
     if live is not None and empty and _goes(facts, live, place, key):
         before.append(Remove(key))

@@ -14,6 +14,8 @@ from typing import Literal
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import LOGICALCLUSTERS
+from keyless.space import components
+from keyless.space.control_planes import tenant
 from keyless.space.items import Item, Key
 from keyless.space.kubernetes.names import keys_key, workload_key
 from keyless.space.place import Place
@@ -86,8 +88,8 @@ class Facts:
     applied: Mapping[tuple[Side, Key], Applied] = field(default_factory=dict)
     """What is known of earlier writes."""
     default_storage_class: bool = False
-    serves_logical_clusters: bool = False
-    """Whether the host serves the kind; looked up only where nothing else decides."""
+    serves_logical_clusters: bool | None = None
+    """Whether the host serves the kind; None: not looked up, for something else decides."""
     release_namespace: str = "default"
     sources: Mapping[Key, KubeObject] = field(default_factory=dict)
     """What the values name in the release's namespace for all pods: pull secrets, the CA bundle."""
@@ -125,23 +127,45 @@ def logical_cluster_key(place: Place) -> Key:
     return Key(LOGICALCLUSTERS, place.host_namespace)
 
 
+def own_key(place: Place) -> Key:
+    """The Secret with the operator's own token for an API that was brought."""
+    return components.kubeconfig_key(tenant.OPERATOR, place)
+
+
 def way_of(facts: Facts) -> Way | None:
     """Who serves the API; None: nobody, and nothing says who shall.
 
-    The values may say it for the whole Space. In ``auto``, and where they cannot be read, what is there decides: the
-    logical cluster that the control plane has, for what lies in it must not be left behind; the Secret that it names;
-    what the host serves.
+    First what is there, whatever the values say: what lies in a control plane's API must not be left behind. Then the
+    values, where they say it for the whole Space, but a Secret that the control plane names stands over ``kubernetes``.
+    In ``auto``, and where the values cannot be read: the Secret that it names; the host, where that serves APIs; and
+    where the values can be read, an API server of its own.
     """
-    if isinstance(facts.values, Values) and facts.values.mode != "auto":
-        return facts.values.mode
     place = facts.place
     if place is not None and logical_cluster_key(place) in facts.host:
         return "logical"
     if place is not None and not facts.host.keys().isdisjoint((keys_key(place), workload_key(place))):
         return "kubernetes"  # also where its keys are lost: that must be told, and nothing made in its stead
-    if (facts.control_plane["metadata"].get("annotations") or {}).get(ATTACHED_ANNOTATION):
-        return "attached"
-    return "logical" if facts.serves_logical_clusters else None
+    if place is not None and own_key(place) in facts.host:
+        return "attached"  # also where it names no Secret any more: its components go on where they are
+    mode = facts.values.mode if isinstance(facts.values, Values) else "auto"
+    names_one = bool((facts.control_plane["metadata"].get("annotations") or {}).get(ATTACHED_ANNOTATION))
+    match mode:
+        case "logical" | "attached":
+            return mode
+        case "kubernetes":
+            return "attached" if names_one else "kubernetes"
+        case "auto":
+            return "attached" if names_one else _by_the_host(facts)
+
+
+def _by_the_host(facts: Facts) -> Way | None:
+    match facts.serves_logical_clusters:
+        case True:
+            return "logical"
+        case False if isinstance(facts.values, Values):
+            return "kubernetes"
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

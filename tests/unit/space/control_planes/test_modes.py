@@ -9,7 +9,7 @@ import pytest
 from keyless.api import Reason, Refusal
 from keyless.kube import NotFound
 from keyless.kube.errors import failure_status
-from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, SECRETS
+from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, SECRETS, STATEFULSETS
 from keyless.kube.transport import Request
 from keyless.space.values import Values, parse_values
 from unit.space.world import BILLING, CTP1, World
@@ -47,7 +47,10 @@ CASES = [
     ("auto", True, False, "logical"),
     ("auto", True, True, "attached"),
     ("auto", False, True, "attached"),
-    ("auto", False, False, "ApiNotNamed"),
+    ("auto", False, False, "kubernetes"),
+    ("kubernetes", True, False, "kubernetes"),
+    ("kubernetes", True, True, "attached"),
+    ("kubernetes", False, True, "attached"),
     ("logical", True, True, "logical"),
     ("attached", True, True, "attached"),
     ("attached", True, False, "AttachedSecretMissing"),
@@ -65,8 +68,9 @@ async def test_who_serves_the_api(world: World, mode, serves: bool, names: bool,
     await world.settle()
     ready = await world.condition("Ready")
     assert ready is not None
-    if outcome in ("logical", "attached"):
+    if outcome in ("logical", "attached", "kubernetes"):
         assert ready["status"] == "True"
+        assert bool(world._objects(STATEFULSETS)) == (outcome == "kubernetes")
         assert ("team-b" in world.insides) == (outcome == "attached")
         assert bool(world._objects(LOGICALCLUSTERS)) == (outcome == "logical")
     else:
@@ -75,14 +79,51 @@ async def test_who_serves_the_api(world: World, mode, serves: bool, names: bool,
 
 
 async def test_a_control_plane_that_nobody_served_goes_on_once_it_names_its_api(world: World) -> None:
-    world.values = Values(billing=BILLING)
-    _serve_no_logical_clusters(world)
+    world.values = Values(mode="attached", billing=BILLING)
     _give_secret(world)
     world.create()
     await world.settle()
-    assert (await world.condition("Ready"))["reason"] == "ApiNotNamed"
+    assert (await world.condition("Ready"))["reason"] == "AttachedSecretMissing"
     await world.host.patch(CONTROLPLANES, "ctp1", {"metadata": {"annotations": {ANNOTATION: "mine"}}}, "default")
     await world.settle()
+    assert (await world.condition("Ready"))["status"] == "True"
+
+
+async def test_while_the_values_cannot_be_read_no_api_server_is_chosen(world: World) -> None:
+    world.values = UNREADABLE
+    _serve_no_logical_clusters(world)
+    world.create()
+    await world.settle()
+    assert (await world.condition("Ready"))["reason"] == "ValuesInvalid"
+    assert not world._objects(STATEFULSETS)
+
+
+@pytest.mark.parametrize("later", ["auto", "logical", "attached", "kubernetes"])
+@pytest.mark.parametrize("first", ["logical", "attached", "kubernetes"])
+async def test_no_change_of_the_mode_moves_a_control_plane_away_from_what_it_holds(world: World, first, later) -> None:
+    world.values = Values(mode=first, billing=BILLING)
+    _give_secret(world)
+    world.create(metadata={"annotations": {ANNOTATION: "mine"} if first == "attached" else {}})
+    await world.settle()
+    before = world.snapshot()
+    world.values = Values(mode=later, billing=BILLING)
+    if first != "logical":
+        _serve_no_logical_clusters(world)
+    await world.settle()
+    assert world.snapshot().keys() == before.keys()
+    assert (await world.condition("Ready"))["status"] == "True"
+
+
+@pytest.mark.parametrize("mode", ["auto", "kubernetes"])
+async def test_one_that_was_attached_gets_no_api_server_when_it_names_none_any_more(world: World, mode) -> None:
+    world.values = Values(mode=mode, billing=BILLING)
+    _serve_no_logical_clusters(world)
+    _give_secret(world)
+    world.create(metadata={"annotations": {ANNOTATION: "mine"}})
+    await world.settle()
+    await world.host.patch(CONTROLPLANES, "ctp1", {"metadata": {"annotations": {ANNOTATION: None}}}, "default")
+    await world.settle()
+    assert not world._objects(STATEFULSETS)
     assert (await world.condition("Ready"))["status"] == "True"
 
 
