@@ -22,6 +22,7 @@ from keyless.kube.resources import (
     ROLEBINDINGS,
     SECRETS,
     SERVICEACCOUNTS,
+    STATEFULSETS,
 )
 from keyless.space import Settings
 from keyless.space.uninstalling import Uninstall
@@ -113,6 +114,16 @@ async def test_what_was_made_inside_a_brought_api_goes_and_so_does_an_empty_host
     assert names in ([], ["keyless:operator"]), "that one the namespace owns"
     assert not await world.exists(NAMESPACES, namespace)
     assert await world.exists(SECRETS, "mine", "default")
+
+
+async def test_an_api_server_of_its_own_stays_with_its_keys_and_its_volume() -> None:
+    world = await _running(Values(mode="kubernetes", billing=BILLING))
+    await _stored(world)
+    namespace = await world.host_namespace()
+    await _uninstall(world)
+    assert await world.exists(STATEFULSETS, "control-plane", namespace)
+    assert await world.exists(SECRETS, "control-plane-keys", namespace)
+    assert await world.exists(PERSISTENTVOLUMECLAIMS, "data-control-plane-0", namespace)
 
 
 async def test_a_chart_that_is_installed_again_takes_them_up() -> None:
