@@ -26,9 +26,7 @@ async def usage_stored(stage: Stage) -> str:
     bucket = stage.name("YOUR_BILLING_BUCKET")
     listed = await stage.aws.call("s3", "ListObjectsV2", Bucket=bucket, Prefix="account=")
     keys = [item["Key"] for item in listed.get("Contents", ())]
-    return "\n".join(
-        [f"identity {found['message'].rpartition(' ')[2]}", *(f"stored   s3://{bucket}/{k}" for k in keys)]
-    )
+    return "\n".join([f"identity {identity_in(found['message'])}", *(f"stored   s3://{bucket}/{k}" for k in keys)])
 
 
 async def scopes_given(stage: Stage) -> str:
@@ -100,6 +98,17 @@ def _refused_by_trust(stage: Stage) -> str:
         return ""
     trace = (lines[-1].get("decision") or {}).get("trace") or [lines[-1]["notes"].get("refused", "")]
     return "\n".join(f"because  {text}" for text in trace)
+
+
+def identity_in(message: str) -> str:
+    """The session's ARN in a condition's message, wherever it stands there."""
+    return next((word.strip(",;.()") for word in message.split() if ":assumed-role/" in word), message)
+
+
+def changes(stage: Stage, actions: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The calls of these actions that were answered, in their order."""
+    found = [line for action in actions for line in _calls(stage, action, "Success")]
+    return sorted(found, key=lambda line: str(line["time"]))
 
 
 def _calls(stage: Stage, action: str, code: str = "") -> list[dict[str, Any]]:

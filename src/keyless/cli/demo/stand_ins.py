@@ -21,12 +21,12 @@ async def apply(kube: Kube, objects: list[dict[str, Any]], res: Resource) -> str
     return "\n".join(f"{obj['kind'].lower()}/{obj['metadata']['name']} applied" for obj in objects)
 
 
-async def rollout_restart(stage: Stage, deployment: str) -> str:
+async def rollout_restart(stage: Stage, deployment: str, namespace: str = "") -> str:
     """``kubectl rollout restart``: the annotation that makes a new pod template."""
     annotations = {"kubectl.kubernetes.io/restartedAt": timestamp(datetime.now(UTC))}
     patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-    namespace = stage.name("YOUR_CONTROL_PLANE_NAMESPACE")
-    await stage.host.patch(DEPLOYMENTS, deployment, patch, namespace, kind="strategic")
+    place = namespace or stage.name("YOUR_CONTROL_PLANE_NAMESPACE")
+    await stage.host.patch(DEPLOYMENTS, deployment, patch, place, kind="strategic")
     return f"deployment.apps/{deployment} restarted"
 
 

@@ -1,4 +1,4 @@
-"""The story: the billing guide by IRSA with one misstep, the shared secrets guide by Pod Identity."""
+"""The story: the billing guide by IRSA with one misstep, shared secrets by Pod Identity, then trust that follows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from typing import Any
 import yaml
 
 from keyless.cli import exits
-from keyless.cli.demo import looks, objects, stand_ins
+from keyless.cli.demo import following, looks, objects, stand_ins
 from keyless.cli.demo.stage import Stage, keyless
 from keyless.kube import Resource
-from keyless.kube.resources import CRDS, EXTERNALSECRETS, NAMESPACES, SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
+from keyless.kube.resources import (
+    CONTROLPLANES,
+    CRDS,
+    EXTERNALSECRETS,
+    NAMESPACES,
+    SHAREDEXTERNALSECRETS,
+    SHAREDSECRETSTORES,
+    WORKLOADIDENTITIES,
+)
 
 VPCS = Resource("ec2.aws.upbound.io", "v1beta1", "vpcs", "VPC", namespaced=False)
 
@@ -36,7 +44,7 @@ class Step:
 
 def steps(stage: Stage) -> list[Step]:
     """The steps, told for this stage."""
-    return [*_billing(stage), *_secrets(stage), *_end(stage)]
+    return [*_billing(stage), *_secrets(stage), *_follow(stage), *_end(stage)]
 
 
 def _billing(stage: Stage) -> list[Step]:
@@ -226,6 +234,50 @@ def _secrets(stage: Stage) -> list[Step]:
     ]
 
 
+def _follow(stage: Stage) -> list[Step]:
+    trust, policy = objects.pod_identity_trust(), following.policy_of_the_operator(stage)
+    identity, planes = following.identity_to_manage(stage), following.newcomers()
+    role = following.OPERATOR_ROLE
+    return [
+        Step(
+            "The Space shall keep its own trust: the operator gets a role, with the smallest policy for that",
+            "aws",
+            f"aws iam create-role --role-name {role} --assume-role-policy-document file://operator-trust.json"
+            " --query Role.Arn --output text\n"
+            f"aws iam put-role-policy --role-name {role} --policy-name grants"
+            " --policy-document file://operator-policy.json\n"
+            "aws eks create-pod-identity-association --cluster-name $YOUR_CLUSTER_NAME --namespace default \\\n"
+            f"  --service-account {role} --role-arn arn:aws:iam::$YOUR_AWS_ACCOUNT_ID:role/{role}"
+            " --query association.associationArn --output text",
+            lambda: following.operator_made(stage),
+            files=_texts({"operator-trust.json": trust, "operator-policy.json": policy}),
+        ),
+        Step(
+            "It is restarted with it",
+            "kubectl",
+            f"kubectl rollout restart deployment {role}",
+            lambda: following.operator_restarted(stage),
+            look=following.rolled_out,
+        ),
+        Step(
+            "From here on the Space follows by itself",
+            "kubectl",
+            "kubectl apply -f identity.yaml",
+            lambda: stand_ins.apply(stage.host, [identity], WORKLOADIDENTITIES),
+            look=following.managed,
+            files=_texts({"identity.yaml": [identity]}),
+        ),
+        Step(
+            "A second and a third control plane appear, and work: nobody touches IAM",
+            "kubectl",
+            "kubectl apply -f planes.yaml",
+            lambda: stand_ins.apply(stage.host, planes, CONTROLPLANES),
+            look=following.newcomers_work,
+            files=_texts({"planes.yaml": planes}),
+        ),
+    ]
+
+
 def _end(stage: Stage) -> list[Step]:
     async def nothing() -> str:
         raise AssertionError("keyless is always there")
@@ -244,8 +296,8 @@ def _end(stage: Stage) -> list[Step]:
     usage = ("--bucket", bucket, "--account", "notdemo", "--billing-month", f"{datetime.now(UTC):%Y-%m}")
     verified = ("billing", "verify", "--bucket", bucket, "--account", "notdemo")
     return [
-        ours("The whole chain, link by link", "verify", "billing"),
-        ours("The same for shared secrets", "verify", "shared-secrets"),
+        ours("The whole chain of all three, link by link", "verify", "billing"),
+        ours("The same for shared secrets of ctp1", "verify", "shared-secrets", "--control-plane", "ctp1"),
         ours("The report", "billing", "export", *usage, "--force-incomplete"),
         ours("Whose usage it is, so far", "billing", "report", *usage, "--by", "team", "--force-incomplete"),
         ours("Is all of it there, and is it what was stored?", *verified),

@@ -11,6 +11,7 @@ import pytest
 
 from keyless.cli.commands import COMMANDS
 from keyless.cli.demo import runner, story
+from keyless.cli.demo.looks import identity_in
 from keyless.cli.demo.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -58,6 +59,28 @@ def test_the_demo_ends_with_an_object_that_is_tampered_with_and_caught(tmp_path:
     assert (before.command, before.code) == ("keyless billing verify --bucket x --account notdemo", 0)
     assert "aws s3 cp -" in tampering.command
     assert (after.command, after.code) == (before.command, 1)
+
+
+def test_the_demo_goes_on_to_control_planes_that_work_with_nobody_touching_iam(tmp_path: Path) -> None:
+    steps = story.steps(stage(tmp_path))
+    (appear,) = [number for number, step in enumerate(steps) if "planes.yaml" in step.files]
+    assert steps[appear].files["planes.yaml"].count("kind: ControlPlane") == 2
+    assert steps[appear].look is not None
+    assert not [step for step in steps[appear:] if re.search(r"aws (iam|eks) ", step.command)]
+    verified = [step.command for step in steps[appear:] if step.command == "keyless verify billing"]
+    assert verified, "the chain of all control planes is walked after they came"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("stored as arn:aws:sts::1:assumed-role/r/s", "arn:aws:sts::1:assumed-role/r/s"),
+        ("stored as arn:aws:sts::1:assumed-role/r/s, until 2026-01-01T00:00:00Z", "arn:aws:sts::1:assumed-role/r/s"),
+        ("nobody is named", "nobody is named"),
+    ],
+)
+def test_an_identity_is_found_wherever_the_message_has_it(message: str, shown: str) -> None:
+    assert identity_in(message) == shown
 
 
 def test_what_to_try_next_is_there() -> None:
