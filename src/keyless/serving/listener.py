@@ -113,6 +113,8 @@ async def _reload(tls: Tls, context: ssl.SSLContext) -> None:
         if found == loaded:
             continue
         try:
+            # Tried apart first: a pair that does not match would take the old one out of the context that serves.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
             context.load_cert_chain(tls.certificate, tls.key)
         except (OSError, ssl.SSLError) as error:
             # Half written, or key and certificate of two generations: the next look decides.

@@ -87,6 +87,30 @@ async def test_a_new_certificate_is_served_without_a_restart(tmp_path, monkeypat
         await task
 
 
+async def test_a_pair_that_does_not_match_leaves_the_old_one_serving(tmp_path, monkeypatch):
+    """A rotation writes two files: between them the certificate is of one generation and the key of another."""
+    monkeypatch.setattr(listener, "CERTIFICATE_POLL_SECONDS", 0.0)
+    tls = a_certificate(tmp_path, "first")
+    sock = bind("127.0.0.1", 0)
+    port, tried = sock.getsockname()[1], asyncio.Event()
+    monkeypatch.setattr(listener.log, "warning", lambda *_args, **_more: tried.set())
+    task = asyncio.create_task(serve(app, sock, tls=tls))
+    assert await common_name(port) == "CN=first"
+    other = tmp_path / "other"
+    other.mkdir()
+    a_certificate(other, "second")
+    (tmp_path / "tls.crt").write_bytes((other / "tls.crt").read_bytes())
+    await tried.wait()
+    assert await common_name(port) == "CN=first"
+    (tmp_path / "tls.key").write_bytes((other / "tls.key").read_bytes())
+    async with asyncio.timeout(5):
+        while await common_name(port) != "CN=second":
+            pass
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_missing_certificate_is_named(tmp_path):
     with bind("127.0.0.1", 0) as sock, pytest.raises(Permanent, match="nowhere"):
         await serve(app, sock, tls=Tls(str(tmp_path / "nowhere"), str(tmp_path / "key")))
