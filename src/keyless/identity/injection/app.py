@@ -1,8 +1,8 @@
 """The webhook's HTTP face: AdmissionReview in, AdmissionReview out.
 
 Answers as upstream does: a wrong Content-Type is 415; a body that cannot be read is answered 200 with
-``allowed: false``; a pod without identity is allowed without a patch. Only names, methods and counts are logged, never
-an object.
+``allowed: false``; a pod without identity is allowed without a patch. A request is counted and leaves no line in the
+log; trouble does, when it begins and when it ends.
 
 Protocol: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
@@ -27,6 +27,9 @@ from keyless.identity.injection.directory import Directory
 from keyless.identity.injection.model import Injection
 from keyless.identity.injection.plan import inject
 from keyless.identity.injection.settings import Settings
+
+if TYPE_CHECKING:
+    from keyless.identity.injection.trusting import Trusts
 
 API_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 log = structlog.get_logger()
@@ -54,9 +57,15 @@ class Metrics:
 class Webhook:
     """Answers admission reviews; ``app`` is the TLS face, ``metrics_app`` the plain one."""
 
-    def __init__(self, directory: Directory, settings: Settings, ready: Callable[[], str] = lambda: "") -> None:
-        """``ready`` says why service accounts may be old; empty: they are not."""
-        self._directory = directory
+    def __init__(
+        self,
+        directory: Directory,
+        settings: Settings,
+        ready: Callable[[], str] = lambda: "",
+        trusts: Trusts | None = None,
+    ) -> None:
+        """``ready`` says why service accounts may be old; empty: they are not. ``trusts``: None where nobody asks."""
+        self._directory, self._trusts, self._unread = directory, trusts, False
         self._settings = settings
         self._ready = ready
         self.metrics = Metrics()
@@ -105,8 +114,9 @@ class Webhook:
             # Denying would stop every pod of the cluster with the API server's hiccup: say it and let it through.
             self.metrics.unknown.inc()
             warnings = (f"serviceaccount {namespace}/{name} could not be read ({error}); no identity was injected",)
-            log.warning("service account not read", namespace=namespace, service_account=name, error=str(error))
+            self._tell(str(error))
         else:
+            self._tell("")
             if account is None:
                 self.metrics.missing.inc()
         jitter = random.random()  # noqa: S311 - spreads renewals, guards nothing
@@ -114,14 +124,19 @@ class Webhook:
         if decided is None:
             return None, warnings
         self.metrics.pods.labels(decided.method).inc()
-        log.info(
-            "pod given an identity",
-            namespace=namespace,
-            service_account=name,
-            method=decided.method,
-            operations=len(decided.operations),
-        )
+        if self._trusts and decided.role and not decided.warnings:
+            subject = f"system:serviceaccount:{namespace}:{name}"
+            refused = await self._trusts.warning(decided.role, subject, decided.audience)
+            warnings += (refused,) if refused else ()
         return decided, warnings + decided.warnings
+
+    def _tell(self, trouble: str) -> None:
+        """A line when it begins and when it ends: one for each pod would fill the disk on a bad day."""
+        if trouble and not self._unread:
+            log.warning("service accounts not read; pods start without an identity", error=trouble)
+        elif self._unread and not trouble:
+            log.info("service accounts are read again")
+        self._unread = bool(trouble)
 
     async def _mutate(self, request: Request) -> Response:
         if request.headers.get("content-type") != "application/json":

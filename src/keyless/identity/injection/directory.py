@@ -7,13 +7,12 @@ The list file is looked at on every question: a changed one counts at once, an u
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Any, Protocol
 
 import structlog
 
-from keyless.api import KeylessError
+from keyless.identity.injection.lookup import Lookup
 from keyless.identity.injection.model import (
     Account,
     Known,
@@ -21,7 +20,6 @@ from keyless.identity.injection.model import (
     read_associations_untrusted,
     read_mapped_roles_untrusted,
 )
-from keyless.kube import NotFound
 
 log = structlog.get_logger()
 
@@ -96,7 +94,7 @@ class Directory:
     ) -> None:
         self._accounts = accounts
         self._associations = associations
-        self._lookup_seconds = lookup_seconds
+        self._lookup = Lookup(accounts.fetch, seconds=lookup_seconds)
         self._account = account
         self._mapped: dict[tuple[str, str], MappedRole] = {}
 
@@ -109,13 +107,12 @@ class Directory:
         found = self._accounts.cached(namespace, name)
         if found is not None:
             return found
-        try:
-            async with asyncio.timeout(self._lookup_seconds):
-                return await self._accounts.fetch(namespace, name)
-        except NotFound:
-            return None
-        except TimeoutError as error:
-            raise KeylessError(f"no answer within {self._lookup_seconds:g} s") from error
+        # The watch may have brought it while the API server was asked.
+        return await self._lookup.get(namespace, name) or self._accounts.cached(namespace, name)
+
+    def service_account_changed(self, namespace: str, name: str) -> None:
+        """The watch has told of it: that there is none is remembered no longer."""
+        self._lookup.changed(namespace, name)
 
     def set_mapped_roles(self, config_map: dict[str, Any] | None) -> None:
         """Take over the ConfigMap's ``config`` key; unreadable JSON leaves the last good map."""

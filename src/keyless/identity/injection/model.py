@@ -40,11 +40,16 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """The decision: JSON patch operations (none: nothing to add), and what the user should hear."""
+    """The decision: JSON patch operations (none: nothing to add), and what the user should hear.
+
+    ``role`` and ``audience``: what a web identity token will be traded for and made out to.
+    """
 
     method: Method
     operations: tuple[PatchOperation, ...]
     warnings: tuple[str, ...] = ()
+    role: str = ""
+    audience: str = ""
 
 
 def read_associations_untrusted(text: str) -> frozenset[tuple[str, str]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keyless.identity.injection.model import Injection, Known, MappedRole, Method, PatchOperation
@@ -72,7 +72,8 @@ def inject(
     if settings.compose_role_arn and known.account and not role.startswith("arn:"):
         role = f"arn:{known.account.partition}:iam::{known.account.account}:role/{role}"
     warnings = () if ROLE_ARN.fullmatch(role) else (_bad_role(role, namespace, name, settings),)
-    return _patched(pod, _irsa_identity(pod, annotations, mapped, settings, role), warnings)
+    identity = _irsa_identity(pod, annotations, mapped, settings, role)
+    return replace(_patched(pod, identity, warnings), role=role, audience=identity.audience)
 
 
 def _bad_role(role: str, namespace: str, name: str, settings: Settings) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -13,10 +13,13 @@ from keyless.identity.injection.app import Webhook
 from keyless.identity.injection.directory import AssociationFile, AssociationMap, Directory
 from keyless.identity.injection.model import Account
 from keyless.identity.injection.settings import Settings
-from keyless.kube import Informer, Kube, connect, keep_in_touch
+from keyless.kube import Event, Informer, Kube, connect, keep_in_touch
 from keyless.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
 from keyless.serving import Tls, bind, serve
 from keyless.tasks import Tasks
+
+if TYPE_CHECKING:
+    from keyless.identity.injection.trusting import Trusts
 
 CONFIG_MAP = "pod-identity-webhook"
 log = structlog.get_logger()
@@ -41,10 +44,25 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve until cancelled; the webhook port opens once the service accounts are known."""
     account = await _account(environ) if settings.compose_role_arn else None
     async with connect(environ) as kube:
-        await serve_webhook(settings, kube, account)
+        trusts = await _trusts(kube, environ) if settings.warn_of_trust else None
+        await serve_webhook(settings, kube, account, trusts)
 
 
-async def serve_webhook(settings: Settings, kube: Kube, account: Account | None = None) -> None:
+async def _trusts(kube: Kube, environ: Mapping[str, str]) -> Trusts:
+    """Signed by the webhook's own identity; the issuer is what the API server says of its tokens."""
+    # The policy engine is for those who ask for warnings: the others save its memory.
+    from keyless.identity.injection.trusting import Trusts
+
+    told = await kube.request("GET", "/.well-known/openid-configuration")
+    issuer = str(told.get("issuer", "")) if isinstance(told, dict) else ""
+    host, slash, path = issuer.partition("://")[2].partition("/")
+    # IAM leaves the port out of ARNs and condition keys.
+    return Trusts(Session.from_environment(environ).call, f"{host.partition(':')[0]}{slash}{path}")
+
+
+async def serve_webhook(
+    settings: Settings, kube: Kube, account: Account | None = None, trusts: Trusts | None = None
+) -> None:
     """Serve for the cluster behind ``kube`` until cancelled."""
     async with Tasks() as tasks:
         accounts = Informer(kube, SERVICEACCOUNTS, metadata_only=True)
@@ -60,7 +78,8 @@ async def serve_webhook(settings: Settings, kube: Kube, account: Account | None 
             lookup_seconds=settings.service_account_lookup_seconds,
             account=account,
         )
-        webhook = Webhook(directory, settings, lambda: kube.contact.trouble or accounts.trouble())
+        accounts.on_change(lambda event: directory.service_account_changed(*place_in(event)))
+        webhook = Webhook(directory, settings, lambda: kube.contact.trouble or accounts.trouble(), trusts)
         # Sockets first: a port that is taken must fail the start, not surface later.
         sock = bind(settings.bind_host, settings.port)
         metrics = bind(settings.bind_host, settings.metrics_port) if settings.metrics_port >= 0 else None
@@ -86,6 +105,12 @@ async def _follow_associations(kube: Kube, associations: AssociationMap, place: 
     informer = Informer(kube, CONFIGMAPS, namespace=namespace, fields=f"metadata.name={name}")
     informer.on_change(lambda _event: associations.show(informer.get(name, namespace)))
     await informer.run()
+
+
+def place_in(event: Event) -> tuple[str, str]:
+    """Namespace and name of what an event is about."""
+    metadata = event.object["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
 
 
 def place_of(settings: Settings) -> tuple[str, str]:

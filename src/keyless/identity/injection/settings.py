@@ -84,6 +84,11 @@ class Settings:
         env="KEYLESS_WEBHOOK_CONTAINER_CREDENTIALS_FULL_URI",
         help="The agent's endpoint, as pods are told.",
     )
+    warn_of_trust: bool = setting(
+        False,
+        env="KEYLESS_WEBHOOK_WARN_OF_TRUST",
+        help="Read the trust policy of each role (iam:GetRole), and warn where it would refuse the pod.",
+    )
     service_account_lookup_seconds: float = setting(
         3.0,
         env="KEYLESS_WEBHOOK_SERVICE_ACCOUNT_LOOKUP_SECONDS",

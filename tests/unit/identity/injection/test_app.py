@@ -4,9 +4,11 @@ import base64
 import httpx
 import orjson
 import pytest
+import structlog
 
 from keyless.identity.injection.app import Webhook
 from keyless.identity.injection.directory import AssociationFile, Directory
+from keyless.identity.injection.lookup import MISS_SECONDS, Lookup
 from keyless.identity.injection.service import KubeServiceAccounts
 from keyless.identity.injection.settings import Settings
 from keyless.kube import Informer, NotFound, Unavailable
@@ -138,7 +140,8 @@ async def test_the_http_face_asks_for_json_exactly():
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
-async def test_whatever_the_api_server_answers_the_pod_is_let_through_and_the_webhook_goes_on(answer):
+async def test_whatever_the_api_server_answers_the_pod_is_let_through_and_the_webhook_goes_on(answer, monkeypatch):
+    monkeypatch.setattr("keyless.identity.injection.lookup.MISS_SECONDS", 0.0)  # a 404 is remembered for a moment
     kube = Sick()
     kube.put(SERVICEACCOUNTS, {"metadata": {**ACCOUNT["metadata"], "namespace": "ns"}})
     webhook = a_webhook(KubeServiceAccounts(kube, Informer(kube, SERVICEACCOUNTS)))
@@ -148,3 +151,105 @@ async def test_whatever_the_api_server_answers_the_pod_is_let_through_and_the_we
     assert operations(reviewed) == []
     kube.answer = None
     assert operations(await webhook.review(a_review())), "and the next pod gets its identity"
+
+
+class Slow(FakeServiceAccounts):
+    """An API server that answers when it is told to."""
+
+    def __init__(self, **facts):
+        super().__init__(**facts)
+        self.gate = asyncio.Event()
+
+    async def fetch(self, namespace, name):
+        self.fetched += 1
+        await self.gate.wait()
+        if self._stored is None:
+            raise NotFound({"message": "gone", "code": 404})
+        return self._stored
+
+
+async def until_asked(accounts):
+    while not accounts.fetched:
+        await asyncio.sleep(0)
+
+
+async def test_many_pods_of_one_missing_service_account_are_one_question():
+    accounts = Slow()
+    webhook = a_webhook(accounts)
+    waiting = [asyncio.create_task(webhook.review(a_review())) for _ in range(50)]
+    await until_asked(accounts)
+    waiting[0].cancel()  # whoever gives up must not take the answer from the others
+    accounts.gate.set()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert [one["response"]["allowed"] for one in answers[1:]] == [True] * 49
+    assert accounts.fetched == 1
+
+
+async def test_that_there_is_none_is_remembered_for_a_second_and_no_longer():
+    clock = [0.0]
+    accounts = FakeServiceAccounts()
+    lookup = Lookup(accounts.fetch, seconds=1.0, now=lambda: clock[0])
+    for _ in range(10):
+        assert await lookup.get("ns", "vector") is None
+    assert accounts.fetched == 1
+    clock[0] = MISS_SECONDS
+    assert await lookup.get("ns", "vector") is None
+    assert accounts.fetched == 2
+
+
+async def test_the_watch_ends_a_remembered_miss_at_once():
+    accounts = FakeServiceAccounts()
+    lookup = Lookup(accounts.fetch, seconds=1.0, now=lambda: 0.0)
+    assert await lookup.get("ns", "vector") is None
+    accounts._stored = ACCOUNT
+    lookup.changed("ns", "other")
+    assert await lookup.get("ns", "vector") is None
+    lookup.changed("ns", "vector")
+    assert await lookup.get("ns", "vector") == ACCOUNT
+
+
+async def test_an_answer_that_is_older_than_the_watch_is_not_remembered():
+    accounts = Slow()
+    lookup = Lookup(accounts.fetch, seconds=5.0, now=lambda: 0.0)
+    asked = asyncio.create_task(lookup.get("ns", "vector"))
+    await until_asked(accounts)
+    lookup.changed("ns", "vector")
+    accounts.gate.set()
+    assert await asked is None
+    accounts._stored = ACCOUNT
+    assert await lookup.get("ns", "vector") == ACCOUNT
+
+
+async def test_a_service_account_that_the_watch_brings_while_it_is_asked_for_counts():
+    accounts = Slow()
+    webhook = a_webhook(accounts)
+    asked = asyncio.create_task(webhook.review(a_review()))
+    await until_asked(accounts)
+    accounts._cached = ACCOUNT
+    accounts.gate.set()
+    assert operations(await asked)
+
+
+async def test_names_of_strangers_do_not_fill_memory():
+    accounts = FakeServiceAccounts()
+    lookup = Lookup(accounts.fetch, seconds=1.0, now=lambda: 0.0)
+    for number in range(5000):
+        await lookup.get("ns", f"a{number}")
+    assert len(lookup._misses) < 5000
+
+
+async def test_no_request_leaves_a_line_in_the_log_and_trouble_leaves_two():
+    accounts = FakeServiceAccounts(cached=ACCOUNT)
+    webhook = a_webhook(accounts)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(20):
+            await webhook.review(a_review())
+        assert lines == []
+        accounts._cached, accounts._error = None, Unavailable({"message": "down", "code": 503})
+        for _ in range(20):
+            await webhook.review(a_review())
+        accounts._cached = ACCOUNT
+        for _ in range(20):
+            await webhook.review(a_review())
+    assert [line["log_level"] for line in lines] == ["warning", "info"]
