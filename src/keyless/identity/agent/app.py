@@ -21,6 +21,7 @@ from starlette.routing import Route
 from keyless.aws import AWS_FAILURES, AwsError, AwsTransient
 from keyless.identity.agent.cache import CredentialCache, Outcome
 from keyless.identity.agent.model import Refused, check_host, check_token_untrusted
+from keyless.identity.agent.readiness import Readiness
 
 log = structlog.get_logger()
 _ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -69,10 +70,12 @@ class Agent:
         bind_hosts: tuple[str, ...],
         metrics: Metrics,
         *,
+        readiness: Readiness,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cache, self._bind_hosts, self._metrics, self._now = cache, bind_hosts, metrics, now
-        probes = [Route("/healthz", self._ok), Route("/readyz", self._ok)]
+        self._readiness = readiness
+        probes = [Route("/healthz", self._ok), Route("/readyz", self._ready)]
         self.app = Starlette(routes=[Route("/v1/credentials", self._credentials, methods=_ANY_METHOD), *probes])
         self.probe_app = Starlette(routes=probes)
         self.metrics_app = Starlette(routes=[Route("/metrics", self._exposition), *probes])
@@ -98,6 +101,10 @@ class Agent:
 
     async def _ok(self, _request: Request) -> Response:
         return PlainTextResponse("ok")
+
+    async def _ready(self, _request: Request) -> Response:
+        why = await self._readiness.trouble()
+        return PlainTextResponse(why or "ok", 503 if why else 200)
 
     async def _exposition(self, _request: Request) -> Response:
         return Response(generate_latest(self._metrics.registry), media_type="text/plain; version=0.0.4")

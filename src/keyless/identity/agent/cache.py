@@ -1,6 +1,7 @@
 """Credentials by token, with one upstream call per token at a time.
 
-Renewal is on demand: when a pod asks and its credentials are due. A dead pod asks no more: nothing is renewed for it.
+Renewal is on demand: when a pod asks and its credentials are due. A dead pod asks no more: nothing is renewed for it,
+and what was held goes with the pod, or with its token. A pod has one entry: that of its newest token.
 While EKS Auth throttles or is away, credentials that still hold are served on; an answer that says "no" (association
 gone, token refused) drops them.
 """
@@ -15,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from keyless.api import Transient
-from keyless.identity.agent.model import PodCredentials
+from keyless.identity.agent.model import Bearer, PodCredentials, bearer_of
 
 # SDKs ask again 15 minutes before expiry; handing out less than that would make them ask at every call.
 RENEW_BEFORE_EXPIRY = timedelta(minutes=20)
@@ -28,6 +29,12 @@ Outcome = Literal["hit", "miss", "evicted", "stale"]
 class _Entry:
     credentials: PodCredentials
     fetched_at: datetime
+    bearer: Bearer
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it serves nobody any more: a token that expired is refused before anybody looks here."""
+        ends = self.bearer.expires_at
+        return self.credentials.expires_at <= now or (ends is not None and ends <= now)
 
 
 class CredentialCache:
@@ -49,6 +56,12 @@ class CredentialCache:
         self._observe = observe
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._flights: dict[str, asyncio.Task[PodCredentials]] = {}
+        self._newest: dict[str, str] = {}
+
+    def forget(self, pod: str) -> None:
+        """The pod with this uid is gone."""
+        if (token := self._newest.get(pod)) is not None:
+            self._drop(token)
 
     def __len__(self) -> int:
         """How many tokens have credentials here."""
@@ -90,24 +103,35 @@ class CredentialCache:
         except Transient:
             raise
         except Exception:
-            if self._entries.pop(token, None):
-                self._observe("evicted")
+            self._drop(token)
             raise
         self._store(token, credentials)
         return credentials
 
     def _store(self, token: str, credentials: PodCredentials) -> None:
         now = self._now()
-        for known in [known for known, entry in self._entries.items() if entry.credentials.expires_at <= now]:
-            del self._entries[known]
-            self._observe("evicted")
+        for known in [known for known, entry in self._entries.items() if entry.is_over(now)]:
+            self._drop(known)
         if self._size <= 0 or self._retention <= timedelta(0):
             return
-        self._entries[token] = _Entry(credentials, now)
+        bearer = bearer_of(token)
+        # EKS Auth has just taken this token, so the uid in it is the pod's own: nobody can push out another's entry.
+        if (older := self._newest.get(bearer.pod)) is not None and older != token:
+            self._drop(older)
+        self._entries[token] = _Entry(credentials, now, bearer)
         self._entries.move_to_end(token)
+        if bearer.pod:
+            self._newest[bearer.pod] = token
         while len(self._entries) > self._size:
-            self._entries.popitem(last=False)
-            self._observe("evicted")
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, token: str) -> None:
+        entry = self._entries.pop(token, None)
+        if entry is None:
+            return
+        if self._newest.get(entry.bearer.pod) == token:
+            del self._newest[entry.bearer.pod]
+        self._observe("evicted")
 
     def _due(self, entry: _Entry) -> bool:
         now = self._now()

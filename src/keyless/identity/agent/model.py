@@ -91,6 +91,26 @@ def check_token_untrusted(token: str, now: datetime) -> Refused | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """What a token says of its pod: the uid, empty where it names none, and when the token ends."""
+
+    pod: str = ""
+    expires_at: datetime | None = None
+
+
+def bearer_of(token: str) -> Bearer:
+    """Read a token that EKS Auth has taken; nothing of it is believed before."""
+    try:
+        claims = _claims(token)
+        pod = ((claims.get("kubernetes.io") or {}).get("pod") or {}).get("uid") or ""
+        expires = claims.get("exp")
+        ends = datetime.fromtimestamp(expires, UTC) if isinstance(expires, int | float) else None
+    except (ValueError, AttributeError, OverflowError, OSError):
+        return Bearer()
+    return Bearer(str(pod), ends)
+
+
 def _claims(token: str) -> dict[str, Any]:
     parts = token.split(".")
     if len(parts) != 3:

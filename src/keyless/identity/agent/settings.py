@@ -30,6 +30,11 @@ class Settings:
         env="KEYLESS_AGENT_MAX_CREDENTIAL_RETENTION_BEFORE_RENEWAL",
         help="Seconds after which credentials are renewed however long they last; 0: no cache.",
     )
+    node_name: str = setting(
+        "",
+        env="KEYLESS_AGENT_NODE_NAME",
+        help="The node whose pods are watched, so that credentials go with their pod; empty: none is.",
+    )
     max_cache_size: int = setting(
         2000, env="KEYLESS_AGENT_MAX_CACHE_SIZE", help="How many pods' credentials are kept; 0: no cache."
     )

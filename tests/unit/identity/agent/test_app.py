@@ -14,6 +14,9 @@ from keyless.aws.errors import AwsPermanent, AwsTransient, Said
 from keyless.identity.agent.app import Agent, Metrics
 from keyless.identity.agent.cache import CredentialCache
 from keyless.identity.agent.model import PodCredentials
+from keyless.identity.agent.readiness import Readiness
+from keyless.identity.agent.service import forget_gone
+from keyless.kube import Event
 from keyless.serving import bind, serve
 
 
@@ -27,7 +30,11 @@ def a_token():
 def an_agent(fetch):
     metrics = Metrics()
     cache = CredentialCache(fetch, retention=timedelta(hours=3), size=10, observe=metrics.cache)
-    return Agent(cache, ("127.0.0.1",), metrics)
+    return Agent(cache, ("127.0.0.1",), metrics, readiness=Readiness(known, now=lambda: datetime.now(UTC)))
+
+
+async def known():
+    return "arn:aws:sts::111122223333:assumed-role/node/i-1"
 
 
 async def granted(_token):
@@ -99,3 +106,33 @@ async def test_botocores_container_provider_reads_it(tmp_path):
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_a_hundred_questions_of_one_pod_at_once_are_one_call_upstream():
+    asked, gate = [], asyncio.Event()
+
+    async def fetch(token):
+        asked.append(token)
+        await gate.wait()
+        return await granted(token)
+
+    agent, token = an_agent(fetch), a_token()
+    waiting = [asyncio.create_task(ask(agent, token)) for _ in range(100)]
+    while not asked:
+        await asyncio.sleep(0)
+    gate.set()
+    answers = await asyncio.gather(*waiting)
+    assert len(asked) == 1
+    assert {(answer.status_code, answer.json()["AccessKeyId"]) for answer in answers} == {(200, "ASIA1")}
+
+
+def test_a_deleted_pod_is_forgotten_and_a_changed_one_is_not():
+    gone = []
+
+    class Held:
+        def forget(self, uid):
+            gone.append(uid)
+
+    for kind in ("ADDED", "MODIFIED", "DELETED"):
+        forget_gone(Held(), Event(kind, {"metadata": {"name": "p", "uid": kind}}))
+    assert gone == ["DELETED"]

@@ -1,4 +1,6 @@
 import asyncio
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +11,14 @@ from keyless.identity.agent.model import PodCredentials
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+
+
+def a_token(pod, number=1, lives=24 * HOUR):
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    claims = {"exp": (NOON + lives).timestamp(), "n": number, "kubernetes.io": {"pod": {"uid": pod}}}
+    return f"{part({'alg': 'RS256'})}.{part(claims)}.sig"
 
 
 class Fake:
@@ -111,3 +121,54 @@ async def test_nothing_is_kept_without_a_cache(limits):
     await fake.cache.get("a")
     await fake.cache.get("a")
     assert len(fake.asked) == 2
+
+
+async def test_what_a_pod_was_given_goes_with_the_pod():
+    fake = Fake()
+    for pod in ("u1", "u2"):
+        await fake.cache.get(a_token(pod))
+    fake.cache.forget("u1")
+    fake.cache.forget("never seen")
+    await fake.cache.get(a_token("u2"))
+    assert (len(fake.cache), len(fake.asked)) == (1, 2)
+    await fake.cache.get(a_token("u1"))
+    assert len(fake.asked) == 3  # a pod that is said to be gone is asked about, never served from memory
+
+
+async def test_a_pod_has_one_entry_that_of_its_newest_token():
+    fake = Fake()
+    for number in range(5):
+        await fake.cache.get(a_token("u1", number))
+    assert len(fake.cache) == 1
+    await fake.cache.get(a_token("u1", 4))
+    assert len(fake.asked) == 5
+
+
+async def test_a_token_that_ended_keeps_nothing():
+    fake = Fake()
+    await fake.cache.get(a_token("u1", lives=HOUR))
+    fake.now += 2 * HOUR
+    await fake.cache.get(a_token("u2"))
+    assert len(fake.cache) == 1
+
+
+async def test_a_token_that_was_refused_pushes_nobody_out():
+    """Its uid is the sender's own word until EKS Auth has taken it."""
+    fake = Fake()
+    await fake.cache.get(a_token("u1"))
+    fake.error = Permanent("InvalidToken")
+    with pytest.raises(Permanent):
+        await fake.cache.get(a_token("u1", number=666))
+    fake.error = None
+    await fake.cache.get(a_token("u1"))
+    assert len(fake.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "claims", [[], {"kubernetes.io": []}, {"kubernetes.io": {"pod": "x"}}, {"exp": 1e300}, {"exp": "x"}]
+)
+async def test_a_token_that_says_nothing_of_its_pod_is_served_like_any(claims):
+    fake = Fake()
+    text = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    token = f"{text}.{text}.sig"
+    assert await fake.cache.get(token) == await fake.cache.get(token)
