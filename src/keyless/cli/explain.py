@@ -16,7 +16,7 @@ import typer
 from keyless.api import Permanent
 from keyless.cli import exits
 from keyless.cli.naming import with_state
-from keyless.cli.options import OutputOption, StateOption, require_output, state_folder, use_local_space
+from keyless.cli.options import LongOption, OutputOption, StateOption, require_output, state_folder, use_local_space
 from keyless.cli.output import one, print_json, print_text
 from keyless.cli.verify import CLUSTER_VARIABLE, ClusterOption
 
@@ -47,6 +47,7 @@ def explain(
     cluster_name: ClusterOption = "",
     state: StateOption = None,
     output: OutputOption = "text",
+    long: LongOption = False,
 ) -> None:
     """Say whether a service account may do something, and why: exit code 0 Allowed, 1 Denied, 3 Unknown."""
     as_json = require_output(output)
@@ -59,7 +60,7 @@ def explain(
     use_local_space(state)
     question = replace(question, doubt=warn_of_unlisted(question.action))
     answer = asyncio.run(_ask(question, cluster_name or os.environ.get(CLUSTER_VARIABLE, "")))
-    _show(answer, as_json=as_json)
+    _show(answer, as_json=as_json, long=long)
 
 
 def warn_of_unlisted(action: str) -> str:
@@ -118,13 +119,13 @@ async def _ask(question: Question, cluster: str) -> Answer:
         return answer(await gather(sources, question, time.time()))
 
 
-def _show(answer: Answer, *, as_json: bool) -> None:
+def _show(answer: Answer, *, as_json: bool, long: bool) -> None:
     from keyless.identity.explain import render_json, render_text
 
     if as_json:
         print_json(one("Explanation", render_json(answer)))
     else:
-        print_text(render_text(answer))
+        print_text(render_text(answer), long=long)
     if code := exits.OF_VERDICT[answer.verdict.value]:
         raise typer.Exit(code)
 

@@ -15,6 +15,9 @@ StateOption = Annotated[
     Path | None,
     typer.Option("--state", metavar="DIR", help="The local Space's folder (default: KEYLESS_STATE, else user data)."),
 ]
+LongOption = Annotated[
+    bool, typer.Option("--long", help="On a terminal too, fold no command and cut no line of a document.")
+]
 OutputOption = Annotated[str, typer.Option("--output", "-o", metavar="text|json", help="text or json.")]
 
 

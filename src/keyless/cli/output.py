@@ -11,9 +11,10 @@ import os
 import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
+
+from keyless.cli.folding import CUT, folded
 
 API_VERSION = "cli.keyless.dev/v1"
 
@@ -38,9 +39,7 @@ KINDS = {
 _MARK = re.compile(r"^( *)(ok|FAILED|unknown|skipped|Allowed|Denied|Unknown|Conditional)(?![A-Za-z])")
 _COLOURS = {"ok": 32, "Allowed": 32, "FAILED": 31, "Denied": 31}
 _UNSURE = 33
-# Lines that are copied: a command broken in two does not run, a line of a document is no longer that line.
-_WHOLE = ("fix  ", "change  ")
-_NARROWEST = 40
+_HOW_LONG = f"(lines that end in {CUT} are cut: --long shows them whole)"
 
 
 def one(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,46 +57,26 @@ def print_json(content: Mapping[str, Any]) -> None:
     print(json.dumps(content, indent=2))
 
 
-def print_text(text: str, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
-    """Print lines: folded and coloured on a terminal, as they are in a pipe or a file."""
+def print_text(
+    text: str, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ, *, long: bool | None = None
+) -> None:
+    """Print lines: folded and coloured on a terminal, as they are in a pipe or a file.
+
+    ``long``: what ``--long`` says, ``None`` where a command has none. In the long form no line is folded or cut, in the
+    short one lines of documents are cut.
+    """
     stream = stream or sys.stdout
     if stream.isatty():
-        text = folded(text, shutil.get_terminal_size().columns)
-        text = coloured(text) if wants_colour(environ) else text
+        shown = text if long else folded(text, shutil.get_terminal_size().columns, cut=long is False)
+        if CUT in shown and CUT not in text:
+            shown += f"\n{_HOW_LONG}"
+        text = coloured(shown) if wants_colour(environ) else shown
     print(text, file=stream)
 
 
 def wants_colour(environ: Mapping[str, str]) -> bool:
     """Whether a terminal with this environment is to be coloured (no-color.org, bixense.com/clicolors)."""
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and environ.get("CLICOLOR") != "0"
-
-
-def folded(text: str, width: int) -> str:
-    """``text`` with lines of at most ``width`` columns, folded between words below where their words begin.
-
-    Words longer than a line, such as ARNs, stay whole, and so do commands and lines of documents.
-    """
-    if width < _NARROWEST:
-        return text
-    return "\n".join(_folded_line(line, width) for line in text.split("\n"))
-
-
-def _folded_line(line: str, width: int) -> str:
-    if len(line) <= width or line.lstrip().startswith(_WHOLE):
-        return line
-    words = line.lstrip(" ")
-    label, gap, rest = words.partition("  ")
-    if gap and " " not in label:
-        words = rest.lstrip(" ")
-    begin = len(line) - len(words)
-    return textwrap.fill(
-        line[begin:],
-        width,
-        initial_indent=line[:begin],
-        subsequent_indent=" " * begin,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def coloured(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keyless.cli import exits
-from keyless.cli.options import OutputOption, StateOption, require_output, use_local_space
+from keyless.cli.options import LongOption, OutputOption, StateOption, require_output, use_local_space
 from keyless.cli.output import many, print_json, print_text
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Asked:
     group: str
     cluster: str
     as_json: bool
+    long: bool = False
 
 
 @app.callback()
@@ -71,12 +72,13 @@ def billing(
     cluster_name: ClusterOption = "",
     state: StateOption = None,
     output: OutputOption = "text",
+    long: LongOption = False,
 ) -> None:
     """Verify that usage reaches the billing bucket by workload identity."""
     from keyless.cli.verifying import BILLING, billing_access
     from keyless.identity.verify import Needs
 
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output))
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long)
     _run(asked, BILLING, lambda _: Needs(billing_access))
 
 
@@ -87,12 +89,13 @@ def shared_secrets(
     cluster_name: ClusterOption = "",
     state: StateOption = None,
     output: OutputOption = "text",
+    long: LongOption = False,
 ) -> None:
     """Verify that shared secrets are read by workload identity."""
     from keyless.cli.verifying import SHARED_SECRETS, secrets_access, secrets_bounds
     from keyless.identity.verify import Needs
 
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output))
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long)
     _run(asked, SHARED_SECRETS, lambda kube: Needs(secrets_access(kube), secrets_bounds))
 
 
@@ -135,7 +138,7 @@ def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:
     if asked.as_json:
         print_json(many("Verification", render_json(chains)))
     else:
-        print_text(render_text(chains))
+        print_text(render_text(chains), long=asked.long)
     if code := code_of([chain.verdict for chain in chains]):
         raise typer.Exit(code)
 

@@ -14,12 +14,10 @@ from typing import Any
 
 import pytest
 import typer
-from hypothesis import given
-from hypothesis import strategies as st
 
 from keyless.cli import dispatch, exits
 from keyless.cli.commands import COMMANDS
-from keyless.cli.output import API_VERSION, KINDS, coloured, folded, print_text, wants_colour
+from keyless.cli.output import API_VERSION, KINDS, print_text, wants_colour
 from keyless.identity.access import Report
 from keyless.identity.explain import Answer, Question, Verdict
 from keyless.identity.grants import Plan
@@ -218,22 +216,9 @@ def test_colour_and_folds_are_for_terminals(made: Callable[[], io.StringIO], has
     assert (stream.getvalue() == f"{text}\n") is not has_colour
 
 
-def test_what_is_copied_stays_whole_and_the_rest_folds_below_its_words() -> None:
-    fix = f"           fix       aws iam update-assume-role-policy --policy-document '{'x ' * 60}'"
-    change = f"           change    + {'y ' * 60}"
-    assert folded(f"{fix}\n{change}", 80) == f"{fix}\n{change}"
-    first, second = folded(f"           expected  {'word ' * 16}".rstrip(), 80).splitlines()
-    assert first.startswith("           expected  word")
-    assert second.startswith(" " * 21 + "word")
-
-
-LINE = st.text(st.sampled_from("ab  -:/é"), max_size=200)
-
-
-@given(st.lists(LINE, max_size=5).map("\n".join), st.integers(40, 200))
-def test_a_fold_keeps_every_word_and_fits_where_words_do(text: str, width: int) -> None:
-    shown = folded(text, width)
-    assert shown.split() == text.split()
-    for line in shown.split("\n"):
-        assert len(line) <= width or len(line.split()) <= 2
-    assert re.sub("\x1b\\[[0-9]+m", "", coloured(shown)) == shown
+@pytest.mark.parametrize(("long", "is_cut"), [(False, True), (True, False), (None, False)])
+def test_a_line_of_a_document_is_cut_where_a_long_form_shows_it(long: bool | None, is_cut: bool) -> None:
+    stream, change = Terminal(), f"           change    + {'y ' * 60}"
+    print_text(change, stream, {}, long=long)
+    assert (change in stream.getvalue()) is not is_cut
+    assert ("--long shows them whole" in stream.getvalue()) is is_cut
