@@ -6,23 +6,29 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keyless.cli import dispatch, exits
+from keyless.cli.commands import COMMANDS
 from keyless.cli.outcomes import OUTCOMES
 from keyless.cli.verify import code_of
+from keyless.identity.grants import Plan
+from keyless.identity.grants.model import Step
 from keyless.identity.verify import verify
 from keyless.identity.verify.access_link import READS
 from keyless.identity.verify.aws_facts import _ACTIONS
 from keyless.kube import NotFound
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, CONTROLPLANES
+from unit.cli.test_output import every_command
 from unit.identity.verify import test_gather as live
 from unit.identity.verify.chains import ACCOUNT, ISSUER, NAMESPACE, web
 from unit.identity.verify.test_gather import FakeAws, healthy
+from unit.space.test_checking import whole_installation
 
 kube = live.kube
 QUESTION = ["explain", f"{NAMESPACE}/vector", "s3:PutObject", "arn:aws:s3:::usage/account=a/x", "--cluster-name", "k"]
@@ -149,7 +155,57 @@ def unproven(world: World) -> None:
     world.kube.put(CONTROLPLANES, plane)
 
 
+def installed_whole(world: World) -> int:
+    world.kube = whole_installation()
+    return world.run("verify", "space", "--namespace", "spaces")
+
+
+def tightens(world: World) -> int:
+    (world.folder / "lines.jsonl").write_text("{}")
+    return world.run("identity", "tighten", "billing", "--trail", str(world.folder / "lines.jsonl"))
+
+
+def tightens_by_no_trail(world: World) -> int:
+    (world.folder / "lines.jsonl").write_text("no trail")
+    return world.run("identity", "tighten", "billing", "--trail", str(world.folder / "lines.jsonl"))
+
+
+def tightens_nothing(world: World) -> int:
+    world.aws.answers["ListRolePolicies"] = "NoSuchEntity"
+    return tightens(world)
+
+
+def refusing_the_steps(*words: str) -> Scenario:
+    def scenario(world: World) -> int:
+        world.aws.answers["ListRoles"] = {"Roles": []}
+        world.patch.setattr("typer.confirm", lambda _: False)
+        return world.run("identity", *words)
+
+    return scenario
+
+
+def explains_no_manifest(world: World) -> int:
+    (world.folder / "es.yaml").write_text("kind: SecretStore\nmetadata: {name: s}\nspec: {provider: {aws: 7}}\n")
+    return world.run("secrets", "explain", str(world.folder / "es.yaml"))
+
+
+def destroys(world: World) -> int:
+    """Of a plan with one step; what AWS has of a Space is not what is asked here."""
+    step = Step("iam", "DeleteRole", {"RoleName": "keyless-vector"}, "says", "what", "deleted")
+    world.patch.setattr("keyless.identity.grants.undo", lambda *_: Plan((step,), (), {}, {}))
+    return refusing_the_steps("destroy")(world)
+
+
 ROWS: dict[tuple[str, str], Scenario] = {
+    ("verify space", "the Space is installed whole"): installed_whole,
+    ("verify space", "a part of it is missing, or not ready within --wait-seconds"): after(words=["verify", "space"]),
+    ("identity tighten", "what was never used was shown, if anything"): tightens,
+    ("identity tighten", "a file of CloudTrail cannot be read"): tightens_by_no_trail,
+    ("identity tighten", "there is no such role, or AWS did not show it"): tightens_nothing,
+    ("identity apply", "the steps were not agreed to"): refusing_the_steps("apply"),
+    ("identity destroy", "the steps were not agreed to"): destroys,
+    ("crds", "the definitions were printed"): after(words=["crds"]),
+    ("secrets explain", "a manifest is none that could be read"): explains_no_manifest,
     ("any", "it did what was asked"): after(words=["--version"]),
     ("any", "an option, an argument or a value that is none"): after(words=[*VERIFY, "--output", "yml"]),
     ("any", "a state folder in which no Space was ever started"): lambda world: world.run(
@@ -209,6 +265,13 @@ BOUND = (
 # Their own tests bring them about: they need a bucket's content, files, or a Space.
 ELSEWHERE = {
     ("identity plan", "nothing is missing in AWS"): "tests/unit/identity/grants/test_grants.py",
+    ("explain", "--event names a call that was refused"): "tests/unit/cli/test_explain.py",
+    ("billing report", "usage is missing, and no report was made"): "tests/unit/cli/test_usage_report.py",
+    ("billing capacity", "more was used than was bought, or usage is missing"): "tests/unit/cli/test_usage_report.py",
+    ("billing verify", "something differs from what was stored, or is missing"): "tests/unit/cli/test_proof.py",
+    ("billing waive", "the bucket knows nothing of what is named"): "tests/unit/cli/test_billing.py",
+    ("secrets status", "a control plane holds no current version"): "tests/unit/cli/test_fleet.py",
+    ("secrets refresh", "a control plane failed, or did not hold it in time"): "tests/unit/cli/test_fleet.py",
     ("billing export", "usage is missing, and no report was written"): "tests/unit/cli/test_billing.py",
     ("billing export", "AWS cannot be reached, or refuses"): "tests/unit/cli/test_billing.py",
     ("secrets render", "the template fails on the sample values"): "tests/unit/cli/test_secrets.py",
@@ -248,6 +311,27 @@ def test_a_resource_that_is_not_there_is_told_with_the_nearest_name(
     without_bucket(world)
     assert world.run(*ACCESS) == exits.WRONG_USE
     assert "found no usage; there is usages" in capsys.readouterr().err
+
+
+# What holds for any command is all that there is to say of them: they have no answer of their own to a question.
+_NO_QUESTION = {
+    *("audit", "down", "env", "up", "faults clear", "faults list", "faults set", "keys list", "keys rotate"),
+    *("billing unwaive", "billing waivers", "secrets convert"),
+}
+
+
+def test_every_command_has_its_rows_or_only_those_of_any() -> None:
+    asked = {row.command for row in OUTCOMES}
+    without = {path for path in every_command() if path not in asked and path.split()[0] not in asked}
+    assert without == _NO_QUESTION
+
+
+def test_a_module_that_ends_in_did_not_hold_belongs_to_a_command_with_a_row() -> None:
+    """Without a row only modules that never answer so: whoever adds an outcome adds its row."""
+    answering = {path.split()[0] for path in every_command()} - {row.command.split()[0] for row in OUTCOMES}
+    for name in answering:
+        source = Path(import_module(COMMANDS[name].module).__file__ or "").read_text(encoding="utf-8")
+        assert "DID_NOT_HOLD" not in source, name
 
 
 def test_every_row_is_brought_about_somewhere() -> None:

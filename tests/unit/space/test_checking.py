@@ -15,7 +15,7 @@ WHERE = {"name": "spaces-operator", "namespace": "spaces"}
 HERE = {"name": "spaces-values", "namespace": "spaces"}
 
 
-def _whole() -> MemoryKube:
+def whole_installation() -> MemoryKube:
     kube = MemoryKube()
     for name in crds.HOST:
         status = {"conditions": [{"type": "Established", "status": "True"}]}
@@ -31,7 +31,7 @@ async def _said(kube: MemoryKube) -> dict[str, tuple[bool, str]]:
 
 
 async def test_a_whole_installation_holds() -> None:
-    assert await _said(_whole()) == {
+    assert await _said(whole_installation()) == {
         "values": (True, "read"),
         "operator": (True, "2 of 2 pods ready"),
         "lease": (True, "held by spaces-operator-a"),
@@ -65,7 +65,7 @@ WAITING: dict[str, Any] = {
 async def test_what_is_missing_is_named_and_the_rest_still_holds(
     resource: Any, found: Any, name: str, said: str
 ) -> None:
-    kube = _whole()
+    kube = whole_installation()
     kube.put(resource, found)
     checks = await _said(kube)
     assert said in checks[name][1]
