@@ -11,6 +11,7 @@ import typer
 
 from keyless.cli import exits
 from keyless.cli.naming import ourselves
+from keyless.cli.progress import shown
 from keyless.cli.proof import verify
 from keyless.cli.usage_capacity import capacity
 from keyless.cli.usage_options import (
@@ -71,6 +72,7 @@ def export(
     from datetime import UTC
 
     from keyless.api import Refusal
+    from keyless.billing.export.keeping import KeptBucket
     from keyless.billing.export.output import must_be_writable, write_new
     from keyless.billing.export.plan import Request, period_of
     from keyless.billing.export.s3 import S3Bucket
@@ -89,11 +91,20 @@ def export(
         typer.echo(f"Endpoint: {endpoint}")
     storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
     request = Request(account, period, force_incomplete, compat, options, ourselves())
-    made = read(storage, request, now=datetime.now(UTC))
+    kept = KeptBucket(storage, out, source=f"{endpoint} {bucket}")
+    done = False
+    try:
+        made = read(kept, request, now=datetime.now(UTC), progress=shown)
+        if not isinstance(made, Refusal):
+            write_new(out, made.archive)
+        done = True
+    finally:
+        if size := kept.close(done=done):
+            said = f"keyless: not finished; {size:,} bytes are kept in {kept.path}: the same command goes on from there"
+            typer.echo(said, err=True)
     if isinstance(made, Refusal):
         typer.echo(f"keyless: {made.detail}", err=True)
         raise typer.Exit(exits.DID_NOT_HOLD)
-    write_new(out, made.archive)
     _say(made)
     typer.echo(f"\nBilling report saved to {out.absolute()}")
 

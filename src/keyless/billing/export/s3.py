@@ -58,6 +58,7 @@ class Listed:
 
     key: str
     size: int
+    etag: str = ""
 
 
 class S3Bucket:
@@ -95,7 +96,8 @@ class S3Bucket:
         """Every object below ``prefix``, in order; raises ``AwsTransient`` or ``AwsPermanent``."""
         for page, decode in self._pages(prefix, {}):
             for item in page.iterfind("{*}Contents"):
-                yield Listed(decode(item.findtext("{*}Key") or ""), int(item.findtext("{*}Size") or 0))
+                size = int(item.findtext("{*}Size") or 0)
+                yield Listed(decode(item.findtext("{*}Key") or ""), size, item.findtext("{*}ETag") or "")
 
     def groups(self, prefix: str) -> Iterator[str]:
         """The names directly below ``prefix``, up to their slash; raises as :meth:`list` does."""

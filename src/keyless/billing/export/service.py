@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from keyless.api import Refusal
 from keyless.billing.export.plan import (
@@ -54,6 +54,7 @@ from keyless.billing.ledger.waivers import (
 )
 
 READERS = 64
+T = TypeVar("T")
 
 
 class Listing(Protocol):
@@ -82,6 +83,18 @@ class Bucket(Protocol):
 
     def bodies(self, keys: Iterator[str], readers: Readers) -> Iterator[bytes]:
         """The bytes of objects of at most ``BODY_LIMIT``, in the order of ``keys``, many asked for at once."""
+
+
+class Progress(Protocol):
+    """Told how far an export is."""
+
+    def __call__(self, what: str, items: Iterable[T], total: int) -> Iterable[T]:
+        """``items`` as they come; of ``what`` there will be ``total``."""
+
+
+def _untold(what: str, items: Iterable[T], total: int) -> Iterable[T]:
+    del what, total
+    return items
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +132,7 @@ class _Found:
         return sorted(set(self.late.values()), key=lambda each: (each.hour, each.control_plane.id, each.revision))
 
 
-def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refusal:
+def export(bucket: Bucket, request: Request, *, now: datetime, progress: Progress = _untold) -> Export | Refusal:
     """Read the period and build the report, unless something stands against it and that is not asked for."""
     if (early := too_early(request, now)) is not None:
         return early
@@ -127,7 +140,7 @@ def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refus
         found = _Found()
         # Manifests first: a collector writes them last, so what one of them names is there when usage is listed.
         if not request.compat:
-            _read_manifests(bucket, request, now, pool, found)
+            _read_manifests(bucket, request, now, pool, found, progress)
             records, faults = records_of(bucket, request.account, pool)
             found.waivers = touching(standing(records), request.account, request.period)
             found.faults += faults
@@ -140,7 +153,7 @@ def export(bucket: Bucket, request: Request, *, now: datetime) -> Export | Refus
                 return nothing
             empty = nothing.detail
         named = _checked(request, found)
-        writer = _read_usage(bucket, request, pool, found, named)
+        writer = _read_usage(bucket, request, pool, found, named, progress)
     period = request.period[0], min(request.period[1], now)
     lacking = [] if request.compat else missing(period, found.manifests, found.waivers)
     faults = sorted(fault for fault in found.faults if not settled(fault, found.waivers))
@@ -199,7 +212,9 @@ def _list_usage(bucket: Bucket, request: Request, now: datetime, pool: Readers, 
                 found.hour[item.key] = hour
 
 
-def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Readers, found: _Found) -> None:
+def _read_manifests(
+    bucket: Bucket, request: Request, now: datetime, pool: Readers, found: _Found, progress: Progress
+) -> None:
     def listed(day: datetime) -> list[Any]:
         return list(bucket.list(f"manifest/account={request.account}/date={day:%Y-%m-%d}/"))
 
@@ -216,7 +231,8 @@ def _read_manifests(bucket: Bucket, request: Request, now: datetime, pool: Reade
 
     items = [item for day in pool.in_order(listed, days(request.period, now)) for item in day]
     sizes = {item.key: item.size for item in items}
-    for item, body in zip(items, bodies_within(bucket, sizes, pool, limit=MANIFEST_LIMIT), strict=True):
+    bodies = zip(items, bodies_within(bucket, sizes, pool, limit=MANIFEST_LIMIT), strict=True)
+    for item, body in progress("manifests", bodies, len(items)):
         result = read(item, body)
         if isinstance(result, Fault):
             found.faults.append(result)
@@ -270,7 +286,12 @@ def settled(fault: Fault, waivers: Iterable[Waiver]) -> bool:
 
 
 def _read_usage(
-    bucket: Bucket, request: Request, pool: Readers, found: _Found, named: dict[str, Committed | None]
+    bucket: Bucket,
+    request: Request,
+    pool: Readers,
+    found: _Found,
+    named: dict[str, Committed | None],
+    progress: Progress,
 ) -> UsageWriter:
     """Read, check and aggregate hour by hour; no more than an hour's counts and the packed rows are kept."""
     waived = {waiver.object_key for waiver in found.waivers if waiver.counted}
@@ -289,7 +310,7 @@ def _read_usage(
 
     writer = UsageWriter(request.account)
     results = zip(named, bodies_within(bucket, sizes, pool, limit=STORED_LIMIT), strict=True)
-    for hour, group in groupby(results, key=lambda result: found.hour[result[0]]):
+    for hour, group in groupby(progress("usage", results, len(named)), key=lambda result: found.hour[result[0]]):
         largest: Counts = {}
         late: list[tuple[Correction, Counts]] = []
         for key, body in group:
