@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from keyless.cli import exits
 from keyless.cli.naming import ourselves
@@ -26,19 +27,33 @@ from keyless.cli.usage_options import (
     writing_of,
 )
 from keyless.cli.usage_report import report
+from keyless.cli.usage_update import update
 
 if TYPE_CHECKING:
     from keyless.billing.export.s3 import S3Bucket
     from keyless.billing.export.service import Export
     from keyless.billing.ledger.waivers import Waiver, Withdrawal
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+class _Billing(TyperGroup):
+    """``report update`` is the peer's name of a command beside ``report``."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[:2] == ["report", "update"]:
+            args = ["report-update", *args[2:]]
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Billing, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
 
 ByOption = Annotated[str, typer.Option(help="Who decides this; empty: the user of this shell.")]
 
 
 app.command("verify")(verify)
 app.command("report")(report)
+app.command("report-update")(update)
 app.command("capacity")(capacity)
 
 

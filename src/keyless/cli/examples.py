@@ -28,6 +28,7 @@ EXAMPLES = {
     "keys rotate": "keyless keys rotate keyless",
     "billing verify": "keyless billing verify --account acme --bucket usage --billing-month 2026-10",
     "billing report": "keyless billing report --account acme --bucket usage --billing-month 2026-10 --by team",
+    "billing report-update": "keyless billing report-update 2026.tgz october.tgz",
     "billing capacity": "keyless billing capacity --account acme --bucket usage "
     "--from 2026-01-01 --to 2026-12-31 --resource-hours 100000",
     "billing export": "keyless billing export --account acme --bucket usage --billing-month 2026-10",

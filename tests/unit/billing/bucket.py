@@ -184,6 +184,9 @@ def s3_over_http(bucket: MemoryBucket, *, page: int = 1000, region: str = "", fa
             if key in bucket.objects and self.headers["If-None-Match"] == "*":
                 self._answer(412, _error("PreconditionFailed"))
                 return
+            if (expected := self.headers["If-Match"]) and expected != _etag(bucket.objects.get(key, b"")):
+                self._answer(412, _error("PreconditionFailed"))
+                return
             bucket.objects[key] = body
             self._answer(200, b"")
 
@@ -218,6 +221,10 @@ def s3_over_http(bucket: MemoryBucket, *, page: int = 1000, region: str = "", fa
         server.server_close()
 
 
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+
+
 def _error(code: str) -> bytes:
     return f"<Error><Code>{code}</Code><Message>as S3 says it</Message><RequestId>r1</RequestId></Error>".encode()
 
@@ -231,7 +238,8 @@ def _listing(bucket: MemoryBucket, query: dict[str, str], page: int) -> bytes:
         return f"<ListBucketResult><EncodingType>url</EncodingType>{groups}</ListBucketResult>".encode()
     keys = [key for key in sorted(bucket.objects) if key.startswith(prefix) and key > after]
     items = "".join(
-        f"<Contents><Key>{escape(quote(key))}</Key><Size>{len(bucket.objects[key])}</Size></Contents>"
+        f"<Contents><Key>{escape(quote(key))}</Key><Size>{len(bucket.objects[key])}</Size>"
+        f"<ETag>{_etag(bucket.objects[key])}</ETag></Contents>"
         for key in keys[:page]
     )
     more = len(keys) > page

@@ -338,3 +338,15 @@ def test_a_waiver_of_what_the_bucket_does_not_know_is_not_recorded_but_with_forc
     assert not [key for key in world["bucket"].objects if key.startswith("waiver/")]
     assert main([*words, "--force"]) == 0
     assert len([key for key in world["bucket"].objects if key.startswith("waiver/")]) == 1
+
+
+def test_report_update_is_the_peers_spelling_and_merges_into_a_file_and_into_a_bucket(world, tmp_path, capsys):
+    words = [f"{flag}={value.format(url=world['url'])}" for flag, value in BASE.items()]
+    assert main(["billing", "export", *words]) == 0
+    for target, more in (("new.tgz", []), ("reports/2026.tgz", ["--bucket", "usage", "--endpoint", world["url"]])):
+        for _ in range(2):
+            assert main(["billing", "report", "update", target, "report.tgz", *more]) == 0
+        assert f"Billing report {target} updated: account acme" in capsys.readouterr().out
+    made = (tmp_path / "report.tgz").read_bytes()
+    assert gzip.decompress((tmp_path / "new.tgz").read_bytes()) == gzip.decompress(made)
+    assert gzip.decompress(world["bucket"].objects["reports/2026.tgz"]) == gzip.decompress(made)

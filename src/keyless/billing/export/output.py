@@ -36,7 +36,7 @@ def write_new(out: Path, pieces: Iterable[bytes]) -> None:
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-        partial.chmod(0o666 & ~_umask())
+        partial.chmod(0o666 & ~umask())
         _name(partial, out)
     except FileExistsError:
         raise Permanent(f'file "{out}" already exists') from None
@@ -59,7 +59,8 @@ def _name(partial: Path, out: Path) -> None:
         partial.rename(out)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Which permissions this process's files do not get."""
     # There is no way to read it but to set it.
     mask = os.umask(0)
     os.umask(mask)

@@ -152,6 +152,14 @@ def describe(missing: Missing) -> str:
     )
 
 
+def describe_hole(target: str, source: str, between: Period) -> str:
+    """Why two reports are not made one."""
+    return printable(
+        f"expected reports that touch, found nothing in {target} or {source} from {stamp(between[0])} to"
+        f" {stamp(between[1])}: update with a report of that time first, or use --force-incomplete to go on"
+    )
+
+
 def describe_correction(correction: Correction) -> str:
     """One line: which control plane's hour, which revision of it, when it was stored."""
     plane, hour = correction.control_plane, correction.hour

@@ -32,6 +32,7 @@ from botocore.utils import get_environ_proxies
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from keyless.api import Permanent
 from keyless.aws import AWS_FAILURES, AwsTransient, Session, failure
 from keyless.billing.export.reading import Readers
 from keyless.billing.export.signing import Signer
@@ -173,6 +174,20 @@ class S3Bucket:
                 spared |= {more}
             else:
                 return
+
+    def etag(self, key: str) -> str | None:
+        """An object's ETag, None where there is none; raises as :meth:`list` does."""
+        return next((found.etag for found in self.list(key) if found.key == key), None)
+
+    def put_if(self, key: str, body: bytes, etag: str | None) -> None:
+        """Write where the object is still the one with this ETag (None: still none); raises as :meth:`list` does."""
+        condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
+        try:
+            self._ask("PutObject", "PUT", key, body=body, headers={**condition, "Content-Type": "application/gzip"})
+        except AWS_FAILURES as error:
+            if error.code == "PreconditionFailed":
+                raise Permanent(f"{key}: somebody has written it meanwhile: run the same command again") from None
+            raise
 
     def _pages(self, prefix: str, more: dict[str, str]) -> Iterator[tuple[Any, Callable[[str], str]]]:
         # Encoded, for a key may hold characters that XML cannot.
