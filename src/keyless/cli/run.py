@@ -29,6 +29,7 @@ COMPONENTS = {
     "operator": "keyless.space",
     "webhook": "keyless.identity.injection",
     "agent": "keyless.identity.agent",
+    "issuer": "keyless.identity.issuer",
     "vector": "keyless.billing.collector",
     "external-secrets-controller": "keyless.shared_secrets",
     "node": "keyless.local.node",

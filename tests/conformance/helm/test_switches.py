@@ -32,6 +32,13 @@ SWITCHES = {
         ("PodMonitor", "spaces-components"),
     },
     "prometheusRule": {("PrometheusRule", "spaces")},
+    "webhook": {
+        *((kind, "pod-identity-webhook") for kind in ("ServiceAccount", "Service", "Deployment")),
+        *((kind, "spaces-pod-identity-webhook") for kind in ("ClusterRole", "ClusterRoleBinding")),
+        ("MutatingWebhookConfiguration", "pod-identity-webhook"),
+        ("Secret", "pod-identity-webhook-tls"),
+    },
+    "issuer": {(kind, "spaces-issuer") for kind in ("ServiceAccount", "Service", "Deployment")},
 }
 
 

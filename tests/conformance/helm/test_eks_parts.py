@@ -1,0 +1,131 @@
+"""Webhook, agent and issuer of a cluster that is not EKS, as real helm renders them."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import ssl
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+
+from keyless.api.settings import load
+from keyless.cli.run import COMPONENTS, parse
+from keyless.local.cluster.admission.pod_standards import violations
+
+ALL = (
+    *(
+        "webhook.enabled=true",
+        "webhook.associations=kube-system/eks-pod-identity-associations",
+        "webhook.region=eu-west-1",
+    ),
+    *("agent.enabled=true", "agent.clusterName=team", "agent.endpoint=https://eks-auth.example.org"),
+    *("issuer.enabled=true", "issuer.ingress.enabled=true", "issuer.ingress.host=oidc.example.org"),
+    *("caBundle.name=our-ca", "imagePullSecrets[0].name=regcred", "commonLabels.team=a", "commonAnnotations.owner=b"),
+)
+WORKLOADS = {
+    ("Deployment", "pod-identity-webhook"): "restricted",
+    ("DaemonSet", "eks-pod-identity-agent"): "privileged",
+    ("Deployment", "spaces-issuer"): "restricted",
+}
+
+
+async def _asked(helm, *flags: str) -> tuple[int, str, str]:
+    sets = [word for flag in flags for word in ("--set", flag)]
+    return await helm("template", "spaces", "spaces-helm-chart", "-n", "spaces", *sets)
+
+
+async def _rendered(helm, *flags: str) -> dict[tuple[str, str], Any]:
+    code, out, errors = await _asked(helm, *flags)
+    assert code == 0, errors
+    return {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(out) if each}
+
+
+async def test_each_is_a_component_of_the_image_whose_flags_it_knows(helm) -> None:
+    objects = await _rendered(helm, *ALL)
+    for key in WORKLOADS:
+        (container,) = objects[key]["spec"]["template"]["spec"]["containers"]
+        run, name, *flags = container["args"]
+        assert run == "run"
+        settings = importlib.import_module(f"{COMPONENTS[name]}.settings").Settings
+        told, _, _ = parse(flags, settings)
+        read = load(settings, flags=told, environ={}, file=None)
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        assert read.port in ports.values()
+
+
+async def test_the_pods_hold_the_level_that_is_said_and_what_all_pods_are_told(helm) -> None:
+    objects = await _rendered(helm, *ALL)
+    for key, level in WORKLOADS.items():
+        template = objects[key]["spec"]["template"]
+        assert violations({"kind": "Pod", **template}, level) == []
+        assert template["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
+        assert template["metadata"]["labels"]["team"] == "a"
+        assert template["metadata"]["annotations"] == {"owner": "b"}
+        assert objects[key]["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    agent = objects["DaemonSet", "eks-pod-identity-agent"]["spec"]["template"]["spec"]
+    assert violations({"kind": "Pod", "metadata": {}, "spec": agent}, "restricted") != []
+    (container,) = agent["containers"]
+    assert {"name": "AWS_CA_BUNDLE", "value": "/etc/keyless/ca/ca.crt"} in container["env"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
+
+
+async def test_the_registration_trusts_the_certificate_of_the_service_that_it_names(helm) -> None:
+    objects = await _rendered(helm, "webhook.enabled=true")
+    (hook,) = objects["MutatingWebhookConfiguration", "pod-identity-webhook"]["webhooks"]
+    service, data = hook["clientConfig"]["service"], objects["Secret", "pod-identity-webhook-tls"]["data"]
+    assert hook["failurePolicy"] == "Ignore"
+    assert hook["clientConfig"]["caBundle"] == data["ca.crt"]
+    chain = x509.load_pem_x509_certificate(base64.b64decode(data["tls.crt"]))
+    authority = x509.load_pem_x509_certificate(base64.b64decode(data["ca.crt"]))
+    chain.verify_directly_issued_by(authority)
+    names = chain.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == [f"{service['name']}.{service['namespace']}.svc"]
+    ssl.create_default_context(cadata=base64.b64decode(data["ca.crt"]).decode())
+    ports = objects["Service", "pod-identity-webhook"]["spec"]["ports"]
+    assert [port["port"] for port in ports] == [service["port"]]
+
+
+async def test_a_certificate_of_ones_own_is_used_and_none_made(helm) -> None:
+    own = ("webhook.enabled=true", "webhook.certificate.secretName=own", "webhook.certificate.caBundle=QUJD")
+    objects = await _rendered(helm, *own)
+    assert ("Secret", "pod-identity-webhook-tls") not in objects
+    volumes = objects["Deployment", "pod-identity-webhook"]["spec"]["template"]["spec"]["volumes"]
+    assert volumes == [{"name": "certificates", "secret": {"secretName": "own"}}]
+    (hook,) = objects["MutatingWebhookConfiguration", "pod-identity-webhook"]["webhooks"]
+    assert hook["clientConfig"]["caBundle"] == "QUJD"
+    injected = (*own[:2], r"webhook.annotations.cert-manager\.io/inject-ca-from=spaces/hook")
+    made = (await _rendered(helm, *injected))["MutatingWebhookConfiguration", "pod-identity-webhook"]
+    assert "caBundle" not in made["webhooks"][0]["clientConfig"]
+    assert made["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": "spaces/hook"}
+
+
+async def test_the_issuer_shows_two_paths_and_no_more(helm) -> None:
+    (rule,) = (await _rendered(helm, *ALL))["Ingress", "spaces-issuer"]["spec"]["rules"]
+    paths = [(each["path"], each["pathType"]) for each in rule["http"]["paths"]]
+    assert paths == [("/.well-known/openid-configuration", "Exact"), ("/openid/v1/jwks", "Exact")]
+
+
+async def test_the_webhook_may_read_what_it_needs_and_no_more(helm) -> None:
+    objects = await _rendered(helm, *ALL)
+    rules = objects["ClusterRole", "spaces-pod-identity-webhook"]["rules"]
+    assert rules == [{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get", "list", "watch"]}]
+    role = objects["Role", "spaces-pod-identity-webhook"]
+    assert role["metadata"]["namespace"] == "kube-system"
+    assert [rule["resourceNames"] for rule in role["rules"]] == [["eks-pod-identity-associations"]]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("agent.enabled=true",), "agent.clusterName is empty: expected the cluster's name in EKS; `aws eks list-clu"),
+        (("webhook.enabled=true", "webhook.certificate.secretName=own"), "set webhook.certificate.caBundle (PEM in ba"),
+        (("issuer.enabled=true", "issuer.ingress.enabled=true"), "issuer.ingress.host is empty: expected the host of"),
+    ],
+)
+async def test_half_of_it_is_refused_with_what_lacks(helm, flags: tuple[str, ...], said: str) -> None:
+    code, _, errors = await _asked(helm, *flags)
+    assert code != 0
+    assert said in errors
