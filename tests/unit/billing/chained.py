@@ -37,7 +37,11 @@ END = START + HOURS * HOUR
 class Collector:
     """One control plane's spool, as its uploader stores it hour by hour."""
 
-    def __init__(self, bucket: MemoryBucket, plane: Member, *, spool: str, census: tuple[Member, ...] = ()) -> None:
+    def __init__(
+        self, bucket: MemoryBucket, plane: Member, *, spool: str, census: tuple[Member, ...] = (), inside: int = 0
+    ) -> None:
+        """Meter objects of up to ``inside`` bytes are stored within the manifest."""
+        self._inside = inside
         self.bucket = bucket
         self.link = Link(spool)
         self.sequence = 0
@@ -62,11 +66,11 @@ class Collector:
         told = {0: Dimensions(Meter.MANAGED, VPC, "provider-aws-ec2", labels=("payments",))}
         metered = [Metered(each.at, True, told, {0: Measure(each.counts[VPC])}) for each in samples]
         frames = [frame for pair in zip(samples, metered, strict=True) for frame in pair]
-        packed = pack(opening, [Census(self._census, heads), *gaps, Described(("team",)), *frames])
+        packed = pack(opening, [Census(self._census, heads), *gaps, Described(("team",)), *frames], inside=self._inside)
         assert packed is not None
         assert packed.meter is not None
         record = manifest(packed, self.link)
-        for stored in (packed.usage, packed.meter, record):
+        for stored in (*packed.objects, record):
             self.bucket.put_new(stored.key, stored.body)
         self.stored.append((packed.usage, record))
         self.link = replace(self.link, chain=Chain.CONTINUED, previous=record.sha256, skipped=())

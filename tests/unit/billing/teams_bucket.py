@@ -21,7 +21,7 @@ from keyless.billing.ledger.model import (
     Receipt,
     Sample,
 )
-from keyless.billing.ledger.objects import manifest, pack
+from keyless.billing.ledger.objects import INSIDE_LIMIT, manifest, pack
 from unit.billing.bucket import MemoryBucket
 from unit.billing.samples import BUCKET, CTP1, CTP2, VPC, a_source
 
@@ -34,7 +34,10 @@ Owned = tuple[Gvk, str | None, int]
 class Filler:
     """One control plane's collector: each call stores an hour of what stayed the same all of it."""
 
-    def __init__(self, bucket: MemoryBucket, number: int, start: datetime, **labels: str) -> None:
+    def __init__(
+        self, bucket: MemoryBucket, number: int, start: datetime, *, inside: int = INSIDE_LIMIT, **labels: str
+    ) -> None:
+        self._inside = inside
         self.plane = replace(PLANES[number], created_at=start)
         self.bucket = bucket
         self.labels = labels
@@ -65,25 +68,23 @@ class Filler:
             frames.append(Sample(at, counts))
             if dimensions:
                 frames.append(Metered(at, True, told, rows))
-        packed = pack(Opening(a_source(control_plane=self.plane), self._sequence, start), frames)
+        packed = pack(Opening(a_source(control_plane=self.plane), self._sequence, start), frames, inside=self._inside)
         assert packed is not None
         if stored_at is not None:
-            receipts = tuple(
-                Receipt(o.key, f"R{o.sha256[:8]}", "", stored_at) for o in (packed.usage, packed.meter) if o
-            )
+            receipts = tuple(Receipt(o.key, f"R{o.sha256[:8]}", "", stored_at) for o in packed.objects)
             self._link = replace(self._link, receipts=receipts)
         record = manifest(packed, self._link)
-        for stored in (packed.usage, packed.meter, record):
-            if stored is not None:
-                self.bucket.put_new(stored.key, stored.body)
+        for stored in (*packed.objects, record):
+            self.bucket.put_new(stored.key, stored.body)
         self._link = replace(self._link, chain=Chain.CONTINUED, previous=record.sha256, receipts=())
         self._sequence += 1
 
 
-def two_teams(start: datetime, hours: int) -> MemoryBucket:
+def two_teams(start: datetime, hours: int, *, inside: int = INSIDE_LIMIT) -> MemoryBucket:
     """Payments has a VPC more every hour, search two buckets; one VPC is nobody's."""
     bucket = MemoryBucket()
-    first, second = Filler(bucket, 0, start), Filler(bucket, 1, start, team="search")
+    first = Filler(bucket, 0, start, inside=inside)
+    second = Filler(bucket, 1, start, inside=inside, team="search")
     for number in range(hours):
         hour = start + number * HOUR
         first.hour(hour, [(VPC, "payments", 1 + number), (VPC, None, 1)])

@@ -125,7 +125,7 @@ def test_a_waiver_covers_its_stretch_and_no_more():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"version": 3},
+        {"version": 4},
         {"version": "x"},
         {"controlPlane": {}},
         {"controlPlane": []},

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,10 +19,11 @@ from keyless.billing.collector.metering import Counted, Metering
 from keyless.billing.collector.tallies import Tally
 from keyless.billing.ledger import frames
 from keyless.billing.ledger.frames import Reader
+from keyless.billing.ledger.manifests import manifest_untrusted
 from keyless.billing.ledger.meter_reading import meter_untrusted
 from keyless.billing.ledger.model import Described, Gvk, Malformed, Meter, Sample, Unknown
-from keyless.billing.ledger.objects import pack
-from unit.billing.samples import BUCKET, NOON, VPC, a_segment, seconds
+from keyless.billing.ledger.objects import manifest, pack
+from unit.billing.samples import BUCKET, NO_LINK, NOON, VPC, a_segment, seconds
 
 KINDS = (VPC, BUCKET)
 TEAMS = ("payments", "search", None)
@@ -179,12 +181,36 @@ def test_more_combinations_than_the_limit_are_told_as_folded_and_still_add_up(st
 def test_the_manifest_commits_the_meter_object():
     plane = played([("make", VPC, "payments"), ("wait", 5)])
     segment = a_segment(*plane.frames)
-    document = json.loads(segment.manifest().body)
-    meter = segment.packed.meter
+    packed = pack(segment.opening, segment.frames, inside=0)
+    document = json.loads(manifest(packed, NO_LINK).body)
+    meter = packed.meter
     assert document["meters"] == [
-        {"key": meter.key, "sha256": meter.sha256, "bytes": len(meter.body), "rows": segment.packed.combinations}
+        {"key": meter.key, "sha256": meter.sha256, "bytes": len(meter.body), "rows": packed.combinations}
     ]
+    assert [each.key for each in packed.objects] == [packed.usage.key, meter.key]
     assert json.loads(gzip.decompress(meter.body))["rows"][0][-4:] == [1, 1, 5000, 1]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_meter_object_that_is_small_lies_in_the_manifest_and_says_the_same(more):
+    plane = played([("make", VPC, "payments"), ("wait", 5)])
+    segment = a_segment(*plane.frames)
+    size = len(segment.packed.meter.body)
+    packed = pack(segment.opening, segment.frames, inside=size - 1 + more)
+    record = manifest(packed, NO_LINK)
+    [committed] = manifest_untrusted(record.key, record.body).meters
+    if more:
+        assert (committed.key, committed.sha256, committed.size) == (record.key, record.sha256, len(record.body))
+        assert packed.objects == (packed.usage,)
+        assert meter_untrusted(record.key, record.body) == stored(packed)
+    else:
+        assert packed.objects == (packed.usage, packed.meter)
+
+
+@pytest.mark.parametrize("meters", [[], [{}], [{"gzip": 3}], [{"gzip": "x"}], [{"gzip": "H4sI"}], {}, [3]])
+def test_what_lies_in_a_manifest_and_is_no_meter_object_is_told(meters):
+    with pytest.raises(Malformed, match=r"^manifest/account=acme/x: "):
+        meter_untrusted("manifest/account=acme/x", json.dumps({"meters": meters}).encode())
 
 
 def test_a_segment_that_knows_no_dimensions_is_stored_as_before():

@@ -147,7 +147,7 @@ class Spool:
     def link(self, packed: Packed) -> Link:
         """Where the segment's manifest stands."""
         head = self.head
-        keys = {stored.key for stored in (packed.usage, packed.meter) if stored is not None}
+        keys = {stored.key for stored in packed.objects}
         receipts = tuple(each for each in head.receipts if each.key in keys)
         return Link(head.spool, head.chain, head.previous, head.skipped, receipts, head.manifest_receipt)
 

@@ -97,8 +97,7 @@ class Uploader:
             return None
         first = packed.runs.start if self._range is None else min(self._range[0], packed.runs.start)
         self._range, self.waiting_since = (first, max(packed.runs.end, self._newest())), first
-        objects = [stored for stored in (packed.usage, packed.meter) if stored is not None]
-        receipts = [await self._put(stored, CONTENT_TYPE) for stored in objects]
+        receipts = [await self._put(stored, CONTENT_TYPE) for stored in packed.objects]
         self._spool.note(*(receipt for receipt in receipts if receipt is not None))
         # Read here, not when the segment was opened: by now the manifest before it is acknowledged.
         record = manifest(packed, self._spool.link(packed))

@@ -166,7 +166,8 @@ class _Reading:
             self.coverage.add(covered)
             self.faults += self.chains.add(key, covered)
             named += covered.objects
-            meters += covered.meters
+            # What lies within the manifest was read with it, and is vouched for by its chain.
+            meters += [each for each in covered.meters if each.key != key]
         if self._within(day):
             self._objects(day, _usage(self.check), named)
             self._objects(day, _meters(self.check), meters)

@@ -31,7 +31,7 @@ from keyless.billing.ledger.model import (
 from keyless.billing.ledger.objects import DIGEST_DIGITS, name_stem
 
 # The newest version whose fields are known here: docs/reference/facts/billing-formats.md
-NEWEST_VERSION = 2
+NEWEST_VERSION = 3
 MANIFESTS = "manifest/"
 # A thousand control planes in the census and a thousand gaps are half a megabyte.
 MANIFEST_LIMIT = 8 * 2**20
@@ -101,7 +101,7 @@ class Covered:
     chain: Chain | None = None
     skipped: tuple[Skipped, ...] = ()
     meters: tuple[Committed, ...] = ()
-    """The same usage by its dimensions; empty where a collector knew none."""
+    """The same usage by its dimensions: an object, or the manifest itself; empty where a collector knew none."""
     heads: tuple[ChainHead, ...] = ()
     """How far the chains of some other control planes were when the segment began."""
     receipts: tuple[Receipt, ...] = ()
@@ -140,7 +140,8 @@ def manifest_untrusted(key: str, body: bytes) -> Covered:
                 f"version: expected {NEWEST_VERSION} or older, found {int(document['version'])}: a newer collector"
                 " wrote it; export with a newer keyless"
             )
-        covered = _covered(document, hashlib.sha256(body).hexdigest())
+        own = Committed(key, hashlib.sha256(body).hexdigest(), len(body))
+        covered = _covered(document, own)
         _check_names(key, covered)
         return covered
     except Malformed as error:
@@ -184,7 +185,7 @@ def _joined(one: Life, later: Life) -> Life:
     )
 
 
-def _covered(document: Any, sha256: str) -> Covered:
+def _covered(document: Any, own: Committed) -> Covered:
     interval = int(document["intervalSeconds"])
     if not 0 < interval <= LONGEST_INTERVAL_SECONDS:
         raise Malformed(f"intervalSeconds: expected 1 to {LONGEST_INTERVAL_SECONDS}, found {interval}")
@@ -200,11 +201,11 @@ def _covered(document: Any, sha256: str) -> Covered:
         gaps=tuple(_gap(gap) for gap in document["gaps"]),
         lives=_lives_of(orjson.dumps(document["census"])),
         objects=_committed(document["objects"]),
-        meters=_committed(document.get("meters", ())),
+        meters=_meters(document.get("meters", ()), own),
         collector=str(document.get("collector", "")),
         sequence=int(document.get("sequence", 0)),
         previous=str(document.get("previousManifestSha256", "")),
-        sha256=sha256,
+        sha256=own.sha256,
         spool=_text(document.get("spool", "")),
         chain=Chain(document["chain"]) if "chain" in document else None,
         skipped=tuple(Skipped(int(s["sequence"]), _text(s["reason"])) for s in document.get("skipped", ())),
@@ -216,6 +217,11 @@ def _covered(document: Any, sha256: str) -> Covered:
 
 def _committed(items: Any) -> tuple[Committed, ...]:
     return tuple(Committed(_text(item["key"]), _text(item["sha256"]), int(item["bytes"])) for item in items)
+
+
+def _meters(items: Any, own: Committed) -> tuple[Committed, ...]:
+    # What lies within the manifest is read from it again when it is wanted: a month of it all would fill the memory.
+    return tuple(own if "gzip" in item else _committed((item,))[0] for item in items)
 
 
 def _check_names(key: str, covered: Covered) -> None:
@@ -230,6 +236,8 @@ def _check_names(key: str, covered: Covered) -> None:
         _check_name(f"objects: {item.key}: ", item.key, beside, item.sha256, ".")
     beside = folder.replace(MANIFESTS, METER_PREFIX, 1) + stem
     for item in covered.meters:
+        if item.key == key:
+            continue
         _check_name(f"meters: {item.key}: ", item.key, beside, item.sha256, ".")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import orjson
 
 from keyless.billing.ledger.events import text_untrusted
-from keyless.billing.ledger.meter_file import METER_VERSION, NUMBERS
+from keyless.billing.ledger.meter_file import METER_PREFIX, METER_VERSION, NUMBERS
 from keyless.billing.ledger.metered import COLUMNS, dimensions_untrusted
 from keyless.billing.ledger.meters import Row
 from keyless.billing.ledger.model import Dimensions, Malformed, moment_untrusted
@@ -35,8 +36,10 @@ class MeterFile:
 
 
 def meter_untrusted(key: str, body: bytes) -> MeterFile:
-    """Read a meter object; raises ``Malformed`` that names the key."""
+    """Read a meter object, or a manifest that holds it; raises ``Malformed`` that names the key."""
     try:
+        if not key.startswith(METER_PREFIX):
+            body = base64.b64decode(orjson.loads(body)["meters"][0]["gzip"], validate=True)
         document = orjson.loads(text_untrusted(key, body))
         if int(document["version"]) > METER_VERSION:
             raise Malformed(
@@ -57,7 +60,7 @@ def meter_untrusted(key: str, body: bytes) -> MeterFile:
     except Malformed as error:
         text = str(error)
         raise Malformed(text if text.startswith(key) else f"{key}: {text}") from None
-    except KeyError as error:
+    except (KeyError, IndexError) as error:
         raise Malformed(f"{key}: expected a meter object, found one without {error}") from None
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise Malformed(f"{key}: expected a meter object, found {type(error).__name__}: {str(error)[:200]}") from None

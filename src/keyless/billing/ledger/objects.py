@@ -9,6 +9,7 @@ manifest is the commit record: usage without a manifest was not acknowledged. Ma
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import zlib
@@ -41,7 +42,12 @@ from keyless.billing.ledger.runs import Run, Runs
 
 EVENT_NAME = "kube_managedresource_uid"
 CONTENT_TYPE = "application/gzip"
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
+INSIDE_LIMIT = 128 * 2**10
+"""A meter object of at most so many bytes is stored within its manifest: a PUT less for each segment.
+
+With it and the census of a thousand control planes a manifest is still read over the quick connections.
+"""
 DIGEST_DIGITS = 16
 """How many hexadecimal digits of its SHA-256 an object's name ends in."""
 # No name, no time, operating system "unknown": the same events are the same bytes.
@@ -78,6 +84,14 @@ class Packed:
     heads: tuple[ChainHead, ...] = ()
     meter: StoredObject | None = None
     combinations: int = 0
+    inside: bool = False
+    """Whether the meter object is stored within the manifest."""
+
+    @property
+    def objects(self) -> tuple[StoredObject, ...]:
+        """What is stored before the manifest."""
+        beside = self.meter is not None and not self.inside
+        return (self.usage, self.meter) if beside and self.meter is not None else (self.usage,)
 
 
 def hour_prefix(account: str, hour: datetime) -> str:
@@ -97,8 +111,10 @@ def name_stem(account: str, hour: datetime, host_namespace: str, sequence: int) 
     return f"{hour_prefix(account, hour)}{host_namespace}-{sequence:010d}-"
 
 
-def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
+def pack(opening: Opening, frames: Iterable[Frame], *, inside: int = INSIDE_LIMIT) -> Packed | None:
     """Go through a segment once; None where it holds no sample. Raises ``Malformed``.
+
+    A meter object of at most ``inside`` bytes goes into the manifest.
 
     Only what is compressed already is held: an hour of 200 changing kinds is some megabytes, not a thousand. An hour
     without managed resources is an empty array, for zero is data.
@@ -139,7 +155,7 @@ def pack(opening: Opening, frames: Iterable[Frame]) -> Packed | None:
     document, combinations = meter_document(opening, runs, meters)
     body = gzipped(canonical(document))
     key = METER_PREFIX + _key(opening, runs.hour, body, ".json.gz")
-    return replace(made, meter=StoredObject(key, body), combinations=combinations)
+    return replace(made, meter=StoredObject(key, body), combinations=combinations, inside=len(body) <= inside)
 
 
 def gzipped(data: bytes) -> bytes:
@@ -179,7 +195,7 @@ def manifest(packed: Packed, link: Link) -> StoredObject:
             "gaps": [gap_document(gap) for gap in packed.gaps],
             "objects": [{**_named(usage), "events": packed.events}],
             # Only where there is one: what was recorded without dimensions is stored as it was before.
-            **({"meters": [{**_named(meter), "rows": packed.combinations}]} if meter is not None else {}),
+            **({"meters": [{**_placed(meter, packed.inside), "rows": packed.combinations}]} if meter else {}),
             "census": [member_document(m) for m in packed.census],
             "heads": [head_document(head) for head in packed.heads],
             # An answer that was lost leaves none: the same segment must give the same bytes however often it is stored.
@@ -188,6 +204,10 @@ def manifest(packed: Packed, link: Link) -> StoredObject:
         }
     )
     return StoredObject("manifest/" + _key(opening, runs.hour, body, ".json"), body)
+
+
+def _placed(meter: StoredObject, inside: bool) -> dict[str, Any]:
+    return {"gzip": base64.b64encode(meter.body).decode()} if inside else _named(meter)
 
 
 def _named(stored: StoredObject) -> dict[str, Any]:

@@ -192,7 +192,7 @@ async def test_a_clock_that_is_wrong_from_the_start_puts_no_sample_into_a_wrong_
     assert_balanced(found)
 
 
-STEPS = 81
+STEPS = 73
 """What a collector asks of disk and bucket within 100 s over an hour's end, with an upload every 30 s."""
 
 
