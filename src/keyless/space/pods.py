@@ -36,7 +36,7 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
         # What one thread frees the others may use: glibc keeps a heap for each, and S3's model is read in one of them.
         _plain("MALLOC_ARENA_MAX", "1"),
         *_writing(billing),
-        *_dimensions(values),
+        *_recording(values),
         *_static_keys(billing.secret),
     ]
     spool: KubeObject = (
@@ -175,9 +175,11 @@ def _writing(billing: Billing) -> list[KubeObject]:
     return [_plain(f"KEYLESS_BILLING_{name}", value) for name, value in told.items() if value]
 
 
-def _dimensions(values: Values) -> list[KubeObject]:
+def _recording(values: Values) -> list[KubeObject]:
     """Only what differs from the component's own defaults, as above."""
     billing, env = values.billing, []
+    if billing.flush_seconds:
+        env.append(_plain("KEYLESS_FLUSH_SECONDS", str(billing.flush_seconds)))
     if billing.dimension_labels:
         env.append(_plain("KEYLESS_DIMENSION_LABELS", ",".join(billing.dimension_labels)))
     if billing.combinations != Billing().combinations:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from keyless.api import Arn
+from keyless.gotemplate.times import duration_of
 from keyless.shared_secrets.stores.scopes import Scope, read_scopes
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -54,6 +55,17 @@ class Reader:
             return int(found)
         self.faults.append(f"{path}: expected a whole number from 0{f' to {most}' if most else ''}, found {found!r}")
         return default
+
+    def minutes(self, path: str) -> int:
+        """A Go duration of whole minutes from one to sixty, in seconds; 0 where it is empty."""
+        found = self.get(path, "")
+        seconds, rest = divmod(duration_of(found) or 0, 10**9)
+        if not found:
+            return 0
+        if rest or seconds % 60 or not 60 <= seconds <= 3600:
+            self.faults.append(f"{path}: expected whole minutes from 1m to 60m, as 5m, found {found!r}")
+            return 0
+        return seconds
 
     def tristate(self, path: str) -> bool | None:
         """true, false, or None for auto; ``--set-string`` makes words of them."""

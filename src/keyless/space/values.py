@@ -48,6 +48,8 @@ class Billing:
     """The chart's default names one, so that a forgotten flag means static keys; after Helm's merge nothing is left to
     default, and what is empty, null or missing means workload identity."""
 
+    flush_seconds: int = 0
+    """Between two uploads; 0: an hour with a volume, else five minutes."""
     writing: Writing = BARE
     addressing_style: str = "auto"
     dimension_labels: tuple[str, ...] = ()
@@ -216,6 +218,7 @@ def _billing(reader: Reader) -> Billing:
             reader.word(f"{aws}.acl", "", one_of=ACLS),
             reader.word(f"{aws}.checksumAlgorithm", "SHA256", one_of=CHECKSUMS),
         ),
+        flush_seconds=reader.minutes("billing.flushInterval"),
         addressing_style=reader.word(f"{aws}.addressingStyle", "auto", one_of=STYLES),
         dimension_labels=reader.label_keys("billing.dimensions.labels"),
         combinations=max(reader.count("billing.dimensions.limit", 2000, most=20_000), 1),

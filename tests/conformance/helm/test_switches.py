@@ -39,6 +39,7 @@ SWITCHES = {
         ("Secret", "pod-identity-webhook-tls"),
     },
     "issuer": {(kind, "spaces-issuer") for kind in ("ServiceAccount", "Service", "Deployment")},
+    "dashboard": {("ConfigMap", "spaces-dashboard")},
 }
 
 
@@ -57,6 +58,15 @@ async def test_a_switch_brings_its_objects_and_nothing_else(helm, switch: str) -
     plain, switched = await _rendered(helm), await _rendered(helm, f"{switch}.enabled=true")
     assert switched.keys() - plain.keys() == SWITCHES[switch]
     assert plain.keys() <= switched.keys()
+
+
+async def test_the_dashboard_is_found_by_its_label_and_comes_through_as_it_is(helm) -> None:
+    found = (await _rendered(helm, "dashboard.enabled=true"))["ConfigMap", "spaces-dashboard"]
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert found["data"]["keyless-spaces.json"] == (CHART / "files/dashboard.json").read_text(encoding="utf-8")
+    elsewhere = await _rendered(helm, "dashboard.enabled=true", "dashboard.labels.mine=x", "dashboard.namespace=g")
+    metadata = elsewhere["ConfigMap", "spaces-dashboard"]["metadata"]
+    assert (metadata["namespace"], metadata["labels"]["mine"]) == ("g", "x")
 
 
 async def test_monitors_find_the_pods_that_there_are(helm) -> None:
@@ -118,6 +128,9 @@ async def test_definitions_that_somebody_else_brings_are_left_alone(helm) -> Non
         ((*KEYLESS, f"{VECTOR_ROLE}={ROLE}"), f"as role {ROLE}.\nNext: keyless verify billing"),
         ((), "Next: aws eks create-pod-identity-association for service account external-secrets-controller"),
         (("sharedSecrets.enabled=false",), "Shared secrets are off. To switch them on: docs/guides/"),
+        ((*KEYLESS, "billing.flushInterval=1m"), "every 1m: 89280 PUTs a control plane and month, about USD 0.45 at"),
+        ((*KEYLESS, "billing.flushInterval=5m"), "every 5m: 17856 PUTs a control plane and month, about USD 0.09 at"),
+        ((*KEYLESS, "billing.flushInterval=1h"), "every 1h: 1488 PUTs a control plane and month, about USD 0.01 at"),
         ((), "helm test spaces --namespace spaces"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ ROOT = Path(__file__).parents[3]
 RULES = yaml.safe_load((ROOT / "spaces-helm-chart/files/rules.yaml").read_text(encoding="utf-8"))
 SOURCES = ("space", "billing/collector", "shared_secrets")
 # What else an expression is made of.
-WORDS = {"sum", "or", "vector", "abs", "rate", "m"}
+WORDS = {"sum", "or", "vector", "abs", "rate", "m", "h", "count", "max_over_time"}
+DASHBOARD = json.loads((ROOT / "spaces-helm-chart/files/dashboard.json").read_text(encoding="utf-8"))
+PANELS = {panel["title"]: panel for panel in DASHBOARD["panels"]}
 
 
 def _metrics() -> Iterator[str]:
@@ -52,12 +55,38 @@ def _is_gauge(call: ast.Call) -> bool:
 METRICS = set(_metrics())
 
 
+def _spoken_of(expression: str) -> set[str]:
+    bare = re.sub(r"\{[^}]*\}|[0-9.]+", " ", expression)
+    return set(re.findall(r"[a-zA-Z_]\w*", bare)) - WORDS
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_speaks_of_metrics_that_there_are(rule: dict) -> None:
-    bare = re.sub(r"\{[^}]*\}|[0-9.]+", " ", rule["expr"])
-    named = set(re.findall(r"[a-zA-Z_]\w*", bare)) - WORDS
+    named = _spoken_of(rule["expr"])
     assert named
     assert named <= METRICS
+
+
+@pytest.mark.parametrize("title", PANELS)
+def test_a_panel_speaks_of_metrics_that_there_are(title: str) -> None:
+    for target in PANELS[title]["targets"]:
+        named = _spoken_of(target["expr"])
+        assert named
+        assert named <= METRICS
+
+
+def test_the_dashboard_shows_the_metrics_that_alerts_are_about_and_no_panel_lies_on_another() -> None:
+    shown = {name for panel in PANELS.values() for target in panel["targets"] for name in _spoken_of(target["expr"])}
+    assert {name for rule in RULES for name in _spoken_of(rule["expr"])} <= shown
+    places = [
+        (x, y)
+        for grid in (panel["gridPos"] for panel in PANELS.values())
+        for x in range(grid["x"], grid["x"] + grid["w"])
+        for y in range(grid["y"], grid["y"] + grid["h"])
+    ]
+    assert len(places) == len(set(places))
+    assert max(x for x, _ in places) < 24
+    assert len({panel["id"] for panel in PANELS.values()}) == len(PANELS) == len(DASHBOARD["panels"])
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])

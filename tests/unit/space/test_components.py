@@ -58,10 +58,11 @@ def test_the_collector_is_told_where_it_is_and_where_usage_goes() -> None:
 
 def test_the_collector_is_told_which_labels_to_record_where_any_are_chosen() -> None:
     plain = _env(components.vector(Values(billing=BILLING), PLACE, volume=True))
-    assert not {"KEYLESS_DIMENSION_LABELS", "KEYLESS_DIMENSIONS_LIMIT"} & set(plain)
-    chosen = replace(BILLING, dimension_labels=("team", "example.org/cost-centre"), combinations=500)
+    assert not {"KEYLESS_DIMENSION_LABELS", "KEYLESS_DIMENSIONS_LIMIT", "KEYLESS_FLUSH_SECONDS"} & set(plain)
+    chosen = replace(BILLING, dimension_labels=("team", "example.org/cost-centre"), combinations=500, flush_seconds=60)
     env = _env(components.vector(Values(billing=chosen), PLACE, volume=True))
     assert (env["KEYLESS_DIMENSION_LABELS"], env["KEYLESS_DIMENSIONS_LIMIT"]) == ("team,example.org/cost-centre", "500")
+    assert env["KEYLESS_FLUSH_SECONDS"] == "60"
 
 
 def test_the_collector_is_told_what_every_object_is_to_carry_and_only_what_differs() -> None:

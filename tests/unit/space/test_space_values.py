@@ -18,6 +18,7 @@ from keyless.space.values import SecretsSync, Values, parse_values
 CHART = Path(__file__).parents[3] / "spaces-helm-chart"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 STORAGE = SCHEMA["properties"]["billing"]["properties"]["storage"]["properties"]["aws"]
+FLUSH = SCHEMA["properties"]["billing"]["properties"]["flushInterval"]
 ROLE = "arn:aws:iam::111122223333:role/billing"
 CHINA = "arn:aws-cn:iam::111122223333:role/path/billing"
 
@@ -250,6 +251,22 @@ def test_a_region_is_judged_alike_by_the_schema_and_by_the_operator(region: str,
     assert _accepts(STORAGE["then"]["properties"]["region"], region) is good
     elsewhere = {**aws, "endpoint": "https://objects.example.org"}
     assert not _parsed(billing={"enabled": True, "storage": {"aws": elsewhere}}).billing.faults
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("", 0), (None, 0), ("1m", 60), ("5m", 300), ("59m", 3540), ("60m", 3600), ("1h", 3600)]
+)
+def test_how_often_usage_is_stored_arrives(written: str | None, seconds: int) -> None:
+    assert _parsed(billing={"flushInterval": written}).billing.flush_seconds == seconds
+    assert written is None or re.search(FLUSH["pattern"], written)
+
+
+@pytest.mark.parametrize("wrong", ["30s", "0m", "61m", "2h", "90s", "5", "-5m", "five", "1.5m", "m", "1m1s"])
+def test_what_is_no_interval_of_uploads_is_refused_by_the_schema_and_by_the_operator(wrong: str) -> None:
+    assert "billing.flushInterval: expected whole minutes from 1m to 60m" in _refused(
+        {"billing": {"flushInterval": wrong}}
+    )
+    assert not re.search(FLUSH["pattern"], wrong)
 
 
 def test_what_every_object_carries_arrives() -> None:
