@@ -99,7 +99,8 @@ async def _chain(sources: Sources, question: Question) -> Facts:
     if not facts.role_arn:
         return replace(facts, cluster_fault=await _of_a_control_plane(kube, facts))
     account = cluster.account if isinstance(cluster, Cluster) else ""
-    return replace(facts, role=await aws.role(facts.role_arn, account))
+    role, through = await asyncio.gather(aws.role(facts.role_arn, account), aws.first_role(facts, account))
+    return replace(facts, role=role, through=through)
 
 
 async def _of_a_control_plane(kube: KubeFacts, facts: Facts) -> str:

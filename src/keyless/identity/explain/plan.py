@@ -22,7 +22,7 @@ from keyless.identity.verify.federation import agent_runs, audience_is_registere
 from keyless.identity.verify.model import ANNOTATION, Role, Unread
 from keyless.identity.verify.pods import is_role_arn, misspelt_annotation
 from keyless.identity.verify.roles import role_is_there
-from keyless.identity.verify.trust import role_trusts_the_component
+from keyless.identity.verify.target import first_role_is_there, first_role_trusts_pod_identity, role_is_trusted
 from keyless.identity.verify.untold import untold
 from keyless.policy import Decision, Outcome, denied_within
 
@@ -120,7 +120,7 @@ def role_is_named(facts: Facts) -> Link:
         reason = Reason.SERVICE_ACCOUNT_MISSING
         return Link("service account", State.BROKEN, expected, f"no {place}", reason, advice=advice)
     if facts.association:
-        found = f"association {facts.association.association_id}: {facts.role_arn}"
+        found = f"association {facts.association.words}"
         found += f"; it wins over the annotation {facts.annotation}" if facts.annotation else ""
         return Link("service account", State.HELD, expected, found)
     if isinstance(facts.associations, Unread):
@@ -149,6 +149,8 @@ _LINKS: tuple[Callable[[Facts], Link | None], ...] = (
     provider_is_registered,
     audience_is_registered,
     agent_runs,
+    first_role_is_there,
+    first_role_trusts_pod_identity,
     role_is_there,
-    role_trusts_the_component,
+    role_is_trusted,
 )

@@ -61,6 +61,7 @@ def _unseen(facts: Facts) -> Iterator[str]:
         ("agent", facts.agent if facts.by_association else None),
         ("bucket", facts.bucket),
         ("role", facts.role),
+        ("the association's own role", facts.through),
         ("roles", facts.roles),
     ):
         if isinstance(fact, Unread):
@@ -75,9 +76,10 @@ def _unseen(facts: Facts) -> Iterator[str]:
 
 
 def _sources(facts: Facts) -> Iterator[Source | None]:
-    if isinstance(facts.role, Role):
-        yield from facts.role.identity
-        yield facts.role.boundary
+    for role in (facts.role, facts.through):
+        if isinstance(role, Role):
+            yield from role.identity
+            yield role.boundary
     if isinstance(facts.association, Association):
         yield facts.association.policy
     if isinstance(facts.bucket, Bucket):

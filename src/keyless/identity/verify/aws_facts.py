@@ -21,6 +21,7 @@ from keyless.identity.verify.model import (
     AGENT_ADDON,
     Association,
     Cluster,
+    Facts,
     Provider,
     Role,
     Unread,
@@ -143,7 +144,9 @@ class AwsFacts:
         tags = not a.get("disableSessionTags", False)
         label = f"session policy of association {association_id}"
         bound = document_source(label, a["policy"], "session") if a.get("policy") else None
-        return Association(association_id, a["namespace"], a["serviceAccount"], a["roleArn"], tags, bound)
+        target, external = a.get("targetRoleArn") or "", a.get("externalId") or ""
+        place = (a["namespace"], a["serviceAccount"], a["roleArn"])
+        return Association(association_id, *place, tags, bound, target, external)
 
     async def agent(self, cluster: str) -> str | Unread | None:
         """The status of the Pod Identity agent's addon."""
@@ -172,6 +175,11 @@ class AwsFacts:
                 page = {"Marker": answer["Marker"]}
         except AWS_FAILURES as error:
             return Unread(why("iam", error))
+
+    async def first_role(self, facts: Facts, account: str) -> Role | Unread | None:
+        """The association's own role, where a target role comes after it."""
+        association = facts.association
+        return await self.role(association.role_arn, account) if association and association.target_arn else None
 
     async def role(self, arn: str, account: str) -> Role | Unread | None:
         """The role of exactly that ARN, with its documents."""

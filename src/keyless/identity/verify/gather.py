@@ -132,7 +132,8 @@ async def _chain(sources: Sources, common: Facts, plane: ControlPlane, needs: Ne
     facts = replace(facts, gone=await _gone(sources.aws, facts.access))
     facts = replace(facts, reached=await _reached(sources.aws, facts))
     if facts.role_arn:
-        facts = replace(facts, role=await aws.role(facts.role_arn, account))
+        role, through = await asyncio.gather(aws.role(facts.role_arn, account), aws.first_role(facts, account))
+        facts = replace(facts, role=role, through=through)
     else:
         account_name = common.subject.service_account
         facts = replace(facts, misspelt=await aws.misspelt(sources.cluster, plane.host_namespace, account_name))

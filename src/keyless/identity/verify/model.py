@@ -222,7 +222,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """A Pod Identity association. ``policy`` is the session policy that bounds its sessions, where it has one."""
+    """A Pod Identity association. ``policy`` is the session policy that bounds its sessions, where it has one.
+
+    ``target_arn``: the role that the session of ``role_arn`` goes on to, telling ``external_id``; empty without one.
+    """
 
     association_id: str
     namespace: str
@@ -230,6 +233,14 @@ class Association:
     role_arn: str
     tags: bool = True
     policy: Source | None = None
+    target_arn: str = ""
+    external_id: str = ""
+
+    @property
+    def words(self) -> str:
+        """Which one, and what it leads to."""
+        onward = f", and from there target role {self.target_arn}" if self.target_arn else ""
+        return f"{self.association_id}: {self.role_arn}{onward}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +325,8 @@ class Facts:
     """The ARN of whoever asks AWS; empty where nobody is known."""
     reached: Mapping[str, Reached] = field(default_factory=dict)
     """What stands behind each pattern of ``access.resources``, as far as it was looked at."""
+    through: Role | Unread | None = None
+    """The association's own role, where it goes on to a target role: that one is ``role`` then."""
     cluster_fault: str = ""
     """Why the EKS cluster of the name that was given is not this one; empty where it is, or cannot be asked."""
 
@@ -354,7 +367,8 @@ class Facts:
     @property
     def role_arn(self) -> str:
         """The role that the component shall become."""
-        return self.association.role_arn if self.association else self.annotation
+        association = self.association
+        return (association.target_arn or association.role_arn) if association else self.annotation
 
     @property
     def subject_name(self) -> str:

@@ -20,6 +20,7 @@ from keyless.identity.verify import (
     reports,
     roles,
     storage,
+    target,
     trust,
 )
 from keyless.identity.verify.model import Facts, Link, State, Waiting
@@ -147,8 +148,10 @@ CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
     federation.provider_is_registered,
     federation.audience_is_registered,
     federation.agent_runs,
+    target.first_role_is_there,
+    target.first_role_trusts_pod_identity,
     roles.role_is_there,
-    trust.role_trusts_the_component,
+    target.role_is_trusted,
     permission.sources_are_there,
     key_link.secrets_are_not_deleted,
     permission.role_may_do_its_work,

@@ -60,7 +60,7 @@ def service_account_has_a_role(facts: Facts) -> Link:
     place = f"service account {account} in {namespace}"
     expected = f"{place} has annotation {ANNOTATION}, or a Pod Identity association"
     if facts.association:
-        found = f"association {facts.association.association_id}: {facts.association.role_arn}"
+        found = f"association {facts.association.words}"
         also = f"annotation {ANNOTATION}: {facts.annotation} is there, too: the association wins for new pods"
         return Link("service account", State.HELD, expected, found, notes=(also,) if facts.annotation else ())
     if facts.annotation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keyless.api import Reason
-from keyless.identity.verify.model import Facts, Link, State
+from keyless.identity.verify.model import Association, Facts, Link, State
 from keyless.identity.verify.near import is_slip
 from keyless.identity.verify.pods import is_role_arn
 from keyless.identity.verify.role_fix import admitting, make_role, near_roles, switch_role
@@ -22,6 +22,9 @@ def role_is_there(facts: Facts) -> Link | None:
     found = f"no such role{resembling}: STS answers AccessDenied"
     expected = f"role {facts.role_arn}"
     link = Link("role", State.BROKEN, expected, found, Reason.ROLE_MISSING, notes=leftovers(facts))
+    if facts.association and facts.association.target_arn:
+        # A role made for pods, or put in as the association's own, would not be what somebody chained on purpose.
+        return replace(link, advice=_another_target(facts, facts.association))
     own = facts.role_arn.rpartition("/")[2]
     elsewhere = [arn for arn in near if arn.rpartition("/")[2] == own]
     slips = tuple(arn for arn in near if is_slip(own, arn.rpartition("/")[2]))
@@ -31,3 +34,9 @@ def role_is_there(facts: Facts) -> Link | None:
     if elsewhere:
         return replace(link, advice=f"choose one of {', '.join(elsewhere)}")
     return link.fixed_by(make_role(facts), "create the role, or name one that is there")
+
+
+def _another_target(facts: Facts, association: Association) -> str:
+    change = f"aws eks update-pod-identity-association --cluster-name {facts.eks_name}"
+    change += f" --association-id {association.association_id} --target-role-arn"
+    return f"create it with a trust policy that admits {association.role_arn}, or name another target with {change}"

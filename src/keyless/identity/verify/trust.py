@@ -133,7 +133,7 @@ def _token_miss(facts: Facts, role: Role, cluster: Cluster, decision: Decision) 
     """The likeliest misstep; the engine's own explanation where none is recognised."""
     ways = admitted(role.trust)
     if decision.outcome == "ExplicitDeny":
-        return _Miss(Reason.TRUST_DENIES_EXPLICITLY, _explained(decision))
+        return _Miss(Reason.TRUST_DENIES_EXPLICITLY, explained(decision))
     ours = [way for way in ways if way.provider == cluster.provider_arn]
     other = _another_action(role, cluster) if not ours else ""
     if other:
@@ -147,10 +147,10 @@ def _token_miss(facts: Facts, role: Role, cluster: Cluster, decision: Decision) 
         return _Miss(Reason.TRUST_HAS_PLACEHOLDER, f"{found} admits nobody")
     audience = audience_of(facts)
     if not any(way.has_audience(audience) for way in ours):
-        found = f"{_explained(decision)}: the tokens are for {audience}"
+        found = f"{explained(decision)}: the tokens are for {audience}"
         return _Miss(Reason.TRUST_NAMES_ANOTHER_AUDIENCE, found)
     subjects = [subject for way in ours for subject in way.subjects]
-    return _subject_miss(facts, ours, subjects) or _Miss(Reason.TRUST_DENIES, _explained(decision))
+    return _subject_miss(facts, ours, subjects) or _Miss(Reason.TRUST_DENIES, explained(decision))
 
 
 def _another_action(role: Role, cluster: Cluster) -> str:
@@ -183,7 +183,8 @@ def _subject_miss(facts: Facts, ways: list[Admission], subjects: list[str]) -> _
     return _Miss(Reason.TRUST_NAMES_ANOTHER_NAMESPACE, f"trusted: {shown}; not {facts.subject_name}")
 
 
-def _explained(decision: Decision) -> str:
+def explained(decision: Decision) -> str:
+    """The engine's own words in one line."""
     return "; ".join(line.strip() for line in explain(decision)[1:])
 
 
@@ -200,7 +201,7 @@ def _by_association(facts: Facts, role: Role, cluster: Cluster, expected: str) -
 
 def _service_refused(facts: Facts, role: Role, cluster: Cluster, expected: str, decision: Decision) -> Link:
     action = decision.request.action
-    found = f"{action} is refused: {_explained(decision)}"
+    found = f"{action} is refused: {explained(decision)}"
     if decision.outcome == "ExplicitDeny":
         reason = Reason.TRUST_DENIES_EXPLICITLY
         return Link("trust", State.BROKEN, expected, found, reason, advice=denied_by(decision))

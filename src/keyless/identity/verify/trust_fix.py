@@ -46,6 +46,11 @@ def admit_pods(role: Role, tags: Mapping[str, str], holds: Holds) -> Fix | None:
     return _first_proven(role, _by_service(role.written, actions, tags), holds)
 
 
+def admit_role(role: Role, arn: str, actions: Sequence[str], external_id: str, holds: Holds) -> Fix | None:
+    """Admit another role, under the external id that is told: the action that is missing, else one statement more."""
+    return _first_proven(role, _by_role(role.written, arn, actions, external_id), holds)
+
+
 def token_statement(provider_arn: str, subjects: Sequence[str], audience: str) -> Written:
     """The statement that admits exactly these subjects."""
     document = json.loads(web_identity_trust(provider_arn, subjects=subjects, audience=audience))
@@ -112,6 +117,23 @@ def _by_service(written: Written | None, actions: Sequence[str], tags: Mapping[s
     added = exact or pods_statement(actions)
     whom = "of this service account alone" if exact else "for this role"
     says = f"adds a statement that admits EKS Pod Identity sessions {whom}; nothing else changes"
+    yield _Candidate(with_statement(written, added), added, says)
+
+
+def _by_role(written: Written | None, arn: str, actions: Sequence[str], external_id: str) -> Iterator[_Candidate]:
+    for index, statement in enumerate(statements(written or {})):
+        if statement.get("Effect") != "Allow" or arn not in listed(principals(statement).get("AWS")):
+            continue
+        names = listed(statement.get("Action"))
+        missing = [action for action in actions if action.lower() not in {name.lower() for name in names}]
+        if missing and "Action" in statement:
+            changed, added = {**statement, "Action": [*names, *missing]}, {**statement, "Action": missing}
+            says = f"adds {' and '.join(missing)} to {label(statement, index)}; nothing else changes"
+            yield _Candidate(replacing(written or {}, index, changed), added, says)
+    added = {"Effect": "Allow", "Principal": {"AWS": arn}, "Action": list(actions)}
+    if external_id:
+        added["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    says = f"adds a statement that admits {arn} alone; nothing else changes"
     yield _Candidate(with_statement(written, added), added, says)
 
 

@@ -375,6 +375,31 @@ async def test_lists_are_read_to_their_last_page(kube: MemoryKube) -> None:
     assert (facts.association.association_id, facts.association.tags, facts.agent) == ("a-2", False, "ACTIVE")
 
 
+async def test_both_roles_of_an_association_with_a_target_are_read(kube: MemoryKube) -> None:
+    target = f"{ROLE}-target"
+    described = {"namespace": NAMESPACE, "serviceAccount": "vector", "roleArn": ROLE, "targetRoleArn": target}
+    known = healthy().answers["GetRole"]["Role"]
+
+    def role(params: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "Role": {**known, "RoleName": params["RoleName"], "Arn": ROLE.rpartition("/")[0] + f"/{params['RoleName']}"}
+        }
+
+    facts = await one(
+        kube,
+        healthy(
+            GetRole=role,
+            ListPodIdentityAssociations={"associations": [{"associationId": "a-1", "serviceAccount": "vector"}]},
+            DescribePodIdentityAssociation={"association": {**described, "externalId": "us-west-2/x"}},
+        ),
+    )
+    assert isinstance(facts.role, Role)
+    assert isinstance(facts.through, Role)
+    assert (facts.role.arn, facts.through.arn) == (target, ROLE)
+    assert facts.association is not None
+    assert facts.association.external_id == "us-west-2/x"
+
+
 @pytest.mark.parametrize(
     ("arn", "role_arn", "missing"),
     [
