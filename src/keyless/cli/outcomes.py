@@ -57,6 +57,7 @@ OUTCOMES = (
     Outcome(_REPORT, "usage is missing, and no report was written", DID_NOT_HOLD),
     Outcome(_REPORT, "AWS cannot be reached, or refuses", OTHER_SIDE),
     Outcome("billing report", "usage is missing, and no report was made", DID_NOT_HOLD),
+    Outcome("billing report-update", "a time lies between the two reports, or they cannot be merged", DID_NOT_HOLD),
     Outcome("billing capacity", "more was used than was bought, or usage is missing", DID_NOT_HOLD),
     Outcome("billing verify", "something differs from what was stored, or is missing", DID_NOT_HOLD),
     Outcome("billing waive", "the bucket knows nothing of what is named", DID_NOT_HOLD),

@@ -267,6 +267,9 @@ ELSEWHERE = {
     ("identity plan", "nothing is missing in AWS"): "tests/unit/identity/grants/test_grants.py",
     ("explain", "--event names a call that was refused"): "tests/unit/cli/test_explain.py",
     ("billing report", "usage is missing, and no report was made"): "tests/unit/cli/test_usage_report.py",
+    ("billing report-update", "a time lies between the two reports, or they cannot be merged"): (
+        "tests/unit/cli/test_billing.py"
+    ),
     ("billing capacity", "more was used than was bought, or usage is missing"): "tests/unit/cli/test_usage_report.py",
     ("billing verify", "something differs from what was stored, or is missing"): "tests/unit/cli/test_proof.py",
     ("billing waive", "the bucket knows nothing of what is named"): "tests/unit/cli/test_billing.py",
