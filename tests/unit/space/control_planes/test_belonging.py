@@ -224,7 +224,7 @@ FIRST = st.permutations(BOTH).flatmap(
 
 
 @given(acts=st.tuples(FIRST, st.lists(ACTS, min_size=1, max_size=4)).map(lambda both: [*both[0], *both[1]]))
-@effort(15)
+@effort(6)
 async def test_in_every_order_and_wherever_the_operator_is_killed_one_has_it_whole(
     acts: list[tuple[str, Name, int | None]],
 ) -> None:
