@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import billing, cli, collector, policy, report, roles, s3, secrets, sigv4, sts, up
+from tests.bench import attached, billing, cli, collector, policy, report, roles, s3, secrets, sigv4, sts, up
 from tests.bench.row import Row
 
 BENCHES: dict[str, Callable[[], Iterator[Row]]] = {
@@ -19,6 +19,7 @@ BENCHES: dict[str, Callable[[], Iterator[Row]]] = {
     "billing": billing.bench,
     "collector": collector.bench,
     "secrets": secrets.bench,
+    "attached": attached.bench,
     "up": up.bench,
 }
 
