@@ -30,17 +30,17 @@ def _object(kind: str, name: str, namespace: str = "", api: str = "v1", **conten
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **content}
 
 
-def secret(namespace: str) -> dict[str, object]:
-    return _object("Secret", "tried", namespace)
+def secret(namespace: str, name: str = "tried") -> dict[str, object]:
+    return _object("Secret", name, namespace)
 
 
 def account(namespace: str) -> dict[str, object]:
     return _object("ServiceAccount", "tried", namespace)
 
 
-def role(namespace: str) -> dict[str, object]:
+def role(namespace: str, name: str = "tried") -> dict[str, object]:
     rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
-    return _object("Role", "tried", namespace, f"{RBAC}/v1", rules=rules)
+    return _object("Role", name, namespace, f"{RBAC}/v1", rules=rules)
 
 
 def binding(namespace: str, kind: str = "Role", name: str = "tried") -> dict[str, object]:
@@ -69,22 +69,30 @@ def namespace(name: str) -> dict[str, object]:
     return _object("Namespace", name)
 
 
+#: what stands there before: each attempt is its own, in any order
+THERE = (
+    role(HOST, "there"),
+    role(GROUP, "there"),
+    secret(GROUP, "there"),
+    cluster_role("spaces-vector-there", "controlplanes"),
+    namespace("rights-there"),
+)
 APPLY, CREATE = ("apply", "--server-side", "-f", "-"), ("create", "-f", "-")
 ALLOWED = {
     "a service account in a host namespace": (APPLY, account(HOST)),
     "a token of it": (("create", "token", "default", "-n", HOST), None),
     "a Secret in a host namespace": (APPLY, secret(HOST)),
     "a role in a host namespace": (APPLY, role(HOST)),
-    "its binding": (APPLY, binding(HOST)),
+    "a role's binding": (APPLY, binding(HOST, name="there")),
     "a Secret in a group": (APPLY, secret(GROUP)),
     "a role in a group": (APPLY, role(GROUP)),
-    "its binding in a group": (APPLY, binding(GROUP)),
+    "a role's binding in a group": (APPLY, binding(GROUP, name="there")),
     "a pod as a dry run": (("create", "--dry-run=server", "-f", "-"), pod(HOST)),
     "the census": (APPLY, cluster_role("spaces-vector-tried", "controlplanes")),
-    "the census's binding": (APPLY, cluster_binding("spaces-vector-tried", "spaces-vector-tried")),
-    "its own Secret's end": (("delete", "secret", "tried", "-n", GROUP), None),
+    "the census's binding": (APPLY, cluster_binding("spaces-vector-tried", "spaces-vector-there")),
+    "its own Secret's end": (("delete", "secret", "there", "-n", GROUP), None),
     "a host namespace": (APPLY, namespace("rights-made")),
-    "a host namespace's end": (("delete", "namespace", "rights-made", "--wait=false"), None),
+    "a host namespace's end": (("delete", "namespace", "rights-there", "--wait=false"), None),
 }
 REFUSED = {
     **{
@@ -129,9 +137,14 @@ def places(space: OneNode) -> Iterator[OneNode]:
         bare = role(name) | {"metadata": {"name": "tried", "namespace": name}}
         space.kubectl("apply", "-f", "-", given=json.dumps(bare))
     space.kubectl("create", "secret", "generic", "theirs", "-n", PLAIN)
+    for one in THERE:
+        space.kubectl("apply", "-f", "-", given=json.dumps(one))
+    space.kubectl("wait", "--for=create", "serviceaccount/default", "-n", HOST, "--timeout=60s")
     yield space
     space.kubectl("delete", "namespace", *NAMESPACES)
     space.kubectl("delete", "role", "tried", "-n", "kube-system")
+    census = ("spaces-vector-there", "spaces-vector-tried")
+    space.kubectl("delete", "clusterrole,clusterrolebinding", *census, "--ignore-not-found")
 
 
 @pytest.mark.parametrize(("words", "given"), ALLOWED.values(), ids=ALLOWED.keys())
