@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -10,7 +11,9 @@ from production.metered import NAMES, VOLUME_BYTES, Metered
 from production.node import NAME
 from production.parts import succeeds
 
-AWAY_SECONDS = 60.0
+AWAY_SECONDS = float(os.environ.get("KEYLESS_AWAY_SECONDS", "600"))
+"""Ten minutes: a try may do with less."""
+CHANGE_SECONDS = 60.0
 Fault = Callable[[Metered], None]
 
 
@@ -69,13 +72,17 @@ def fill_volumes(space: Metered) -> None:
 
 
 def cloud_away(space: Metered) -> None:
-    """AWS is away for a minute, and the collectors are restarted meanwhile: no session, no upload, only the spool."""
+    """AWS is away for ten minutes, and the collectors are restarted at once: no session, no upload, only the spool."""
     cloud = ("deployment/keyless-cloud", "-n", NAMESPACE)
     space.node.kubectl("scale", *cloud, "--replicas=0")
     space.node.kubectl("wait", "--for=delete", "pod", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=keyless-cloud")
     for namespace in space.namespaces.values():
         space.node.kubectl("rollout", "restart", "deployment/vector", "-n", namespace)
-    time.sleep(AWAY_SECONDS)
+    until = time.monotonic() + AWAY_SECONDS
+    number = 1000
+    while (left := until - time.monotonic()) > 0:
+        space.change(number := number + 1)
+        time.sleep(min(left, CHANGE_SECONDS))
     space.node.kubectl("scale", *cloud, "--replicas=1")
 
 
@@ -122,7 +129,7 @@ FAULTS: dict[str, Fault] = {
     "webhook killed": kill("kube-system", "pod-identity-webhook"),
     "cloud killed": kill(NAMESPACE, "keyless-cloud"),
     "volumes full for 30 s": fill_volumes,
-    "cloud away for 60 s, collectors restarted": cloud_away,
+    f"cloud away for {AWAY_SECONDS:.0f} s, collectors restarted": cloud_away,
     "operator replaced while a control plane is half made": replace_operator_half_way,
     "two operators": two_operators,
 }

@@ -28,7 +28,7 @@ from production.metered import ACCOUNT, BUCKET, NAMES, Metered
 from production.node import OneNode
 from production.parts import said, succeeds
 
-pytestmark = [pytest.mark.production, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.production, pytest.mark.timeout(3600)]
 PAGE = ROOT / "docs" / "reference" / "production-faults.md"
 # What no manifest tells of: lost.
 UNACCOUNTED = {"NotCovered", "NoManifest"}

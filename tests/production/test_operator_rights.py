@@ -89,7 +89,7 @@ ALLOWED = {
     "a role's binding in a group": (APPLY, binding(GROUP, name="there")),
     "a pod as a dry run": (("create", "--dry-run=server", "-f", "-"), pod(HOST)),
     "the census": (APPLY, cluster_role("spaces-vector-tried", "controlplanes")),
-    "the census's binding": (APPLY, cluster_binding("spaces-vector-tried", "spaces-vector-there")),
+    "the census's binding": (APPLY, cluster_binding("spaces-vector-there", "spaces-vector-there")),
     "its own Secret's end": (("delete", "secret", "there", "-n", GROUP), None),
     "a host namespace": (APPLY, namespace("rights-made")),
     "a host namespace's end": (("delete", "namespace", "rights-there", "--wait=false"), None),
