@@ -31,6 +31,8 @@ an earlier chart left, by --reuse-values, may lack a section.
 - name: KEYLESS_APPLY_DEFINITIONS
   value: "false"
 {{- end }}
+- name: MALLOC_ARENA_MAX # what one thread frees the others may use
+  value: "1"
 - name: POD_NAMESPACE
   valueFrom:
     fieldRef:

@@ -21,7 +21,9 @@ from keyless.kube.resources import CONTROLPLANES
 from tests.bench.collector import cpu_seconds, peak_mb
 from tests.bench.row import Row
 
-COUNT = 300
+COUNT = int(os.environ.get("KEYLESS_BENCH_PLANES", "300"))
+CHART = {"MALLOC_ARENA_MAX": "1"}
+"""What the chart tells the operator beside."""
 IDLE_SECONDS = 60.0
 SECONDS_AT_MOST = 3600.0
 
@@ -73,7 +75,13 @@ def _running() -> Iterator[tuple[subprocess.Popen[str], subprocess.Popen[str], P
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert server.stdout
         kubeconfig = Path(server.stdout.readline().strip())
-        environ = {"PATH": os.environ["PATH"], "HOME": folder, "KUBECONFIG": str(kubeconfig), "KEYLESS_PORT": "0"}
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": folder,
+            "KUBECONFIG": str(kubeconfig),
+            "KEYLESS_PORT": "0",
+            **CHART,
+        }
         operator = subprocess.Popen(
             [sys.executable, "-m", "keyless", "run", "operator"],
             env=environ,

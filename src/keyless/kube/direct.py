@@ -50,6 +50,7 @@ class Direct:
         self._context = context if self._secure else None
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._idle: list[_Idle] = []
+        self._sweeping: asyncio.TimerHandle | None = None
         self._open: set[Wire] = set()
         self._calls = asyncio.Semaphore(MAX_CALLS)
 
@@ -79,6 +80,9 @@ class Direct:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
         for wire in [*(each.wire for each in self._idle), *self._open]:
             wire.close()
         self._idle.clear()
@@ -98,6 +102,7 @@ class Direct:
         self._open.discard(wire)
         if wire.reusable:
             self._idle.append(_Idle(wire, asyncio.get_running_loop().time()))
+            self._sweep_later()
         else:
             wire.close()
         return Response(head.status_code, _headers(head), body)
@@ -109,12 +114,25 @@ class Direct:
         except TimeoutError:
             raise Broken(f"no connection within {CONNECT_SECONDS:.0f} s") from None
 
-    def _take_idle(self) -> Wire | None:
+    def _sweep_later(self) -> None:
+        """A server that is not asked again must not keep its connections: there may be hundreds of servers."""
+        if self._sweeping is None and self._idle:
+            self._sweeping = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._swept)
+
+    def _swept(self) -> None:
+        self._sweeping = None
+        self._close_old()
+        self._sweep_later()
+
+    def _close_old(self) -> None:
         now = asyncio.get_running_loop().time()
         old, self._idle = self._idle, [each for each in self._idle if now - each.since < IDLE_SECONDS]
         for each in old:
             if now - each.since >= IDLE_SECONDS:
                 each.wire.close()
+
+    def _take_idle(self) -> Wire | None:
+        self._close_old()
         while self._idle:
             wire = self._idle.pop().wire
             if wire.reusable:

@@ -50,6 +50,7 @@ from keyless.space.items import CONTROL_PLANE_LABEL, OURS
 from keyless.space.predecessors import LABELS, running_predecessors
 from keyless.space.settings import Settings
 from keyless.space.values import Values, parse_values
+from keyless.space.watched import named, unmanaged
 from keyless.space.workload_identity.service import Following
 from keyless.tasks import Tasks
 
@@ -115,12 +116,12 @@ class Operator:
         identity = settings.pod_name or uuid.uuid4().hex
         clock = asyncio.get_running_loop().time
         self.lease = Lease(host, LEASE, settings.namespace, identity, clock=clock, now=now)
-        self._planes = Informer(host, CONTROLPLANES)
-        self._namespaces = Informer(host, NAMESPACES, metadata_only=True)
+        self._planes = Informer(host, CONTROLPLANES, keep=unmanaged)
+        self._namespaces = Informer(host, NAMESPACES, metadata_only=True, keep=named)
         name = {"metadata.name": settings.values_config_map}
         self._values = Informer(host, CONFIGMAPS, namespace=settings.namespace, fields=name)
-        self._deployments = Informer(host, DEPLOYMENTS, labels=OURS)
-        self._accounts = Informer(host, SERVICEACCOUNTS, labels=OURS)
+        self._deployments = Informer(host, DEPLOYMENTS, labels=OURS, metadata_only=True, keep=named)
+        self._accounts = Informer(host, SERVICEACCOUNTS, labels=OURS, metadata_only=True, keep=named)
         self._writing = host.fenced(self._may_write)
         self._tenants = Tenants(lambda served: door(served).fenced(self._may_write), self._wake)
         self._following = Following(self._writing, self.read_values, environ, now=now, changed=self._wake_all)

@@ -95,6 +95,15 @@ async def test_calls_at_once_have_a_connection_each_up_to_a_bound(monkeypatch):
         assert server.accepted <= 3
 
 
+async def test_a_server_that_is_asked_nothing_more_keeps_no_connection(monkeypatch):
+    monkeypatch.setattr(direct, "IDLE_SECONDS", 0.01)
+    async with asking(lambda head: [OK]) as (transport, server):
+        await asyncio.gather(*(transport.send(PODS) for _ in range(4)))
+        # Nothing is sent that could notice them: they end by themselves.
+        await asyncio.wait_for(asyncio.gather(*server.writers), 5)
+        assert (await transport.send(PODS)).body == b"{}"
+
+
 @pytest.mark.parametrize(
     ("by", "trusts", "text"),
     [
@@ -286,10 +295,10 @@ async def test_through_a_proxy_answers_and_failures_are_the_same(monkeypatch):
 
 
 async def test_the_silence_of_a_reader_is_not_the_servers(monkeypatch):
-    monkeypatch.setattr(direct, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(direct, "SILENCE_SECONDS", 0.5)
     monkeypatch.setattr(wire, "HIGH_BYTES", 1000)
     pieces = [STREAM, *[chunk(b"x" * 6000 + b"\n")] * 400, b"0\r\n\r\n"]
     async with asking(lambda head: pieces) as (transport, _), transport.stream(PODS) as stream:
         await anext(stream.lines)
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.7)
         assert len([line async for line in stream.lines]) == 399

@@ -28,6 +28,7 @@ from keyless.kube import (
 from keyless.kube.resources import CRDS
 from keyless.space.control_planes.model import Kind, Served
 from keyless.space.control_planes.ports import Door
+from keyless.space.watched import named
 from keyless.tasks import Tasks
 
 CATEGORY = "managed"
@@ -40,7 +41,7 @@ class ManagedKinds:
         self._kube = kube
         self._changed = changed
         self._known: dict[str, Kind | None] = {}
-        self._informer = Informer(kube, CRDS, metadata_only=True)
+        self._informer = Informer(kube, CRDS, metadata_only=True, keep=named)
         self._reader = Controller("managed-kinds", self._read)
         self._informer.on_change(self._seen)
 
