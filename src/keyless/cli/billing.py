@@ -27,9 +27,14 @@ from keyless.cli.usage_options import (
     writing_of,
 )
 from keyless.cli.usage_report import report
+from keyless.cli.usage_signing import SignKeyOption, SignKmsOption, signing
 from keyless.cli.usage_update import update
 
 if TYPE_CHECKING:
+    from keyless.api import Refusal
+    from keyless.billing.export.keeping import KeptBucket
+    from keyless.billing.export.keys import Signing
+    from keyless.billing.export.plan import Request
     from keyless.billing.export.s3 import S3Bucket
     from keyless.billing.export.service import Export
     from keyless.billing.ledger.waivers import Waiver, Withdrawal
@@ -82,16 +87,15 @@ def export(
     compat: Annotated[
         bool, typer.Option(help="Read as the peer does: no manifests, and what its decoder passes over is passed over.")
     ] = False,
+    sign_key: SignKeyOption = None,
+    sign_kms: SignKmsOption = "",
 ) -> None:
     """Export a report of an account's usage."""
-    from datetime import UTC
-
     from keyless.api import Refusal
     from keyless.billing.export.keeping import KeptBucket
-    from keyless.billing.export.output import must_be_writable, write_new
+    from keyless.billing.export.output import must_be_writable
     from keyless.billing.export.plan import Request, period_of
     from keyless.billing.export.s3 import S3Bucket
-    from keyless.billing.export.service import export as read
     from keyless.billing.ledger.model import stamp
 
     options = checked(account, bucket, provider, endpoint)
@@ -100,28 +104,40 @@ def export(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     must_be_writable(out)
+    key = signing(sign_key, sign_kms, compat=compat)
     typer.echo(f"Exporting billing report for Upbound account {account} from {stamp(period[0])} to {stamp(period[1])}.")
     typer.echo(f"\nReading usage data from storage...\nProvider: {provider}\nBucket: {bucket}")
     if endpoint:
         typer.echo(f"Endpoint: {endpoint}")
     storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
     request = Request(account, period, force_incomplete, compat, options, ourselves())
-    kept = KeptBucket(storage, out, source=f"{endpoint} {bucket}")
-    done = False
-    try:
-        made = read(kept, request, now=datetime.now(UTC), progress=shown)
-        if not isinstance(made, Refusal):
-            write_new(out, made.archive)
-        done = True
-    finally:
-        if size := kept.close(done=done):
-            said = f"keyless: not finished; {size:,} bytes are kept in {kept.path}: the same command goes on from there"
-            typer.echo(said, err=True)
+    made = _exported(KeptBucket(storage, out, source=f"{endpoint} {bucket}"), request, out, key)
     if isinstance(made, Refusal):
         typer.echo(f"keyless: {made.detail}", err=True)
         raise typer.Exit(exits.DID_NOT_HOLD)
     _say(made)
     typer.echo(f"\nBilling report saved to {out.absolute()}")
+
+
+def _exported(kept: KeptBucket, request: Request, out: Path, key: Signing | None) -> Export | Refusal:
+    """Read and write; where that ends before its time, what was read is kept."""
+    from datetime import UTC
+
+    from keyless.api import Refusal
+    from keyless.billing.export.service import export as read
+    from keyless.billing.export.signatures import write_signed
+
+    done = False
+    try:
+        made = read(kept, request, now=datetime.now(UTC), progress=shown)
+        if not isinstance(made, Refusal):
+            write_signed(out, made, request, key)
+        done = True
+    finally:
+        if size := kept.close(done=done):
+            said = f"not finished; {size:,} bytes are kept in {kept.path}: the same command goes on from there"
+            typer.echo(f"keyless: {said}", err=True)
+    return made
 
 
 @app.command()

@@ -12,8 +12,10 @@ from keyless.cli import exits
 from keyless.cli.options import OutputOption, require_output
 from keyless.cli.output import one, print_json, print_text
 from keyless.cli.usage_options import AccountOption, EndpointOption, ProviderOption, checked
+from keyless.cli.usage_signing import VerifyKeyOption, VerifyKmsOption, verifying
 
 if TYPE_CHECKING:
+    from keyless.billing.export.keys import Verifying
     from keyless.billing.export.recomputing import Recomputed
     from keyless.billing.export.service import Bucket
     from keyless.billing.export.verifying import Known, Verdict
@@ -43,6 +45,8 @@ def verify(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A report: it is made once more, and must be the same.")
     ] = None,
+    verify_key: VerifyKeyOption = None,
+    verify_kms: VerifyKmsOption = "",
     cluster: Annotated[
         bool, typer.Option("--cluster/--no-cluster", help="With --bucket: compare with what the ControlPlanes tell.")
     ] = True,
@@ -58,6 +62,7 @@ def verify(
     from datetime import UTC, datetime
 
     from keyless.billing.export.plan import period_of
+    from keyless.billing.export.recomputing import Recomputed
     from keyless.billing.export.verifying import Check
     from keyless.billing.export.verifying import verify as verified
 
@@ -68,11 +73,12 @@ def verify(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     known = [_known(path, account) for path in heads or ()]
+    unsigned = _signed(report, verifying(report, verify_key, verify_kms), account, known)
     # Before the bucket is read: what is stored meanwhile is no head that it lacks.
     unreachable = _ask_cluster(account, bucket, known) if cluster and bucket and not prefix else ""
     check = Check(account, period, tuple(known), prefix)
     verdict = verified(source, check, now=datetime.now(UTC))
-    made_again = _made_again(source, report, account) if report else None
+    made_again = Recomputed(unsigned) if unsigned else _made_again(source, report, account) if report else None
     printed = _as_json if as_json else _as_text
     printed(verdict, account, known, unreachable, report, made_again)
     if (made_again is not None and made_again.differs) or not verdict.holds:
@@ -121,6 +127,18 @@ def _opened(account: str, bucket: str, folder: Path | None, provider: str, endpo
     from keyless.billing.export.s3 import S3Bucket
 
     return S3Bucket.from_environment(os.environ, bucket, endpoint)
+
+
+def _signed(report: Path | None, key: Verifying | None, account: str, known: list[Known]) -> str:
+    """What is wrong with the report's signature; where nothing is, the heads in it must be there, too."""
+    from keyless.billing.export.signatures import check_signature, signature_file
+
+    if report is None or key is None:
+        return ""
+    wrong, heads = check_signature(report, signature_file(report), key, account)
+    if not wrong:
+        known.append(heads)
+    return wrong
 
 
 def _known(path: Path, account: str) -> Known:

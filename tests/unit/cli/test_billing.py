@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from keyless.cli.app import main
 from keyless.cli.billing import app
@@ -350,3 +352,22 @@ def test_report_update_is_the_peers_spelling_and_merges_into_a_file_and_into_a_b
     made = (tmp_path / "report.tgz").read_bytes()
     assert gzip.decompress((tmp_path / "new.tgz").read_bytes()) == gzip.decompress(made)
     assert gzip.decompress(world["bucket"].objects["reports/2026.tgz"]) == gzip.decompress(made)
+
+
+def test_a_signed_report_is_verified_with_its_public_key_and_a_changed_one_fails(world, tmp_path, capsys):
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(private)
+    (tmp_path / "key.pub").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    words = [f"{flag}={value.format(url=world['url'])}" for flag, value in BASE.items()]
+    assert main(["billing", "export", *words, "--sign-key=key.pem"]) == 0
+    where = [word for word in words if not word.startswith("--out")]
+    check = ["billing", "verify", *where, "--no-cluster", "--report=report.tgz", "--verify-key=key.pub"]
+    main(check)
+    assert "ok report.tgz is what it says" in capsys.readouterr().out
+    signature = json.loads((tmp_path / "report.tgz.sig").read_text())
+    (tmp_path / "report.tgz.sig").write_text(json.dumps(signature | {"signature": "AAAA"}))
+    assert main(check) == 1
+    assert "expected a signature of this key" in capsys.readouterr().out
+    assert main(["billing", "export", *words, "--sign-key=key.pem", "--sign-kms=k"]) == 2
+    assert main([*check, "--verify-kms=k"]) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from keyless.api import Permanent
@@ -24,8 +24,11 @@ def must_be_writable(out: Path) -> None:
         raise _unwritable(out, error) from error
 
 
-def write_new(out: Path, pieces: Iterable[bytes]) -> None:
-    """Write the report beside its name, then give it the name; on any failure nothing is left."""
+def write_new(out: Path, pieces: Iterable[bytes], *, before_named: Callable[[], None] = lambda: None) -> None:
+    """Write the report beside its name, then give it the name; on any failure nothing is left.
+
+    ``before_named`` is called when it is written and nobody can see it yet.
+    """
     partial: Path | None = None
     try:
         # In the same folder, for a name can be given within one file system only.
@@ -37,6 +40,7 @@ def write_new(out: Path, pieces: Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.chmod(0o666 & ~umask())
+        before_named()
         _name(partial, out)
     except FileExistsError:
         raise Permanent(f'file "{out}" already exists') from None

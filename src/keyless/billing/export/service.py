@@ -33,7 +33,7 @@ from keyless.billing.ledger.integrity import (
     listed_faults,
 )
 from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Committed, Covered, manifest_untrusted
-from keyless.billing.ledger.model import Malformed, hour_of
+from keyless.billing.ledger.model import ChainHead, Malformed, hour_of
 from keyless.billing.ledger.report_file import (
     UsageWriter,
     archive,
@@ -41,6 +41,7 @@ from keyless.billing.ledger.report_file import (
     correction_document,
     meta,
 )
+from keyless.billing.ledger.signed import heads_of
 from keyless.billing.ledger.tolerant import counted_tolerantly_untrusted
 from keyless.billing.ledger.waivers import (
     WAIVER_LIMIT,
@@ -110,6 +111,8 @@ class Export:
     """Where nothing at all was found: what there is instead."""
     corrections: tuple[Correction, ...] = ()
     """What was stored after the period was closed: an earlier report lacked it."""
+    heads: tuple[ChainHead, ...] = ()
+    """Where the chains stood that it was made from."""
 
 
 @dataclass(slots=True)
@@ -165,7 +168,9 @@ def export(bucket: Bucket, request: Request, *, now: datetime, progress: Progres
     # As of what was stored, not of when it was read: who exports a closed month again has the same bytes.
     collected = max((manifest.end for manifest in found.manifests), default=now)
     pieces = archive(meta(request.account, request.period, collected), writer, completeness=told)
-    return Export(pieces, writer.rows, tuple(lacking), tuple(faults), found.waivers, empty, corrected)
+    return Export(
+        pieces, writer.rows, tuple(lacking), tuple(faults), found.waivers, empty, corrected, heads_of(found.manifests)
+    )
 
 
 def held(bucket: Bucket) -> Held:
