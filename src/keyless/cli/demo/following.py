@@ -52,7 +52,8 @@ def newcomers() -> list[dict[str, Any]]:
             "apiVersion": "spaces.upbound.io/v1beta1",
             "kind": "ControlPlane",
             "metadata": {"name": name, "namespace": "default"},
-            "spec": {},
+            # A name of its own choosing lets an identity be there before the control plane is.
+            "spec": {"hostNamespace": {"name": objects.SECOND_NAMESPACE}} if name == "ctp2" else {},
         }
         for name in NEWCOMERS
     ]

@@ -82,6 +82,20 @@ async def out_of_scope(stage: Stage) -> str:
     return f"refused  {ready['message']}\nasked    AWS was not: its record has no call for {key}"
 
 
+async def second_arrived(stage: Stage) -> str:
+    """That the shared secret is in the second control plane, too."""
+
+    async def there() -> dict[str, Any] | None:
+        try:
+            return await kube.get(SECRETS, "database", "payments")
+        except NotFound:
+            return None
+
+    async with stage.second() as kube:
+        secret = await until(there, seconds=WAIT_SECONDS, what="expected Secret payments/database in ctp2")
+    return f"arrived  Secret payments/database in ctp2, keys: {', '.join(sorted(secret['data']))}"
+
+
 async def _condition(stage: Stage, kind: str, status: str) -> dict[str, Any]:
     async def ask() -> dict[str, Any] | None:
         plane = await stage.host.get(CONTROLPLANES, "ctp1", "default")

@@ -92,10 +92,13 @@ def vpcs() -> list[Object]:
     ]
 
 
+SECOND_NAMESPACE = "mxp-ctp2-system"
+
+
 def shared_objects(stage: Stage) -> list[Object]:
     """A store and a secret for the whole group, into namespaces labelled ``team: payments``."""
     where = {
-        "controlPlaneSelector": {"names": ["ctp1"]},
+        "controlPlaneSelector": {"names": ["ctp1", "ctp2"]},
         "namespaceSelector": {"labelSelectors": [{"matchLabels": {"team": "payments"}}]},
     }
     provider = {"aws": {"service": "SecretsManager", "region": stage.name("YOUR_AWS_REGION")}}

@@ -10,6 +10,7 @@ from pathlib import Path
 from keyless.api import KeylessError
 from keyless.cli.demo import story
 from keyless.cli.demo.stage import Stage, open_stage, start_space, stop_space
+from keyless.cli.demo.step import Step
 
 
 async def tell_story(folder: Path, *, keep: bool) -> bool:
@@ -49,7 +50,7 @@ async def _told(stage: Stage) -> bool:
         await stage.tenant.aclose()
 
 
-async def _held(stage: Stage, step: story.Step) -> bool:
+async def _held(stage: Stage, step: Step) -> bool:
     for name, text in step.files.items():
         (stage.folder / name).write_text(text, encoding="utf-8")
         print(f"  {name}:\n{_indented(text.rstrip(), '  | ', every=True)}")
@@ -71,7 +72,7 @@ async def _held(stage: Stage, step: story.Step) -> bool:
     return code == step.code
 
 
-def _run_ours(stage: Stage, step: story.Step) -> tuple[int, str]:
+def _run_ours(stage: Stage, step: Step) -> tuple[int, str]:
     done = subprocess.run(  # noqa: S603 - our own command
         story.command_line(step),
         cwd=stage.folder,

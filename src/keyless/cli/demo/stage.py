@@ -39,6 +39,11 @@ class Stage:
         """The value of a ``YOUR_…`` variable."""
         return self.environ[variable]
 
+    def second(self) -> Kube:
+        """The API of ctp2, once it is ready: ``keyless env`` writes its kubeconfig."""
+        state = str(self.folder / "state")
+        return connect(_exports("env", "--state", state, "--control-plane", "ctp2", "--group", "default"))
+
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command line as a reader would, in the demo's folder."""
         return subprocess.run(  # noqa: S603 - our own texts, run by the shell they are written for
@@ -83,7 +88,11 @@ def open_stage(state: Path) -> Stage:
         shutil.copytree(chart, state.parent / chart.name)
     return Stage(
         folder=state.parent,
-        environ={**environ, "TENANT_KUBECONFIG": tenant["KUBECONFIG"]},
+        environ={
+            **environ,
+            "TENANT_KUBECONFIG": tenant["KUBECONFIG"],
+            "SECOND_KUBECONFIG": tenant["KUBECONFIG"].replace("default-ctp1", "default-ctp2"),
+        },
         host=connect(environ),
         tenant=connect(tenant),
         aws=Session.from_environment(environ),

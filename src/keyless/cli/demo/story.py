@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-import yaml
 
 from keyless.cli import exits
 from keyless.cli.demo import following, looks, objects, stand_ins
+from keyless.cli.demo.rotation import identity_of_second, rotation
 from keyless.cli.demo.stage import Stage, keyless
+from keyless.cli.demo.step import Step, texts
 from keyless.kube import Resource
 from keyless.kube.resources import (
     CONTROLPLANES,
@@ -27,24 +24,9 @@ from keyless.kube.resources import (
 VPCS = Resource("ec2.aws.upbound.io", "v1beta1", "vpcs", "VPC", namespaced=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that a reader does. ``stand_in`` makes the same requests where ``tool`` is not there."""
-
-    title: str
-    tool: str
-    command: str
-    stand_in: Callable[[], Awaitable[str]]
-    look: Callable[[Stage], Awaitable[str]] | None = None
-    #: what the command reads: name and text
-    files: Mapping[str, str] = field(default_factory=dict)
-    #: the exit code that the story expects
-    code: int = 0
-
-
 def steps(stage: Stage) -> list[Step]:
     """The steps, told for this stage."""
-    return [*_billing(stage), *_secrets(stage), *_follow(stage), *_end(stage)]
+    return [*_billing(stage), *_secrets(stage), identity_of_second(stage), *_follow(stage), *_end(stage)]
 
 
 def _billing(stage: Stage) -> list[Step]:
@@ -94,7 +76,7 @@ def _billing(stage: Stage) -> list[Step]:
             "kubectl --kubeconfig $TENANT_KUBECONFIG wait --for=condition=Established crd/vpcs.ec2.aws.upbound.io\n"
             "kubectl --kubeconfig $TENANT_KUBECONFIG apply -f vpcs.yaml",
             resources,
-            files=_texts({"vpcs-crd.yaml": [objects.vpc_crd()], "vpcs.yaml": objects.vpcs()}),
+            files=texts({"vpcs-crd.yaml": [objects.vpc_crd()], "vpcs.yaml": objects.vpcs()}),
         ),
         Step("A bucket for usage", "aws", "aws s3 mb s3://$YOUR_BILLING_BUCKET", bucket_made),
         Step(
@@ -105,7 +87,7 @@ def _billing(stage: Stage) -> list[Step]:
             "aws iam put-role-policy --role-name $YOUR_BILLING_ROLE_NAME --policy-name billing"
             " --policy-document file://policy.json",
             lambda: stand_ins.create_role(stage, role, wrong, policy),
-            files=_texts({"trust.json": wrong, "policy.json": policy}),
+            files=texts({"trust.json": wrong, "policy.json": policy}),
         ),
         Step(
             "IAM learns the cluster's issuer",
@@ -134,7 +116,7 @@ def _billing(stage: Stage) -> list[Step]:
             "aws iam update-assume-role-policy --role-name $YOUR_BILLING_ROLE_NAME --policy-document file://mended.json",
             mend,
             look=looks.usage_stored,
-            files=_texts({"mended.json": right}),
+            files=texts({"mended.json": right}),
         ),
     ]
 
@@ -189,7 +171,7 @@ def _secrets(stage: Stage) -> list[Step]:
             "aws iam put-role-policy --role-name $YOUR_ROLE_NAME --policy-name shared-secrets"
             " --policy-document file://secrets-policy.json",
             lambda: stand_ins.create_role(stage, role, trust, policy),
-            files=_texts({"pods-trust.json": trust, "secrets-policy.json": policy}),
+            files=texts({"pods-trust.json": trust, "secrets-policy.json": policy}),
         ),
         Step(
             "Its association with the controller's service account",
@@ -221,7 +203,7 @@ def _secrets(stage: Stage) -> list[Step]:
             "kubectl apply -f shared.yaml\nkubectl --kubeconfig $TENANT_KUBECONFIG apply -f payments.yaml",
             shared_made,
             look=looks.secret_arrived,
-            files=_texts({"shared.yaml": shared, "payments.yaml": [objects.payments_namespace()]}),
+            files=texts({"shared.yaml": shared, "payments.yaml": [objects.payments_namespace()]}),
         ),
         Step(
             "The team asks for its neighbour's key through the same store",
@@ -229,7 +211,7 @@ def _secrets(stage: Stage) -> list[Step]:
             "kubectl --kubeconfig $TENANT_KUBECONFIG apply -f neighbour.yaml",
             lambda: stand_ins.apply(stage.tenant, [asks], EXTERNALSECRETS),
             look=looks.out_of_scope,
-            files=_texts({"neighbour.yaml": [asks]}),
+            files=texts({"neighbour.yaml": [asks]}),
         ),
     ]
 
@@ -250,7 +232,7 @@ def _follow(stage: Stage) -> list[Step]:
             f"  --service-account {role} --role-arn arn:aws:iam::$YOUR_AWS_ACCOUNT_ID:role/{role}"
             " --query association.associationArn --output text",
             lambda: following.operator_made(stage),
-            files=_texts({"operator-trust.json": trust, "operator-policy.json": policy}),
+            files=texts({"operator-trust.json": trust, "operator-policy.json": policy}),
         ),
         Step(
             "It is restarted with it",
@@ -265,7 +247,7 @@ def _follow(stage: Stage) -> list[Step]:
             "kubectl apply -f identity.yaml",
             lambda: stand_ins.apply(stage.host, [identity], WORKLOADIDENTITIES),
             look=following.managed,
-            files=_texts({"identity.yaml": [identity]}),
+            files=texts({"identity.yaml": [identity]}),
         ),
         Step(
             "A second and a third control plane appear, and work: nobody touches IAM",
@@ -273,7 +255,7 @@ def _follow(stage: Stage) -> list[Step]:
             "kubectl apply -f planes.yaml",
             lambda: stand_ins.apply(stage.host, planes, CONTROLPLANES),
             look=following.newcomers_work,
-            files=_texts({"planes.yaml": planes}),
+            files=texts({"planes.yaml": planes}),
         ),
     ]
 
@@ -298,6 +280,7 @@ def _end(stage: Stage) -> list[Step]:
     return [
         ours("The whole chain of all three, link by link", "verify", "billing"),
         ours("The same for shared secrets of ctp1", "verify", "shared-secrets", "--control-plane", "ctp1"),
+        *rotation(stage),
         ours("The report", "billing", "export", *usage, "--force-incomplete"),
         ours("Whose usage it is, so far", "billing", "report", *usage, "--by", "team", "--force-incomplete"),
         ours("Is all of it there, and is it what was stored?", *verified),
@@ -311,14 +294,6 @@ def _end(stage: Stage) -> list[Step]:
         ),
         ours("It is caught", *verified, code=exits.DID_NOT_HOLD),
     ]
-
-
-def _texts(contents: dict[str, Any]) -> dict[str, str]:
-    """The documents that a command names, as their files hold them."""
-    return {
-        name: yaml.safe_dump_all(content, sort_keys=False) if name.endswith(".yaml") else json.dumps(content, indent=2)
-        for name, content in contents.items()
-    }
 
 
 NEXT = """What to try next:

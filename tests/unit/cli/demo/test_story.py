@@ -13,6 +13,7 @@ from keyless.cli.commands import COMMANDS
 from keyless.cli.demo import runner, story
 from keyless.cli.demo.looks import identity_in
 from keyless.cli.demo.stage import Stage
+from keyless.cli.demo.step import Step
 
 ROOT = Path(__file__).resolve().parents[4]
 NAMED = re.compile(r"(?:file://|-f )([\w.-]+)")
@@ -36,7 +37,7 @@ async def test_a_step_prints_its_files_and_leaves_them_for_its_command(
     async def stand_in() -> str:
         return "done"
 
-    step = story.Step("a step", "no-such-tool", "no-such-tool -f a.json", stand_in, files={"a.json": "{\n  1\n}"})
+    step = Step("a step", "no-such-tool", "no-such-tool -f a.json", stand_in, files={"a.json": "{\n  1\n}"})
     assert await runner._held(stage(tmp_path), step)
     printed = capsys.readouterr().out
     assert printed.index("  a.json:\n  | {\n  |   1\n  | }\n") < printed.index("$ no-such-tool -f a.json")
@@ -51,7 +52,7 @@ async def test_a_step_that_is_to_find_something_holds_with_that_code_alone(
         return ""
 
     monkeypatch.setattr(runner, "_run_ours", lambda *_: (ends, "said"))
-    assert await runner._held(stage(tmp_path), story.Step("caught", "keyless", "keyless x", nothing, code=1)) is holds
+    assert await runner._held(stage(tmp_path), Step("caught", "keyless", "keyless x", nothing, code=1)) is holds
 
 
 def test_the_demo_ends_with_an_object_that_is_tampered_with_and_caught(tmp_path: Path) -> None:
