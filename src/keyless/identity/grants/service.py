@@ -25,10 +25,14 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many steps were done; ``stopped`` says why not all, and what to do, else it is empty."""
+    """How many steps were done; ``stopped`` says why not all, and what to do, else it is empty.
+
+    ``passes``: what stopped it passes by itself, such as throttling; nobody has to do anything.
+    """
 
     done: int
     stopped: str = ""
+    passes: bool = False
 
 
 async def apply(
@@ -41,7 +45,8 @@ async def apply(
                 return Outcome(done, f"{step.says}: somebody changed it since the plan was made; plan again")
             await _patiently(step, aws, pause)
         except AWS_FAILURES as error:
-            return Outcome(done, f"{step.says}: {error}; needs {step.action}; apply again to go on from here")
+            words = f"{step.says}: {error}; needs {step.action}; apply again to go on from here"
+            return Outcome(done, words, isinstance(error, AwsTransient))
         tell(step)
     return Outcome(len(plan.steps))
 

@@ -134,7 +134,7 @@ class Follower:
         except KeylessError as error:
             return Trouble(Reason.GRANT_REFUSED, str(error))
         if outcome.stopped:
-            return Trouble(Reason.GRANT_REFUSED, outcome.stopped)
+            return Trouble(Reason.THROTTLED if outcome.passes else Reason.GRANT_REFUSED, outcome.stopped)
         self._done[name] = Done(digest, self._now(), _roles(asked, made, spec, hosts), _extra(asked, made, wish, spec))
         return None
 

@@ -411,3 +411,26 @@ def test_associations_that_were_read_a_moment_ago_are_not_read_again() -> None:
 
     assert aws.reads < 8
     assert [step.operation for step in made.steps] == ["CreatePodIdentityAssociation"]
+
+
+@pytest.mark.parametrize("way", Way)
+def test_a_destroy_that_stops_after_any_step_goes_on_and_can_be_taken_back(way: Way) -> None:
+    wanted, made = asked(*range(30), way=way), FakeAws()
+    applied(wanted, made)
+    whole = state(made)
+    steps = undo(wanted, asyncio.run(gather(wanted, made))).steps
+    assert len(steps) > 2
+    for stop in range(len(steps) + 1):
+        aws, back = FakeAws(), FakeAws()
+        for one in (aws, back):
+            one.roles, one.policies, one.providers, one.associations = copy.deepcopy(whole)
+            planned_now = undo(wanted, asyncio.run(gather(wanted, one)))
+            carried_out(replace(planned_now, steps=planned_now.steps[:stop]), one)
+        rest = undo(wanted, asyncio.run(gather(wanted, aws)))
+        assert carried_out(rest, aws)[0] == Outcome(len(rest.steps)), stop
+        assert not aws.roles, stop
+        assert not aws.associations, stop
+        applied(wanted, back)
+        # Which role a subject is placed in may be another one now; that each is admitted once may not.
+        shown = json.dumps(back.roles if way is Way.IRSA else [one["namespace"] for one in back.associations.values()])
+        assert [shown.count(host_namespace(number)) for number in range(30)] == [1] * 30, stop
