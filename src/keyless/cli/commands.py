@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": Command("keyless.cli.demo", "show both guides end to end on a fresh local Space"),
     "audit": Command("keyless.cli.audit", "show the local cloud's record of calls"),
     "faults": Command("keyless.cli.faults", "make the local cloud slow, throttled, broken or late, on request"),
+    "issuer": Command("keyless.cli.issuer", "publish discovery and keys of a cluster that is not EKS"),
     "keys": Command("keyless.cli.keys", "show and rotate the keys that sign service account tokens"),
     "billing": Command("keyless.cli.billing", "export usage, verify that it is whole, waive what is missing"),
     "secrets": Command("keyless.cli.secrets", "show which control plane holds which version, refresh; explain, render"),

@@ -24,6 +24,7 @@ EXAMPLES = {
     "faults set": "keyless faults set latency --service s3 --action PutObject --seconds 2 --times 5",
     "faults list": "keyless faults list --output json",
     "faults clear": "keyless faults clear",
+    "issuer publish": "keyless issuer publish s3://issuer/prod --dry-run",
     "keys list": "keyless keys list --output json",
     "keys rotate": "keyless keys rotate keyless",
     "billing verify": "keyless billing verify --account acme --bucket usage --billing-month 2026-10",

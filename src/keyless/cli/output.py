@@ -32,6 +32,7 @@ KINDS = {
     "billing verify": "UsageVerification",
     "billing report": "UsageReport",
     "billing capacity": "CapacityUsage",
+    "issuer publish": "IssuerPublication",
     "keys list": "SigningKeyList",
     "secrets status": "SecretStatusList",
     "secrets explain": "SecretsExplanationList",

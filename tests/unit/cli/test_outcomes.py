@@ -264,6 +264,15 @@ BOUND = (
 )
 # Their own tests bring them about: they need a bucket's content, files, or a Space.
 ELSEWHERE = {
+    **{
+        ("issuer publish", outcome): "tests/unit/cli/test_issuer.py"
+        for outcome in (
+            "AWS can fetch all keys, and no token is refused",
+            "the issuer cannot be published there, or a rotation loses tokens",
+            "what was put cannot be fetched by its public URL",
+            "S3 refuses",
+        )
+    },
     ("identity plan", "nothing is missing in AWS"): "tests/unit/identity/grants/test_grants.py",
     ("explain", "--event names a call that was refused"): "tests/unit/cli/test_explain.py",
     ("billing report", "usage is missing, and no report was made"): "tests/unit/cli/test_usage_report.py",

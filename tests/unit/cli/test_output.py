@@ -21,6 +21,8 @@ from keyless.cli.output import API_VERSION, KINDS, print_text, wants_colour
 from keyless.identity.access import Report
 from keyless.identity.explain import Answer, Question, Verdict
 from keyless.identity.grants import Plan
+from keyless.identity.publishing import Documents, Finding, Place, Seen
+from keyless.identity.publishing import Plan as PublicationPlan
 from keyless.identity.verify import Chain, verify
 from keyless.local.boot.running import Running
 from keyless.local.cloud.audit import Audit
@@ -47,6 +49,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "verify billing": ("--control-plane", "ctp1"),
     "identity tighten": ("billing",),
     "identity access": ("arn:aws:s3:::usage",),
+    "issuer publish": ("s3://issuer/prod",),
     "billing verify": ("--account", "acme", "--folder", "."),
 }
 # They read a bucket, a folder or files, not the local Space.
@@ -123,6 +126,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     async def reached(*_: Any) -> Report:
         return Report("arn:aws:s3:::usage", ("s3:GetObject",), (), (), (), (), ())
 
+    async def published(*_: Any) -> Any:
+        url = "https://issuer.example.org"
+        found = PublicationPlan(Documents(), (Finding("a note"),))
+        return Seen(url, f"{url}/keys", {}), Place("issuer", "prod", "eu-west-1"), found, ""
+
+    monkeypatch.setattr("keyless.cli.issuer._publish", published)
+    monkeypatch.setattr("keyless.cli.issuer.use_local_space", lambda _: None)
     monkeypatch.setattr("keyless.cli.reaching.reached", reached)
     monkeypatch.setattr("keyless.cli.identity.use_local_space", lambda _: None)
     monkeypatch.setattr("keyless.kube.connect", lambda _: nullcontext())

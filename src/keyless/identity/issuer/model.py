@@ -16,7 +16,7 @@ DISCOVERY_PATH = "/.well-known/openid-configuration"
 KEYS_PATH = "/openid/v1/jwks"
 DISCOVERY_TYPE = "application/json"
 KEYS_TYPE = "application/jwk-set+json"
-_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 """Members of a JWK that are a private or symmetric key's (RFC 7518, section 6)."""
 
 
@@ -44,7 +44,7 @@ def documents_of_untrusted(discovery: object, keys: object) -> Documents | str:
     found = keys.get("keys") if isinstance(keys, Mapping) else None
     if not isinstance(found, list) or not found or not all(isinstance(key, Mapping) for key in found):
         return f"{KEYS_PATH}: expected keys, found none"
-    if any(_PRIVATE & {*key} for key in found):
+    if any(PRIVATE_MEMBERS & {*key} for key in found):
         return f"{KEYS_PATH}: there is a private key in it"
     return Documents(str(discovery["issuer"]), _bytes(discovery), _bytes(keys))
 
