@@ -30,9 +30,9 @@ async def gather(asked: Asked, aws: Caller, *, known: Mapping[str, HeldAssociati
     names = [one["RoleName"] for one in listed if any(number(one["RoleName"], wish.role) for wish in asked.wishes)]
     whole = await _at_once(aws, set(names)) if len(names) > _MANY else None
     roles = whole if whole is not None else await asyncio.gather(*(_role(aws, name) for name in names))
-    audiences = await _audiences(asked, aws) if asked.way is Way.IRSA else ()
+    audiences, url = await _provider(asked, aws) if asked.way is Way.IRSA else ((), "")
     associations = await _associations(asked, aws, known) if asked.way is Way.PODS else ()
-    return Have(audiences, {role.name: role for role in roles}, associations)
+    return Have(audiences, {role.name: role for role in roles}, associations, url)
 
 
 async def _at_once(aws: Caller, names: set[str]) -> list[HeldRole] | None:
@@ -69,15 +69,15 @@ def _held_role(found: dict[str, Any], policies: dict[str, Written], *, attached:
     return HeldRole(found["RoleName"], found["Arn"], trust, managed, policies, attached, boundary)
 
 
-async def _audiences(asked: Asked, aws: Caller) -> tuple[str, ...] | None:
+async def _provider(asked: Asked, aws: Caller) -> tuple[tuple[str, ...] | None, str]:
     arn = asked.cluster.provider_arn
     try:
         found = await aws.call("iam", "GetOpenIDConnectProvider", OpenIDConnectProviderArn=arn)
     except AWS_FAILURES as error:
         if error.code in ("NoSuchEntity", "NoSuchEntityException"):
-            return None
+            return None, ""
         raise
-    return tuple(found.get("ClientIDList", ()))
+    return tuple(found.get("ClientIDList", ())), str(found.get("Url", ""))
 
 
 async def _associations(asked: Asked, aws: Caller, known: Mapping[str, HeldAssociation]) -> tuple[HeldAssociation, ...]:

@@ -84,11 +84,15 @@ class HeldAssociation:
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """What AWS has. ``audiences`` are the provider's client IDs; ``None`` where there is no provider."""
+    """What AWS has. ``audiences`` are the provider's client IDs; ``None`` where there is no provider.
+
+    ``url``: the provider's, as IAM tells it: without scheme, and with the port that its ARN leaves out.
+    """
 
     audiences: tuple[str, ...] | None
     roles: Mapping[str, HeldRole]
     associations: tuple[HeldAssociation, ...] = ()
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

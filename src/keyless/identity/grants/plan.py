@@ -130,6 +130,15 @@ def operator_policy(asked: Asked) -> Written:
 
 def _provider(asked: Asked, have: Have) -> Iterator[Step]:
     provider = f"OIDC provider {asked.cluster.host_path}"
+    own = asked.cluster.issuer.partition("://")[2]
+    if have.url and have.url != own:
+        # Two clusters on one host: IAM's names leave the port out, and trust of the one would be read as the other's.
+        raise Permanent(
+            f"{asked.cluster.provider_arn} is the provider of https://{have.url}, and this cluster's issuer is "
+            f"https://{own}: IAM has one provider for both, since its ARN leaves the port out. Give one of them "
+            "an issuer with another path, or an account of its own; if the other is gone, "
+            f"aws iam delete-open-id-connect-provider --open-id-connect-provider-arn {asked.cluster.provider_arn}"
+        )
     if have.audiences is None:
         params: dict[str, object] = {"Url": asked.cluster.issuer, "ClientIDList": [AUDIENCE], "Tags": _TAGS}
         yield Step("iam", "CreateOpenIDConnectProvider", params, f"create {provider}", provider, "create")

@@ -23,6 +23,7 @@ class FakeAws:
         self.roles: dict[str, dict[str, Any]] = {}
         self.policies: dict[str, dict[str, Any]] = {}
         self.providers: dict[str, list[str]] = {}
+        self.urls: dict[str, str] = {}
         self.associations: dict[str, dict[str, Any]] = {}
         self.failures: list[Exception] = []
         self.writes = self.reads = 0
@@ -99,7 +100,8 @@ class FakeAws:
     def _GetOpenIDConnectProvider(self, OpenIDConnectProviderArn: str) -> dict[str, Any]:
         if OpenIDConnectProviderArn not in self.providers:
             raise refused("NoSuchEntity", "OpenIDConnect Provider not found")
-        return {"ClientIDList": self.providers[OpenIDConnectProviderArn]}
+        url = self.urls.get(OpenIDConnectProviderArn, OpenIDConnectProviderArn.partition(":oidc-provider/")[2])
+        return {"ClientIDList": self.providers[OpenIDConnectProviderArn], "Url": url}
 
     def _CreateOpenIDConnectProvider(self, Url: str, ClientIDList: list[str], Tags: Any) -> dict[str, Any]:
         self.providers[f"arn:aws:iam::{ACCOUNT}:oidc-provider/{Url.removeprefix('https://')}"] = ClientIDList

@@ -434,3 +434,21 @@ def test_a_destroy_that_stops_after_any_step_goes_on_and_can_be_taken_back(way: 
         # Which role a subject is placed in may be another one now; that each is admitted once may not.
         shown = json.dumps(back.roles if way is Way.IRSA else [one["namespace"] for one in back.associations.values()])
         assert [shown.count(host_namespace(number)) for number in range(30)] == [1] * 30, stop
+
+
+def test_a_second_cluster_on_one_host_does_not_share_a_provider_unnoticed() -> None:
+    """IAM leaves the port out of the ARN: what looks like ours is another cluster's."""
+    aws = FakeAws()
+    first, second = (
+        replace(asked(1), cluster=replace(CLUSTER, issuer=f"https://127.0.0.1:{port}/clusters/keyless"))
+        for port in (6443, 7443)
+    )
+    arn = first.cluster.provider_arn
+    assert arn == second.cluster.provider_arn
+    aws.providers[arn], aws.urls[arn] = ["sts.amazonaws.com"], "127.0.0.1:6443/clusters/keyless"
+    assert planned(first, aws).steps
+    with pytest.raises(
+        Permanent, match=r"is the provider of https://127\.0\.0\.1:6443/.*issuer is https://127\.0\.0\.1:7443/"
+    ):
+        planned(second, aws)
+    assert aws.roles == {}
