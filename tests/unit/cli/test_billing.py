@@ -84,6 +84,8 @@ FLAGS = {
     "out": {"--out": "other.tgz"},
     "force_incomplete": {"--account": "beta", "--force-incomplete": True},
     "compat": {"--account": "beta", "--compat": True},
+    "sign_key": {"--sign-key": "nowhere.pem"},
+    "sign_kms": {"--sign-kms": "alias/billing", "--compat": True},
 }
 
 
