@@ -23,6 +23,8 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+from image.leftovers import alone_in, run
+
 TARGETS = ("keyless", "keyless-cloud")
 # Of an image for another machine nothing is run while it is built; uv names what Debian names on the left.
 PLATFORMS = {"amd64": "x86_64-manylinux_2_36", "arm64": "aarch64-manylinux_2_36"}
@@ -61,8 +63,7 @@ def _works(flags: list[str]) -> bool:
 
 def buildah(*words: str) -> str:
     """Run buildah with a storage of the project's own; returns what it said."""
-    done = subprocess.run(["buildah", *storage(), *words], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607 - the project's own tool
-    return done.stdout.strip()
+    return run(["buildah", *storage(), *words], cwd=ROOT)
 
 
 def moment() -> str:
@@ -85,7 +86,7 @@ def debian(name: str, variant: str, packages: str, epoch: str, arch: str = "") -
             f"--include={packages}",
             *_foreign(arch, "--architectures"),
         ]
-        subprocess.run([*made, SUITE, str(partial)], check=True, env={**os.environ, "SOURCE_DATE_EPOCH": epoch})  # noqa: S603 - as above
+        run([*made, SUITE, str(partial)], cwd=ROOT, env={**os.environ, "SOURCE_DATE_EPOCH": epoch})
         partial.rename(archive)
     containerfile = WORK / f"Containerfile.{name}"
     containerfile.write_text(f"FROM scratch\nADD {archive.name} /\n")
@@ -159,6 +160,12 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
+    with alone_in(WORK):
+        _build_all(asked, arch)
+    return 0
+
+
+def _build_all(asked: argparse.Namespace, arch: str) -> None:
     epoch = moment()
     base = asked.base or debian("keyless-base", "extract", RUN_PACKAGES, epoch, arch)
     build_base = asked.build_base or debian("keyless-build", "minbase", BUILD_PACKAGES, epoch)
@@ -171,7 +178,6 @@ def main(arguments: list[str]) -> int:
         buildah("push", "--quiet", image, f"oci-archive:{archive}:{image}")
         digest, size = packed(archive)
         print(f"{image}\n  digest {digest}\n  {size / 1e6:.1f} MB packed, in {archive}")
-    return 0
 
 
 if __name__ == "__main__":
