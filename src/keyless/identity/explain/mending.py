@@ -11,7 +11,8 @@ from keyless.identity.explain.model import Evidence, Question
 from keyless.identity.verify import Cluster, Link, State
 from keyless.identity.verify.behind import KeyUse
 from keyless.identity.verify.key_link import key_is_enabled, restore_secrets
-from keyless.identity.verify.model import Fix, Role
+from keyless.identity.verify.model import Facts, Fix, Role
+from keyless.identity.verify.permission import bounded
 from keyless.identity.verify.permission_fix import Holds, permit
 from keyless.identity.verify.resource_fix import put_key_policy
 from keyless.identity.verify.trust import denied_by
@@ -81,7 +82,7 @@ def _about_what_is_there(evidence: Evidence, link: Link) -> Link:
 
 
 def _of_service(evidence: Evidence, role: Role, decision: Decision) -> Link:
-    link = _link("permission", decision)
+    link = _link("permission", evidence.chain, role, decision)
     if link.advice:
         return link
 
@@ -93,7 +94,7 @@ def _of_service(evidence: Evidence, role: Role, decision: Decision) -> Link:
 
 def _of_key(evidence: Evidence, role: Role, decision: Decision) -> Link:
     """In the role's own policies where the key's leaves it to them, else in the key's policy."""
-    link = _link("key", decision)
+    link = _link("key", evidence.chain, role, decision)
     if link.advice:
         return link
 
@@ -105,7 +106,7 @@ def _of_key(evidence: Evidence, role: Role, decision: Decision) -> Link:
     return link.fixed_by(fix, _otherwise(decision))
 
 
-def _link(name: str, decision: Decision) -> Link:
+def _link(name: str, chain: Facts, role: Role, decision: Decision) -> Link:
     request, by = decision.request, decision.decided_by
     expected = f"{request.action} on {request.resource} is allowed"
     layer = decision.layer.value if decision.layer else "policy"
@@ -114,9 +115,8 @@ def _link(name: str, decision: Decision) -> Link:
         reason = Reason.PERMISSION_DENIED_EXPLICITLY
         return Link(name, State.BROKEN, expected, found, reason, advice=denied_by(decision))
     link = Link(name, State.BROKEN, expected, f"no {layer} allows it", Reason.PERMISSION_MISSING)
-    if decision.layer is Layer.BOUNDARY:
-        advice = "the permissions boundary bounds other roles, too: widen it, or give the role another one"
-        return replace(link, reason=Reason.PERMISSION_BOUNDED, advice=advice)
+    if decision.layer in (Layer.BOUNDARY, Layer.SESSION):
+        return replace(link, reason=Reason.PERMISSION_BOUNDED, advice=bounded(chain, role, decision))
     return link
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from keyless.api import Arn
-from keyless.aws import AWS_FAILURES, Session
+from keyless.aws import AWS_FAILURES, Session, caller_identity
 from keyless.identity.verify.buckets import bucket
 from keyless.identity.verify.model import Missing
 from keyless.identity.verify.near import resembling
@@ -30,7 +30,18 @@ async def missing(aws: Session, resource: str) -> Missing | None:
     look = _LOOK.get(arn.service)
     if look is None or "*" in resource:
         return None
-    return await look(aws.in_region(arn.region) if arn.region else aws, arn)
+    found = await look(aws.in_region(arn.region) if arn.region else aws, arn)
+    return found if found is None or await _is_ours(aws, arn) else None
+
+
+async def _is_ours(aws: Session, arn: Arn) -> bool:
+    """Names are looked up among our own: of another account's secret or parameter they tell nothing."""
+    if not arn.account:
+        return True
+    try:
+        return (await caller_identity(aws)).account == arn.account
+    except AWS_FAILURES:
+        return False
 
 
 async def _bucket(aws: Session, arn: Arn) -> Missing | None:
@@ -45,13 +56,21 @@ async def _secret(aws: Session, arn: Arn) -> Missing | None:
     names = ([] if "?" in name else [name]) + ([named[1]] if named else [])
     for each in names:
         try:
-            await aws.call("secretsmanager", "DescribeSecret", SecretId=each)
+            found = await aws.call("secretsmanager", "DescribeSecret", SecretId=each)
         except AWS_FAILURES as error:
             if error.code != "ResourceNotFoundException":
                 return None
         else:
-            return None
+            return None if _is_meant(str(arn), found.get("ARN", "")) else Missing(each, (found["ARN"],))
     return Missing(names[-1], await _near_secrets(aws, names[-1])) if names else None
+
+
+def _is_meant(asked: str, found: str) -> bool:
+    """Whether the secret of that name is the one: made anew, or in another region, it has another ARN."""
+    if not found:
+        return True
+    # The end may be left out, or declared as six question marks.
+    return found == asked or found[:-7] == asked.removesuffix("-??????")
 
 
 async def _near_secrets(aws: Session, name: str) -> tuple[str, ...]:

@@ -142,7 +142,7 @@ def _refused(facts: Facts, role: Role, access: Access, refused: list[_Judged]) -
     if link.advice:
         return link.fixed_by(values_that_meet(facts, [one.decision for one in refused]), link.advice)
     if first.layer in (Layer.BOUNDARY, Layer.SESSION):
-        return replace(link, reason=Reason.PERMISSION_BOUNDED, advice=_bounded(facts, role, first))
+        return replace(link, reason=Reason.PERMISSION_BOUNDED, advice=bounded(facts, role, first))
 
     def holds(identity: tuple[Source, ...]) -> bool:
         return all(one.decision.allowed for one in _decisions(facts, replace(role, identity=identity), access))
@@ -166,7 +166,8 @@ def _refused_by_policy(access: Access, refused: list[_Judged]) -> Link:
     return link
 
 
-def _bounded(facts: Facts, role: Role, decision: Decision) -> str:
+def bounded(facts: Facts, role: Role, decision: Decision) -> str:
+    """What is to be done where a boundary or a session policy allows too little: others are bound by it, too."""
     if decision.layer is Layer.SESSION and facts.association:
         name = f"association {facts.association.association_id}"
         return f"the session policy of {name} bounds its sessions: widen it by aws eks update-pod-identity-association"

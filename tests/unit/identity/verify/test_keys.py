@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +10,12 @@ import pytest
 
 from keyless.api import Reason
 from keyless.identity.explain import Verdict, render_json, render_text
+from keyless.identity.verify import verify
+from keyless.identity.verify.behind import Reached, Unseen
+from keyless.identity.verify.model import Unread
+from keyless.policy import Unreadable
 from unit.identity.explain.test_explain import ask, policies
-from unit.identity.verify.chains import ACCOUNT, ROLE
+from unit.identity.verify.chains import ACCOUNT, ROLE, irsa
 from unit.identity.verify.test_gather import ALLOW
 
 CMK = f"arn:aws:kms:us-west-2:{ACCOUNT}:key/1234"
@@ -145,6 +150,24 @@ async def test_a_secret_that_waits_for_its_deletion_is_not_read_whatever_the_pol
     answer = await ask(changes, action="secretsmanager:GetSecretValue", resource=SECRET)
     assert answer.verdict is Verdict.DENIED
     assert f"aws secretsmanager restore-secret --secret-id {SECRET}" in render_text(answer)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        ("GetResourcePolicy", "InvalidRequestException"),
+        ("ListGrants", "KMSInvalidStateException"),
+        ("GetBucketEncryption", "NoSuchBucket"),
+    ],
+)
+async def test_a_state_that_refuses_reads_is_not_told_as_a_right_that_lacks(operation: str, code: str) -> None:
+    """Its own link tells the state; what the reader could do about its credentials would not help."""
+    why = f"not readable: {operation} answered {code}: no"
+    state = replace(
+        irsa(), reached={"x": Reached("x", Unreadable("policy of x", why), {"k": Unseen(f"grants of k: {why}")})}
+    )
+    assert not [link for link in verify(state) if link.name == "AWS access"]
+    assert [link for link in verify(replace(irsa(), role=Unread(why))) if link.name == "AWS access"]
 
 
 @pytest.mark.parametrize(("part", "verdict"), [("usage/old/*", Verdict.UNKNOWN), ("other/*", Verdict.ALLOWED)])

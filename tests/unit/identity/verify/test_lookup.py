@@ -23,7 +23,7 @@ NEAR = {"SecretList": [{"Name": name} for name in THERE]}
 
 def described(params: dict[str, Any]) -> Any:
     if params["SecretId"] in THERE:
-        return {"Name": params["SecretId"]}
+        return {"Name": params["SecretId"], "ARN": f"{SECRET}{params['SecretId']}-AbCdEf"}
     raise failed("DescribeSecret", "ResourceNotFoundException")
 
 
@@ -33,6 +33,7 @@ def parameters(params: dict[str, Any]) -> Any:
 
 
 AWS = {
+    "GetCallerIdentity": {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/admin", "UserId": "AIDA"},
     "DescribeSecret": described,
     "ListSecrets": NEAR,
     "DescribeParameters": parameters,
@@ -51,6 +52,13 @@ AWS = {
         (f"{SECRET}payments/dv-AbCdEf", Missing("payments/dv", ("payments/db",))),
         (f"{SECRET}payments/dv-??????", Missing("payments/dv", ("payments/db",))),
         (f"{SECRET}elsewhere", Missing("elsewhere")),
+        # Made anew under its name it has another ARN; so has the one of another region.
+        (f"{SECRET}payments/db-XyZxyZ", Missing("payments/db", (f"{SECRET}payments/db-AbCdEf",))),
+        (f"{SECRET}payments/db-AbCdEf".replace("us-", "eu-"), Missing("payments/db", (f"{SECRET}payments/db-AbCdEf",))),
+        # Whatever stands in another account, names of ours tell nothing of it.
+        (f"{SECRET}elsewhere".replace(ACCOUNT, "999988887777"), None),
+        (f"{SECRET}payments/db-AbCdEf".replace(ACCOUNT, "999988887777"), None),
+        (f"{PARAMETER}payments/dv".replace(ACCOUNT, "999988887777"), None),
         (f"{SECRET}payments/*", None),
         (f"{PARAMETER}payments/db", None),
         (f"{PARAMETER}payments/dv", Missing("payments/dv", ("/payments/db",))),

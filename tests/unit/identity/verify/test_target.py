@@ -131,3 +131,16 @@ def test_explain_goes_through_both_roles(facts: Facts, verdict: Verdict) -> None
     question = Question(NAMESPACE, "vector", "s3:PutObject", "arn:aws:s3:::usage/account=a/x", {})
     answer = explain(Evidence(question, facts, None))
     assert (answer.verdict, answer.role_arn) == (verdict, TARGET)
+
+
+def test_a_session_policy_is_named_by_its_association_and_bounds_the_target() -> None:
+    facts = chained(EXACT)
+    reading = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    own = Named("session policy", parse(written(reading), "session"))
+    (association,) = facts.associations if not isinstance(facts.associations, Unread) else ()
+    bounded = replace(facts, associations=(replace(association, policy=own),))
+    assert named(bounded, "trust").state is State.HELD
+    question = Question(NAMESPACE, "vector", "s3:PutObject", "arn:aws:s3:::usage/account=a/x", {})
+    (link,) = (one for one in explain(Evidence(question, bounded, None)).links if one.state is State.BROKEN)
+    assert (link.reason, link.fix) == (Reason.PERMISSION_BOUNDED, "")
+    assert "association a-1" in link.advice
