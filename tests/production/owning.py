@@ -44,9 +44,21 @@ class Owned:
         (self._folder / "kubeconfig").write_bytes(base64.b64decode(data["kubeconfig"]))
 
     def wait(self, condition: str, status: str) -> None:
-        """Wait for a condition of the ControlPlane."""
-        self.space.kubectl("wait", f"controlplane/{self.name}", "-n", "default",
-                           f"--for=condition={condition}={status}", "--timeout=120s")  # fmt: skip
+        """Wait for a condition of the ControlPlane; where it does not come, say how everything stands."""
+        waiting = ("wait", f"controlplane/{self.name}", "-n", "default", f"--for=condition={condition}={status}")
+        try:
+            self.space.kubectl(*waiting, "--timeout=120s")
+        except AssertionError as error:
+            plane = self.space.object("controlplane", self.name, "-n", "default")["status"]
+            inside = ("-n", self.namespace)
+            told = [json.dumps(plane, indent=1), self.space.kubectl("get", "all,pvc,events", *inside)]
+            for name in ("etcd", "kube-apiserver", "kube-controller-manager"):
+                words = ("logs", "control-plane-0", "-c", name, "--tail=15", *inside)
+                told.append(self.space.kubectl(*words) if self._has_pod() else "")
+            raise AssertionError("\n".join([str(error), *told])) from None
+
+    def _has_pod(self) -> bool:
+        return bool(self.space.kubectl("get", "pod", "control-plane-0", "-n", self.namespace, "--ignore-not-found"))
 
     def kubectl(self, *words: str) -> str:
         """What kubectl prints inside."""
