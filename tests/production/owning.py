@@ -53,7 +53,7 @@ class Owned:
             inside = ("-n", self.namespace)
             told = [json.dumps(plane, indent=1), self.space.kubectl("get", "all,pvc,events", *inside)]
             for name in ("etcd", "kube-apiserver", "kube-controller-manager"):
-                words = ("logs", "control-plane-0", "-c", name, "--tail=15", *inside)
+                words = ("logs", "control-plane-0", "-c", name, "--tail=5", *inside)
                 told.append(self.space.kubectl(*words) if self._has_pod() else "")
             raise AssertionError("\n".join([str(error), *told])) from None
 

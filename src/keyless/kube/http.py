@@ -206,11 +206,19 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, certificate_pem: str, key_pem: str) -> None:
-    """The ssl module reads files only: give it one that others cannot read and that is gone at once."""
+    """The ssl module reads files only: one in memory, for a pod's root is read-only and a key belongs on no disk."""
+    content = f"{certificate_pem}\n{key_pem}\n"
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("keyless-client"), "w") as file:
+            file.write(content)
+            file.flush()
+            context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+        return
+    # Elsewhere a file that others cannot read and that is gone at once.
     descriptor, path = tempfile.mkstemp(prefix="keyless-", suffix=".pem")
     try:
         with os.fdopen(descriptor, "w") as file:
-            file.write(f"{certificate_pem}\n{key_pem}\n")
+            file.write(content)
         context.load_cert_chain(path)
     finally:
         os.unlink(path)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import tempfile
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 import yaml
 
 from keyless.api import Permanent
 from keyless.kube import Forbidden, NotFound, Unauthorized, Unavailable, Unreachable, connect, connect_folder
+from keyless.kube.http import Endpoint, _tls
 from keyless.kube.limits import MAX_CALLS
 from keyless.kube.resources import CONFIGMAPS
+from keyless.space.kubernetes.certificates import Wanted, make_keys, sign
 
 STORED = {"metadata": {"name": "a"}}
 
@@ -254,3 +259,19 @@ async def test_events_are_split_at_newlines_alone_and_a_torn_one_ends_the_stream
         assert (await anext(watch)).object["data"] == strange["object"]["data"]
         with pytest.raises(Unreachable, match="broke inside an event"):
             await anext(watch)
+
+
+def test_a_client_certificate_is_read_where_no_file_can_be_written(monkeypatch):
+    """As in a pod whose root is read-only."""
+    keys = make_keys("authority", datetime.now(UTC))
+    pair = sign(keys, Wanted("operator"), datetime.now(UTC))
+
+    def refused(*args, **kwargs):
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+    there = Endpoint("https://127.0.0.1", ca_pem=keys["ca.crt"], certificate_pem=pair.certificate, key_pem=pair.key)
+    context = _tls(there)
+    assert [each["subject"] for each in context.get_ca_certs()] == [((("commonName", "authority"),),)]
+    with pytest.raises(Permanent, match="is no valid PEM"):
+        _tls(replace(there, certificate_pem=keys["ca.crt"]))
