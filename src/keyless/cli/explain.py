@@ -22,6 +22,7 @@ from keyless.cli.verify import CLUSTER_VARIABLE, ClusterOption
 
 if TYPE_CHECKING:
     from keyless.identity.explain import Answer, Question
+    from keyless.identity.explain.checking import Checked
     from keyless.policy import ContextValue
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -44,6 +45,9 @@ def explain(
     event: Annotated[
         str, typer.Option("--event", metavar="ID", help="Explain a call of the local cloud's record instead.")
     ] = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare with AWS's own simulator (iam:SimulatePrincipalPolicy).")
+    ] = False,
     cluster_name: ClusterOption = "",
     state: StateOption = None,
     output: OutputOption = "text",
@@ -59,8 +63,12 @@ def explain(
     question = question_of((service_account, action, resource), context or [])
     use_local_space(state)
     question = replace(question, doubt=warn_of_unlisted(question.action))
-    answer = asyncio.run(_ask(question, cluster_name or os.environ.get(CLUSTER_VARIABLE, "")))
-    _show(answer, as_json=as_json, long=long)
+    cluster = cluster_name or os.environ.get(CLUSTER_VARIABLE, "")
+    if check:
+        answer, checked = asyncio.run(_ask_and_check(question, cluster))
+        _show(answer, as_json=as_json, long=long, checked=checked)
+        return
+    _show(asyncio.run(_ask(question, cluster)), as_json=as_json, long=long)
 
 
 def warn_of_unlisted(action: str) -> str:
@@ -119,13 +127,32 @@ async def _ask(question: Question, cluster: str) -> Answer:
         return answer(await gather(sources, question, time.time()))
 
 
-def _show(answer: Answer, *, as_json: bool, long: bool) -> None:
+async def _ask_and_check(question: Question, cluster: str) -> tuple[Answer, Checked]:
+    """The same facts for both: what changes in between would look like a difference."""
+    from keyless.aws import Session
+    from keyless.identity.explain import explain as answer
+    from keyless.identity.explain import gather
+    from keyless.identity.explain.checking import check
+    from keyless.identity.verify import Sources
+    from keyless.kube import connect
+
+    async with connect(os.environ) as kube:
+        aws = Session.from_environment(os.environ)
+        evidence = await gather(Sources(kube, aws, cluster), question, time.time())
+        return answer(evidence), await check(aws, evidence)
+
+
+def _show(answer: Answer, *, as_json: bool, long: bool, checked: Checked | None = None) -> None:
     from keyless.identity.explain import render_json, render_text
+    from keyless.identity.explain.checking import document, lines
 
     if as_json:
-        print_json(one("Explanation", render_json(answer)))
+        compared = {"check": document(checked)} if checked else {}
+        print_json(one("Explanation", {**render_json(answer), **compared}))
     else:
-        print_text(render_text(answer), long=long)
+        print_text("\n".join([render_text(answer), *(lines(checked) if checked else [])]), long=long)
+    if checked and checked.differs:
+        raise typer.Exit(exits.OTHER_SIDE)
     if code := exits.OF_VERDICT[answer.verdict.value]:
         raise typer.Exit(code)
 

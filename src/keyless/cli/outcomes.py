@@ -38,6 +38,7 @@ OUTCOMES = (
     Outcome("explain", "Allowed", HELD),
     Outcome("explain", "Denied", DID_NOT_HOLD),
     Outcome("explain", "Unknown: something could not be read, or hangs on the call", OTHER_SIDE),
+    Outcome("explain", "with --check, AWS's simulator decides otherwise by the role's policies", OTHER_SIDE),
     Outcome("explain", "no credentials, or expired ones", OTHER_SIDE),
     Outcome("explain", "the kubeconfig leads to a control plane's own API", WRONG_USE),
     Outcome("explain", "--event names a call that was refused", DID_NOT_HOLD),

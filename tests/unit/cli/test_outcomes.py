@@ -148,6 +148,13 @@ def hangs(world: World) -> None:
     world.aws.answers["GetRolePolicy"] = {"PolicyDocument": {"Version": "2012-10-17", "Statement": [allow]}}
 
 
+def simulates(decision: str) -> Callable[[World], None]:
+    def told(world: World) -> None:
+        world.aws.answers["SimulatePrincipalPolicy"] = {"EvaluationResults": [{"EvalDecision": decision}]}
+
+    return told
+
+
 def unproven(world: World) -> None:
     """The component has not said anything of its own yet."""
     (plane,) = (one for one in world.kube.stored(CONTROLPLANES) if one["metadata"]["name"] == "ctp1")
@@ -229,6 +236,9 @@ ROWS: dict[tuple[str, str], Scenario] = {
     ("explain", "Allowed"): after(words=QUESTION),
     ("explain", "Denied"): after(without_trust, words=QUESTION),
     ("explain", "Unknown: something could not be read, or hangs on the call"): after(hangs, words=QUESTION),
+    ("explain", "with --check, AWS's simulator decides otherwise by the role's policies"): after(
+        simulates("implicitDeny"), words=[*QUESTION, "--check"]
+    ),
     ("explain", "no credentials, or expired ones"): after(World.without_aws, words=QUESTION),
     ("explain", "the kubeconfig leads to a control plane's own API"): after(
         World.of_a_control_plane, words=["explain", "mxp-9-system/vector", *QUESTION[2:]]
@@ -344,6 +354,12 @@ def test_a_module_that_ends_in_did_not_hold_belongs_to_a_command_with_a_row() ->
     for name in answering:
         source = Path(import_module(COMMANDS[name].module).__file__ or "").read_text(encoding="utf-8")
         assert "DID_NOT_HOLD" not in source, name
+
+
+def test_a_simulator_that_agrees_changes_no_code(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    simulates("allowed")(world)
+    assert world.run(*QUESTION, "--check") == exits.HELD
+    assert "simulator agrees: by the role's policies alone allowed" in capsys.readouterr().out
 
 
 def test_every_row_is_brought_about_somewhere() -> None:
