@@ -22,11 +22,11 @@ MEANT = {
     "operator.tolerations[0].ky=x,operator.tolerration=x": "operator.tolerration: there is no such value; did you mean",
     "imagePullSecrets[0].name=x,imagePullSecrets[0].nam=x": "did you mean imagePullSecrets[0].name?",
     "controlPlanes.vector.serviceAccount.annotations.a=b": "vector.serviceAccount.customAnnotations?",
-    "controlPlanes.sharedSecrets.replicas=2": "did you mean operator.replicas?",
+    "controlPlanes.sharedSecrets.replicas=2": "did you mean operator.replicas or webhook.replicas or issuer.replicas?",
     "bucket=usage": "did you mean billing.storage.aws.bucket?",
     "replicaCount=2": "did you mean operator.replicas?",
     "installCRDs=true": "did you mean crds.enabled?",
-    "zzz=1": "zzz: there is no such value: expected one of account, billing, caBundle,",
+    "zzz=1": "zzz: there is no such value: expected one of account, agent, billing,",
 }
 SLIPS = """
 {{- range .Values.slips }}

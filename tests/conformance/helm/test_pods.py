@@ -70,7 +70,7 @@ async def test_what_is_set_reaches_the_operators_pod_and_its_components_alike(he
     (container,) = template["spec"]["containers"]
     assert container["image"] == values.image == f"keyless/keyless@{DIGEST}"
     assert template["spec"]["imagePullSecrets"] == [{"name": name} for name in values.surroundings.pull_secrets]
-    own = ("KEYLESS_LOG_LEVEL", "POD_IP")
+    own = ("KEYLESS_LOG_LEVEL", "MALLOC_ARENA_MAX", "POD_IP")
     told = [each for each in container["env"] if "value" in each and each["name"] not in own]
     assert told == list(values.surroundings.env)
     (volume,) = template["spec"]["volumes"]
