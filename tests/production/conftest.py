@@ -19,18 +19,32 @@ from production.upstream import upstream
 from tests.hiding import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.tools import GUIDES, kubernetes_clients
 
-NEEDED = ("containerd", "ctr", "runc", "buildah", "nft", "conntrack", "ip", "gcc", "curl")
+#: each program, and the package of Debian that has it
+NEEDED = {
+    "containerd": "containerd",
+    "ctr": "containerd",
+    "runc": "runc",
+    "buildah": "buildah",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+    "ip": "iproute2",
+    "gcc": "gcc libc6-dev",
+    "curl": "curl",
+}
+PLUGINS = Path("/usr/lib/cni/bridge")
 
 
 def missing() -> str:
     """What this machine lacks, in a sentence; empty where nothing is missing."""
-    absent = [tool for tool in NEEDED if shutil.which(tool) is None]
-    absent += [] if Path("/usr/lib/cni/bridge").exists() else ["the CNI plugins in /usr/lib/cni"]
-    absent += [] if shutil.which("go") or os.environ.get(GIVEN) else ["go"]
-    absent += [] if kubernetes_clients(GUIDES) else ["kubectl and helm (run `make tools`)"]
+    absent = {tool: package for tool, package in NEEDED.items() if shutil.which(tool) is None}
+    absent |= {} if PLUGINS.exists() else {"the CNI plugins in /usr/lib/cni": "containernetworking-plugins"}
+    others = [] if shutil.which("go") or os.environ.get(GIVEN) else ["Go 1.21 or newer (https://go.dev/dl)"]
+    others += [] if kubernetes_clients(GUIDES) else ["kubectl and helm (`make tools`, which takes npm)"]
     if os.geteuid() != 0:
         return "a node needs root"
-    return f"a node needs {', '.join(absent)}" if absent else ""
+    install = f" (`apt-get install {' '.join(dict.fromkeys(absent.values()))}`)" if absent else ""
+    found = [*([f"{', '.join(absent)}{install}"] if absent else []), *others]
+    return f"a node needs {', and '.join(found)}" if found else ""
 
 
 @pytest.fixture(scope="session")
