@@ -71,6 +71,7 @@ MUTATINGWEBHOOKCONFIGURATIONS = Resource(
     namespaced=False,
 )
 CONTROLPLANES = Resource("spaces.upbound.io", "v1beta1", "controlplanes", "ControlPlane")
+SPACELICENSES = Resource("admin.spaces.upbound.io", "v1alpha1", "spacelicenses", "SpaceLicense", namespaced=False)
 SHAREDSECRETSTORES = Resource("spaces.upbound.io", "v1alpha1", "sharedsecretstores", "SharedSecretStore")
 SHAREDEXTERNALSECRETS = Resource("spaces.upbound.io", "v1alpha1", "sharedexternalsecrets", "SharedExternalSecret")
 SECRETSTORES = Resource(_ESO, "v1", "secretstores", "SecretStore")

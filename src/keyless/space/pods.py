@@ -180,6 +180,8 @@ def _recording(values: Values) -> list[KubeObject]:
     billing, env = values.billing, []
     if billing.flush_seconds:
         env.append(_plain("KEYLESS_FLUSH_SECONDS", str(billing.flush_seconds)))
+    if (bought := values.capacity.bought) is not None:
+        env.append(_plain("KEYLESS_CAPACITY_FROM", bought.start.date().isoformat()))
     if billing.dimension_labels:
         env.append(_plain("KEYLESS_DIMENSION_LABELS", ",".join(billing.dimension_labels)))
     if billing.combinations != Billing().combinations:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, TypeVar
 
 from keyless.api import Arn
@@ -55,6 +56,25 @@ class Reader:
             return int(found)
         self.faults.append(f"{path}: expected a whole number from 0{f' to {most}' if most else ''}, found {found!r}")
         return default
+
+    def optional_count(self, path: str) -> int | None:
+        """A whole number from 0, or None where there is none."""
+        return None if self._find(path) is None else self.count(path, 0)
+
+    def day(self, path: str) -> date | None:
+        """A day as 2026-01-31; None where it is empty."""
+        found = self.get(path, "")
+        if not found:
+            return None
+        try:
+            day = date.fromisoformat(found)
+        except ValueError:
+            day = None
+        # Python reads other forms of ISO 8601, too; the schema does not.
+        if day is None or day.isoformat() != found:
+            self.faults.append(f"{path}: expected a day as 2026-01-31, found {found!r}")
+            return None
+        return day
 
     def minutes(self, path: str) -> int:
         """A Go duration of whole minutes from one to sixty, in seconds; 0 where it is empty."""

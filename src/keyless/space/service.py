@@ -21,6 +21,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from keyless.api import KeylessError, Reason, Refusal, Transient
+from keyless.billing.report.capacity import Bought
 from keyless.kube import (
     Controller,
     Event,
@@ -39,6 +40,7 @@ from keyless.kube.lease import Lease
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, NAMESPACES, PODS, SERVICEACCOUNTS
 from keyless.serving import Probes, bind, serve
 from keyless.space import uninstalling
+from keyless.space.capacity.controller import Licensing
 from keyless.space.control_planes.controller import ControlPlanes
 from keyless.space.control_planes.gathering import Gatherer
 from keyless.space.control_planes.given import GivenSecrets
@@ -136,6 +138,7 @@ class Operator:
             self._writing, self._tenants, gatherer, now=now, resync_seconds=settings.resync_seconds
         )
         self._controller = Controller("control-planes", self._loop.reconcile)
+        self._licensing = Licensing(self._writing, self._bought, self._planes.items, now=now)
         self._connect_events()
 
     async def run(self) -> None:
@@ -160,6 +163,7 @@ class Operator:
                 group.create_task(GivenSecrets(self._host, self._planes.items, self._wake).run())
                 group.create_task(self._controller.run(self._settings.workers))
                 group.create_task(self._following.run())
+                group.create_task(self._licensing.run())
         finally:
             await self._loop.forget_all()
             if self._defined.is_set():
@@ -167,6 +171,10 @@ class Operator:
 
     def _may_write(self) -> bool:
         return self.lease.is_held
+
+    def _bought(self) -> Bought | None:
+        values = self.read_values()
+        return values.capacity.bought if isinstance(values, Values) else None
 
     def count(self) -> int:
         """How many control planes there are."""

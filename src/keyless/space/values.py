@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
 from keyless.api import Reason, Refusal
 from keyless.api.places import bucket_fault, region_fault
+from keyless.billing.report.capacity import Bought
 from keyless.billing.writing import ACLS, BARE, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.shared_secrets.stores.scopes import Scope
 from keyless.space.reading import ROLE_ANNOTATION, KubeObject, Reader
@@ -22,6 +24,7 @@ __all__ = [
     "MODES",
     "ROLE_ANNOTATION",
     "Billing",
+    "Capacity",
     "Mode",
     "Network",
     "Persistence",
@@ -73,6 +76,24 @@ class Billing:
             found.append(f"billing.storage.aws.region: {fault}, found {self.region!r}")
         found += [f"billing.storage.aws.{fault}" for fault in self.writing.faults]
         return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What was bought, from the first day to the last, both inclusive, in UTC; None: not limited."""
+
+    resource_hours: int | None = None
+    operations: int | None = None
+    first: date | None = None
+    last: date | None = None
+
+    @property
+    def bought(self) -> Bought | None:
+        """None where none is set."""
+        if self.first is None or self.last is None or (self.resource_hours is None and self.operations is None):
+            return None
+        start, end = (datetime.combine(day, time(), UTC) for day in (self.first, self.last + timedelta(days=1)))
+        return Bought(self.resource_hours, self.operations, start, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +168,7 @@ class Values:
     mode: Mode = "auto"
     api_server: ApiServer = ApiServer()
     billing: Billing = Billing()
+    capacity: Capacity = Capacity()
     vector: Workload = Workload()
     persistence: Persistence = Persistence()
     shared_secrets: bool = True
@@ -186,6 +208,7 @@ def _values(reader: Reader) -> Values:
         mode=next((each for each in MODES if each == mode), "auto"),
         api_server=_api_server(reader, "controlPlanes.kubernetes"),
         billing=_billing(reader),
+        capacity=_capacity(reader),
         vector=_workload(reader, "controlPlanes.vector"),
         persistence=Persistence(
             enabled=reader.tristate("controlPlanes.vector.persistence.enabled"),
@@ -223,6 +246,24 @@ def _billing(reader: Reader) -> Billing:
         dimension_labels=reader.label_keys("billing.dimensions.labels"),
         combinations=max(reader.count("billing.dimensions.limit", 2000, most=20_000), 1),
     )
+
+
+def _capacity(reader: Reader) -> Capacity:
+    """All of it or none: without its days nobody could say whether a capacity lasts."""
+    found = Capacity(
+        reader.optional_count("capacity.resourceHours"),
+        reader.optional_count("capacity.operations"),
+        reader.day("capacity.from"),
+        reader.day("capacity.to"),
+    )
+    limits = found.resource_hours is not None or found.operations is not None
+    if limits != (found.first is not None and found.last is not None) and not reader.faults:
+        reader.faults.append(
+            "capacity: expected resourceHours or operations with from and to, found a part of them; set all or none"
+        )
+    if found.first and found.last and found.last < found.first:
+        reader.faults.append(f"capacity.to: expected a day from {found.first} on, found {found.last}")
+    return found
 
 
 def _image(reader: Reader) -> str:

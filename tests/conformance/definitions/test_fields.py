@@ -30,6 +30,7 @@ from keyless.shared_secrets.sync.cluster_plan import spread
 from keyless.shared_secrets.sync.generating import provider_for
 from keyless.shared_secrets.sync.generators import password_of
 from keyless.shared_secrets.sync.model import wanted_of
+from keyless.space.capacity.plan import Kept, status_of
 from keyless.space.workload_identity.model import spec_of
 
 Json = dict[str, Any]
@@ -268,6 +269,7 @@ HONOURED: dict[str, Json] = {
         "permissionsBoundary": "arn:aws:iam::111122223333:policy/b",
         "trustPolicyQuota": 8192,
     },
+    "SpaceLicense": {"secretRef.name": "other", "secretRef.namespace": "other"},
 }
 
 # What an API server refuses, with the words that say so.
@@ -298,6 +300,7 @@ REFUSED: dict[str, dict[str, tuple[object, str]]] = {
     "PushSecret": PUSH_REFUSED,
     **{kind: {} for kind in ("Password", "UUID", "ECRAuthorizationToken")},
     "WorkloadIdentity": {},
+    "SpaceLicense": {},
     "ControlPlane": {"restore": ({"source": {"kind": "Backup", "name": "b"}}, "restore is not implemented")},
 }
 
@@ -308,6 +311,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "ExternalSecret dataFrom[].sourceRef.generatorRef.apiVersion": "there is one version of each generator",
     "ClusterExternalSecret refreshTime": "namespaces are watched: a new one is found at once",
     "SharedSecretStore provider": "stays in the Space; tried with its reader in unit/shared_secrets/stores",
+    "SpaceLicense secretRef.key": "the file is not read, for its format is not published; a condition says so",
     "ControlPlane class": "no Crossplane is installed, and a condition says so",
     "ControlPlane crossplane": "no Crossplane is installed, and a condition says so",
     "ControlPlane hostNamespace": "read by the operator: unit/space",
@@ -324,6 +328,7 @@ SPECS: dict[str, Json] = {
     "SharedExternalSecret": SHARED_EXTERNAL,
     "ControlPlane": {},
     "WorkloadIdentity": {"component": "billing", "clusterName": "prod", "secretPrefix": "team-"},
+    "SpaceLicense": {"secretRef": {"name": "space-license", "namespace": "upbound-system"}},
     "PushSecret": PUSH,
     "Password": {"length": 20, "symbols": 1},
     "UUID": {},
@@ -451,6 +456,8 @@ def _decided(kind: str, spec: Json) -> object:
         return password_of(spec)
     if kind == "WorkloadIdentity":
         return spec_of(obj)
+    if kind == "SpaceLicense":
+        return status_of(obj, None, Kept(""), (), datetime(2026, 10, 1, tzinfo=UTC))
     if kind == "ECRAuthorizationToken":
         return provider_for(spec)
     which = STORES if kind == "SharedSecretStore" else EXTERNAL_SECRETS

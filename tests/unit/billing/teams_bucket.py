@@ -21,7 +21,7 @@ from keyless.billing.ledger.model import (
     Receipt,
     Sample,
 )
-from keyless.billing.ledger.objects import INSIDE_LIMIT, manifest, pack
+from keyless.billing.ledger.objects import INSIDE_LIMIT, Packed, manifest, pack
 from unit.billing.bucket import MemoryBucket
 from unit.billing.samples import BUCKET, CTP1, CTP2, VPC, a_source
 
@@ -53,7 +53,7 @@ class Filler:
         dimensions: bool = True,
         part: tuple[float, float] = (0, 1),
         stored_at: datetime | None = None,
-    ) -> None:
+    ) -> Packed:
         """``part`` is the stretch of the hour; ``stored_at`` is S3's time in the receipts."""
         counts: dict[Gvk, int] = {}
         for gvk, _, count in owned:
@@ -78,6 +78,7 @@ class Filler:
             self.bucket.put_new(stored.key, stored.body)
         self._link = replace(self._link, chain=Chain.CONTINUED, previous=record.sha256, receipts=())
         self._sequence += 1
+        return packed
 
 
 def two_teams(start: datetime, hours: int, *, inside: int = INSIDE_LIMIT) -> MemoryBucket:

@@ -1,6 +1,7 @@
 """From values to objects: what the pods are told, what they may do, and what goes again."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -13,7 +14,7 @@ from keyless.shared_secrets.stores.scopes import Scope, from_text
 from keyless.shared_secrets.sync.deletion import Guard
 from keyless.space import components
 from keyless.space.place import Place
-from keyless.space.values import Billing, Persistence, SecretsSync, Values, Workload
+from keyless.space.values import Billing, Capacity, Persistence, SecretsSync, Values, Workload
 
 PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
 BILLING = Billing(True, "aws", "usage", "us-west-2", "", "")
@@ -63,6 +64,9 @@ def test_the_collector_is_told_which_labels_to_record_where_any_are_chosen() -> 
     env = _env(components.vector(Values(billing=chosen), PLACE, volume=True))
     assert (env["KEYLESS_DIMENSION_LABELS"], env["KEYLESS_DIMENSIONS_LIMIT"]) == ("team,example.org/cost-centre", "500")
     assert env["KEYLESS_FLUSH_SECONDS"] == "60"
+    capacity = Capacity(resource_hours=1000, first=date(2026, 1, 1), last=date(2026, 12, 31))
+    env = _env(components.vector(Values(billing=BILLING, capacity=capacity), PLACE, volume=True))
+    assert env == plain | {"KEYLESS_CAPACITY_FROM": "2026-01-01"}
 
 
 def test_the_collector_is_told_what_every_object_is_to_carry_and_only_what_differs() -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from keyless.api import Reason, Refusal
+from keyless.billing.report.capacity import Bought
 from keyless.billing.writing import ACLS, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.shared_secrets.stores.scopes import Scope
 from keyless.space.surroundings import CaBundle, Proxy
@@ -251,6 +253,45 @@ def test_a_region_is_judged_alike_by_the_schema_and_by_the_operator(region: str,
     assert _accepts(STORAGE["then"]["properties"]["region"], region) is good
     elsewhere = {**aws, "endpoint": "https://objects.example.org"}
     assert not _parsed(billing={"enabled": True, "storage": {"aws": elsewhere}}).billing.faults
+
+
+@pytest.mark.parametrize(
+    ("written", "limits"),
+    [
+        ({"resourceHours": 1000, "operations": None}, (1000, None)),
+        ({"operations": 5.0}, (None, 5)),
+        ({"resourceHours": 0, "operations": 7}, (0, 7)),
+    ],
+)
+def test_a_capacity_that_was_bought_arrives_with_its_last_day(
+    written: dict[str, object], limits: tuple[int | None, int | None]
+) -> None:
+    bought = _parsed(capacity={**written, "from": "2026-01-01", "to": "2026-12-31"}).capacity.bought
+    assert bought == Bought(*limits, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("none", [{}, {"resourceHours": None, "operations": None, "from": "", "to": ""}, None])
+def test_without_a_capacity_none_is_bought(none: object) -> None:
+    assert _parsed(capacity=none).capacity.bought is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"from": ""}, "capacity: expected resourceHours or operations with from and to"),
+        ({"resourceHours": None}, "capacity: expected resourceHours or operations with from and to"),
+        ({"to": "2025-12-31"}, "capacity.to: expected a day from 2026-01-01 on, found 2025-12-31"),
+        ({"to": "2026-13-01"}, "capacity.to: expected a day as 2026-01-31, found '2026-13-01'"),
+        ({"to": "20261231"}, "capacity.to: expected a day as 2026-01-31, found '20261231'"),
+        ({"resourceHours": "1000"}, "capacity.resourceHours: expected a whole number from 0, found '1000'"),
+        ({"resourceHours": -1}, "capacity.resourceHours: expected a whole number from 0, found -1"),
+    ],
+)
+def test_a_capacity_of_which_nobody_could_say_whether_it_lasts_is_refused(
+    changes: dict[str, object], said: str
+) -> None:
+    whole = {"resourceHours": 1000, "operations": None, "from": "2026-01-01", "to": "2026-12-31"}
+    assert said in _refused({"capacity": whole | changes})
 
 
 @pytest.mark.parametrize(

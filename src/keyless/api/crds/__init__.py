@@ -18,6 +18,7 @@ HOST = (
     "sharedsecretstores.spaces.upbound.io",
     "sharedexternalsecrets.spaces.upbound.io",
     "workloadidentities.keyless.dev",
+    "spacelicenses.admin.spaces.upbound.io",
 )
 TENANT = (
     "secretstores.external-secrets.io",

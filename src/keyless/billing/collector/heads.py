@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from keyless.api import Permanent
+from keyless.billing.ledger.capacity_used import Used, used_document, used_untrusted
 from keyless.billing.ledger.frames import receipt_document, receipt_untrusted
 from keyless.billing.ledger.model import Chain, Malformed, Receipt, Skipped, moment_untrusted, stamp
 
@@ -31,6 +32,8 @@ class Head:
     """Of objects whose manifest is not acknowledged yet."""
     manifest_receipt: Receipt | None = None
     """Of the last manifest."""
+    used: Used | None = None
+    """Of a capacity, up to ``stored_to``."""
 
 
 def written(head: Head) -> bytes:
@@ -47,6 +50,7 @@ def written(head: Head) -> bytes:
         "skipped": [[each.sequence, each.reason] for each in head.skipped],
         "receipts": [receipt_document(each) for each in head.receipts],
         "manifestReceipt": receipt_document(head.manifest_receipt) if head.manifest_receipt else None,
+        "used": used_document(head.used) if head.used else None,
     }
     return json.dumps(document).encode()
 
@@ -78,6 +82,7 @@ def read_untrusted(name: str, data: bytes) -> Head:
             skipped=tuple(Skipped(int(number), str(reason)) for number, reason in document["skipped"]),
             receipts=tuple(receipt_untrusted(each) for each in document.get("receipts", ())),
             manifest_receipt=receipt_untrusted(found) if (found := document.get("manifestReceipt")) else None,
+            used=used_untrusted(told) if (told := document.get("used")) else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Malformed(f"{name}: expected a spool's head, found {type(error).__name__}") from None

@@ -11,6 +11,7 @@ from typing import Any
 from keyless.billing.collector.plan import neighbours
 from keyless.billing.collector.ports import Said
 from keyless.billing.collector.settings import Settings
+from keyless.billing.ledger.capacity_used import Used, used_document, used_untrusted
 from keyless.billing.ledger.model import ChainHead, Lost, Malformed, Member, moment_untrusted, stamp
 from keyless.kube import Event, Informer, Kube, NotFound, condition_of, set_condition
 from keyless.kube.resources import CONTROLPLANES
@@ -61,9 +62,20 @@ class Space:
         found = (head_of(item, *place) for item in self._informer.items())
         return neighbours(settings.control_plane_id, (head for head in found if head is not None))
 
-    def stored(self, head: ChainHead) -> None:
+    def stored(self, head: ChainHead, used: Used | None = None) -> None:
         """Keep the head beside the conditions, from the next time that they are written."""
-        self._head = billing_status(head, self._settings.account, self._settings.bucket)
+        self._head = billing_status(head, self._settings.account, self._settings.bucket, used)
+
+    def used(self, since: str) -> Used | None:
+        """What the ControlPlane's status says; None of another capacity, and of what nobody can read."""
+        settings = self._settings
+        seen = self._informer.get(settings.control_plane_name, settings.control_plane_group) or {}
+        told = self._head or (seen.get("status") or {}).get("billing") or {}
+        try:
+            found = used_untrusted(told["capacity"]) if told.get("capacity") else None
+        except Malformed:
+            return None
+        return found if found is not None and found.since == since else None
 
     def own(self) -> Member:
         """This collector's control plane; a ControlPlane that is not there (yet) is described by the settings."""
@@ -181,7 +193,7 @@ def member_of(control_plane: dict[str, Any]) -> Member | None:
     )
 
 
-def billing_status(head: ChainHead, account: str, bucket: str) -> dict[str, Any]:
+def billing_status(head: ChainHead, account: str, bucket: str, used: Used | None = None) -> dict[str, Any]:
     """``status.billing`` of a ControlPlane: where its chain of manifests stands; :func:`head_of` reads it."""
     return {
         "account": account,
@@ -190,6 +202,7 @@ def billing_status(head: ChainHead, account: str, bucket: str) -> dict[str, Any]
         "sequence": head.sequence,
         "manifestSha256": head.sha256,
         "storedTo": stamp(head.stored_to),
+        **({"capacity": used_document(used)} if used is not None else {}),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from keyless.billing.ledger.capacity_used import Used
 from keyless.billing.ledger.model import ChainHead, Gvk, Member, Metered, Polled, Unknown
 
 
@@ -97,8 +98,11 @@ class Host(Protocol):
     def labels(self) -> Mapping[str, str]:
         """The labels of this collector's ControlPlane."""
 
-    def stored(self, head: ChainHead) -> None:
-        """Keep this head of the own chain beside the next report."""
+    def stored(self, head: ChainHead, used: Used | None = None) -> None:
+        """Keep this head of the own chain, and what was used of a capacity up to it, beside the next report."""
+
+    def used(self, since: str) -> Used | None:
+        """What an earlier pod told of the capacity that began on the day ``since``."""
 
     async def report(self, *said: Said) -> None:
         """Set conditions on this collector's ControlPlane; the others of ours stay."""

@@ -133,7 +133,14 @@ class Collector:
             if spool.fresh:
                 spool.continue_from_unknown()
         self._recorder = Recorder(self._settings, spool, self._counter, self._space, self._clock)
-        self._uploader = Uploader(spool, self._store, self._space, bucket=self._settings.bucket, now=self._clock.now)
+        self._uploader = Uploader(
+            spool,
+            self._store,
+            self._space,
+            bucket=self._settings.bucket,
+            now=self._clock.now,
+            capacity_from=self._settings.capacity_from,
+        )
         return self._recorder, self._uploader
 
     async def _report_health(self) -> None:

@@ -64,6 +64,9 @@ class Settings:
     combinations: int = setting(
         2000, env="KEYLESS_DIMENSIONS_LIMIT", help="Combinations of dimensions that one segment holds in full."
     )
+    capacity_from: str = setting(
+        "", env="KEYLESS_CAPACITY_FROM", help="First day of a capacity that was bought, as 2026-01-01; empty: none is."
+    )
     pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address that /healthz, /readyz and /metrics answer on.")
     port: int = setting(8080, env="KEYLESS_PORT", help="Port that they answer on.")
     pod_uid: str = setting("", env="POD_UID", help="Names this run of the collector in its manifests.")

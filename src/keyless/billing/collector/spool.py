@@ -25,6 +25,7 @@ from keyless.billing.collector.disk import Disk
 from keyless.billing.collector.heads import Head
 from keyless.billing.collector.tally import Tally
 from keyless.billing.ledger import frames
+from keyless.billing.ledger.capacity_used import Used
 from keyless.billing.ledger.model import Chain, Frame, Gap, Link, Malformed, Opening, Receipt, Sample, Skipped
 from keyless.billing.ledger.objects import Packed, pack
 
@@ -151,11 +152,18 @@ class Spool:
         receipts = tuple(each for each in head.receipts if each.key in keys)
         return Link(head.spool, head.chain, head.previous, head.skipped, receipts, head.manifest_receipt)
 
-    def drop(self, sequence: int, manifest_sha256: str, stored_to: datetime, receipt: Receipt | None = None) -> None:
+    def drop(
+        self,
+        sequence: int,
+        manifest_sha256: str,
+        stored_to: datetime,
+        receipt: Receipt | None = None,
+        used: Used | None = None,
+    ) -> None:
         """Forget a segment whose manifest was acknowledged; the chain goes on from that manifest.
 
-        ``receipt`` says which request stored that one. The head first: a segment that is still there although the
-        head calls it committed is not stored again.
+        ``receipt`` says which request stored that one, ``used`` what was used of a capacity with it. The head first: a
+        segment that is still there although the head calls it committed is not stored again.
         """
         head = replace(
             self.head,
@@ -167,6 +175,7 @@ class Spool:
             skipped=(),
             receipts=(),
             manifest_receipt=receipt,
+            used=used,
         )
         self._set_head(head)
         self.tally.acknowledged(sequence)

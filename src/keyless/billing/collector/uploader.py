@@ -19,8 +19,9 @@ from keyless.billing.collector.host import STORED, not_stored
 from keyless.billing.collector.plan import retry_after
 from keyless.billing.collector.ports import Host, ObjectStore, Said
 from keyless.billing.collector.spool import Spool
+from keyless.billing.ledger.capacity_used import Used, added
 from keyless.billing.ledger.model import ChainHead, Receipt, stamp
-from keyless.billing.ledger.objects import CONTENT_TYPE, StoredObject, manifest
+from keyless.billing.ledger.objects import CONTENT_TYPE, Packed, StoredObject, manifest
 
 _log = structlog.get_logger("keyless.vector.uploader")
 USAGE_STORED = "UsageStored"
@@ -36,8 +37,16 @@ class Uploader:
     """One spool's way into one bucket."""
 
     def __init__(
-        self, spool: Spool, store: ObjectStore, host: Host, *, bucket: str, now: Callable[[], datetime]
+        self,
+        spool: Spool,
+        store: ObjectStore,
+        host: Host,
+        *,
+        bucket: str,
+        now: Callable[[], datetime],
+        capacity_from: str = "",
     ) -> None:
+        self._capacity_from = capacity_from
         self.segments_stored = 0
         self.failures = 0
         """In all."""
@@ -102,16 +111,27 @@ class Uploader:
         # Read here, not when the segment was opened: by now the manifest before it is acknowledged.
         record = manifest(packed, self._spool.link(packed))
         own = await self._put(record, "application/json")
-        self._spool.drop(sequence, record.sha256, packed.runs.end, own)
+        used = self._used(packed)
+        self._spool.drop(sequence, record.sha256, packed.runs.end, own, used)
         self._host.stored(
             ChainHead(
                 packed.opening.source.control_plane.id, self._spool.head.spool, sequence, record.sha256, packed.runs.end
-            )
+            ),
+            used,
         )
         self.segments_stored += 1
         self.stored_to, self._range = packed.runs.end, None
         _log.info("usage stored", key=packed.usage.key, samples=packed.runs.samples, events=packed.events)
         return packed.usage.key
+
+    def _used(self, packed: Packed) -> Used | None:
+        """What was used of the capacity with this segment; a new spool goes on from what the one before had told."""
+        if not (since := self._capacity_from):
+            return None
+        known = self._spool.head.used
+        if known is None or known.since != since:
+            known = self._host.used(since) or Used(since)
+        return added(known, packed.runs.start, packed.resource_milliseconds, packed.operations)
 
     async def _put(self, stored: StoredObject, content_type: str) -> Receipt | None:
         """Store it; which request did, or None where it was there already."""

@@ -6,11 +6,13 @@ store manifests may store it, so nobody's policy has to change with it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from keyless.billing.ledger.capacity_used import RESOURCES
 from keyless.billing.ledger.metered import COLUMNS, dimensions_list
 from keyless.billing.ledger.meters import Meters
-from keyless.billing.ledger.model import Opening, stamp
+from keyless.billing.ledger.model import Meter, Opening, stamp
 from keyless.billing.ledger.runs import Runs
 
 METER_PREFIX = "manifest/meter/"
@@ -50,3 +52,14 @@ def meter_document(opening: Opening, runs: Runs, meters: Meters) -> tuple[dict[s
         "rows": rows,
     }
     return document, len(rows)
+
+
+def used_of(document: Mapping[str, Any]) -> tuple[int, int]:
+    """Of a capacity: milliseconds of resources, and operations that were made."""
+    resources, operation = {each.value for each in RESOURCES}, Meter.OPERATION.value
+    meter, milliseconds, created = (document["columns"].index(name) for name in ("meter", "milliseconds", "created"))
+    rows = document["rows"]
+    return (
+        sum(row[milliseconds] for row in rows if row[meter] in resources),
+        sum(row[created] for row in rows if row[meter] == operation),
+    )

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from keyless.billing.ledger.frames import head_document, member_document, merged, receipt_document
-from keyless.billing.ledger.meter_file import METER_PREFIX, meter_document
+from keyless.billing.ledger.meter_file import METER_PREFIX, meter_document, used_of
 from keyless.billing.ledger.meters import Meters
 from keyless.billing.ledger.model import (
     Census,
@@ -86,6 +86,9 @@ class Packed:
     combinations: int = 0
     inside: bool = False
     """Whether the meter object is stored within the manifest."""
+    resource_milliseconds: int = 0
+    """Of a capacity that was bought, as ``operations``: what was made of them."""
+    operations: int = 0
 
     @property
     def objects(self) -> tuple[StoredObject, ...]:
@@ -155,7 +158,15 @@ def pack(opening: Opening, frames: Iterable[Frame], *, inside: int = INSIDE_LIMI
     document, combinations = meter_document(opening, runs, meters)
     body = gzipped(canonical(document))
     key = METER_PREFIX + _key(opening, runs.hour, body, ".json.gz")
-    return replace(made, meter=StoredObject(key, body), combinations=combinations, inside=len(body) <= inside)
+    used, operations = used_of(document)
+    return replace(
+        made,
+        meter=StoredObject(key, body),
+        combinations=combinations,
+        inside=len(body) <= inside,
+        resource_milliseconds=used,
+        operations=operations,
+    )
 
 
 def gzipped(data: bytes) -> bytes:

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+from keyless.billing.ledger.capacity_used import RESOURCES
 from keyless.billing.ledger.model import Meter, stamp
 from keyless.billing.report.model import Line
 from keyless.billing.report.prices import rounded
 
-RESOURCES = (Meter.MANAGED, Meter.COMPOSITE, Meter.CLAIM, Meter.COMPOSED)
 LOOK_BACK_DAYS = 7
 """The forecast goes on as these last days went: a year's start says little of its end."""
 CAPACITY_FIELDS = ("day", "meter")

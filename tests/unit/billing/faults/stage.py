@@ -218,7 +218,7 @@ class Space:
         self.members = [replace(CTP1, billed_from=NOON - timedelta(days=1))]
         self.said = []
         self.neighbours = ()
-        self.kept = None
+        self.kept = self.told = None
 
     def census(self):
         return tuple(self.members)
@@ -226,8 +226,11 @@ class Space:
     def heads(self):
         return self.neighbours
 
-    def stored(self, head):
-        self.kept = head
+    def stored(self, head, used=None):
+        self.kept, self.told = head, used
+
+    def used(self, since):
+        return self.told if self.told is not None and self.told.since == since else None
 
     def own(self):
         return self.members[0]
@@ -262,6 +265,7 @@ class Stage:
         self._pods = 0
         self._up_at = start
         self.recorder = None
+        self.capacity_from = ""
 
     def tell_time(self):
         """S3's ``Date``."""
@@ -289,7 +293,14 @@ class Stage:
         self.counter.numbers = self.numbers
         self.spool = spool
         self.recorder = Recorder(settings, spool, self.counter, self.space, self.clock)
-        self.uploader = Uploader(spool, self.bucket, self.space, bucket="bucket", now=self.clock.now)
+        self.uploader = Uploader(
+            spool,
+            self.bucket,
+            self.space,
+            bucket="bucket",
+            now=self.clock.now,
+            capacity_from=self.capacity_from,
+        )
         self._due = self._retry_at = self.time
 
     async def play(self, seconds, at=None):
