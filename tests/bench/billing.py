@@ -17,6 +17,7 @@ from tests.bench.row import Row
 from tests.bench.static_s3 import bucket
 
 PLANES = 10
+MANY = 100
 CONNECTIONS = 16
 
 
@@ -45,7 +46,25 @@ def bench() -> Iterator[Row]:
             yield _compared(f"{what}, every hash held against its manifest", _run("ours", url, days), peer, aim)
             if days > 2:
                 yield _verified(what, _run("verify", url, days), _run("read", url, days))
+    yield from _month()
     yield from _on_moto()
+
+
+def _month() -> Iterator[Row]:
+    """A month of a hundred control planes with dimensions: a report, and a tenth of 75 million rows."""
+    with _served("tests.bench.month", 31 * 24, MANY, 20) as url:
+        run = _run("report", url, 31)
+        held = run.seconds <= 60 and run.mebibytes <= 300
+        yield Row("billing", f"report by team, {31 * 24 * MANY} objects", _said(run), "", "≤ 60 s, ≤ 300 MB", held)
+        yield _verified(f"{31 * 24 * MANY} objects", _run("verify", url, 31), _run("read", url, 31))
+    with _served("tests.bench.month", 31 * 24, MANY, MANY) as url:
+        run = _run("ours", url, 31)
+        what = f"export, {run.rows / 1e6:.1f} million rows"
+        yield Row("billing", what, _said(run), "", "≤ 200 MB", run.mebibytes <= 200)
+
+
+def _said(run: Run) -> str:
+    return f"{run.seconds:.2f} s, {run.cpu:.2f} s CPU, {run.mebibytes:.0f} MiB"
 
 
 def _on_moto() -> Iterator[Row]:
@@ -99,8 +118,13 @@ def _run(which: str, url: str, days: int) -> Run:
 
 @contextmanager
 def _stand_in(days: int, *, own: bool, delay: int) -> Iterator[str]:
-    words = [str(days * 24), str(PLANES), "1" if own else "0", str(delay)]
-    command = [sys.executable, "-m", "tests.bench.static_s3", *words]
+    with _served("tests.bench.static_s3", days * 24, PLANES, 1 if own else 0, delay) as url:
+        yield url
+
+
+@contextmanager
+def _served(module: str, *numbers: int) -> Iterator[str]:
+    command = [sys.executable, "-m", module, *map(str, numbers)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     assert process.stdout

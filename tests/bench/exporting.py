@@ -1,4 +1,4 @@
-"""``python -m tests.bench.exporting ours|compat|peer|verify|read URL DAYS``: one export, timed in a process of its own.
+"""``python -m tests.bench.exporting ours|compat|peer|verify|read|report URL DAYS``: one, timed in a process of its own.
 
 The peer is a sequential reader of the peer's requests, as lean as Python makes it: one connection, one signature by
 hand a request, a listing for each hour, objects one after another. Prints seconds, processor seconds, rows, MiB.
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote_plus, urlsplit
+from zoneinfo import ZoneInfo
 
 from keyless.aws import Keys, Session
 from keyless.billing.export.plan import Request
@@ -29,6 +30,8 @@ from keyless.billing.export.verifying import Check, verify
 from keyless.billing.ledger.aggregate import Row
 from keyless.billing.ledger.model import Gvk
 from keyless.billing.ledger.report_file import report
+from keyless.billing.report.service import Asked, report_of
+from keyless.billing.report.teams import DEFAULT
 from tests.bench.static_s3 import START
 
 KEY, SECRET, REGION = "AKIAIOSFODNN7EXAMPLE", "example", "us-west-2"
@@ -66,6 +69,17 @@ def read_only(url: str, period: tuple[datetime, datetime]) -> int:
                 count += sum(1 for _ in bucket.bodies(iter(keys), pool))
             day += timedelta(days=1)
     return count
+
+
+def reported(url: str, period: tuple[datetime, datetime]) -> int:
+    """The report by team as the command runs it: how many resource-hours it tells."""
+    bucket = S3Bucket(Session.with_keys(Keys(KEY, SECRET), region=REGION), "bench", endpoint=url)
+    asked = Asked("acme", period, ZoneInfo("UTC"), ("team",), "managed", DEFAULT)
+    made = report_of(bucket, asked, "json", now=NOW, wrap=dict)
+    assert isinstance(made, str), made
+    told = json.loads(made)
+    assert not told["missing"], told["missing"][:3]
+    return len(told["lines"])
 
 
 def peer(url: str, period: tuple[datetime, datetime]) -> int:
@@ -140,7 +154,7 @@ def main(which: str, url: str, days: int) -> None:
     """Run one, and say how it went."""
     period = (START, START + timedelta(days=days))
     start, busy = time.perf_counter(), time.process_time()
-    others = {"peer": peer, "verify": verified, "read": read_only}
+    others = {"peer": peer, "verify": verified, "read": read_only, "report": reported}
     rows = others[which](url, period) if which in others else ours(url, period, compat=which == "compat")
     seconds, cpu = time.perf_counter() - start, time.process_time() - busy
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
