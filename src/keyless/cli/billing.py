@@ -53,6 +53,8 @@ app = typer.Typer(
     cls=_Billing, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
+CLOSED = "closed"
+"""Instead of a month: the last that is over, for a job that runs by a schedule."""
 ByOption = Annotated[str, typer.Option(help="Who decides this; empty: the user of this shell.")]
 
 
@@ -73,14 +75,17 @@ def export(
     bucket: BucketOption,
     provider: ProviderOption = "aws",
     endpoint: EndpointOption = "",
-    billing_month: Annotated[str, typer.Option(envvar="UP_BILLING_MONTH", metavar="2006-01", help="A month.")] = "",
+    billing_month: Annotated[
+        str,
+        typer.Option(envvar="UP_BILLING_MONTH", metavar="2006-01|closed", help="A month; closed: the last that is."),
+    ] = "",
     billing_custom: Annotated[
         str,
         typer.Option(envvar="UP_BILLING_CUSTOM", metavar="2006-01-02/2006-01-02", help="A range of days, inclusive."),
     ] = "",
-    out: Annotated[Path, typer.Option("--out", "-o", envvar="UP_BILLING_OUT", help="The file to write.")] = Path(
-        "upbound_billing_report.tgz"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", envvar="UP_BILLING_OUT", help="The file; {month} is the month's.")
+    ] = Path("upbound_billing_report.tgz"),
     force_incomplete: Annotated[
         bool, typer.Option(envvar="UP_BILLING_FORCE_INCOMPLETE", help="Write the report although usage is missing.")
     ] = False,
@@ -91,14 +96,19 @@ def export(
     sign_kms: SignKmsOption = "",
 ) -> None:
     """Export a report of an account's usage."""
+    from datetime import UTC
+
     from keyless.api import Refusal
     from keyless.billing.export.keeping import KeptBucket
     from keyless.billing.export.output import must_be_writable
-    from keyless.billing.export.plan import Request, period_of
+    from keyless.billing.export.plan import Request, closed_month, period_of
     from keyless.billing.export.s3 import S3Bucket
     from keyless.billing.ledger.model import stamp
 
     options = checked(account, bucket, provider, endpoint)
+    if billing_month == CLOSED:
+        billing_month = closed_month(datetime.now(UTC))
+    out = out.with_name(out.name.replace("{month}", billing_month or billing_custom.replace("/", "-")))
     try:
         period = period_of(billing_month, billing_custom)
     except ValueError as error:

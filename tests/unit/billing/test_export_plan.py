@@ -9,6 +9,7 @@ import pytest
 from keyless.billing.export.plan import (
     SHOWN,
     Request,
+    closed_month,
     days,
     hour_of_key,
     hours,
@@ -110,3 +111,20 @@ def test_a_printed_command_carries_every_key_and_nothing_that_a_terminal_obeys(k
     assert printable(key).isprintable()
     if key.isprintable():
         assert f"--object={key}" in shlex.split(printed)
+
+
+@pytest.mark.parametrize(
+    ("now", "month"),
+    [
+        ("2026-11-01T00:00:00Z", "2026-09"),
+        ("2026-11-01T00:14:59Z", "2026-09"),
+        ("2026-11-01T00:15:00Z", "2026-10"),
+        ("2026-11-01T01:00:00+01:00", "2026-09"),
+        ("2026-11-30T23:59:59Z", "2026-10"),
+        ("2026-03-01T00:15:00Z", "2026-02"),
+        ("2027-01-01T02:00:00Z", "2026-12"),
+        ("2028-03-31T02:00:00Z", "2028-02"),
+    ],
+)
+def test_a_month_is_closed_a_quarter_of_an_hour_after_its_end(now, month):
+    assert closed_month(datetime.fromisoformat(now)) == month

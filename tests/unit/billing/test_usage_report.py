@@ -368,3 +368,35 @@ def test_a_spreadsheet_runs_nothing_that_a_label_says():
     first.hour(START, [(VPC, "=1+1", 3)])
     second.hour(START, [])
     assert "\r\n'=1+1,3," in made(bucket, output="csv", period=(START, START + HOUR))
+
+
+@pytest.mark.parametrize(
+    ("start", "hours", "zone", "said"),
+    [
+        (datetime(2026, 10, 1, tzinfo=UTC), 30, "UTC", "Month to date"),
+        (datetime(2026, 9, 30, 22, tzinfo=UTC), 30, "Europe/Berlin", "Month to date"),
+        (datetime(2026, 10, 1, tzinfo=UTC), 30, "Europe/Berlin", "In all"),
+        (datetime(2026, 10, 2, tzinfo=UTC), 30, "UTC", "In all"),
+        (datetime(2026, 2, 1, tzinfo=UTC), 28 * 24, "UTC", "In all"),
+    ],
+)
+def test_the_page_says_that_a_month_still_runs(start, hours, zone, said):
+    found = MemoryBucket()
+    Filler(found, 0, start).hour(start, [(VPC, "payments", 1)])
+    period = (start, start + hours * HOUR)
+    page = made(found, output="html", period=period, zone=ZoneInfo(zone), force_incomplete=True)
+    assert f"<h2>{said}</h2>" in page
+
+
+@effort(10)
+@given(st.integers(1, HOURS - 1), st.sampled_from(["UTC", "Asia/Kolkata"]))
+def test_an_hour_at_the_edge_of_two_periods_counts_in_the_one_that_it_begins(cut, zone):
+    bucket, edge = two_teams(START, HOURS), START + cut * HOUR
+    halves = [
+        made(bucket, period=period, zone=ZoneInfo(zone)) for period in ((START, edge), (edge, START + HOURS * HOUR))
+    ]
+    whole = made(bucket, zone=ZoneInfo(zone))["total"]
+    for name in ("maximumResourceHours", "made"):
+        assert sum(half["total"][name] for half in halves) == whole[name]
+    exact = [Decimal(each["total"]["exactResourceHours"]) for each in halves]
+    assert sum(exact) == Decimal(whole["exactResourceHours"])

@@ -5,15 +5,19 @@ import json
 import shlex
 import subprocess
 import tarfile
+import textwrap
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from keyless.cli.app import main
 from keyless.cli.billing import app
+from keyless.space.pods import GROUP_ID
 from unit.billing.bucket import DAY, HOUR, OTHER, PLANE, MemoryBucket, event, full_day, s3_over_http
 
 NOON = DAY + 12 * HOUR
@@ -373,3 +377,22 @@ def test_a_signed_report_is_verified_with_its_public_key_and_a_changed_one_fails
     assert "expected a signature of this key" in capsys.readouterr().out
     assert main(["billing", "export", *words, "--sign-key=key.pem", "--sign-kms=k"]) == 2
     assert main([*check, "--verify-kms=k"]) == 2
+
+
+def test_a_job_exports_the_closed_month_into_a_file_of_its_name(world, tmp_path, monkeypatch):
+    monkeypatch.setattr("keyless.billing.export.plan.closed_month", lambda _: "2026-10")
+    flags = {"--billing-custom": None, "--billing-month": "closed", "--out": "acme-{{month}}.tgz"}
+    code, made, _ = run(world, tmp_path, **flags, **{"--force-incomplete": True})
+    assert (code, list(made)) == (0, ["acme-2026-10.tgz"])
+
+
+def test_the_cron_job_of_the_page_is_taken_by_the_command_as_it_stands():
+    page = (Path(__file__).parents[3] / "docs/how-to/export-a-month.md").read_text()
+    block = page[page.index("    apiVersion: v1\n") :].partition("\n## ")[0]
+    account, job = yaml.safe_load_all(textwrap.dedent(block))
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == account["metadata"]["name"]
+    assert pod["securityContext"]["fsGroup"] == GROUP_ID
+    group, command, *words = pod["containers"][0]["args"]
+    assert group == "billing"
+    typer.main.get_command(app).commands[command].make_context(command, words)

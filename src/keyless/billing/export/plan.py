@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from keyless.api import Reason, Refusal
 from keyless.billing.ledger.completeness import Missing
-from keyless.billing.ledger.corrections import Correction
+from keyless.billing.ledger.corrections import GRACE, Correction
 from keyless.billing.ledger.integrity import NOT_IN_MANIFEST, Fault
 from keyless.billing.ledger.model import HOUR, hour_of, stamp
 from keyless.billing.ledger.waivers import Waiver
@@ -66,6 +66,11 @@ def period_of(month: str, custom: str) -> Period:
     if end + DAY - start < HOUR:
         raise ValueError("time range must be at least 1h")
     return start, end + DAY
+
+
+def closed_month(now: datetime) -> str:
+    """The last month that is closed, as 2006-01: what is stored of it later is a correction."""
+    return f"{(now - GRACE).astimezone(UTC).replace(day=1) - DAY:%Y-%m}"
 
 
 def hours(period: Period, now: datetime) -> Iterator[datetime]:

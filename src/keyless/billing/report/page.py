@@ -35,6 +35,7 @@ def as_page(reports: Sequence[Report], manifests: Sequence[Covered]) -> str:
     title = f"Usage of {by_team.account}, {_span(by_team)}"
     body = [
         f"<h1>{escape(title)}</h1>",
+        f"<h2>{_what(by_team)}</h2>",
         _summary(by_team),
         "<h2>By team</h2>",
         _table(by_team),
@@ -210,6 +211,16 @@ def _days_of(report: Report) -> list[str]:
     first = report.period[0].astimezone(zone).date()
     last = (report.period[1] - timedelta(microseconds=1)).astimezone(zone).date()
     return [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+
+
+def _what(report: Report) -> str:
+    """A month that still runs is told as such, for its total is no month's."""
+    from zoneinfo import ZoneInfo
+
+    start, end = (each.astimezone(ZoneInfo(report.zone)) for each in report.period)
+    first = start.day == 1 and start.hour == 0
+    following = (start.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0)
+    return "Month to date" if first and end < following else "In all"
 
 
 def _span(report: Report) -> str:
