@@ -24,7 +24,10 @@ as a dry run, no ClusterRole but `spaces-vector-*`, which may read control plane
 the release, or of a group. `make production` tries each of these as the operator, kube-system among them.
 
 What is left: it may read a Secret whose name it knows in any namespace (admission sees no reads; it may not list them),
-and the metadata of namespaces. Where the policy is not installed, all that the table says.
+and the metadata of namespaces. Host namespaces are made as control planes come, so a chart cannot name them in Roles.
+Whoever makes them first, and lets each control plane name its own (`spec.hostNamespace.name`), lists them with the
+groups in `operator.secretNamespaces`, and the right to Secrets shrinks to these. Where the policy is not installed, all
+that the table says.
 
 | API group | resources | verbs | why |
 |---|---|---|---|

@@ -69,6 +69,28 @@ async def test_the_dashboard_is_found_by_its_label_and_comes_through_as_it_is(he
     assert (metadata["namespace"], metadata["labels"]["mine"]) == ("g", "x")
 
 
+async def test_the_right_to_secrets_shrinks_to_the_namespaces_that_are_named(helm) -> None:
+    def secrets(role: Any) -> list[Any]:
+        return [rule["verbs"] for rule in role["rules"] if rule["resources"] == ["secrets"]]
+
+    plain = await _rendered(helm)
+    assert secrets(plain["ClusterRole", "spaces-operator"]) == [["get", "create", "patch", "delete"]]
+    named = [f"operator.secretNamespaces[{number}]={name}" for number, name in enumerate(("team-a", "team-a-ctp1"))]
+    code, out, errors = await helm("template", "spaces", "spaces-helm-chart", "-n", "spaces", *_sets(tuple(named)))
+    assert code == 0, errors
+    objects = [each for each in yaml.safe_load_all(out) if each]
+    (role,) = [each for each in objects if each["kind"] == "ClusterRole"]
+    assert secrets(role) == []
+    left = [rule for rule in plain["ClusterRole", "spaces-operator"]["rules"] if rule["resources"] != ["secrets"]]
+    assert role["rules"] == left
+    rights = {each["metadata"]["namespace"]: secrets(each) for each in objects if each["kind"] == "Role"}
+    full = [["get", "create", "patch", "delete"]]
+    assert rights == {"team-a": full, "team-a-ctp1": full, "spaces": [["get"]]}
+    bound = [each for each in objects if each["kind"] == "RoleBinding"]
+    assert {each["metadata"]["namespace"] for each in bound} == rights.keys()
+    assert {each["subjects"][0]["namespace"] for each in bound} == {"spaces"}
+
+
 async def test_monitors_find_the_pods_that_there_are(helm) -> None:
     objects = await _rendered(helm, "serviceMonitor.enabled=true", "serviceMonitor.additionalLabels.release=prometheus")
     pod = objects["Deployment", "spaces-operator"]["spec"]["template"]
