@@ -252,7 +252,7 @@ DENIALS: list[tuple[Denial, str, str, str, bool]] = [
     (a_trust_for_another_audience, "AccessDenied", "TrustNamesAnotherAudience", "vault.example.org", True),
     (no_annotation, "NoRole", "RoleNotNamed", "no annotation and no association", False),
     (a_misspelt_annotation, "NoRole", "AnnotationMisspelt", "eks.amazonaws.com/rolearn", True),
-    (an_annotation_that_is_no_arn, "NoRole", "RoleArnMalformed", "no role's ARN", False),
+    (an_annotation_that_is_no_arn, "NoRole", "RoleArnMalformed", "no role's ARN", True),
     (a_role_that_is_not_there, "AccessDenied", "RoleMissing", "no such role", True),
     (no_provider, "InvalidIdentityToken", "OIDCProviderMissing", "no such provider", True),
     (a_misspelt_bucket, "NoSuchBucket", "ResourceMissing", "there is denial-", False),

@@ -97,10 +97,12 @@ async def _chain(sources: Sources, question: Question) -> Facts:
         caller=caller,
     )
     if not facts.role_arn:
+        facts = replace(facts, misspelt=await aws.misspelt(sources.cluster, namespace, name))
         return replace(facts, cluster_fault=await _of_a_control_plane(kube, facts))
     account = cluster.account if isinstance(cluster, Cluster) else ""
     role, through = await asyncio.gather(aws.role(facts.role_arn, account), aws.first_role(facts, account))
-    return replace(facts, role=role, through=through)
+    facts = replace(facts, role=role, through=through)
+    return replace(facts, roles=await aws.roles()) if role is None else facts
 
 
 async def _of_a_control_plane(kube: KubeFacts, facts: Facts) -> str:

@@ -20,7 +20,7 @@ from keyless.identity.verify.behind import KeyUse, Unseen
 from keyless.identity.verify.deciding import constrained
 from keyless.identity.verify.federation import agent_runs, audience_is_registered, provider_is_registered
 from keyless.identity.verify.model import ANNOTATION, Role, Unread
-from keyless.identity.verify.pods import is_role_arn, misspelt_annotation
+from keyless.identity.verify.pods import association_misspelt, is_role_arn, meant_role, misspelt_annotation
 from keyless.identity.verify.roles import role_is_there
 from keyless.identity.verify.target import first_role_is_there, first_role_trusts_pod_identity, role_is_trusted
 from keyless.identity.verify.untold import untold
@@ -129,12 +129,20 @@ def role_is_named(facts: Facts) -> Link:
     if facts.annotation and not is_role_arn(facts.annotation):
         found = f"{ANNOTATION}: {facts.annotation!r}, which is no role's ARN"
         advice = f"annotate it with the whole ARN: kubectl annotate serviceaccount {account} -n {namespace} --overwrite"
-        return Link("service account", State.BROKEN, expected, found, Reason.ROLE_ARN_MALFORMED, advice=advice)
+        link = Link("service account", State.BROKEN, expected, found, Reason.ROLE_ARN_MALFORMED)
+        return link.fixed_by(meant_role(facts, facts.annotation), advice)
     if facts.annotation:
         return Link("service account", State.HELD, expected, f"{ANNOTATION}: {facts.annotation}")
-    none = "no annotation and no association" + (f"; {facts.cluster_fault}" if facts.cluster_fault else "")
+    elsewhere = [one for one in facts.associations if one.service_account == account]
+    none = "no annotation and no association"
+    none += (
+        f"; {elsewhere[0].association_id} is for this name in namespace {elsewhere[0].namespace}" if elsewhere else ""
+    )
+    none += f"; {facts.cluster_fault}" if facts.cluster_fault else ""
     link = Link("service account", State.BROKEN, expected, none, Reason.ROLE_NOT_NAMED)
     misspelt = misspelt_annotation(facts.workload.annotations)
+    if misspelt is None and facts.misspelt:
+        return association_misspelt(facts, facts.misspelt[0], expected)
     if misspelt is None:
         return replace(link, advice=f"annotate it with {ANNOTATION} and a role that trusts it, or make an association")
     key, value = misspelt

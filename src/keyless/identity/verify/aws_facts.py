@@ -27,6 +27,7 @@ from keyless.identity.verify.model import (
     Unread,
 )
 from keyless.identity.verify.near import resembling
+from keyless.identity.verify.pods import is_role_arn
 from keyless.policy import Document, Kind, MalformedPolicy, Named, Source, Unreadable, parse
 from keyless.policy.amend import Written
 
@@ -183,10 +184,9 @@ class AwsFacts:
 
     async def role(self, arn: str, account: str) -> Role | Unread | None:
         """The role of exactly that ARN, with its documents."""
-        try:
-            named = Arn.parse(arn)
-        except ValueError:
-            return None
+        if not is_role_arn(arn):
+            return None  # told of where it stands; IAM would answer that no role can have such a name
+        named = Arn.parse(arn)
         if account and named.account != account:
             return Unread(f"is of account {named.account}; these credentials are of {account}")
         try:

@@ -25,6 +25,8 @@ from keyless.identity.verify.values import dropped, upgrade
 _ROLE_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w\-/.@+=,]+", re.ASCII)
 _MOST_NAMED = 5
 _LETTERS = re.compile(r"[^a-z]")
+# What a shell, a YAML file or a copy leaves around an ARN.
+_AROUND = " \t\r\n\"'`,;"
 _IRSA = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _POD_IDENTITY = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
 _STATIC = ("AWS_ACCESS_KEY_ID",)
@@ -97,8 +99,9 @@ def _some_role(facts: Facts, hint: str = "") -> tuple[Fix | None, str]:
     """The role that was meant: of the name that stands there, or the only one that admits the component."""
     if _ROLE_ARN.fullmatch(hint):
         return name_role(facts, hint), ""
-    named = () if isinstance(facts.roles, Unread) else tuple(arn for arn in facts.roles if _is_meant(arn, hint))
-    fits = named if len(named) == 1 else admitting(facts)
+    if meant := meant_role(facts, hint):
+        return meant, ""
+    fits = admitting(facts)
     if len(fits) == 1:
         return name_role(facts, fits[0]), ""
     if fits:
@@ -107,8 +110,14 @@ def _some_role(facts: Facts, hint: str = "") -> tuple[Fix | None, str]:
     return make_and_name_role(facts), "make a role that admits it, and annotate it with the role's ARN"
 
 
+def meant_role(facts: Facts, hint: str) -> Fix | None:
+    """The role of the name that stands in what is no ARN, where one alone has it."""
+    named = () if isinstance(facts.roles, Unread) else tuple(arn for arn in facts.roles if _is_meant(arn, hint))
+    return name_role(facts, named[0]) if len(named) == 1 else None
+
+
 def _is_meant(arn: str, hint: str) -> bool:
-    name = re.split(r"[/:]", hint.strip())[-1]
+    name = re.split(r"[/:]", hint.strip(_AROUND))[-1]
     return bool(name) and arn.rpartition("/")[2] == name
 
 
@@ -125,7 +134,7 @@ def _no_role(facts: Facts, annotations: Mapping[str, str], expected: str) -> Lin
     if elsewhere:
         return _association_elsewhere(facts, elsewhere, expected)
     if facts.misspelt:
-        return _association_misspelt(facts, facts.misspelt[0], expected)
+        return association_misspelt(facts, facts.misspelt[0], expected)
     lost = dropped(facts.space, (facts.subject.annotations,))
     if lost:
         found = f"no annotation: revision {lost.revision} dropped what revision {lost.before} had set"
@@ -166,12 +175,13 @@ def _association_elsewhere(facts: Facts, elsewhere: list[Association], expected:
     return Link("service account", State.BROKEN, expected, found, Reason.ASSOCIATION_ELSEWHERE, create)
 
 
-def _association_misspelt(facts: Facts, near: Association, expected: str) -> Link:
+def association_misspelt(facts: Facts, near: Association, expected: str) -> Link:
     """It stays: whose it is nobody can tell from here, and it gives no identity to a name that nothing runs as."""
     found = f"association {near.association_id} is for service account {near.service_account}, not for "
     found += f"{facts.subject.service_account}"
     link = Link("service account", State.BROKEN, expected, found, Reason.ASSOCIATION_ELSEWHERE)
-    command = f"{_create_association(facts, near.role_arn)} && {facts.restart}"
+    command = _create_association(facts, near.role_arn)
+    command += f" && {facts.restart}" if facts.subject.condition else ""
     says = f"associates {facts.subject.service_account} with the same role; {near.association_id} stays"
     return link.fixed_by(Fix(command, says), "")
 

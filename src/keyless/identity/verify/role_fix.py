@@ -40,6 +40,10 @@ def admitting(facts: Facts, arns: tuple[str, ...] | None = None) -> tuple[str, .
 
 def name_role(facts: Facts, arn: str) -> Fix:
     """Annotate the service account by its Helm value, and make new pods once the annotation has arrived."""
+    if not facts.subject.annotations:  # a service account of somebody's own: no Helm value of ours is behind it
+        place = f"{facts.subject.service_account} -n {facts.namespace}"
+        command = f"kubectl annotate serviceaccount {place} --overwrite {ANNOTATION}={arn}"
+        return Fix(command, f"annotates the service account with {arn}; running pods get it once they are made anew")
     key = ANNOTATION.replace(".", "\\.")
     command = upgrade(facts.space, {f"{facts.subject.annotations}.{key}": arn})
     path = shlex.quote(f"--for=jsonpath={{.metadata.annotations.{key}}}={arn}")
@@ -99,6 +103,7 @@ def switch_role(facts: Facts, arn: str) -> Fix:
         return name_role(facts, arn)
     command = (
         f"aws eks update-pod-identity-association --cluster-name {facts.eks_name} "
-        f"--association-id {association.association_id} --role-arn {arn} && {facts.restart}"
+        f"--association-id {association.association_id} --role-arn {arn}"
     )
+    command += f" && {facts.restart}" if facts.subject.condition else ""
     return replace(Fix(command), says=f"lets the association lead to {arn}")

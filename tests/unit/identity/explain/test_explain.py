@@ -300,3 +300,44 @@ async def test_a_deny_gets_no_command() -> None:
     (link,) = (one for one in answer.links if one.state is State.BROKEN)
     assert (link.reason, link.fix) == (Reason.PERMISSION_DENIED_EXPLICITLY, "")
     assert "(Guard)" in link.advice
+
+
+TRUSTING = {"Arn": ROLE, "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [web()]}}
+ROLES = {"ListRoles": {"Roles": [TRUSTING]}}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "reason"),
+    [
+        (f"{ROLE} ", Reason.ROLE_ARN_MALFORMED),
+        (f'"{ROLE}"', Reason.ROLE_ARN_MALFORMED),
+        (f"{ROLE},", Reason.ROLE_MISSING),  # a comma may be part of a name
+        ("billing", Reason.ROLE_ARN_MALFORMED),
+        ("role/billing", Reason.ROLE_ARN_MALFORMED),
+        (ROLE.replace("role/", "role/team/"), Reason.ROLE_MISSING),  # the name is there, under another path
+    ],
+)
+async def test_what_is_nearly_the_arn_of_a_role_that_is_there_becomes_it(annotation: str, reason: Reason) -> None:
+    """By the service account itself: nothing of ours stands behind it, so no Helm value and no Deployment."""
+    answer = await ask(ROLES, annotation=annotation)
+    (link,) = (one for one in answer.links if one.state is State.BROKEN)
+    assert link.reason is reason
+    assert link.fix == (
+        f"kubectl annotate serviceaccount vector -n {NAMESPACE} --overwrite eks.amazonaws.com/role-arn={ROLE}"
+    )
+    assert not [one for one in answer.links if one.name == "AWS access"]
+
+
+async def test_an_association_for_a_name_that_nearly_is_this_one_is_told() -> None:
+    described = {"namespace": NAMESPACE, "serviceAccount": "vectors", "roleArn": ROLE}
+    answer = await ask(
+        {
+            "ListPodIdentityAssociations": {"associations": [{"associationId": "a-1", "serviceAccount": "vectors"}]},
+            "DescribePodIdentityAssociation": {"association": described},
+        },
+        annotation="",
+    )
+    (link,) = (one for one in answer.links if one.state is State.BROKEN)
+    assert link.reason is Reason.ASSOCIATION_ELSEWHERE
+    assert link.fix.startswith("aws eks create-pod-identity-association ")
+    assert "rollout" not in link.fix
