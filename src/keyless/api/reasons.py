@@ -118,6 +118,15 @@ class Reason(StrEnum):
     # Ours, where External Secrets would delete at the first miss, or write again and again.
     DELETION_HELD = "DeletionHeld"
     SOURCE_MISSING = "SourceMissing"
+    # A rotation that goes from stage to stage.
+    VERSION_HELD = "VersionHeld"
+    VERSION_TAKEN = "VersionTaken"
+    WAITING_FOR_STAGE = "WaitingForStage"
+    WORKLOADS_NOT_READY = "WorkloadsNotReady"
+    ROTATION_STUCK = "RotationStuck"
+    ROTATION_COMPLETE = "RotationComplete"
+    REVISION_UNKNOWN = "RevisionUnknown"
+    INVALID_ROTATION = "InvalidRotation"
     SOURCE_PRESENT = "SourcePresent"
     TARGET_REMOVED = "TargetRemoved"
     TARGET_CONTENDED = "TargetContended"

@@ -43,6 +43,8 @@ from keyless.shared_secrets.projection.plan import EXTERNAL_SECRETS, SOURCE_LABE
 from keyless.shared_secrets.push.controller import PushController
 from keyless.shared_secrets.push.opening import opens
 from keyless.shared_secrets.settings import Settings
+from keyless.shared_secrets.staging.gate import Gate
+from keyless.shared_secrets.staging.wiring import staging, watch
 from keyless.shared_secrets.stores.batching import Batchers
 from keyless.shared_secrets.stores.controller import StoreController
 from keyless.shared_secrets.stores.guard import ReadGuard
@@ -52,8 +54,9 @@ from keyless.shared_secrets.stores.scopes import from_text as scopes_from_text
 from keyless.shared_secrets.stores.sessions import Place, Sessions
 from keyless.shared_secrets.sync.ahead import Ahead
 from keyless.shared_secrets.sync.cluster_controller import ClusterController
-from keyless.shared_secrets.sync.controller import SyncController, Tools
+from keyless.shared_secrets.sync.controller import SyncController
 from keyless.shared_secrets.sync.metrics import SyncMetrics
+from keyless.shared_secrets.sync.tools import Tools
 from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned, on_ready, on_target
 from keyless.tasks import Tasks
 
@@ -125,6 +128,9 @@ class Service:
         self._cluster = self._timed("clusterexternalsecret", watching.cluster_external_secrets, cluster.reconcile)
         self._shared_stores = self._projection(STORES, host, tenant, watching.cluster_secret_stores)
         self._shared_secrets = self._projection(EXTERNAL_SECRETS, host, tenant, watching.cluster_external_secrets)
+        self._staging = _controller(
+            "rotation", self._fenced(staging(settings.control_plane_name, host, tenant, watching, utc_now).reconcile)
+        )
         # Of two pods of one control plane's controller only one writes.
         # The containers of one pod follow each other, so one that crashed need not wait for itself.
         identity = settings.pod_name or uuid.uuid4().hex
@@ -151,6 +157,7 @@ class Service:
             deletion=settings.deletion_guard,
             adopts=settings.adopt_unowned,
             pending_is_missing=settings.pending_is_missing,
+            gate=Gate(settings.control_plane_name, watching.shared_of, utc_now),
         )
         sync = self._timed("externalsecret", watching.external_secrets, SyncController(tools).reconcile)
         ahead = Ahead(
@@ -217,6 +224,7 @@ class Service:
             self._cluster,
             self._shared_stores,
             self._shared_secrets,
+            self._staging,
         )
 
     def _wire(self) -> None:
@@ -245,6 +253,7 @@ class Service:
             on_object(shared, controller.enqueue)
             on_any(see.control_planes, _all(controller, shared.items))
             _on_projected(projected, controller, group)
+        watch(see, self._staging.enqueue, self._sync.enqueue)
 
     def _enqueue_cluster(self, key: Name, /, *, urgent: bool = True) -> None:
         self._cluster.enqueue(Name("", key.name), urgent=urgent)
@@ -310,6 +319,7 @@ class Service:
             (see.cluster_external_secrets, self._cluster),
             (see.shared_stores, self._shared_stores),
             (see.shared_external_secrets, self._shared_secrets),
+            (see.shared_external_secrets, self._staging),
         ):
             _all(controller, informer.items)()
         for projected, controller in (

@@ -18,6 +18,7 @@ from keyless.kube.resources import (
     SHAREDEXTERNALSECRETS,
     SHAREDSECRETSTORES,
 )
+from keyless.shared_secrets.projection.plan import SOURCE_LABEL
 from keyless.shared_secrets.settings import Settings
 from keyless.shared_secrets.stores.resolution import CLUSTER_SECRET_STORE, StoreRef
 from keyless.shared_secrets.sync.hashes import resource_version
@@ -76,6 +77,20 @@ class Watching:
         """Return a namespace's labels; its own name is always one."""
         found = self.namespaces.get(name) or {"metadata": {}}
         return {"kubernetes.io/metadata.name": name, **(found["metadata"].get("labels") or {})}
+
+    def shared_of(self, external_secret: KubeObject) -> KubeObject | None:
+        """Return the SharedExternalSecret that an ExternalSecret was made of."""
+        for owner in external_secret["metadata"].get("ownerReferences") or ():
+            if owner.get("kind") == "ClusterExternalSecret":
+                cluster = self.cluster_external_secrets.get(owner["name"]) or {"metadata": {}}
+                source = (cluster["metadata"].get("labels") or {}).get(SOURCE_LABEL)
+                return self.shared_external_secrets.get(source, self._group) if source else None
+        return None
+
+    def made_of(self, shared: str) -> list[KubeObject]:
+        """Return the ExternalSecrets that were made of a SharedExternalSecret."""
+        found = ((one, self.shared_of(one)) for one in self.external_secrets.items())
+        return [one for one, source in found if source and source["metadata"]["name"] == shared]
 
     def managed_secrets(self) -> int:
         """Return how many Secrets are managed."""

@@ -13,9 +13,10 @@ from keyless.kube.resources import EVENTS, EXTERNALSECRETS, SECRETS
 from keyless.shared_secrets.stores.guard import ReadGuard
 from keyless.shared_secrets.stores.resolution import StorePolicy, StoreRef, Stores
 from keyless.shared_secrets.stores.sessions import Place
-from keyless.shared_secrets.sync.controller import SyncController, Tools
+from keyless.shared_secrets.sync.controller import SyncController
 from keyless.shared_secrets.sync.deletion import Guard
 from keyless.shared_secrets.sync.metrics import SyncMetrics
+from keyless.shared_secrets.sync.tools import Tools
 from keyless.shared_secrets.sync.writing import NotSynced
 from unit.shared_secrets.fakes import (
     FakeAws,

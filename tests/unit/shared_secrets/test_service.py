@@ -37,7 +37,7 @@ ASSOCIATED = Given(associated=True)
 SELECTED = {"controlPlaneSelector": {"names": ["ctp1"]}, "namespaceSelector": {"names": ["app"]}}
 
 
-async def until(kube, res, holds, seconds=5):
+async def until(kube, res, holds, seconds=30):
     """Wait until an object of that kind is as wanted; nothing is polled."""
     async with asyncio.timeout(seconds):
         async for event in kube.watch(res, initial_events=True):

@@ -1,7 +1,8 @@
 """Server-side apply, simplified: fields have owners, lists of named things are merged by name. Pure.
 
-Lists whose items all carry ``type`` (conditions) or ``name`` (containers, env, volumes) are merged item by item, all
-other lists as one value. The real rules come from each schema; see ``keyless.local.cluster`` for those.
+Lists whose items all carry ``type`` (conditions), ``name`` (containers, env, volumes) or ``controlPlane`` (rows of a
+shared resource) are merged item by item, all other lists as one value. The real rules come from each schema; see
+``keyless.local.cluster`` for those.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ def apply(live: KubeObject, applied: KubeObject, owners: Mapping[str, Owned], ma
     return result
 
 
+_KEYS = ("type", "name", "controlPlane")
+
+
 def _leaves(value: Any, path: Path) -> list[tuple[Path, Any]]:
     key = _list_key(value)
     if isinstance(value, dict) and value:
@@ -67,13 +71,15 @@ def _leaves(value: Any, path: Path) -> list[tuple[Path, Any]]:
 def _list_key(value: Any) -> str | None:
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return None
-    return next((key for key in ("type", "name") if all(key in item for item in value)), None)
+    return next((key for key in _KEYS if all(key in item for item in value)), None)
 
 
 def _overlay(live: Any, applied: Any) -> Any:
     if isinstance(live, dict) and isinstance(applied, dict):
         return {**live, **{key: _overlay(live.get(key), value) for key, value in applied.items()}}
     key = _list_key(applied)
+    if applied == [] and _list_key(live):
+        return live  # who applies no item of a list owns none, and takes none of another's away
     if key and _list_key(live) == key:
         wanted = {item[key]: item for item in applied}
         merged = [_overlay(item, wanted.pop(item[key], item)) for item in live]

@@ -44,7 +44,7 @@ def _behind(row: Row, newest: Row | None) -> Row:
     if row.state != "Current" or newest is None or newest.version == row.version:
         return row
     text = f"{newest.control_plane} holds {newest.version} since {newest.version_time}"
-    return replace(row, state="Behind", message=text)
+    return replace(row, state="Behind", message=f"{text}; {row.message}" if row.message else text)
 
 
 def _rows(plane: Plane, now: datetime) -> Iterator[Row]:
@@ -66,6 +66,8 @@ def _whole(plane: Plane, obj: KubeObject, shared: dict[str, str]) -> Row:
     metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
     ready = condition_of(status.get("conditions"), "Ready") or {}
     allowed = condition_of(status.get("conditions"), "Authorized") or {}
+    waits = condition_of(status.get("conditions"), "RotationHeld") or {}
+    stage = str(waits.get("message") or "") if waits.get("status") == "True" else ""
     owners = metadata.get("ownerReferences") or ()
     cluster = next((owner["name"] for owner in owners if owner.get("kind") == "ClusterExternalSecret"), "")
     holds = ready.get("status") == "True"
@@ -81,7 +83,7 @@ def _whole(plane: Plane, obj: KubeObject, shared: dict[str, str]) -> Row:
         ready=str(ready.get("status") or "Unknown"),
         reason=str(ready.get("reason") or ""),
         authorized=str(allowed.get("status") or "Unknown"),
-        message="" if holds else str(ready.get("message") or ""),
+        message=stage if holds else str(ready.get("message") or ""),
     )
 
 

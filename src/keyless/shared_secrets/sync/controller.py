@@ -6,106 +6,48 @@ show variables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
 from keyless.api import KeylessError, Reason
-from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound
+from keyless.kube import ApiError, KubeObject, Name, NotFound, is_true
 from keyless.kube.resources import CONFIGMAPS, EXTERNALSECRETS, SECRETS
-from keyless.shared_secrets.stores.classes import FindStore, serves
-from keyless.shared_secrets.stores.guard import ReadGuard
-from keyless.shared_secrets.stores.resolution import Stores
+from keyless.shared_secrets.staging.gate import CONDITION, sooner
+from keyless.shared_secrets.staging.plan import held_of
+from keyless.shared_secrets.stores.classes import serves
 from keyless.shared_secrets.sync import plan
 from keyless.shared_secrets.sync.answers import of_kubernetes
 from keyless.shared_secrets.sync.contention import Contest, repaired
 from keyless.shared_secrets.sync.deletion import (
-    Guard,
     Held,
     Missing,
     Population,
     held,
     held_condition,
-    how_to_release,
     is_released,
     missed,
     population_of,
 )
 from keyless.shared_secrets.sync.generating import Asking, Generating
 from keyless.shared_secrets.sync.hashes import field_manager, owner_hash, resource_version
-from keyless.shared_secrets.sync.metrics import SyncMetrics
 from keyless.shared_secrets.sync.model import SecretTemplate, SpecFault, Wanted, wanted_of
+from keyless.shared_secrets.sync.outcome import Outcome, contended, held_outcome
 from keyless.shared_secrets.sync.plan import Said
 from keyless.shared_secrets.sync.reading import Gathering, Read, ReadFailed
 from keyless.shared_secrets.sync.refusals import clash, faults, how_to_replace, may_replace, unchangeable
-from keyless.shared_secrets.sync.target import Part, data_of, managed_by, managers_of, part_of, replaces_data, secret_of
+from keyless.shared_secrets.sync.target import Part, data_of, managed_by, part_of, replaces_data, secret_of
 from keyless.shared_secrets.sync.telling import Telling
-from keyless.shared_secrets.sync.templates import Rendered, Renders, render
-from keyless.shared_secrets.sync.truth import Truth
+from keyless.shared_secrets.sync.templates import Rendered, render
+from keyless.shared_secrets.sync.tools import Tools
+from keyless.shared_secrets.sync.truth import Truth, rows
 from keyless.shared_secrets.sync.values import ValueFault
 from keyless.shared_secrets.sync.writing import NotSynced, Raced, Targets, WriteRefused
 
 RACES = 4
 """How often a write is decided anew within one sync because the target changed meanwhile."""
 log = structlog.get_logger()
-
-
-class Listener(Protocol):
-    """Hears how reads with the Space's credentials went: the ControlPlane's condition is told from it."""
-
-    def read_succeeded(self, key: Name) -> None:
-        """Hear that an ExternalSecret was read from its provider."""
-        ...
-
-    def read_failed(self, key: Name, code: str, message: str) -> None:
-        """Hear why one was not."""
-        ...
-
-    def forget(self, key: Name) -> None:
-        """Hear that an ExternalSecret is gone, or reads with a tenant's own credentials."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the loop works with.
-
-    ``owned`` names the Secrets of a namespace that carry an owner hash; ``others`` are all ExternalSecrets and
-    ``secrets`` counts the Secrets that are managed, for the deletion guard; ``adopts`` is External Secrets' own way
-    with a Secret that nobody owns, ``pending_is_missing`` with one that is marked for deletion in AWS; ``spread`` is
-    the control plane's own, so that not all of them read at the same second; ``ahead`` begins the reads of those that
-    follow and tells how long ago this one's own began, in seconds.
-    """
-
-    kube: Kube
-    stores: Stores
-    guard: ReadGuard
-    listener: Listener
-    metrics: SyncMetrics
-    now: Callable[[], datetime]
-    owned: Callable[[str, str], list[str]]
-    renderer: Renders
-    store: FindStore
-    others: Callable[[], Iterable[KubeObject]]
-    secrets: Callable[[], int]
-    spread: str
-    ahead: Callable[[Name, str], float]
-    deletion: Guard = field(default_factory=Guard)
-    adopts: bool = False
-    pending_is_missing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a refresh came to. ``missing``: whether the source is, None where that was not found out."""
-
-    said: Said
-    missing: bool | None = False
-    reason: str = Reason.SOURCE_PRESENT
-    truth: Truth | None = None
 
 
 class SyncController:
@@ -163,18 +105,22 @@ class SyncController:
             await self._telling.say(obj, Said(False, Reason.SECRET_SYNCED_ERROR, str(fault)))
             return None  # only a change of the spec mends it
         target = await self._target(obj, wanted)
-        if not plan.is_due(obj, wanted, target, now):
-            return plan.seconds_to_next(obj, wanted, now, self._tools.spread)
-        repairs = not plan.policy_asks(obj, wanted, now)
+        opens = self._tools.gate.opens(obj)
+        if not (opens or plan.is_due(obj, wanted, target, now)):
+            seconds = plan.seconds_to_next(obj, wanted, now, self._tools.spread)
+            return sooner(seconds) if is_true(obj, CONDITION) else seconds
+        repairs = not (opens or plan.policy_asks(obj, wanted, now))
         fresh = self._is_news(key, obj)
         if not fresh and (wait := self._wait(key, repairs=repairs)):
             if repairs:
-                await self._telling.say(obj, _contended(wanted, target))
+                await self._telling.say(obj, contended(wanted, target))
             return wait
         self._tools.metrics.started()
         outcome = await self._refresh(key, obj, wanted, target, fresh=fresh)
         said = outcome.said
-        await self._telling.say(obj, said, missing=outcome.missing, reason=outcome.reason, truth=outcome.truth)
+        await self._telling.say(
+            obj, said, missing=outcome.missing, reason=outcome.reason, truth=outcome.truth, waits=outcome.waits
+        )
         if outcome.missing is False:
             self._missing.pop(key, None)
         if said.again_seconds is not None and said.reason != Reason.SECRET_SYNCED_ERROR:
@@ -187,7 +133,8 @@ class SyncController:
             self._contests[key] = repaired(self._contests.get(key), now)
         if said.reason == Reason.SECRET_MISSING:
             return plan.SECONDS_TO_LOOK_FOR_TARGET
-        return plan.seconds_after_sync(wanted, now, self._tools.spread)
+        seconds = plan.seconds_after_sync(wanted, now, self._tools.spread)
+        return sooner(seconds) if outcome.waits else seconds
 
     async def _target(self, obj: KubeObject, wanted: Wanted) -> KubeObject | None:
         """Return the target, after finishing an exchange of it that was stopped."""
@@ -233,17 +180,7 @@ class SyncController:
         tools, looks_again = self._tools, fresh or key in self._missing
         since = tools.ahead(key, resource_version(obj))
         age = 0.0 if key in self._missing else plan.most_age_seconds(obj, wanted, fresh=fresh, since_seconds=since)
-        asking = Asking(obj, plan.policy_asks(obj, wanted, tools.now()))
-        gathering = Gathering(
-            tools.stores,
-            tools.guard,
-            wanted,
-            tools.renderer,
-            fresh=looks_again,
-            makes=lambda ref: self._generating.values(ref, asking),
-            pending_is_missing=tools.pending_is_missing,
-            most_age_seconds=age,
-        )
+        gathering = self._gathering(obj, wanted, fresh=looks_again, age=age)
         try:
             read = await gathering.run()
         except ReadFailed as failed:
@@ -254,6 +191,9 @@ class SyncController:
             told = Truth(tuple(gathering.seen.values()))
             return Outcome(Said(False, failed.reason, text, gathering.again_seconds), None, truth=told)
         self._report(key, gathering, None)
+        rows_seen = rows((), Truth(tuple(gathering.seen.values()), written=True), tools.now())
+        if waits := tools.gate.waits(obj, held_of(rows_seen)):
+            return await self._kept(key, obj, wanted, target, gathering, waits.message)
         for skipped in read.skipped:
             text = f"key {skipped.key!r} is not in the provider ({skipped.code}); left out as deletionPolicy says"
             await self._telling.tell(obj, "Warning", "MissingProviderSecret", text)
@@ -266,6 +206,47 @@ class SyncController:
             reason = fault.reason if isinstance(fault, ValueFault) else Reason.SECRET_SYNCED_ERROR
             await self._telling.tell(obj, "Warning", "UpdateFailed", text)
             return Outcome(Said(False, reason, text), None, truth=told)
+
+    async def _kept(
+        self,
+        key: Name,
+        obj: KubeObject,
+        wanted: Wanted,
+        target: KubeObject | None,
+        gathering: Gathering,
+        waits: str,
+    ) -> Outcome:
+        """Leave the Secret with the versions that it holds; what else is asked for is done with these."""
+        told = Truth(tuple(gathering.seen.values()))
+        if plan.is_valid(obj, wanted, target) and not plan.is_changed(obj):
+            return Outcome(Said(True, Reason.SECRET_SYNCED, plan.SYNCED), truth=told, waits=waits)
+        held = held_of((obj.get("status") or {}).get("sources"))
+        again = self._gathering(obj, wanted, fresh=False, age=plan.MOST_OWN_SECONDS, held=held)
+        try:
+            outcome = await self._settle(key, obj, wanted, await again.run(), target)
+        except (ReadFailed, ValueFault, WriteRefused, NotSynced) as fault:
+            text = f"{plan.UPDATE_FAILED}: a new version waits ({waits}), and with the one that is held: {fault}"
+            return Outcome(Said(False, Reason.SECRET_SYNCED_ERROR, text), None, truth=told, waits=waits)
+        offered = {name: one.version for name, one in gathering.seen.items()}
+        seen = (replace(one, waiting=offered.get(name, "")) for name, one in again.seen.items())
+        truth = Truth(tuple(seen), written=outcome.said.ready)
+        return replace(outcome, truth=truth, waits=waits)
+
+    def _gathering(
+        self, obj: KubeObject, wanted: Wanted, *, fresh: bool, age: float, held: Mapping[str, str] | None = None
+    ) -> Gathering:
+        tools, asking = self._tools, Asking(obj, plan.policy_asks(obj, wanted, self._tools.now()))
+        return Gathering(
+            tools.stores,
+            tools.guard,
+            wanted,
+            tools.renderer,
+            fresh=fresh,
+            makes=lambda ref: self._generating.values(ref, asking),
+            pending_is_missing=tools.pending_is_missing,
+            most_age_seconds=age,
+            held=held or {},
+        )
 
     def _report(self, key: Name, gathering: Gathering, failed: ReadFailed | None) -> None:
         listener = self._tools.listener
@@ -298,13 +279,13 @@ class SyncController:
                 target = await self._targets.get(wanted)
                 if refused := clash(obj, wanted, target, adopts=self._tools.adopts):
                     return Outcome(refused, None)
-        return Outcome(_contended(wanted, target), None)
+        return Outcome(contended(wanted, target), None)
 
     async def _delete(self, key: Name, obj: KubeObject, wanted: Wanted, target: KubeObject | None) -> Outcome:
         if target is None:
             return Outcome(Said(True, Reason.SECRET_DELETED, plan.DELETED), False, Reason.TARGET_REMOVED)
         if waits := self._held(key, obj):
-            return _held_outcome(wanted, f"secret {wanted.target} stays", waits)
+            return held_outcome(wanted, f"secret {wanted.target} stays", waits)
         await self._targets.delete(target)
         await self._telling.tell(obj, "Normal", "Deleted", "secret deleted")
         return Outcome(Said(True, Reason.SECRET_DELETED, plan.DELETED), False, Reason.TARGET_REMOVED)
@@ -324,7 +305,7 @@ class SyncController:
             raise WriteRefused(f"{plan.UPDATE_FAILED}: {'; '.join(found)}")
         lost = _lost(wanted, target, secret) if skipped else 0
         if lost and (waits := self._held(key, obj)):
-            return _held_outcome(wanted, f"{lost} key(s) of secret {wanted.target} stay, and it is not written", waits)
+            return held_outcome(wanted, f"{lost} key(s) of secret {wanted.target} stay, and it is not written", waits)
         fixed = unchangeable(wanted, secret, target)
         if fixed and target is not None:
             if not may_replace(obj, wanted, target):
@@ -373,20 +354,6 @@ def _lost(wanted: Wanted, target: KubeObject | None, secret: KubeObject) -> int:
     if not replaces_data(wanted):
         before &= managed_by(target, field_manager(wanted.name)).data
     return len(before - set(secret["data"]))
-
-
-def _held_outcome(wanted: Wanted, what: str, waits: Held) -> Outcome:
-    text = f"{what}: {waits.message}{how_to_release(wanted.namespace, wanted.name)}"
-    return Outcome(Said(False, Reason.DELETION_HELD, text, waits.again_seconds), True, Reason.SOURCE_MISSING)
-
-
-def _contended(wanted: Wanted, target: KubeObject | None) -> Said:
-    others = ", ".join(name for name in managers_of(target) if name != field_manager(wanted.name)) or "unknown"
-    text = (
-        f"another writer changes secret {wanted.target} each time it is repaired (field managers beside ours: "
-        f"{others}); repairs are spaced out until only one of them writes it"
-    )
-    return Said(False, Reason.TARGET_CONTENDED, text)
 
 
 def _place(error: BaseException) -> str:

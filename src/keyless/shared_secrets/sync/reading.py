@@ -7,14 +7,15 @@ deletion in AWS is not missing: it can be restored, so nothing is removed for it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keyless.api import KeylessError, Reason
 from keyless.aws import AWS_FAILURES
 from keyless.kube import ApiError
+from keyless.shared_secrets.staging.plan import name_of_source
 from keyless.shared_secrets.stores.guard import ReadGuard
 from keyless.shared_secrets.stores.model import Payload, RemoteRef, SecretMissing, StoreFault
 from keyless.shared_secrets.stores.ports import Reader
@@ -76,7 +77,7 @@ class ReadFailed(KeylessError):
 
 
 class Gathering:
-    """Reads for one ExternalSecret."""
+    """Reads for one ExternalSecret; of what is in ``held`` (``staging.plan.held_of``) that version, not the present."""
 
     def __init__(
         self,
@@ -89,7 +90,9 @@ class Gathering:
         makes: Makes,
         most_age_seconds: float = 0.0,
         pending_is_missing: bool = False,
+        held: Mapping[str, str] | None = None,
     ) -> None:
+        self._held = held or {}
         self._pending_is_missing = pending_is_missing
         self._stores, self._guard, self._wanted, self._fresh = stores, guard, wanted, fresh
         self._most_age_seconds, self._makes = most_age_seconds, makes
@@ -172,8 +175,9 @@ class Gathering:
             reader = await self._reader(source.store)
             self.by_controller = reader.by_controller
             try:
+                remote = self._versioned(source)
                 payload = await self._guard.read(
-                    reader, source.remote, fresh=self._fresh, most_age_seconds=self._most_age_seconds
+                    reader, remote, fresh=self._fresh, most_age_seconds=self._most_age_seconds
                 )
             except SecretMissing as missing:
                 pending = missing.code in PENDING_CODES and not self._pending_is_missing
@@ -188,6 +192,13 @@ class Gathering:
         age = self._guard.age_seconds(reader, source.remote)
         self._note(source, source.remote, version=payload.version, age_seconds=age)
         return payload
+
+    def _versioned(self, source: Source) -> RemoteRef:
+        version = self._held.get(name_of_source(source.store.kind, source.store.name, source.remote))
+        if version is None or source.remote.metadata:
+            return source.remote
+        # A number is a parameter's; Secrets Manager takes a plain word for a stage.
+        return replace(source.remote, version=version if version.isdecimal() else f"uuid/{version}")
 
     def _note(self, source: Source, remote: RemoteRef | None, **what: Any) -> None:
         self.seen[source.store, remote] = Seen(source.store, remote, **what)

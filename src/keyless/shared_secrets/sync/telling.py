@@ -8,6 +8,7 @@ from datetime import datetime
 
 import structlog
 
+from keyless.api import Reason
 from keyless.kube import (
     ApiError,
     Invalid,
@@ -22,6 +23,7 @@ from keyless.kube import (
 )
 from keyless.kube.events import EventLevel
 from keyless.kube.resources import EXTERNALSECRETS
+from keyless.shared_secrets.staging.gate import CONDITION as ROTATION
 from keyless.shared_secrets.sync.answers import of_kubernetes
 from keyless.shared_secrets.sync.deletion import CONDITION
 from keyless.shared_secrets.sync.hashes import resource_version
@@ -31,6 +33,8 @@ from keyless.shared_secrets.sync.truth import AUTHORIZED, Truth, authorized, row
 from keyless.shared_secrets.sync.writing import NotSynced
 
 COMPONENT = "external-secrets"
+TAKEN = "the Secret holds the version that was read last"
+_OURS = frozenset({CONDITION, AUTHORIZED, ROTATION})
 # A condition's message is meant for people; AWS's longest denials are about 600 characters.
 MESSAGE_LIMIT = 1500
 log = structlog.get_logger()
@@ -50,13 +54,21 @@ class Telling:
         missing: bool | None = None,
         reason: str = "",
         truth: Truth | None = None,
+        waits: str = "",
     ) -> None:
-        """Write Ready; ``missing`` sets DeletionHeld for ``reason``, None leaves it as it is; so does no ``truth``."""
+        """Write Ready; ``missing`` sets DeletionHeld for ``reason``, None leaves it as it is; so does no ``truth``.
+
+        ``waits`` sets RotationHeld; it is taken back by a refresh that was not held back.
+        """
         now, status = self._now(), obj.get("status") or {}
         message = said.message[:MESSAGE_LIMIT]
         conditions = set_condition(status.get("conditions"), "Ready", said.ready, said.reason, message, now=now)
         if missing or (missing is False and condition_of(conditions, CONDITION)):
             conditions = set_condition(conditions, CONDITION, bool(missing), reason, message, now=now)
+        if waits:
+            conditions = set_condition(conditions, ROTATION, True, Reason.VERSION_HELD, waits[:MESSAGE_LIMIT], now=now)
+        elif truth is not None and said.ready and condition_of(conditions, ROTATION):
+            conditions = set_condition(conditions, ROTATION, False, Reason.VERSION_TAKEN, TAKEN, now=now)
         new: KubeObject = {"conditions": conditions}
         if truth is not None:
             new["conditions"] = authorized(conditions, replace(truth, message=message), now)
@@ -86,9 +98,7 @@ class Telling:
             await self._patch(metadata, status)
         except Invalid:
             # Beside External Secrets its definition may be the one in force, which knows Ready alone (and Deleted).
-            ready = [
-                condition for condition in status["conditions"] if condition["type"] not in {CONDITION, AUTHORIZED}
-            ]
+            ready = [condition for condition in status["conditions"] if condition["type"] not in _OURS]
             await self._patch(metadata, {**status, "conditions": ready})
 
     async def _patch(self, metadata: KubeObject, status: KubeObject) -> None:

@@ -102,13 +102,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One thing that was asked for in a refresh; ``remote`` None is a search."""
+    """One thing that was asked for in a refresh; ``remote`` None is a search.
+
+    ``waiting`` is a newer version that was read and is held back.
+    """
 
     store: StoreRef
     remote: RemoteRef | None
     version: str = ""
     age_seconds: float = 0.0
     failure: Failure | None = None
+    waiting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ def _row(before: KubeObject, seen: Seen, truth: Truth, now: datetime) -> KubeObj
     held = before.get("version")
     if truth.written:
         since = before.get("versionTime") if version == held else None
+        if seen.waiting and seen.waiting != version and _VERSION.fullmatch(seen.waiting):
+            row["seenVersion"] = seen.waiting
         return row | ({"version": version, "versionTime": since or row["readTime"]} if version else {})
     return row | kept | ({"seenVersion": version} if version and version != held else {})
 
