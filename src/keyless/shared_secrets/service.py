@@ -57,7 +57,16 @@ from keyless.shared_secrets.sync.cluster_controller import ClusterController
 from keyless.shared_secrets.sync.controller import SyncController
 from keyless.shared_secrets.sync.metrics import SyncMetrics
 from keyless.shared_secrets.sync.tools import Tools
-from keyless.shared_secrets.watching import Watching, is_news, on_any, on_object, on_owned, on_ready, on_target
+from keyless.shared_secrets.watching import (
+    Watching,
+    is_news,
+    on_any,
+    on_asked,
+    on_object,
+    on_owned,
+    on_ready,
+    on_target,
+)
 from keyless.tasks import Tasks
 
 # External Secrets' own limiter starts at a second; its cap of seven minutes is longer than people wait.
@@ -230,7 +239,7 @@ class Service:
     def _wire(self) -> None:
         """Say which change asks for which work."""
         see, group = self.watching, self._settings.control_plane_group
-        on_object(see.external_secrets, self._sync.enqueue)
+        on_asked(see.external_secrets, self._sync.enqueue)
         on_owned(see.secrets, EXTERNALSECRETS.kind, self._sync.enqueue)
         on_target(see.secrets, see.targets, self._sync.enqueue)
         on_object(see.push_secrets, self._push.enqueue)

@@ -167,6 +167,20 @@ def on_object(informer: Informer, enqueue: Callable[[Name], None]) -> None:
     informer.on_change(changed)
 
 
+def on_asked(informer: Informer, enqueue: Enqueue) -> None:
+    """Work on what a person made or changed before all that time alone asks for, also among all that a restart shows.
+
+    Whether it was synced as it stands is in its status: else ten thousand that are merely due would come first.
+    """
+
+    def changed(event: Event) -> None:
+        if is_news(event):
+            synced = (event.object.get("status") or {}).get("syncedResourceVersion")
+            enqueue(name_of(event.object), urgent=synced != resource_version(event.object))
+
+    informer.on_change(changed)
+
+
 def on_any(informer: Informer, enqueue_all: Callable[[], None]) -> None:
     """Look at everything again when one of these changed, their status aside."""
 

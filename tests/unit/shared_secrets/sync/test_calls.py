@@ -6,10 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from keyless.kube import Name
+from keyless.kube import Event, Name
+from keyless.kube.queue import Queue
 from keyless.kube.resources import EXTERNALSECRETS
 from keyless.shared_secrets.stores.batching import Batchers
 from keyless.shared_secrets.sync.ahead import Ahead
+from keyless.shared_secrets.sync.hashes import resource_version
+from keyless.shared_secrets.watching import on_asked
 from unit.shared_secrets.bench import Bench
 from unit.shared_secrets.fakes import an_external_secret
 
@@ -174,3 +177,32 @@ async def test_what_cannot_be_read_ahead_is_told_by_its_own_sync():
             assert "ResourceNotFoundException" in (await bench.fails(name=name))[2]
         else:
             await bench.sync(name=name)
+
+
+@pytest.mark.parametrize("when", ["after a restart", "when 1,000 are due in one second"])
+async def test_a_new_one_comes_before_10_000_that_are_merely_due(when):
+    source, queue = Source(), Queue()
+    on_asked(source, queue.add)
+    due = {"status": {"syncedResourceVersion": resource_version(an_external_secret("e"))}}
+    for number in range(10_000):
+        obj = {**an_external_secret("e"), **due}
+        obj["metadata"] = {**obj["metadata"], "name": f"e{number}"}
+        source.heard(Event("ADDED", obj, None))
+        if when != "after a restart":
+            queue.add(Name("app", f"e{number}"), urgent=False)
+    taken = [await queue.get() for _ in range(WORKERS)]
+    source.heard(Event("ADDED", an_external_secret("new"), None))
+    changed = {**an_external_secret("e77", refreshInterval="5m"), **due}
+    changed["metadata"]["generation"] = 2
+    source.heard(Event("MODIFIED", changed, {**an_external_secret("e77"), **due}))
+    queue.done(taken[0])
+    assert await queue.get() == Name("app", "new")
+    queue.done(taken[1])
+    assert await queue.get() == Name("app", "e77")
+
+
+class Source:
+    """An informer as far as its listeners see it."""
+
+    def on_change(self, heard):
+        self.heard = heard
