@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 from keyless.kube import KubeObject
 from keyless.policy import Document, Named, Policies, Principal, Request, evaluate, parse
+from keyless.shared_secrets.explaining_others import Call, Place, arn_of, pushes_of, tokens, writes
 from keyless.shared_secrets.stores.model import PARAMETER_STORE, AwsProvider, SharedProvider, StoreFault, provider_of
 from keyless.shared_secrets.sync.model import Find, Source, SpecFault, Wanted, wanted_of
 
+__all__ = ["Call", "Explained", "Place", "explain", "is_proven", "policy_of"]
 HOURS_A_MONTH = 730
 DOLLARS_A_CALL = 0.05 / 10_000
 """Secrets Manager's; Parameter Store's standard throughput is free."""
@@ -24,25 +26,6 @@ STORES = ("SecretStore", "ClusterSecretStore", "SharedSecretStore")
 READERS = ("ExternalSecret", "ClusterExternalSecret", "SharedExternalSecret")
 BATCH = {"secretsmanager": ("secretsmanager:BatchGetSecretValue", 20), "ssm": ("ssm:GetParameters", 10)}
 LIST = {"secretsmanager": "secretsmanager:ListSecrets", "ssm": "ssm:DescribeParameters"}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the calls go: the account's number, and how many control planes and namespaces make them."""
-
-    account: str
-    partition: str = "aws"
-    copies: int = 1
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Call:
-    """One call that is made: its action on an ARN (a pattern where AWS chose the end), by whom and how often."""
-
-    action: str
-    resource: str
-    interval_seconds: float = field(default=0.0, compare=False)
-    batches: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +63,11 @@ def explain(objects: Iterable[KubeObject], place: Place) -> list[Explained]:
     stores = dict(_stores(held))
     wanted = list(_wanted(held))
     found = []
-    for (kind, name), provider in stores.items():
+    pushes = list(pushes_of(held))
+    for (kind, name), (store, provider) in stores.items():
         service = "ssm" if provider.service == PARAMETER_STORE else "secretsmanager"
-        calls = _together(call for one in wanted for call in _calls(one, kind, name, provider, place))
+        reads = (call for one in wanted for call in _calls(one, kind, name, provider, place))
+        calls = _together([*reads, *(call for push in pushes for call in writes(push, store, provider, place))])
         if not calls:
             continue
         finds = any(call.action == LIST[service] for call in calls)
@@ -94,10 +79,17 @@ def explain(objects: Iterable[KubeObject], place: Place) -> list[Explained]:
         shown = f"{kind} {name}"
         proven = is_proven(policy, calls)
         found.append(Explained(shown, service, calls, alone, batched, policy, broader, finds, proven, notes))
-    return found
+    return found + [_of_tokens(shown, calls, place) for shown, calls in tokens(held, wanted)]
 
 
-def _stores(objects: list[KubeObject]) -> Iterator[tuple[tuple[str, str], AwsProvider]]:
+def _of_tokens(shown: str, calls: tuple[Call, ...], place: Place) -> Explained:
+    policy, often = policy_of(calls), sum(_an_hour(call) for call in calls) * place.copies
+    note = "registry tokens are free, and last for twelve hours"
+    return Explained(shown, "ecr", calls, often, often, policy, None, False, is_proven(policy, calls), (note,))
+
+
+def _stores(objects: list[KubeObject]) -> Iterator[tuple[tuple[str, str], tuple[KubeObject, AwsProvider]]]:
+    """Yield each store by what readers call it, as it is in a control plane."""
     for obj in objects:
         kind = str(obj.get("kind"))
         if kind not in STORES:
@@ -110,9 +102,11 @@ def _stores(objects: list[KubeObject]) -> Iterator[tuple[tuple[str, str], AwsPro
         if isinstance(provider, SharedProvider):
             continue
         if kind == "SharedSecretStore":
-            yield ("ClusterSecretStore", str(spec.get("secretStoreName") or _name(obj))), provider
+            kind, name = "ClusterSecretStore", str(spec.get("secretStoreName") or _name(obj))
+            metadata = {**(spec.get("secretStoreMetadata") or {}), "name": name}
+            yield (kind, name), ({"kind": kind, "metadata": metadata}, provider)
         else:
-            yield (kind, _name(obj)), provider
+            yield (kind, _name(obj)), (obj, provider)
 
 
 def _wanted(objects: list[KubeObject]) -> Iterator[Wanted]:
@@ -144,28 +138,18 @@ def _calls(wanted: Wanted, kind: str, name: str, provider: AwsProvider, place: P
         if search is not None:
             # Neither takes a resource: what a list shows is everybody's names.
             yield Call(LIST["ssm" if parameters else "secretsmanager"], "*", every)
-            below = _arn(provider, f"{provider.prefix}{search.search.path}*", place, whole=False)
+            below = arn_of(provider, f"{provider.prefix}{search.search.path}*", place, whole=False)
             yield Call("ssm:GetParameter" if parameters else "secretsmanager:GetSecretValue", below, every)
             continue
         full = provider.prefix + source.remote.key
         metadata, version = source.remote.metadata, source.remote.version
         if parameters:
             action = "ssm:ListTagsForResource" if metadata else "ssm:GetParameter"
-            yield Call(action, _arn(provider, full, place), every, not metadata)
+            yield Call(action, arn_of(provider, full, place), every, not metadata)
         else:
             action = "secretsmanager:DescribeSecret" if metadata else "secretsmanager:GetSecretValue"
             current = not metadata and version in {"", "AWSCURRENT"}
-            yield Call(action, _arn(provider, full, place), every, current)
-
-
-def _arn(provider: AwsProvider, name: str, place: Place, *, whole: bool = True) -> str:
-    if name.startswith("arn:"):
-        return name
-    where = f"{provider.region}:{place.account}"
-    if provider.service == PARAMETER_STORE:
-        return f"arn:{place.partition}:ssm:{where}:parameter/{name.partition(':')[0].removeprefix('/')}"
-    # A secret's ARN ends in six characters that AWS chose.
-    return f"arn:{place.partition}:secretsmanager:{where}:secret:{name}{'-??????' if whole else ''}"
+            yield Call(action, arn_of(provider, full, place), every, current)
 
 
 def _together(calls: Iterable[Call]) -> tuple[Call, ...]:

@@ -135,3 +135,55 @@ def test_the_command_says_it(tmp_path, capsys):
     assert dispatch(["secrets", "explain", str(file), "--account", "12"]) == exits.WRONG_USE
     file.write_text(yaml.safe_dump_all([store(), external("a", data=[{}])]))
     assert dispatch(["secrets", "explain", str(file)]) == exits.DID_NOT_HOLD
+
+
+def push(*data, kind="ClusterSecretStore", **spec):
+    items = [{"match": {"secretKey": "k", "remoteRef": {"remoteKey": one}}} for one in data]
+    spec = {"secretStoreRefs": [{"name": "aws", "kind": kind}], "selector": {"secret": {"name": "s"}}, **spec}
+    return {"kind": "PushSecret", "metadata": {"name": "p", "namespace": "app"}, "spec": {"data": items, **spec}}
+
+
+SM, SSM = "secretsmanager", "ssm"
+
+
+@pytest.mark.parametrize(
+    ("service", "spec", "actions"),
+    [
+        ("SecretsManager", {}, [f"{SM}:CreateSecret", f"{SM}:DescribeSecret", f"{SM}:GetSecretValue",
+                                f"{SM}:PutSecretValue", f"{SM}:TagResource"]),
+        ("SecretsManager", {"updatePolicy": "IfNotExists", "deletionPolicy": "Delete"},
+         [f"{SM}:CreateSecret", f"{SM}:DeleteSecret", f"{SM}:DescribeSecret", f"{SM}:GetSecretValue",
+          f"{SM}:TagResource"]),
+        ("ParameterStore", {"deletionPolicy": "Delete"},
+         [f"{SSM}:AddTagsToResource", f"{SSM}:DeleteParameter", f"{SSM}:GetParameter", f"{SSM}:ListTagsForResource",
+          f"{SSM}:PutParameter"]),
+    ],
+)  # fmt: skip
+def test_a_push_needs_a_look_by_the_clock_and_the_rights_to_write(service, spec, actions):
+    found = only(store(service=service, prefix="x/"), push("out", **spec))
+    resource = f"{AT}:x/out-??????" if service == "SecretsManager" else f"{PARAMETER}/x/out"
+    statement = {"Effect": "Allow", "Action": actions, "Resource": [resource]}
+    assert found.policy == {"Version": "2012-10-17", "Statement": [statement]}
+    assert (found.calls_an_hour, found.proven) == (2, True)
+
+
+def test_a_push_reaches_stores_by_their_labels_and_nothing_else():
+    labelled = store()
+    labelled["metadata"]["labels"] = {"team": "x"}
+    refs = [{"kind": "ClusterSecretStore", "labelSelector": {"matchLabels": {"team": "x"}}}]
+    (found,) = explain([labelled, store(name="other"), push("out", secretStoreRefs=refs)], PLACE)
+    assert found.store == "ClusterSecretStore aws"
+    with pytest.raises(SpecFault, match="PushSecret p: data"):
+        explain([store(), push()], PLACE)
+
+
+def test_a_registry_token_is_a_call_of_each_that_asks_for_one():
+    made = {"kind": "ECRAuthorizationToken", "metadata": {"name": "ecr", "namespace": "app"}, "spec": {}}
+    ref = {"kind": "ECRAuthorizationToken", "name": "ecr"}
+    spec = {"dataFrom": [{"sourceRef": {"generatorRef": ref}}], "refreshInterval": "6h"}
+    found = only(made, external(name="a", **spec), external(name="b", **spec))
+    assert found.policy["Statement"] == [
+        {"Effect": "Allow", "Action": ["ecr:GetAuthorizationToken"], "Resource": ["*"]}
+    ]
+    assert (found.calls_an_hour, found.proven, found.document()["dollarsPerMonth"]) == (2 / 6, True, 0)
+    assert explain([made], PLACE) == []
