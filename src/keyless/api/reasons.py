@@ -105,6 +105,7 @@ class Reason(StrEnum):
     # shared secrets
     SECRETS_READ = "SecretsRead"
     READ_ALLOWED = "ReadAllowed"
+    READ_DENIED = "ReadDenied"
     IDENTITY_PROVEN = "IdentityProven"
     IDENTITY_OF_ANOTHER_ROLE = "IdentityOfAnotherRole"
     IDENTITY_OF_NODE = "IdentityOfNode"

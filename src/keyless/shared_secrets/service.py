@@ -66,6 +66,7 @@ from keyless.shared_secrets.watching import (
     on_owned,
     on_ready,
     on_target,
+    on_told,
 )
 from keyless.tasks import Tasks
 
@@ -122,12 +123,14 @@ class Service:
         self._renderer, self._guard = Renderer(), ReadGuard(time.monotonic, self._aws_recovered)
         self._sync = self._syncing(stores)
         self._stores = self._timed(
-            "secretstore", watching.secret_stores, StoreController(tenant, SECRETSTORES, stores, utc_now).reconcile
+            "secretstore",
+            watching.secret_stores,
+            StoreController(tenant, SECRETSTORES, stores, utc_now, watching.external_secrets.items).reconcile,
         )
         self._cluster_stores = self._timed(
             "clustersecretstore",
             watching.cluster_secret_stores,
-            StoreController(tenant, CLUSTERSECRETSTORES, stores, utc_now).reconcile,
+            StoreController(tenant, CLUSTERSECRETSTORES, stores, utc_now, watching.external_secrets.items).reconcile,
         )
         push = PushController(tenant, opens(stores), self._renderer, watching.store, utc_now)
         self._push = self._timed("pushsecret", watching.push_secrets, push.reconcile)
@@ -239,6 +242,7 @@ class Service:
     def _wire(self) -> None:
         """Say which change asks for which work."""
         see, group = self.watching, self._settings.control_plane_group
+        on_told(see.external_secrets, self._stores.enqueue, self._cluster_stores.enqueue)
         on_asked(see.external_secrets, self._sync.enqueue)
         on_owned(see.secrets, EXTERNALSECRETS.kind, self._sync.enqueue)
         on_target(see.secrets, see.targets, self._sync.enqueue)

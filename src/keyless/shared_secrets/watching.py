@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from keyless.kube import Event, Informer, Kube, KubeObject, Name, is_true, name_of
+from keyless.kube import Event, Informer, Kube, KubeObject, Name, condition_of, is_true, name_of
 from keyless.kube.resources import (
     CLUSTEREXTERNALSECRETS,
     CLUSTERSECRETSTORES,
@@ -20,6 +20,7 @@ from keyless.kube.resources import (
 )
 from keyless.shared_secrets.projection.plan import SOURCE_LABEL
 from keyless.shared_secrets.settings import Settings
+from keyless.shared_secrets.stores.classes import store_refs
 from keyless.shared_secrets.stores.resolution import CLUSTER_SECRET_STORE, StoreRef
 from keyless.shared_secrets.sync.hashes import resource_version
 from keyless.shared_secrets.sync.target import CREATED_BY_LABEL, MANAGED_LABEL
@@ -179,6 +180,26 @@ def on_asked(informer: Informer, enqueue: Enqueue) -> None:
             enqueue(name_of(event.object), urgent=synced != resource_version(event.object))
 
     informer.on_change(changed)
+
+
+def on_told(informer: Informer, store: Enqueue, cluster_store: Enqueue) -> None:
+    """Look at the stores of an ExternalSecret when a read found out what it may read."""
+
+    def changed(event: Event) -> None:
+        if _verdict_of(event.old) == _verdict_of(event.object):
+            return
+        for ref in store_refs(event.object.get("spec") or {}):
+            if ref.kind == CLUSTER_SECRET_STORE:
+                cluster_store(Name("", ref.name), urgent=False)
+            else:
+                store(Name(event.object["metadata"]["namespace"], ref.name), urgent=False)
+
+    informer.on_change(changed)
+
+
+def _verdict_of(external_secret: KubeObject | None) -> object:
+    conditions = ((external_secret or {}).get("status") or {}).get("conditions")
+    return (condition_of(conditions, "Authorized") or {}).get("status")
 
 
 def on_any(informer: Informer, enqueue_all: Callable[[], None]) -> None:

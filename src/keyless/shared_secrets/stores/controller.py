@@ -1,8 +1,11 @@
-"""The loop for SecretStores and ClusterSecretStores: Ready says whether credentials can be had, and if not, why."""
+"""The loop for SecretStores and ClusterSecretStores: what their status says.
+
+Ready says whether credentials can be had, and if not, why; Authorized whether AWS let read what was asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +16,7 @@ from keyless.aws import AWS_FAILURES
 from keyless.kube import ApiError, Kube, KubeObject, Name, NotFound, Resource, set_condition
 from keyless.kube.resources import CLUSTERSECRETSTORES, SECRETSTORES
 from keyless.shared_secrets.durations import seconds_of
+from keyless.shared_secrets.stores.authorized import verdict
 from keyless.shared_secrets.stores.classes import is_ours
 from keyless.shared_secrets.stores.model import StoreFault
 from keyless.shared_secrets.stores.resolution import Stores
@@ -20,6 +24,7 @@ from keyless.shared_secrets.stores.resolution import Stores
 REQUEUE_SECONDS = 300.0
 CLIENT_FAILED, VALIDATION_FAILED = "unable to create client", "unable to validate store"
 MESSAGE_LIMIT = 1500
+AUTHORIZED = "Authorized"
 log = structlog.get_logger()
 
 
@@ -28,10 +33,17 @@ class StoreNotReady(Transient):
 
 
 class StoreController:
-    """Validates one kind of store."""
+    """Validates one kind of store; ``readers`` are all ExternalSecrets, as last seen."""
 
-    def __init__(self, kube: Kube, res: Resource, stores: Stores, now: Callable[[], datetime]) -> None:
-        self._kube, self._res, self._stores, self._now = kube, res, stores, now
+    def __init__(
+        self,
+        kube: Kube,
+        res: Resource,
+        stores: Stores,
+        now: Callable[[], datetime],
+        readers: Callable[[], Iterable[KubeObject]] = tuple,
+    ) -> None:
+        self._kube, self._res, self._stores, self._now, self._readers = kube, res, stores, now, readers
 
     async def reconcile(self, key: Name) -> float | None:
         """Validate one; returns the seconds to the next validation."""
@@ -69,6 +81,9 @@ class StoreController:
         conditions = set_condition(
             status.get("conditions"), "Ready", ready, reason, message[:MESSAGE_LIMIT], now=self._now()
         )
+        if told := verdict(store, self._readers()):
+            text = told.message[:MESSAGE_LIMIT]
+            conditions = set_condition(conditions, AUTHORIZED, told.status, told.reason, text, now=self._now())
         new: dict[str, Any] = {"conditions": conditions, "capabilities": "ReadWrite"}
         if {key: status.get(key) for key in new} == new:
             return
