@@ -99,8 +99,8 @@ class Ahead:
     def look(self, key: Name, version: str) -> float:
         """Begin reads for those that follow ``key``; whatever fails is told by their own sync.
 
-        Returns how many seconds ago the reads of ``key`` itself began, if that was for what it asks now: its
-        ``version`` (``resource_version``); else 0.
+        Returns how many seconds old a value may be that was read for ``key`` itself, if that was for what it asks now:
+        its ``version`` (``resource_version``); else 0.
         """
         self._asks.pop(key, None)
         begun_version, began = self._begun.pop(key, ("", 0.0))
@@ -117,7 +117,8 @@ class Ahead:
         for name in joining(following, self._begun, self._asked):
             asks = self._asked(name)
             if asks is not None:
-                self._begun[name] = (asks.version, self._clock())
+                # From when on a value counts as read for it: from before, if it takes one that is kept.
+                self._begun[name] = (asks.version, self._clock() - asks.age_seconds / 2)
                 task = asyncio.create_task(self._read(asks))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)

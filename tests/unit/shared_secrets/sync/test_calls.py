@@ -96,14 +96,14 @@ def reading_ahead(bench, waiting):
     bench.ahead = ahead.look
 
 
-async def synced_by_few(bench, names):
+async def synced_by_few(bench, names, seconds_each=0.01):
     bench.aws.calls.clear()
     waiting = list(names)
     reading_ahead(bench, waiting)
 
     async def work():
         while waiting:
-            bench.now += timedelta(milliseconds=10)
+            bench.now += timedelta(seconds=seconds_each)
             await bench.controller.reconcile(Name("app", waiting.pop()))
 
     await asyncio.gather(*(work() for _ in range(3)))
@@ -138,6 +138,11 @@ async def test_what_a_person_asks_for_anew_travels_together_too():
     assert set(calls) == {"BatchGetSecretValue"}
     assert calls["BatchGetSecretValue"] <= 6
     assert {(await bench.data(name))["a"] for name in names} == {"new"}
+
+
+async def test_200_on_one_secret_are_one_call_however_slowly_they_are_written():
+    bench, names = made(200, "s0")
+    assert await synced_by_few(bench, names, seconds_each=0.1) == {"GetSecretValue": 1}
 
 
 async def test_reading_ahead_makes_no_more_calls_where_batches_are_denied():
