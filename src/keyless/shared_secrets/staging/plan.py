@@ -30,7 +30,7 @@ WAIT = "keyless.dev/rotation-wait"
 STUCK_AFTER = "keyless.dev/rotation-stuck-after"
 """After which wait a stage counts as stuck: a duration, ``10m`` when absent."""
 MOST_STAGES = 20
-_PART = re.compile(r"(\d{1,6})(%?)")
+_PART = re.compile(r"([0-9]{1,6})(%?)")
 
 Versions = Mapping[str, str]
 """What is read, by store and key → the provider's name of its version."""

@@ -29,11 +29,13 @@ class Outcome:
 
 
 def held_outcome(wanted: Wanted, what: str, waits: Held) -> Outcome:
+    """Return the outcome of a deletion that the guard holds back; ``what`` says what stays."""
     text = f"{what}: {waits.message}{how_to_release(wanted.namespace, wanted.name)}"
     return Outcome(Said(False, Reason.DELETION_HELD, text, waits.again_seconds), True, Reason.SOURCE_MISSING)
 
 
 def contended(wanted: Wanted, target: KubeObject | None) -> Said:
+    """Say that another writer changes the target each time it is repaired."""
     others = ", ".join(name for name in managers_of(target) if name != field_manager(wanted.name)) or "unknown"
     text = (
         f"another writer changes secret {wanted.target} each time it is repaired (field managers beside ours: "

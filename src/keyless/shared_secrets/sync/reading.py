@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keyless.api import KeylessError, Reason
+from keyless.api.numbers import is_digits
 from keyless.aws import AWS_FAILURES
 from keyless.kube import ApiError
 from keyless.shared_secrets.staging.plan import name_of_source
@@ -198,7 +199,7 @@ class Gathering:
         if version is None or source.remote.metadata:
             return source.remote
         # A number is a parameter's; Secrets Manager takes a plain word for a stage.
-        return replace(source.remote, version=version if version.isdecimal() else f"uuid/{version}")
+        return replace(source.remote, version=version if is_digits(version) else f"uuid/{version}")
 
     def _note(self, source: Source, remote: RemoteRef | None, **what: Any) -> None:
         self.seen[source.store, remote] = Seen(source.store, remote, **what)
