@@ -20,12 +20,15 @@ def test_the_issuer_that_eks_names_is_the_api_server_s_own(cloud: Beside) -> Non
 def test_a_token_of_the_real_api_server_becomes_a_role_and_one_of_another_account_does_not(cloud: Beside) -> None:
     account = cloud.aws("sts", "get-caller-identity")["Account"]
     url = cloud.node.api.url
+    # An earlier test may have left one; none is deleted as readily.
+    arn = f"arn:aws:iam::{account}:oidc-provider/{PROVIDER}"
+    cloud.aws("iam", "delete-open-id-connect-provider", "--open-id-connect-provider-arn", arn)
     cloud.aws("iam", "create-open-id-connect-provider", "--url", url, "--client-id-list", "sts.amazonaws.com")
     trust = {
         "Version": "2012-10-17",
         "Statement": {
             "Effect": "Allow",
-            "Principal": {"Federated": f"arn:aws:iam::{account}:oidc-provider/{PROVIDER}"},
+            "Principal": {"Federated": arn},
             "Action": "sts:AssumeRoleWithWebIdentity",
             "Condition": {"StringEquals": {f"{PROVIDER}:sub": SUBJECT, f"{PROVIDER}:aud": "sts.amazonaws.com"}},
         },
