@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ app = typer.Typer(
 # The guides' own variable; `keyless env`, and the local Space, set it.
 CLUSTER_VARIABLE = "YOUR_CLUSTER_NAME"
 _AGAIN_SECONDS = 2.0
+_WATCH_SECONDS = 5.0
 
 NameOption = Annotated[str, typer.Option("--control-plane", metavar="NAME", help="Only this one (default: all).")]
 GroupOption = Annotated[
@@ -45,6 +47,9 @@ ClusterOption = Annotated[
     typer.Option(
         "--cluster-name", envvar=CLUSTER_VARIABLE, metavar="NAME", help="The EKS cluster's name, if it is one."
     ),
+]
+WatchOption = Annotated[
+    bool, typer.Option("--watch", "-w", help="Go on until interrupted, and tell each link that changes.")
 ]
 
 
@@ -58,6 +63,7 @@ class Asked:
     cluster: str
     as_json: bool
     long: bool = False
+    watch: bool = False
 
 
 @app.callback()
@@ -73,12 +79,13 @@ def billing(
     state: StateOption = None,
     output: OutputOption = "text",
     long: LongOption = False,
+    watch: WatchOption = False,
 ) -> None:
     """Verify that usage reaches the billing bucket by workload identity."""
     from keyless.cli.verifying import BILLING, billing_access
     from keyless.identity.verify import Needs
 
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long)
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch)
     _run(asked, BILLING, lambda _: Needs(billing_access))
 
 
@@ -90,12 +97,13 @@ def shared_secrets(
     state: StateOption = None,
     output: OutputOption = "text",
     long: LongOption = False,
+    watch: WatchOption = False,
 ) -> None:
     """Verify that shared secrets are read by workload identity."""
     from keyless.cli.verifying import SHARED_SECRETS, secrets_access, secrets_bounds
     from keyless.identity.verify import Needs
 
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long)
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch)
     _run(asked, SHARED_SECRETS, lambda kube: Needs(secrets_access(kube), secrets_bounds))
 
 
@@ -133,14 +141,39 @@ async def _installed(namespace: str, wait_seconds: float) -> tuple[Check, ...]:
 def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:
     from keyless.identity.verify import render_json, render_text
 
+    if asked.watch and asked.as_json:
+        raise typer.BadParameter("is for people: a program asks again", param_hint="--watch")
     use_local_space(asked.state)
     chains = asyncio.run(_judge(asked, subject, needs))
     if asked.as_json:
         print_json(many("Verification", render_json(chains)))
     else:
         print_text(render_text(chains), long=asked.long)
+    if asked.watch:
+        chains = _watch(asked, subject, needs, chains)
     if code := code_of([chain.verdict for chain in chains]):
         raise typer.Exit(code)
+
+
+def _watch(asked: Asked, subject: Subject, needs: NeedsFactory, chains: list[Chain]) -> list[Chain]:
+    """Until interrupted; returns how it stands then."""
+    from keyless.cli.watching import watched
+
+    stands = chains
+
+    async def look() -> list[Chain]:
+        return await _judge(asked, subject, needs)
+
+    async def watching() -> None:
+        nonlocal stands
+        async for found, told in watched(look, chains, lambda: asyncio.sleep(_WATCH_SECONDS)):
+            stands = list(found)
+            print_text("\n".join(f"{time.strftime('%H:%M:%S')}  {line}" for line in told), long=asked.long)
+
+    # The way to end a watch.
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(watching())
+    return stands
 
 
 def code_of(verdicts: Iterable[str]) -> int:
