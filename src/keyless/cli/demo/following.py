@@ -17,6 +17,7 @@ from keyless.space.workload_identity.wishes import billing_wish
 
 OPERATOR_ROLE = "spaces-operator"
 NEWCOMERS = ("ctp2", "ctp3")
+SECOND, SECOND_TEAM = "ctp2", {"team": "search"}
 WRITES = ("iam:UpdateAssumeRolePolicy", "iam:CreateRole", "iam:PutRolePolicy", "iam:CreateOpenIDConnectProvider")
 
 
@@ -46,12 +47,12 @@ def identity_to_manage(stage: Stage) -> dict[str, Any]:
 
 
 def newcomers() -> list[dict[str, Any]]:
-    """A second and a third control plane."""
+    """A second and a third control plane; the second is a team's, and so is what has no label of its own in it."""
     return [
         {
             "apiVersion": "spaces.upbound.io/v1beta1",
             "kind": "ControlPlane",
-            "metadata": {"name": name, "namespace": "default"},
+            "metadata": {"name": name, "namespace": "default", **({"labels": SECOND_TEAM} if name == SECOND else {})},
             # A name of its own choosing lets an identity be there before the control plane is.
             "spec": {"hostNamespace": {"name": objects.SECOND_NAMESPACE}} if name == "ctp2" else {},
         }

@@ -95,6 +95,12 @@ def vpcs() -> list[Object]:
 SECOND_NAMESPACE = "mxp-ctp2-system"
 
 
+def second_vpcs() -> list[Object]:
+    """Two that nobody labelled: of the team whose control plane it is."""
+    made = {"apiVersion": "ec2.aws.upbound.io/v1beta1", "kind": "VPC", "spec": {}}
+    return [{**made, "metadata": {"name": name}} for name in ("index", "crawler")]
+
+
 def shared_objects(stage: Stage) -> list[Object]:
     """A store and a secret for the whole group, into namespaces labelled ``team: payments``."""
     where = {

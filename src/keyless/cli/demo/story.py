@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from keyless.cli import exits
-from keyless.cli.demo import following, looks, objects, stand_ins
+from keyless.cli.demo import following, looks, objects, stand_ins, teams
 from keyless.cli.demo.rotation import identity_of_second, rotation
 from keyless.cli.demo.stage import Stage, keyless
 from keyless.cli.demo.step import Step, texts
@@ -21,6 +21,7 @@ from keyless.kube.resources import (
     WORKLOADIDENTITIES,
 )
 
+PAGE = "usage.html"
 VPCS = Resource("ec2.aws.upbound.io", "v1beta1", "vpcs", "VPC", namespaced=False)
 
 
@@ -260,14 +261,46 @@ def _follow(stage: Stage) -> list[Step]:
     ]
 
 
-def _end(stage: Stage) -> list[Step]:
+def _teams(stage: Stage) -> list[Step]:
+    second = "kubectl --kubeconfig $SECOND_KUBECONFIG"
+    place = "-o jsonpath='{.status.hostNamespace}'"
+    return [
+        Step(
+            "Control plane ctp2 is of team search: two resources appear in it",
+            "kubectl",
+            f"{second} apply -f vpcs-crd.yaml\n"
+            f"{second} wait --for=condition=Established crd/vpcs.ec2.aws.upbound.io\n"
+            f"{second} apply -f second-vpcs.yaml",
+            lambda: teams.appeared(stage, VPCS),
+            files=texts({"vpcs-crd.yaml": [objects.vpc_crd()], "second-vpcs.yaml": objects.second_vpcs()}),
+        ),
+        Step(
+            "One vanishes in each control plane",
+            "kubectl",
+            f"kubectl --kubeconfig $TENANT_KUBECONFIG delete vpc batch\n{second} delete vpc crawler",
+            lambda: teams.vanished(stage, VPCS),
+        ),
+        Step(
+            "Usage is stored every five minutes here; a collector that ends stores what it has",
+            "kubectl",
+            "for plane in ctp1 ctp2; do\n"
+            f'  kubectl rollout restart deployment vector -n "$(kubectl get controlplane $plane {place})"\n'
+            "done",
+            lambda: teams.restarted(stage),
+            look=teams.stored,
+        ),
+    ]
+
+
+def _ours(title: str, *arguments: str, code: int = exits.HELD) -> Step:
     async def nothing() -> str:
         raise AssertionError("keyless is always there")
 
-    def ours(title: str, *arguments: str, code: int = exits.HELD) -> Step:
-        shown = " ".join(("keyless", *arguments))
-        return Step(title, "keyless", shown, nothing, code=code)
+    shown = " ".join(("keyless", *arguments))
+    return Step(title, "keyless", shown, nothing, code=code)
 
+
+def _end(stage: Stage) -> list[Step]:
     async def written_over() -> str:
         listed = await stage.aws.call("s3", "ListObjectsV2", Bucket=bucket, Prefix="account=", MaxKeys=1)
         key = listed["Contents"][0]["Key"]
@@ -276,14 +309,17 @@ def _end(stage: Stage) -> list[Step]:
 
     bucket = stage.name("YOUR_BILLING_BUCKET")
     usage = ("--bucket", bucket, "--account", "notdemo", "--billing-month", f"{datetime.now(UTC):%Y-%m}")
+    so_far = (*usage, "--force-incomplete")
     verified = ("billing", "verify", "--bucket", bucket, "--account", "notdemo")
     return [
-        ours("The whole chain of all three, link by link", "verify", "billing"),
-        ours("The same for shared secrets of ctp1", "verify", "shared-secrets", "--control-plane", "ctp1"),
+        _ours("The whole chain of all three, link by link", "verify", "billing"),
+        _ours("The same for shared secrets of ctp1", "verify", "shared-secrets", "--control-plane", "ctp1"),
         *rotation(stage),
-        ours("The report", "billing", "export", *usage, "--force-incomplete"),
-        ours("Whose usage it is, so far", "billing", "report", *usage, "--by", "team", "--force-incomplete"),
-        ours("Is all of it there, and is it what was stored?", *verified),
+        *_teams(stage),
+        _ours("The report", "billing", "export", *usage, "--force-incomplete"),
+        _ours("Whose usage it is, so far", "billing", "report", *so_far, "--by", "team", "--by", "control-plane"),
+        _ours("The same as a page to forward", "billing", "report", *so_far, "--output", "html", "--out", PAGE),
+        _ours("Is all of it there, and is it what was stored?", *verified),
         Step(
             "The bucket's owner writes over what was used",
             "aws",
@@ -292,7 +328,7 @@ def _end(stage: Stage) -> list[Step]:
             "echo '[]' | aws s3 cp - \"s3://$YOUR_BILLING_BUCKET/$key\"",
             written_over,
         ),
-        ours("It is caught", *verified, code=exits.DID_NOT_HOLD),
+        _ours("It is caught", *verified, code=exits.DID_NOT_HOLD),
     ]
 
 

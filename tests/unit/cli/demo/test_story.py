@@ -72,6 +72,25 @@ def test_the_demo_goes_on_to_control_planes_that_work_with_nobody_touching_iam(t
     assert verified, "the chain of all control planes is walked after they came"
 
 
+def test_resources_of_two_teams_appear_and_vanish_in_two_control_planes_and_are_reported(tmp_path: Path) -> None:
+    steps = story.steps(stage(tmp_path))
+    titles = [step.title for step in steps]
+    appear, vanish, stored = (
+        next(number for number, step in enumerate(steps) if words in step.command)
+        for words in ("second-vpcs.yaml", "delete vpc crawler", "rollout restart deployment vector")
+    )
+    report, page = (
+        next(number for number, step in enumerate(steps) if words in step.command)
+        for words in ("--by team --by control-plane", "--output html --out usage.html")
+    )
+    assert appear < vanish < stored < report < page < len(steps) - 3, titles
+    assert steps[appear].files["second-vpcs.yaml"].count("kind: VPC") == 2
+    assert "delete vpc batch" in steps[vanish].command
+    assert steps[stored].look is not None
+    labelled = [step.files["planes.yaml"] for step in steps if "planes.yaml" in step.files]
+    assert "team: search" in labelled[0]
+
+
 @pytest.mark.parametrize(
     ("message", "shown"),
     [
