@@ -108,7 +108,8 @@ def export(
     options = checked(account, bucket, provider, endpoint)
     if billing_month == CLOSED:
         billing_month = closed_month(datetime.now(UTC))
-    out = out.with_name(out.name.replace("{month}", billing_month or billing_custom.replace("/", "-")))
+    if "{month}" in out.name:
+        out = out.with_name(out.name.replace("{month}", billing_month or billing_custom.replace("/", "-")))
     try:
         period = period_of(billing_month, billing_custom)
     except ValueError as error:
