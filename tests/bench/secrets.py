@@ -165,7 +165,9 @@ async def _beside_many() -> Row:
             await plane.server.send(Request("PATCH", f"{path}/status", {}, headers, _json({"status": status})))
 
     async with _running(batches=True, before=synced_before) as (plane, _):
+        began = time.monotonic()
         while not plane.calls:
+            assert time.monotonic() - began < SECONDS_AT_MOST, "nothing is read"
             await asyncio.sleep(0.05)
         await _create(plane, MANY)
         began = time.monotonic()
@@ -240,6 +242,7 @@ async def _running(
         )
         try:
             while not any("/leases" in call and call.startswith("P") for call in plane.server.calls):
+                assert controller.poll() is None, "the controller ended by itself"
                 await asyncio.sleep(0.1)
             if not before:
                 await asyncio.sleep(3)
