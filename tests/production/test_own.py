@@ -14,7 +14,6 @@ from production.node import OneNode
 from production.owning import Owned
 
 pytestmark = [pytest.mark.production, pytest.mark.timeout(600)]
-READY_SECONDS = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,6 @@ def test_a_control_plane_that_names_no_api_has_one_of_its_own(owned: Owned) -> N
     assert [one["name"] for one in pod["spec"]["containers"]] == ["etcd", "kube-apiserver", "kube-controller-manager"]
     assert all(one["ready"] and not one["restartCount"] for one in pod["status"]["containerStatuses"])
     print(f"ready after {owned.seconds:.1f} s")
-    assert owned.seconds <= READY_SECONDS, f"ready after {owned.seconds:.1f} s"
 
 
 def test_a_tenant_works_inside_with_kubectl(owned: Owned) -> None:
