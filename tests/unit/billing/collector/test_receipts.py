@@ -28,7 +28,11 @@ def as_role(world, keys):
         assert (service, operation) == ("sts", "GetCallerIdentity")
         return world.aws("sts", keys).get_caller_identity()
 
-    return SimpleNamespace(region="us-west-2", service_blocking=lambda name: world.aws(name, keys), call=call)
+    def blocking(name, *, config):
+        given = {"s3": config.s3, "request_checksum_calculation": config.request_checksum_calculation}
+        return world.aws(name, keys, **given)
+
+    return SimpleNamespace(region="us-west-2", service_blocking=blocking, call=call)
 
 
 async def test_every_object_joins_the_audit_by_the_request_id_and_session_in_its_manifest(world, tmp_path):
