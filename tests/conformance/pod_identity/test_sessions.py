@@ -14,6 +14,7 @@ from keyless.aws.sessions import call
 from keyless.identity.agent.app import Agent, Metrics
 from keyless.identity.agent.cache import CredentialCache
 from keyless.identity.agent.model import PodCredentials, credentials_of
+from keyless.identity.agent.readiness import Readiness
 from keyless.local.cloud.eks_auth.eks_auth import session_name
 from unit.local.cloud.support import ACCOUNT, allow
 
@@ -187,7 +188,11 @@ async def agents_answer(stage: Stage, token: str, **headers: str) -> httpx.Respo
     now = lambda: datetime.fromtimestamp(stage.world.clock(), UTC)  # noqa: E731 - the cloud's clock, as a function
     metrics = Metrics()
     cache = CredentialCache(assume, retention=timedelta(hours=3), size=10, observe=metrics.cache, now=now)
-    agent = Agent(cache, (AGENT,), metrics, now=now)
+
+    async def known() -> str:
+        return f"arn:aws:sts::{ACCOUNT}:assumed-role/node/i-1"
+
+    agent = Agent(cache, (AGENT,), metrics, readiness=Readiness(known, now=now), now=now)
     transport = httpx.ASGITransport(agent.app)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{AGENT}") as http:
         return await http.get("/v1/credentials", headers={"authorization": token, **headers})
