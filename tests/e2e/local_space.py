@@ -84,7 +84,8 @@ class LocalSpace:
     def verify(self, component: str, control_plane: str) -> dict[str, Any]:
         """What ``keyless verify`` says of one control plane."""
         said = self.keyless("verify", component, "--control-plane", control_plane, "--output", "json")
-        assert said.returncode in (0, 1), said.stderr
+        # 3: nothing is broken, and something is not told yet, as by a component that has just begun.
+        assert said.returncode in (0, 1, 3), said.stderr
         (chain,) = json.loads(said.stdout)["items"]
         assert (said.returncode == 0) == chain["held"]
         found: dict[str, Any] = chain
