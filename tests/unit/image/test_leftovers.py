@@ -44,12 +44,14 @@ def test_what_a_killed_build_left_mounted_is_unmounted_by_the_next(tmp_path: Pat
     point.mkdir(parents=True)
     if subprocess.run(["mount", "--bind", str(point), str(point)], capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount")
-    (point / "inner").mkdir()
-    subprocess.run(["mount", "--bind", str(point / "inner"), str(point / "inner")], check=True)
-    assert _mounted(tmp_path) == [point / "inner", point]
-    with alone_in(tmp_path):
-        assert _mounted(tmp_path) == []
-    unmount_below(tmp_path)
+    try:
+        (point / "inner").mkdir()
+        subprocess.run(["mount", "--bind", str(point / "inner"), str(point / "inner")], check=True)
+        assert _mounted(tmp_path) == [point / "inner", point]
+        with alone_in(tmp_path):
+            assert _mounted(tmp_path) == []
+    finally:  # a test that fails must not leave what no later run can remove
+        unmount_below(tmp_path)
 
 
 def test_who_is_told_to_end_ends_what_it_started(tmp_path: Path) -> None:
