@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+import orjson
 import structlog
 
 from keyless.api import KeylessError
@@ -88,7 +88,7 @@ class Licensing:
             return await self._host.apply(SPACELICENSES, _body(), field_manager=FIELD_MANAGER)
 
     async def _remember(self, license_: KubeObject, kept: Kept) -> KubeObject:
-        text = json.dumps(kept_document(kept), separators=(",", ":"))
+        text = orjson.dumps(kept_document(kept)).decode()
         applied = await self._host.apply(SPACELICENSES, _body(annotations={KEPT: text}), field_manager=FIELD_MANAGER)
         return {**applied, "status": license_.get("status") or {}}
 
@@ -96,7 +96,8 @@ class Licensing:
 def _kept_of(license_: KubeObject) -> Kept | None:
     text = (license_["metadata"].get("annotations") or {}).get(KEPT)
     try:
-        return kept_untrusted(json.loads(text)) if text else None
+        # orjson: nesting without end is refused as any other text that is no JSON.
+        return kept_untrusted(orjson.loads(text)) if text else None
     except ValueError:
         return None
 

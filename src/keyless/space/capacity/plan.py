@@ -84,7 +84,7 @@ def kept_untrusted(document: Any) -> Kept | None:
         gone = [int(each) for each in document["gone"]]
         known = {str(i): (int(u[0]), int(u[1])) for i, u in document["known"].items()}
         return Kept(str(document["since"]), known, (gone[0], gone[1]))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
         return None
 
 

@@ -179,7 +179,19 @@ async def test_what_control_planes_used_stays_used_when_they_go() -> None:
     assert lasts["reason"] == "NotMeasured"
 
 
-@pytest.mark.parametrize("spoilt", ["", "{", "[]", "{}", '{"since":"2026-10-01","gone":[1],"known":{}}'])
+SPOILT = {
+    "empty": "",
+    "no JSON": "{",
+    "a list": "[]",
+    "nothing in it": "{}",
+    "one number": '{"since":"2026-10-01","gone":[1],"known":{}}',
+    "no number": '{"since":"2026-10-01","gone":[Infinity,1],"known":{}}',
+    "a number beyond all": '{"since":"2026-10-01","gone":[1e400,1],"known":{}}',
+    "without end": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT)
 async def test_a_memory_that_somebody_spoilt_is_begun_anew(spoilt: str) -> None:
     world = World()
     world.host.put(SPACELICENSES, {"metadata": {"name": "space", "annotations": {"keyless.dev/capacity-used": spoilt}}})
