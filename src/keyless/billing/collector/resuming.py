@@ -42,7 +42,7 @@ async def resume(spool: Spool, store: ObjectStore, settings: Settings, now: date
     try:
         document = json.loads(body)
         sequence, last = int(document["sequence"]) + 1, moment_untrusted(document["to"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         _log.warning("not a manifest of ours", key=key, error=str(error))
         return
     spool.continue_from(sequence, hashlib.sha256(body).hexdigest(), last)

@@ -143,7 +143,7 @@ def _place(held: dict[str, Any], path: str, *, make: bool = False) -> tuple[dict
 def _object(key: str, remote: Remote) -> dict[str, Any]:
     try:
         held = json.loads(remote.value or b"")
-    except ValueError:
+    except (ValueError, RecursionError):  # also of what is nested without end
         held = None
     if not isinstance(held, dict):
         # Replacing it would lose a value that somebody may need.

@@ -138,7 +138,7 @@ def _registries(live: KubeObject) -> dict[str, object]:
     text = _decoded((live.get("data") or {}).get(".dockerconfigjson"))
     try:
         found = json.loads(text or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     auths = found.get("auths") if isinstance(found, dict) else None
     return auths if isinstance(auths, dict) else {}

@@ -209,3 +209,12 @@ async def test_copies_go_with_their_control_plane_wherever_the_operator_is_kille
         await fresh.tenants.aclose()
         assert await _left(fresh) == {("default", "regcred")}
     raise AssertionError("a deletion of more than 30 writes")
+
+
+@pytest.mark.parametrize("text", ["[]", '{"auths": 1}', "[" * 100_000], ids=["a list", "a number", "without end"])
+async def test_a_pull_secret_that_holds_no_registries_ends_nothing(world: World, text: str) -> None:
+    _give(world, text=text)
+    world.values = _values(pull=("regcred",))
+    world.create(spec=HOST)
+    await world.settle()
+    assert (await world.condition("Ready"))["status"] == "True"
