@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,13 +40,23 @@ def named_failures(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StateFull(_full(path)) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.errno == errno.EROFS:
+            raise StateUnsafe(read_only(path)) from error
+        if error.errno in {errno.EACCES, errno.EPERM}:
             raise StateUnsafe(
                 f"state folder {path}: expected to read and write {error.filename or path}, "
                 f"found {error.strerror!r}; make it yours, or choose another folder with --state"
             ) from error
         raise
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
+            # Also the database of a Space that runs, where the system mounted a failing disk anew without writing.
+            raise StateUnsafe(
+                read_only(path)
+                if is_read_only(path)
+                else f"state folder {path}: expected to write state.db, found {str(error)!r}; make it yours, or choose "
+                "another folder with --state"
+            ) from error
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             raise StateFull(_full(path)) from error
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
@@ -62,6 +73,22 @@ def named_failures(path: Path) -> Iterator[None]:
                 "or choose another folder with --state"
             ) from error
         raise
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether the file system that holds ``path`` is mounted without writing."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def read_only(path: Path) -> str:
+    """What is said of a folder on a file system without writing: no mode and no owner helps there."""
+    return (
+        f"state folder {path}: expected to write there, found a read-only file system; mount it for writing, or "
+        "choose another folder with --state"
+    )
 
 
 def _full(path: Path) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import IO
 
-from keyless.local.state.errors import StateInUse, StateUnsafe
+from keyless.local.state.errors import StateInUse, StateUnsafe, is_read_only, read_only
+
+OWNERS = 0o700
+"""What the owner needs of the folder: list, write, enter."""
 
 
 def prepare(path: Path) -> None:
@@ -18,16 +22,19 @@ def prepare(path: Path) -> None:
     facts = path.stat()
     if not stat.S_ISDIR(facts.st_mode):
         raise StateUnsafe(f"state folder {path}: expected a folder, found a file; choose another one with --state")
+    # Before owner and mode: nothing can be put right where nothing can be written, so a chmod would only fail.
+    if is_read_only(path):
+        raise StateUnsafe(read_only(path))
     if facts.st_uid != os.geteuid():
         raise StateUnsafe(
             f"state folder {path}: expected owner {os.geteuid()} (you), found {facts.st_uid}; run as that user, "
             "or choose another folder with --state"
         )
     mode = stat.S_IMODE(facts.st_mode)
-    if mode & 0o077:
+    if mode & 0o077 or mode & OWNERS != OWNERS:
         raise StateUnsafe(
             f"state folder {path}: expected mode 0700 because it holds private keys, found {mode:04o}; "
-            f"run: chmod 700 {path}"
+            f"run: chmod 700 {shlex.quote(str(path))}"
         )
 
 

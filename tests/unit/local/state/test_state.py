@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sqlite3
@@ -9,8 +10,10 @@ import ssl
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -69,6 +72,63 @@ def test_a_folder_that_others_may_read_is_refused_with_the_mending_command(folde
     folder.chmod(0o755)
     with pytest.raises(StateUnsafe, match=f"found 0755; run: chmod 700 {folder}"):
         State.open(folder)
+
+
+@pytest.mark.parametrize("mode", [0o500, 0o600, 0o300, 0o711, 0o777])
+def test_every_mode_but_the_owners_own_is_refused_with_the_mending_command(folder: Path, mode: int) -> None:
+    folder.mkdir(mode=0o700)
+    folder.chmod(mode)
+    with pytest.raises(StateUnsafe) as refused:
+        State.open(folder)
+    command = str(refused.value).partition("run: ")[2]
+    subprocess.run(["/bin/sh", "-c", command], check=True)
+    State.open(folder).close()
+
+
+def test_the_mending_command_is_one_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "my state; it's"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with pytest.raises(StateUnsafe) as refused:
+        State.open(folder)
+    subprocess.run(["/bin/sh", "-c", str(refused.value).partition("run: ")[2]], check=True)
+    State.open(folder).close()
+
+
+@pytest.mark.parametrize(("mode", "owner"), [(0o700, 0), (0o755, 0), (0o755, 1), (0o500, 1)])
+def test_a_read_only_file_system_is_named_whatever_else_is_wrong(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, mode: int, owner: int
+) -> None:
+    """No chmod and no other user helps there, so neither is told of."""
+    folder.mkdir(mode=0o700)
+    folder.chmod(mode)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY | os.ST_NOSUID))
+    uid = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: uid + owner)
+    with pytest.raises(StateUnsafe) as refused:
+        State.open(folder)
+    assert "found a read-only file system; mount it for writing, or choose another folder" in str(refused.value)
+    assert "chmod" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.EROFS, "found a read-only file system"), (errno.EACCES, "make it yours"), (errno.EPERM, "make it yours")],
+)
+def test_each_cause_of_a_folder_that_cannot_be_written_has_its_own_hint(folder: Path, number: int, told: str) -> None:
+    with pytest.raises(StateUnsafe, match=told) as refused, named_failures(folder):
+        raise OSError(number, os.strerror(number), str(folder / "lock"))
+    assert ("make it yours" in str(refused.value)) == (number != errno.EROFS)
+
+
+def test_a_database_that_became_read_only_is_told_as_such(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    State.open(folder).close()
+    with closing(sqlite3.connect(f"file:{folder / 'state.db'}?mode=ro", uri=True)) as database:
+        with pytest.raises(StateUnsafe, match=r"expected to write state\.db"), named_failures(folder):
+            database.execute("INSERT INTO port VALUES ('a', 1)")
+        monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+        with pytest.raises(StateUnsafe, match="found a read-only file system"), named_failures(folder):
+            database.execute("INSERT INTO port VALUES ('a', 1)")
 
 
 def test_a_file_in_place_of_the_folder_is_refused(folder: Path) -> None:
