@@ -146,7 +146,7 @@ def _exported(kept: KeptBucket, request: Request, out: Path, key: Signing | None
         done = True
     finally:
         if size := kept.close(done=done):
-            said = f"not finished; {size:,} bytes are kept in {kept.path}: the same command goes on from there"
+            said = f"not finished; {size:,} bytes kept in {kept.path}: the same command goes on from there"
             typer.echo(f"keyless: {said}", err=True)
     return made
 

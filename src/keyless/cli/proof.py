@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keyless.api.words import counted
 from keyless.cli import exits
 from keyless.cli.options import OutputOption, require_output
 from keyless.cli.output import one, print_json, print_text
@@ -100,7 +101,7 @@ def _as_json(
 def _as_text(
     verdict: Verdict, account: str, known: list[Known], unreachable: str, report: Path | None, again: Recomputed | None
 ) -> None:
-    compared = [f"compared with {len(each.heads)} heads of {each.source}" for each in known]
+    compared = [f"compared with {counted(len(each.heads), 'head')} of {each.source}" for each in known]
     lines = [*compared, *([unreachable] if unreachable else []), _text(verdict, account)]
     print_text("\n".join([*lines, *(_said_again(report, again) if again is not None else [])]))
 
@@ -222,7 +223,8 @@ def _text(verdict: Verdict, account: str) -> str:
     from keyless.billing.ledger.model import stamp
 
     lines = [
-        f"read {verdict.manifests} manifests and {verdict.objects} objects of usage ({verdict.size} bytes)"
+        f"read {counted(verdict.manifests, 'manifest')} and {counted(verdict.objects, 'object')} of usage"
+        f" ({counted(verdict.size, 'byte')})"
         f" of account {account}"
     ]
     if verdict.covers:

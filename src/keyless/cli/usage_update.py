@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from keyless.api.words import counted
 from keyless.cli import exits
 from keyless.cli.usage_options import EndpointOption, ProviderOption, checked
 
@@ -42,4 +43,4 @@ def update(
         typer.echo(f"keyless: {made.detail}", err=True)
         raise typer.Exit(exits.DID_NOT_HOLD)
     times = f"from {stamp(made.start)} to {stamp(made.end)}"
-    typer.echo(f"Billing report {target} updated: account {made.account} {times}, {len(made.rows)} rows")
+    typer.echo(f"Billing report {target} updated: account {made.account} {times}, {counted(len(made.rows), 'row')}")

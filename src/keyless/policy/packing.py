@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from keyless.api.words import counted
+
 DEFAULT_QUOTA = 2048
 LARGEST_QUOTA = 8192
 _AUDIENCE = "sts.amazonaws.com"
@@ -73,7 +75,7 @@ def pack(
             filling.add(subject)
     for shelf in filling.shelves:
         if shelf.subjects and not filling.fits(shelf.subjects):
-            found = f"{len(shelf.subjects)} subjects starting with {shelf.subjects[0]!r}"
+            found = f"{counted(len(shelf.subjects), 'subject')} starting with {shelf.subjects[0]!r}"
             raise ValueError(f"{found} do not fit {quota} characters")
     return tuple(_shard(shelf.subjects, provider_arn) for shelf in filling.shelves)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyless.api import KeylessError, Refusal, crds
+from keyless.api.words import counted
 from keyless.kube import Kube, KubeObject, NotFound, condition_of, is_true
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, CRDS, DEPLOYMENTS, LEASES
 from keyless.space.values import parse_values
@@ -89,7 +90,7 @@ def _checks(seen: Seen) -> Iterator[Check]:
     if bad or seen.control_planes is None:
         yield Check("definitions", False, f"not served: {', '.join(bad or crds.HOST[:1])}; the operator brings them")
     else:
-        yield Check("definitions", True, f"served, with {seen.control_planes} control planes")
+        yield Check("definitions", True, f"served, with {counted(seen.control_planes, 'control plane')}")
 
 
 def _operator(deployment: KubeObject | None, namespace: str) -> tuple[bool, str]:
@@ -98,7 +99,7 @@ def _operator(deployment: KubeObject | None, namespace: str) -> tuple[bool, str]
     status = deployment.get("status") or {}
     ready, wanted = status.get("readyReplicas") or 0, (deployment.get("spec") or {}).get("replicas", 1)
     if ready:
-        return True, f"{ready} of {wanted} pods ready"
+        return True, f"{ready} of {counted(wanted, 'pod')} ready"
     condition = condition_of(status.get("conditions"), "Available") or {}
     why = f": {condition['message']}" if condition.get("message") else ""
     look = f"`kubectl get pods -n {namespace} -l app.kubernetes.io/name={OPERATOR}`"

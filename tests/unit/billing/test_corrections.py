@@ -98,7 +98,7 @@ def test_a_segment_after_the_closing_is_the_hours_second_revision_and_sums_are_t
     ]
     assert found["closedUntil"] == "2026-11-01T00:00:00Z"
     text = reported(bucket, "text")
-    assert "2026-10-31T12:00:00Z to 2026-10-31T13:00:00Z: r2, stored at 2026-11-01T05:00:00Z in 1 segments" in text
+    assert "2026-10-31T12:00:00Z to 2026-10-31T13:00:00Z: r2, stored at 2026-11-01T05:00:00Z in 1 segment\n" in text
     assert "hours are closed up to 2026-11-01T00:00:00Z" in text
     assert "<h3>Corrections</h3>" in reported(bucket, "html")
 

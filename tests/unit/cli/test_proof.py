@@ -157,7 +157,7 @@ def test_what_the_cluster_tells_is_compared_and_a_cluster_that_is_silent_is_told
     monkeypatch.setattr("keyless.kube.connect", lambda _: nullcontext(kube))
     with s3_over_http(bucket) as (url, _):
         assert verify("--bucket=usage", f"--endpoint={url}") == exits.HELD
-        assert "compared with 1 heads of the cluster's ControlPlanes" in capsys.readouterr().out
+        assert "compared with 1 head of the cluster's ControlPlanes" in capsys.readouterr().out
         for key in [key for key in bucket.objects if "hour=01" in key]:
             del bucket.objects[key]
         assert verify("--bucket=usage", f"--endpoint={url}", "--no-cluster") == exits.HELD

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from keyless.api.words import counted
 from keyless.billing.collector.host import HEALTHY
 from keyless.billing.collector.ports import Said
 from keyless.billing.ledger.model import Gvk, Unknown, stamp
@@ -88,7 +89,7 @@ def _trouble(vitals: Vitals) -> tuple[str, str] | None:
         return KINDS_NOT_COUNTED, _kinds(vitals.unknown)
     if vitals.waiting_since is not None and vitals.now - vitals.waiting_since > vitals.flush + GRACE:
         why = f": {vitals.upload_failure}" if vitals.upload_failure else ""
-        return NOT_STORED, f"{vitals.waiting} segments wait since {stamp(vitals.waiting_since)}{why}"
+        return NOT_STORED, f"{counted(vitals.waiting, 'segment')} not stored since {stamp(vitals.waiting_since)}{why}"
     if vitals.clock_offset is not None and abs(vitals.clock_offset) > CLOCK_LIMIT:
         seconds = vitals.clock_offset.total_seconds()
         return CLOCK_WRONG, f"the node's clock differs from S3's by {seconds:.0f} s; S3's is used: set the node's"

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from keyless.api import KeylessError, Transient
+from keyless.api.words import counted
 from keyless.billing.collector.host import STORED, not_stored
 from keyless.billing.collector.plan import retry_after
 from keyless.billing.collector.ports import Host, ObjectStore, Said
@@ -169,7 +170,7 @@ class Uploader:
         waiting = len(self._spool.waiting())
         _log.warning("usage not stored", reason=reason, error=text, waiting=waiting)
         which = f"{not_stored(*self._range)}: " if self._range is not None else ""
-        tried = f"; tried last at {self._time()}, {waiting} segments are kept and tried again"
+        tried = f"; tried last at {self._time()}, {counted(waiting, 'segment')} kept, to be tried again"
         await self._report(False, reason, f"{which}s3://{self._bucket}: {_shortened(text)}{tried}")
         return retry_after(self._in_a_row, told_seconds)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from keyless.api import Reason, Refusal
+from keyless.api.words import counted
 from keyless.billing.ledger.completeness import Missing
 from keyless.billing.ledger.corrections import GRACE, Correction
 from keyless.billing.ledger.integrity import NOT_IN_MANIFEST, Fault
@@ -150,7 +151,8 @@ def refusal(request: Request, missing: Sequence[Missing], faults: Sequence[Fault
 def describe(missing: Missing) -> str:
     """One line: which control plane, which stretch, which kinds, why."""
     plane = missing.control_plane
-    kinds = f" of {len(missing.kinds)} kinds ({', '.join(k.kind for k in missing.kinds[:3])})" if missing.kinds else ""
+    named = ", ".join(kind.kind for kind in missing.kinds[:3])
+    kinds = f" of {counted(len(missing.kinds), 'kind')} ({named})" if missing.kinds else ""
     return printable(
         f"  {plane.group}/{plane.name} ({plane.id}): {stamp(missing.start)} to {stamp(missing.end)}{kinds}:"
         f" {missing.reason}"
@@ -170,7 +172,7 @@ def describe_correction(correction: Correction) -> str:
     plane, hour = correction.control_plane, correction.hour
     return printable(
         f"  {plane.group}/{plane.name} ({plane.id}): {stamp(hour)} to {stamp(hour + HOUR)}: r{correction.revision},"
-        f" stored at {stamp(correction.stored_at)} in {correction.segments} segments"
+        f" stored at {stamp(correction.stored_at)} in {counted(correction.segments, 'segment')}"
     )
 
 

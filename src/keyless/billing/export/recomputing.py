@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from keyless.api import Refusal
+from keyless.api.words import counted
 from keyless.billing.export.plan import Request, printable
 from keyless.billing.export.service import Bucket, Export, export
 from keyless.billing.ledger.corrections import Correction
@@ -94,7 +95,7 @@ def _first(expected: bytes, found: bytes) -> str:
     for number, (ours, theirs) in enumerate(pairs, 1):
         if ours != theirs:
             return f"line {number}: expected {_shown(ours)}, found {_shown(theirs)}"
-    return f"expected {len(expected)} bytes before the gzip, found {len(found)} or more"
+    return f"expected {counted(len(expected), 'byte')} before the gzip, found {len(found)} or more"
 
 
 def _shown(line: bytes) -> str:

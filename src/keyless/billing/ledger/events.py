@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from keyless.api.words import counted
 from keyless.billing.ledger.model import Malformed
 from keyless.billing.ledger.objects import EVENT_NAME
 from keyless.billing.ledger.usual import FIXED_TAIL, usual_counts_untrusted
@@ -114,9 +115,13 @@ def text_untrusted(key: str, body: bytes, *, limit: int = INFLATED_LIMIT) -> byt
     if len(text) > limit:
         raise TooLarge(f"{key}: gzip: expected at most {limit} bytes inflated, found more")
     if not inflater.eof:
-        raise Malformed(f"{key}: gzip: expected a whole member, found the end after {len(text)} bytes inflated")
+        raise Malformed(
+            f"{key}: gzip: expected a whole member, found the end after {counted(len(text), 'byte')} inflated"
+        )
     if inflater.unused_data:
-        raise Malformed(f"{key}: gzip: expected one member, found {len(inflater.unused_data)} bytes after it")
+        raise Malformed(
+            f"{key}: gzip: expected one member, found {counted(len(inflater.unused_data), 'byte')} after it"
+        )
     return text
 
 

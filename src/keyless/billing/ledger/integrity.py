@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from keyless.api.words import counted
 from keyless.billing.ledger.manifests import Committed
 
 NOT_IN_MANIFEST = "NotInManifest"
@@ -53,14 +54,14 @@ def listed_faults(listed: Mapping[str, int], named: Mapping[str, Committed]) -> 
         elif key not in listed:
             faults.append(Fault(key, OBJECT_MISSING, "expected the object that its manifest names, found none"))
         elif listed[key] != named[key].size:
-            faults.append(Fault(key, WRONG_LENGTH, f"expected {named[key].size} bytes, found {listed[key]}"))
+            faults.append(Fault(key, WRONG_LENGTH, f"expected {counted(named[key].size, 'byte')}, found {listed[key]}"))
     return faults
 
 
 def content_fault(body: bytes, named: Committed) -> Fault | None:
     """Whether the bytes are those that the manifest names."""
     if len(body) != named.size:
-        return Fault(named.key, WRONG_LENGTH, f"expected {named.size} bytes, found {len(body)}")
+        return Fault(named.key, WRONG_LENGTH, f"expected {counted(named.size, 'byte')}, found {len(body)}")
     found = hashlib.sha256(body).hexdigest()
     if found != named.sha256:
         return Fault(named.key, WRONG_BYTES, f"expected SHA-256 {named.sha256}, found {found}")

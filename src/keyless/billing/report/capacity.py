@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+from keyless.api.words import counted
 from keyless.billing.ledger.capacity_used import RESOURCES
 from keyless.billing.ledger.model import Meter, stamp
 from keyless.billing.report.model import Line
@@ -125,7 +126,7 @@ def _outlook(bought: Bought, meeting: Meeting) -> str:
         return "lasts until the end"
     if meeting.used >= meeting.bought:
         return "spent"
-    return f"will be spent at {_whole(meeting.spent_at)}, {(bought.end - meeting.spent_at).days} days early"
+    return f"will be spent at {_whole(meeting.spent_at)}, {counted((bought.end - meeting.spent_at).days, 'day')} early"
 
 
 def percent(share: Fraction) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from keyless.api.words import counted
 from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver, printable
 from keyless.billing.ledger.model import stamp
 from keyless.billing.ledger.report_file import correction_document, fault_document, missing_document
@@ -90,13 +91,11 @@ def _notes(report: Report) -> list[str]:
     said = []
     if report.without_dimensions:
         said.append(
-            f"{report.without_dimensions} segments were stored without dimensions: they count by their maximum alone,"
-            " as unknown"
+            f"stored without dimensions, counted by the maximum alone, as unknown: "
+            f"{counted(report.without_dimensions, 'segment')}"
         )
     if report.limited:
-        said.append(
-            f"{report.limited} rows are coarser than they should be: raise billing.dimensions.limit for what comes"
-        )
+        said.append(f"coarser than it should be: {counted(report.limited, 'row')}: raise billing.dimensions.limit")
     for what, found in (
         ("missing:", map(describe, report.missing)),
         ("not counted:", map(describe_fault, report.faults)),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from html import escape
 
+from keyless.api.words import counted
 from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver, printable
 from keyless.billing.ledger.completeness import without
 from keyless.billing.ledger.manifests import Covered, lives
@@ -75,7 +76,7 @@ def _table(report: Report) -> str:
     header, lines, total = rows(report)
     order = sorted(range(len(lines)), key=lambda at: (-report.lines[at].quantity.maximum, lines[at]))
     shown = [lines[at] for at in order[:ROWS]]
-    more = f'<p class="note">and {len(lines) - ROWS} more lines, in the CSV</p>' if len(lines) > ROWS else ""
+    more = f'<p class="note">and {counted(len(lines) - ROWS, "more line")}, in the CSV</p>' if len(lines) > ROWS else ""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     return f"<table><tr>{head}</tr>{''.join(map(_row, [*shown, total]))}</table>{more}"
 
@@ -121,7 +122,7 @@ def _completeness(report: Report, manifests: Sequence[Covered]) -> str:
         if any(cell >= 0 for cell in cells):
             lines.append((f"{life.control_plane.group}/{life.control_plane.name}", cells))
     lines.sort(key=lambda line: (sum(1 for cell in line[1] if cell < 0 or cell >= 1) - len(line[1]), line[0]))
-    more = f'<p class="note">and {len(lines) - ROWS} more control planes</p>' if len(lines) > ROWS else ""
+    more = f'<p class="note">and {counted(len(lines) - ROWS, "more control plane")}</p>' if len(lines) > ROWS else ""
     drawn = strip(lines[:ROWS], title="How much of each hour is accounted for", first=stamp(start))
     note = '<p class="note">green: all of the hour is stored; yellow: a part; red: nothing; grey: none is owed</p>'
     return drawn + note + more
@@ -188,9 +189,11 @@ def _basis(report: Report) -> str:
     if report.closed_until:
         said.append(f"Hours are closed up to {stamp(report.closed_until)}: what is stored later corrects them.")
     if report.without_dimensions:
-        said.append(f"{report.without_dimensions} segments were stored without dimensions: whose they are is unknown.")
+        said.append(
+            f"Stored without dimensions: {counted(report.without_dimensions, 'segment')}, of which it is unknown whose."
+        )
     if report.limited:
-        said.append(f"{report.limited} rows are coarser than they should be (billing.dimensions.limit).")
+        said.append(f"Coarser than it should be (billing.dimensions.limit): {counted(report.limited, 'row')}.")
     lists: Mapping[str, list[str]] = {
         "Missing": [describe(each) for each in report.missing],
         "Not counted": [describe_fault(each) for each in report.faults],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from keyless.api.words import counted
 from keyless.identity.access.model import Hands, Reach, Report, StaticKey, Verdict, Way
 
 _HOW = {"irsa": "by its token", "pod-identity": "by an association"}
@@ -58,7 +59,7 @@ def _hands(each: Hands) -> Iterator[str]:
         yield f"  {one.who}: {', '.join(one.means)} ({one.by})"
     own = {hand.who for hand in each.hands if hand.own}
     if own:
-        yield f"  and {len(own)} controllers of Kubernetes itself"
+        yield f"  and {counted(len(own), 'controller')} of Kubernetes itself"
     if not each.hands:
         yield "  nobody but who administers the API server itself"
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from keyless.api import Permanent
+from keyless.api.words import counted
 from keyless.identity.grants.documents import (
     AUDIENCE,
     NOBODY,
@@ -167,8 +168,9 @@ def _grant(asked: Asked, have: Have, wish: Wish, made: _Making) -> None:
         names, foreign = _placed(asked, wish, roles, made)
     if set(names) - {wish.role} and asked.way is Way.IRSA:
         made.warnings.append(
-            f"{wish.title}: {len(names)} roles, and the Helm value annotates all namespaces with one: annotate each"
-            f" namespace's role, raise quota {_QUOTA} to 8192 and use --quota 8192, or use --way pod-identity"
+            f"{wish.title}: {counted(len(names), 'role')}, and the Helm value annotates all namespaces with one:"
+            f" annotate each namespace's role, raise quota {_QUOTA} to 8192 and use --quota 8192,"
+            " or use --way pod-identity"
         )
     for name in sorted({*names, *roles, *foreign.values()}, key=lambda one: number(one, wish.role)):
         _role(asked, wish, roles.get(name), name, names.get(name, []), made)

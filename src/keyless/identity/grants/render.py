@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from keyless.api.words import counted
 from keyless.identity.grants.model import Plan, Step
 from keyless.policy.amend import Written, statements
 
@@ -17,7 +18,7 @@ def render_text(plan: Plan, *, long: bool = False) -> str:
     lines += _steps(plan) if long else _things(plan)
     steps = len(plan.steps)
     more = "" if long else "; --long shows each with the documents"
-    lines.append(f"{_counted(steps, 'step')}{more}" if steps else "Nothing to do in AWS.")
+    lines.append(f"{counted(steps, 'step')}{more}" if steps else "Nothing to do in AWS.")
     if plan.then:
         lines += ["then, in Kubernetes:", *(f"  {command}" for command in plan.then)]
     return "\n".join(lines)
@@ -28,9 +29,9 @@ def _steps(plan: Plan) -> Iterator[str]:
         yield f"{number:>3}. {step.says}"
         yield from (f"       {line}" for line in step.lines[:_LINES_SHOWN])
         if len(step.lines) > _LINES_SHOWN:
-            yield f"       … {len(step.lines) - _LINES_SHOWN} lines more: --output json has all"
+            yield f"       … {counted(len(step.lines) - _LINES_SHOWN, 'line')} more: --output json has all"
     for role, count in sorted(Counter(plan.places.values()).items()):
-        yield f"role {role}: {_counted(count, 'subject')}"
+        yield f"role {role}: {counted(count, 'subject')}"
 
 
 def _things(plan: Plan) -> Iterator[str]:
@@ -42,7 +43,7 @@ def _things(plan: Plan) -> Iterator[str]:
     for what in [*done, *sorted(set(admitted) - set(done))]:
         doing = [f"{does} {count}" if count > 1 else does for does, count in done.get(what, Counter()).items()]
         parts = [", ".join(doing)] if doing else []
-        parts += [f"admits {_counted(admitted[what], 'subject')}"] if what in admitted else []
+        parts += [f"admits {counted(admitted[what], 'subject')}"] if what in admitted else []
         yield f"{what}: {'; '.join(parts)}"
     yield from dict.fromkeys(line for step in plan.steps for line in _permits(step))
 
@@ -58,10 +59,6 @@ def _permits(step: Step) -> Iterator[str]:
 def _listed(statement: Written, key: str) -> list[str]:
     found = statement.get(key, [])
     return [str(each) for each in found] if isinstance(found, list) else [str(found)]
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'s' if count != 1 else ''}"
 
 
 def render_json(plan: Plan) -> dict[str, object]:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 from keyless.api import Reason
+from keyless.api.words import counted
 from keyless.identity.verify.federation import audience_of
 from keyless.identity.verify.model import Cluster, Facts, Link, Role, State, Unread
 from keyless.identity.verify.trust_fix import (
@@ -176,7 +177,7 @@ def _subject_miss(facts: Facts, ways: list[Admission], subjects: list[str]) -> _
     known = namespaces & facts.space.host_namespaces
     shown = ", ".join(subjects[:3]) + (f" and {len(subjects) - 3} more" if len(subjects) > 3 else "")
     if known:
-        found = f"exact trust for {len(known)} other control plane(s) ({shown}); this one came later"
+        found = f"exact trust for {counted(len(known), 'other control plane')} ({shown}); this one came later"
         return _Miss(Reason.CONTROL_PLANE_NOT_TRUSTED, found)
     if any(s.startswith(f"system:serviceaccount:{facts.namespace}:") for s in subjects):
         return _Miss(Reason.TRUST_NAMES_ANOTHER_ACCOUNT, f"trusted: {shown}; not service account {ending[1:]}")

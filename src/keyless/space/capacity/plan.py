@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from keyless.api.words import counted
 from keyless.billing.ledger.capacity_used import Used, used_untrusted
 from keyless.billing.ledger.model import Malformed, Meter, hour_of, moment_untrusted, stamp
 from keyless.billing.report.capacity import DAY, Bought, Meeting, meetings, percent
@@ -196,7 +197,7 @@ def _said(meeting: Meeting, end: datetime) -> str:
     if meeting.spent_at is None:
         return f"{share}, lasts"
     days = max((meeting.spent_at - end) // DAY, 0)
-    return f"{share}, will be spent on {meeting.spent_at.date().isoformat()}, in {days} days"
+    return f"{share}, will be spent on {meeting.spent_at.date().isoformat()}, in {counted(days, 'day')}"
 
 
 def news_of(before: KubeObject, after: KubeObject) -> tuple[str, str] | None:

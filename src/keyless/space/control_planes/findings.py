@@ -137,8 +137,8 @@ def _static_keys(values: Values) -> list[Finding]:
     if not secret:
         return []
     message = (
-        f"vector takes static keys from Secret {secret} (billing.storage.secretRef.name); for workload identity "
-        '`helm upgrade spaces spaces-helm-chart --reuse-values --set "billing.storage.secretRef.name="`'
+        f"workload identity is off: vector takes static keys from Secret {secret} (billing.storage.secretRef.name); "
+        'to switch it on `helm upgrade spaces spaces-helm-chart --reuse-values --set "billing.storage.secretRef.name="`'
     )
     if role:
         message = f"the keys win over role {role}, which its service account names: {message}"

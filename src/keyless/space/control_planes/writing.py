@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from keyless.api import Reason
+from keyless.api.words import counted
 from keyless.space.control_planes.model import Apply, Facts, Finding, Plan, Side
 from keyless.space.items import Item, Key
 from keyless.space.settling import FORGOTTEN_AFTER, NAMED_FIELDS, Applied, due_in_seconds, is_contested
@@ -36,7 +37,8 @@ def contested(key: Key, known: Applied, side: Side) -> str:
     place = f" -n {key.namespace}" if key.namespace else ""
     where = " inside the control plane" if side == "tenant" else ""
     return (
-        f"{key}{where} does not stay as the operator writes it: {fields} was changed back {known.corrections} times; "
+        f"{key}{where} does not stay as the operator writes it: {fields} was changed back "
+        f"{counted(known.corrections, 'time')}; "
         f"another controller or an admission webhook writes it too, and "
         f"`kubectl get {key.resource.plural} {key.name}{place} -o yaml --show-managed-fields` shows who"
     )

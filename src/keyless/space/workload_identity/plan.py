@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from keyless.api import Reason
+from keyless.api.words import counted
 from keyless.kube import KubeObject
 from keyless.kube.conditions import set_condition
 from keyless.space.workload_identity.model import PODS, Host, Row, Spec
@@ -104,7 +105,7 @@ def forecast(spec: Spec, roles: Mapping[str, str], per_role: int) -> str:
     shards = len(set(roles.values())) or 1
     room = shards * per_role
     more = f"; the next role begins at {room + 1}" if count >= room * _WARN else ""
-    return f"{count} of about {room} subjects in {shards} role{'s' if shards != 1 else ''}{more}"
+    return f"{count} of about {counted(room, 'subject')} in {counted(shards, 'role')}{more}"
 
 
 def status(
@@ -133,7 +134,7 @@ def _summary(spec: Spec, made: tuple[Row, ...], effective: int) -> Trouble:
         return Trouble(Reason.NOT_MANAGED, "spec.manage is not true: nothing is read from AWS or written to it")
     waiting = [row for row in made if not row.is_effective and row.reason != Reason.IDENTITY_KEPT]
     if not waiting:
-        return Trouble(Reason.EFFECTIVE, f"{effective} of {len(made)} control planes have their identity")
+        return Trouble(Reason.EFFECTIVE, f"{effective} of {counted(len(made), 'control plane')} with their identity")
     worst = max(waiting, key=lambda row: row.reason != Reason.PROPAGATING)
     return Trouble(Reason(worst.reason), f"{worst.group}/{worst.name}: {worst.message}")
 

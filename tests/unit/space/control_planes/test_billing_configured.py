@@ -26,7 +26,12 @@ async def world():
         (Billing(True, "aws", ""), "False", "BillingNotConfigured", "enabled without billing.storage.aws.bucket"),
         (Billing(True, "aws", "My_Bucket"), "False", "BillingNotConfigured", "found 'My_Bucket'"),
         (Billing(True, "aws", "usage", "Oregon"), "False", "BillingNotConfigured", "found 'Oregon'"),
-        (Billing(True, "aws", "usage", secret="mine"), "True", "StaticKeysSet", "static keys from Secret mine"),
+        (
+            Billing(True, "aws", "usage", secret="mine"),
+            "True",
+            "StaticKeysSet",
+            "workload identity is off: vector takes static keys from Secret mine",
+        ),
     ],
 )
 async def test_where_usage_goes_is_judged_where_the_user_looks(
