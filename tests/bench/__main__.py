@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import attached, billing, cli, collector, policy, report, roles, s3, secrets, sigv4, sts, up
+from tests.bench import attached, billing, cli, collector, identity, policy, report, roles, s3, secrets, sigv4, sts, up
 from tests.bench.row import Row
 
 BENCHES: dict[str, Callable[[], Iterator[Row]]] = {
@@ -16,6 +16,7 @@ BENCHES: dict[str, Callable[[], Iterator[Row]]] = {
     "sts": sts.bench,
     "s3": s3.bench,
     "roles": roles.bench,
+    "identity": identity.bench,
     "billing": billing.bench,
     "collector": collector.bench,
     "secrets": secrets.bench,

@@ -71,6 +71,7 @@ async def serve(app: Any, sock: socket.socket, *, tls: Tls | None = None) -> Non
     """Serve ``app`` on ``sock``; when cancelled, finish open requests within ``GRACE_SECONDS`` and close it."""
     config = uvicorn.Config(
         app,
+        interface="asgi3",  # said, since a method of an object would be taken for the older protocol
         lifespan="off",
         log_config=None,
         log_level="warning",

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from keyless.serving.plain import Receive, Scope, Send, answer
+
 Ready = Callable[[], str]
-_Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Probes:
@@ -22,21 +22,15 @@ class Probes:
         self._ready = ready
         self._registry = registry
 
-    async def __call__(self, scope: dict[str, Any], _receive: Any, send: _Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """The ASGI application."""
         match scope.get("path"):
             case "/healthz":
-                await _answer(send, 200, b"ok")
+                await answer(send, 200, b"ok")
             case "/readyz":
                 reason = self._ready()
-                await _answer(send, 503 if reason else 200, (reason or "ok").encode())
+                await answer(send, 503 if reason else 200, (reason or "ok").encode())
             case "/metrics":
-                await _answer(send, 200, generate_latest(self._registry), CONTENT_TYPE_LATEST)
+                await answer(send, 200, generate_latest(self._registry), CONTENT_TYPE_LATEST.encode())
             case _:
-                await _answer(send, 404, b"not found")
-
-
-async def _answer(send: _Send, status: int, body: bytes, content_type: str = "text/plain") -> None:
-    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+                await answer(send, 404, b"not found")

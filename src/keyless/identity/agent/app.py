@@ -15,16 +15,17 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from keyless.aws import AWS_FAILURES, AwsError, AwsTransient
 from keyless.identity.agent.cache import CredentialCache, Outcome
 from keyless.identity.agent.model import Refused, check_host, check_token_untrusted
 from keyless.identity.agent.readiness import Readiness
+from keyless.serving.plain import Receive, Scope, Send, answer, header_untrusted
 
 log = structlog.get_logger()
-_ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_JSON, _TEXT = b"application/json", b"text/plain; charset=utf-8"
 
 # EKS Auth's codes and their status on the wire; an upstream failure is passed on with its own status.
 _STATUS = {
@@ -47,14 +48,16 @@ class Metrics:
         self._responses = Counter("pod_identity_http_response", "Answers.", ["code"], registry=self.registry)
         self._states = Counter("pod_identity_cache_state", "Cache.", ["state"], registry=self.registry)
         self._errors = Counter("pod_identity_cache_errors", "Failures.", ["type", "code"], registry=self.registry)
+        # Finding a label's counter costs more than counting: the two that nearly all requests need are kept at hand.
+        self._answered_200, self._hit = self._responses.labels("200"), self._states.labels("hit")
 
     def answered(self, status: int) -> None:
         """Count an answer."""
-        self._responses.labels(str(status)).inc()
+        (self._answered_200 if status == 200 else self._responses.labels(str(status))).inc()
 
     def cache(self, outcome: Outcome) -> None:
         """Count what the cache did."""
-        self._states.labels(outcome).inc()
+        (self._hit if outcome == "hit" else self._states.labels(outcome)).inc()
 
     def failed(self, error: AwsError) -> None:
         """Count a failure of EKS Auth."""
@@ -76,28 +79,35 @@ class Agent:
         self._cache, self._bind_hosts, self._metrics, self._now = cache, bind_hosts, metrics, now
         self._readiness = readiness
         probes = [Route("/healthz", self._ok), Route("/readyz", self._ready)]
-        self.app = Starlette(routes=[Route("/v1/credentials", self._credentials, methods=_ANY_METHOD), *probes])
         self.probe_app = Starlette(routes=probes)
         self.metrics_app = Starlette(routes=[Route("/metrics", self._exposition), *probes])
 
-    async def _credentials(self, request: Request) -> Response:
-        response = await self._answer(request)
-        self._metrics.answered(response.status_code)
-        return response
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application: a pod's question by any method, as upstream; the probes for the rest."""
+        if scope.get("path") != "/v1/credentials":
+            await self.probe_app(scope, receive, send)
+            return
+        token = header_untrusted(scope, b"authorization")
+        refused = check_host(header_untrusted(scope, b"host"), self._bind_hosts)
+        # A token that is answered from the cache was read when its credentials came.
+        body = None if refused else self._cache.answer(token)
+        status, content_type = 200, _JSON
+        if body is None:
+            status, body, content_type = await self._asked(token, refused)
+        self._metrics.answered(status)
+        await answer(send, status, b"" if scope.get("method") == "HEAD" else body, content_type)
 
-    async def _answer(self, request: Request) -> Response:
-        token = request.headers.get("authorization", "")
-        refused = check_host(request.headers.get("host", ""), self._bind_hosts)
+    async def _asked(self, token: str, refused: Refused | None) -> tuple[int, bytes, bytes]:
         refused = refused or check_token_untrusted(token, self._now())
         if refused:
-            return _refusal(refused)
+            return refused.status, refused.text.encode(), _TEXT
         try:
             credentials = await self._cache.get(token)
         except AWS_FAILURES as error:
             self._metrics.failed(error)
             log.warning("no credentials", code=error.code, message=error.message, request_id=error.request_id)
             return _upstream_failure(error)
-        return JSONResponse(credentials.document())
+        return 200, credentials.body(), _JSON
 
     async def _ok(self, _request: Request) -> Response:
         return PlainTextResponse("ok")
@@ -110,12 +120,8 @@ class Agent:
         return Response(generate_latest(self._metrics.registry), media_type="text/plain; version=0.0.4")
 
 
-def _refusal(refused: Refused) -> Response:
-    return PlainTextResponse(refused.text, refused.status)
-
-
-def _upstream_failure(error: AwsError) -> Response:
+def _upstream_failure(error: AwsError) -> tuple[int, bytes, bytes]:
     status = _STATUS.get(error.code, 500)
     fault = "client" if status < 500 else "server"
     text = f"[{error.request_id}]: ({error.code}): {error.message}, fault: {fault}"
-    return PlainTextResponse(text, status)
+    return status, text.encode(), _TEXT

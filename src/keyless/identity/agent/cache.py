@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -30,6 +30,7 @@ class _Entry:
     credentials: PodCredentials
     fetched_at: datetime
     bearer: Bearer
+    answer: bytes = field(repr=False)
 
     def is_over(self, now: datetime) -> bool:
         """Whether it serves nobody any more: a token that expired is refused before anybody looks here."""
@@ -67,10 +68,25 @@ class CredentialCache:
         """How many tokens have credentials here."""
         return len(self._entries)
 
+    def answer(self, token: str) -> bytes | None:
+        """What a pod is answered, as it was made ready when it came; ``None`` where upstream must be asked.
+
+        ``None`` also for a token that has expired: what is said of it is not the cache's.
+        """
+        entry = self._entries.get(token)
+        if entry is None:
+            return None
+        now = self._now()
+        if entry.is_over(now) or self._due(entry, now):
+            return None
+        self._entries.move_to_end(token)
+        self._observe("hit")
+        return entry.answer
+
     async def get(self, token: str) -> PodCredentials:
         """Return credentials for ``token``; raises what ``fetch`` raises."""
         entry = self._entries.get(token)
-        if entry and not self._due(entry):
+        if entry and not self._due(entry, self._now()):
             self._entries.move_to_end(token)
             self._observe("hit")
             return entry.credentials
@@ -118,7 +134,7 @@ class CredentialCache:
         # EKS Auth has just taken this token, so the uid in it is the pod's own: nobody can push out another's entry.
         if (older := self._newest.get(bearer.pod)) is not None and older != token:
             self._drop(older)
-        self._entries[token] = _Entry(credentials, now, bearer)
+        self._entries[token] = _Entry(credentials, now, bearer, credentials.body())
         self._entries.move_to_end(token)
         if bearer.pod:
             self._newest[bearer.pod] = token
@@ -133,6 +149,5 @@ class CredentialCache:
             del self._newest[entry.bearer.pod]
         self._observe("evicted")
 
-    def _due(self, entry: _Entry) -> bool:
-        now = self._now()
+    def _due(self, entry: _Entry, now: datetime) -> bool:
         return now >= entry.fetched_at + self._retention or now >= entry.credentials.expires_at - RENEW_BEFORE_EXPIRY

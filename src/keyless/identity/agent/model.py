@@ -23,15 +23,16 @@ class PodCredentials:
     expires_at: datetime
     account_id: str = ""
 
-    def document(self) -> dict[str, str]:
-        """Return what SDKs read from a container credentials endpoint."""
-        return {
+    def body(self) -> bytes:
+        """What SDKs read from a container credentials endpoint, as JSON."""
+        document = {
             "AccessKeyId": self.access_key_id,
             "SecretAccessKey": self.secret_access_key,
             "Token": self.session_token,
             "AccountId": self.account_id,
             "Expiration": self.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
+        return json.dumps(document, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)

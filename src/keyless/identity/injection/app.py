@@ -27,6 +27,7 @@ from keyless.identity.injection.directory import Directory
 from keyless.identity.injection.model import Injection
 from keyless.identity.injection.plan import inject
 from keyless.identity.injection.settings import Settings
+from keyless.serving.plain import Receive, Scope, Send, answer, body_untrusted, header_untrusted
 
 if TYPE_CHECKING:
     from keyless.identity.injection.trusting import Trusts
@@ -55,7 +56,7 @@ class Metrics:
 
 
 class Webhook:
-    """Answers admission reviews; ``app`` is the TLS face, ``metrics_app`` the plain one."""
+    """Answers admission reviews; ``app`` is the TLS face, ``metrics_app`` the plain one of probes and Prometheus."""
 
     def __init__(
         self,
@@ -69,9 +70,9 @@ class Webhook:
         self._settings = settings
         self._ready = ready
         self.metrics = Metrics()
-        self.app = Starlette(
+        self._reviewed = self.metrics.requests.labels("POST", "/mutate", "200")
+        self._probes = Starlette(
             routes=[
-                Route("/mutate", self._mutate, methods=["POST"]),
                 Route("/healthz", self._healthz, methods=["GET"]),
                 Route("/readyz", self._readyz, methods=["GET"]),
             ]
@@ -83,6 +84,25 @@ class Webhook:
                 Route("/readyz", self._readyz),
             ]
         )
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application behind TLS: reviews, and the probes."""
+        if scope.get("path") != "/mutate":
+            await self._probes(scope, receive, send)
+        elif scope["method"] != "POST":
+            await self._say(scope, send, "Method Not Allowed", 405)
+        elif header_untrusted(scope, b"content-type") != "application/json":
+            await self._say(scope, send, "Invalid Content-Type, expected `application/json`", 415)
+        elif not (body := await body_untrusted(receive)):
+            await self._say(scope, send, "bad content", 400)
+        else:
+            review = orjson.dumps(await self.review(body))
+            self._reviewed.inc()
+            await answer(send, 200, review, b"application/json")
+
+    async def _say(self, scope: Scope, send: Send, text: str, status: int) -> None:
+        self.metrics.requests.labels(scope["method"], scope["path"], str(status)).inc()
+        await answer(send, status, text.encode())
 
     async def review(self, body: bytes) -> dict[str, Any]:
         """Answer one AdmissionReview."""
@@ -137,20 +157,6 @@ class Webhook:
         elif self._unread and not trouble:
             log.info("service accounts are read again")
         self._unread = bool(trouble)
-
-    async def _mutate(self, request: Request) -> Response:
-        if request.headers.get("content-type") != "application/json":
-            return self._said(request, "Invalid Content-Type, expected `application/json`", 415)
-        body = await request.body()
-        if not body:
-            return self._said(request, "bad content", 400)
-        answer = orjson.dumps(await self.review(body))
-        self.metrics.requests.labels("POST", "/mutate", "200").inc()
-        return Response(answer, media_type="application/json")
-
-    def _said(self, request: Request, text: str, status: int) -> Response:
-        self.metrics.requests.labels(request.method, request.url.path, str(status)).inc()
-        return PlainTextResponse(text, status)
 
     async def _healthz(self, _request: Request) -> Response:
         return PlainTextResponse("ok")

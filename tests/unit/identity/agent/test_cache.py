@@ -172,3 +172,28 @@ async def test_a_token_that_says_nothing_of_its_pod_is_served_like_any(claims):
     text = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     token = f"{text}.{text}.sig"
     assert await fake.cache.get(token) == await fake.cache.get(token)
+
+
+async def test_what_is_held_is_answered_in_the_bytes_that_were_made_when_it_came():
+    fake, token = Fake(), a_token("p1")
+    assert fake.cache.answer(token) is None
+    credentials = await fake.cache.get(token)
+    assert fake.cache.answer(token) == credentials.body()
+    assert fake.asked == [token]
+
+
+@pytest.mark.parametrize("passed", [3 * HOUR, 6 * HOUR - timedelta(minutes=20), 24 * HOUR])
+async def test_what_is_due_or_over_is_not_answered_without_a_look(passed):
+    fake, token = Fake(), a_token("p1")
+    await fake.cache.get(token)
+    fake.now += passed - timedelta(seconds=1) if passed == 3 * HOUR else timedelta(0)
+    assert fake.cache.answer(token) is not None
+    fake.now = NOON + passed
+    assert fake.cache.answer(token) is None
+
+
+async def test_a_token_that_has_expired_is_answered_nothing_from_what_was_held():
+    fake, token = Fake(), a_token("p1", lives=HOUR)
+    await fake.cache.get(token)
+    fake.now += HOUR
+    assert fake.cache.answer(token) is None

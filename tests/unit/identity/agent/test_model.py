@@ -83,7 +83,7 @@ def test_the_account_is_read_from_the_sessions_arn():
             "assumedRoleUser": {"arn": "arn:aws:sts::111122223333:assumed-role/r/eks-s"},
         }
     )
-    assert found.document() == {
+    assert json.loads(found.body()) == {
         "AccessKeyId": "A",
         "SecretAccessKey": "pl4nted",
         "Token": "pl4nted",
