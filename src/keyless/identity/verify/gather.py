@@ -26,6 +26,7 @@ from keyless.identity.verify.model import (
     Unread,
     Waiting,
 )
+from keyless.identity.verify.once import Once
 from keyless.identity.verify.reached import reached
 from keyless.kube import Kube
 
@@ -86,6 +87,7 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
 
     ``now``: seconds since 1970, for policies that hold for a time.
     """
+    sources = replace(sources, aws=Once(sources.aws))
     kube, aws = KubeFacts(sources.kube, sources.release), AwsFacts(sources.aws)
     planes = await kube.control_planes()
     space, issuer = await asyncio.gather(kube.space(planes), kube.issuer())
