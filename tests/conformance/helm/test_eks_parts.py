@@ -72,6 +72,36 @@ async def test_the_pods_hold_the_level_that_is_said_and_what_all_pods_are_told(h
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
 
 
+async def test_the_agent_forgets_with_the_pods_of_its_node_and_may_ask_for_no_more(helm) -> None:
+    objects = await _rendered(helm, *ALL)
+    spec = objects["DaemonSet", "eks-pod-identity-agent"]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    told = {each["name"]: each.get("valueFrom") for each in container["env"]}
+    assert told["KEYLESS_AGENT_NODE_NAME"] == {"fieldRef": {"fieldPath": "spec.nodeName"}}
+    role = objects["ClusterRole", "spaces-pod-identity-agent"]
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}]
+    binding = objects["ClusterRoleBinding", "spaces-pod-identity-agent"]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    subject = {"kind": "ServiceAccount", "name": spec["serviceAccountName"], "namespace": "spaces"}
+    assert binding["subjects"] == [subject]
+    assert objects["ServiceAccount", spec["serviceAccountName"]]["metadata"]["namespace"] == "spaces"
+
+
+async def test_webhook_and_issuer_listen_on_the_address_that_the_pod_has(helm) -> None:
+    objects = await _rendered(helm, *ALL)
+    for name, variable in (("pod-identity-webhook", "WEBHOOK"), ("spaces-issuer", "ISSUER")):
+        (container,) = objects["Deployment", name]["spec"]["template"]["spec"]["containers"]
+        at = {"name": f"KEYLESS_{variable}_BIND_HOST", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+        assert at in container["env"]
+
+
+@pytest.mark.parametrize("uri", ["http://[fd00:ec2::23]/v1/credentials", "https://agent.example.org/v1/credentials"])
+async def test_pods_are_told_where_the_agent_is(helm, uri: str) -> None:
+    objects = await _rendered(helm, "webhook.enabled=true", f"webhook.agentUri={uri}")
+    (container,) = objects["Deployment", "pod-identity-webhook"]["spec"]["template"]["spec"]["containers"]
+    assert f"--container-credentials-full-uri={uri}" in container["args"]
+
+
 async def test_the_registration_trusts_the_certificate_of_the_service_that_it_names(helm) -> None:
     objects = await _rendered(helm, "webhook.enabled=true")
     (hook,) = objects["MutatingWebhookConfiguration", "pod-identity-webhook"]["webhooks"]
@@ -122,6 +152,8 @@ async def test_the_webhook_may_read_what_it_needs_and_no_more(helm) -> None:
     [
         (("agent.enabled=true",), "agent.clusterName is empty: expected the cluster's name in EKS; `aws eks list-clu"),
         (("webhook.enabled=true", "webhook.certificate.secretName=own"), "set webhook.certificate.caBundle (PEM in ba"),
+        # No SDK would take it: the pods would have no credentials.
+        (("webhook.enabled=true", "webhook.agentUri=http://10.0.0.7/v1/credentials"), "agentUri"),
         (("issuer.enabled=true", "issuer.ingress.enabled=true"), "issuer.ingress.host is empty: expected the host of"),
     ],
 )
