@@ -1,7 +1,8 @@
 """Credentials by token, with one upstream call per token at a time.
 
 Renewal is on demand: when a pod asks and its credentials are due. A dead pod asks no more: nothing is renewed for it,
-and what was held goes with the pod, or with its token. A pod has one entry: that of its newest token.
+and what was held goes with the pod, or with its token. A pod has one entry: that of its newest token. Of one that is
+gone nothing is kept again: an API server takes its token for some ten seconds more, and EKS Auth with it.
 While EKS Auth throttles or is away, credentials that still hold are served on; an answer that says "no" (association
 gone, token refused) drops them.
 """
@@ -58,9 +59,14 @@ class CredentialCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._flights: dict[str, asyncio.Task[PodCredentials]] = {}
         self._newest: dict[str, str] = {}
+        self._gone: OrderedDict[str, None] = OrderedDict()
 
     def forget(self, pod: str) -> None:
         """The pod with this uid is gone."""
+        # As many as may have an entry: an older one's token is believed by nobody any more.
+        self._gone[pod] = None
+        while len(self._gone) > self._size:
+            self._gone.popitem(last=False)
         if (token := self._newest.get(pod)) is not None:
             self._drop(token)
 
@@ -131,6 +137,8 @@ class CredentialCache:
         if self._size <= 0 or self._retention <= timedelta(0):
             return
         bearer = bearer_of(token)
+        if bearer.pod in self._gone:
+            return
         # EKS Auth has just taken this token, so the uid in it is the pod's own: nobody can push out another's entry.
         if (older := self._newest.get(bearer.pod)) is not None and older != token:
             self._drop(older)
