@@ -18,7 +18,10 @@ from tests.tools import FOLDER
 MODULE = Path(__file__).resolve().parent / "kubernetes"
 VERSION = "v1.36.3"
 _COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
-PACKAGES = {name: f"k8s.io/kubernetes/cmd/{name}" for name in _COMMANDS} | {"etcd": "go.etcd.io/etcd/server/v3"}
+PACKAGES = {name: f"k8s.io/kubernetes/cmd/{name}" for name in _COMMANDS} | {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "etcdutl": "go.etcd.io/etcd/etcdutl/v3",
+}
 GIVEN = "KEYLESS_KUBERNETES_BIN"
 
 
