@@ -7,7 +7,7 @@ renames, deletes, lists or reads.
 from __future__ import annotations
 
 from keyless.api import Access
-from keyless.billing.writing import BARE, HEADERS, Writing
+from keyless.aws.writing import BARE, HEADERS, Writing
 
 _NEVER_SENT = ("x-amz-storage-class", "x-amz-website-redirect-location", "object-lock-mode", "if-match")
 

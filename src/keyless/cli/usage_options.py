@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from keyless.billing.writing import Writing
+    from keyless.aws.writing import Writing
 
 AccountOption = Annotated[str, typer.Option(envvar="UP_BILLING_ACCOUNT", help="The account.")]
 BucketOption = Annotated[str, typer.Option(envvar="UP_BILLING_BUCKET", help="The bucket that holds the usage.")]
@@ -45,7 +45,7 @@ OwnerOption = Annotated[
 
 def writing_of(encryption: str, key: str, owner: str) -> Writing:
     """How the record is written; raises click's usage error."""
-    from keyless.billing.writing import Writing
+    from keyless.aws.writing import Writing
 
     writing = Writing(encryption, key, owner)
     if writing.faults:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 
 from keyless.api import Access
+from keyless.aws.writing import Writing
 from keyless.billing.access import access as bucket_access
-from keyless.billing.writing import Writing
 from keyless.identity.verify import AccessOf, Bounds, Cluster, ControlPlane, Space, Subject
 from keyless.kube import Kube, KubeObject
 from keyless.kube.resources import SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES

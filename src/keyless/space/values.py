@@ -14,8 +14,8 @@ from typing import Literal
 
 from keyless.api import Reason, Refusal
 from keyless.api.places import bucket_fault, region_fault
+from keyless.aws.writing import ACLS, BARE, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.billing.report.capacity import Bought
-from keyless.billing.writing import ACLS, BARE, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.shared_secrets.stores.scopes import Scope
 from keyless.space.reading import ROLE_ANNOTATION, KubeObject, Reader
 from keyless.space.surroundings import Surroundings, read_surroundings

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyless.aws import AWS_FAILURES, Keys, Session
+from keyless.aws.writing import Spared, Writing, spare
 from keyless.billing.collector.ports import Put
 from keyless.billing.collector.storing import S3
 from keyless.billing.export.s3 import S3Bucket
-from keyless.billing.writing import Spared, Writing, spare
 from unit.billing.collector.answers import xml
 from unit.billing.collector.test_clock import Machine
 from unit.billing.collector.test_storing import Answers

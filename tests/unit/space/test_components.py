@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 
 from keyless.api.settings import load
+from keyless.aws.writing import Writing
 from keyless.billing.collector.settings import Settings
-from keyless.billing.writing import Writing
 from keyless.kube.resources import CLUSTERROLES, ROLES
 from keyless.shared_secrets.settings import Settings as SecretsSettings
 from keyless.shared_secrets.stores.scopes import Scope, from_text

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from keyless.api import Reason, Refusal
+from keyless.aws.writing import ACLS, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.billing.report.capacity import Bought
-from keyless.billing.writing import ACLS, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.shared_secrets.stores.scopes import Scope
 from keyless.space.surroundings import CaBundle, Proxy
 from keyless.space.values import SecretsSync, Values, parse_values

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from keyless.api.settings import setting
-from keyless.billing.writing import Writing
+from keyless.aws.writing import Writing
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from botocore.parsers import ResponseParserError
 from keyless.aws import AWS_FAILURES, AwsPermanent, AwsTransient, Session, caller_identity, failure, in_pool
 from keyless.aws.errors import Said
 from keyless.aws.sessions import shared_loader
+from keyless.aws.writing import BARE, Spared, Writing, spare
 from keyless.billing.collector.clock import Clock
 from keyless.billing.collector.ports import Put
-from keyless.billing.writing import BARE, Spared, Writing, spare
 
 # Worth another try although S3 answers them with 4xx.
 AGAIN = frozenset({"ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "TemporaryRedirect"})

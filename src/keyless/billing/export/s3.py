@@ -34,10 +34,10 @@ from obstore.store import S3Store
 
 from keyless.api import Permanent
 from keyless.aws import AWS_FAILURES, AwsTransient, Session, failure
+from keyless.aws.writing import BARE, HEADERS, Spared, Writing, spare
 from keyless.billing.export.reading import Readers
 from keyless.billing.export.signing import Signer
 from keyless.billing.export.wire import FEW_CONNECTIONS, Wire
-from keyless.billing.writing import BARE, HEADERS, Spared, Writing, spare
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig

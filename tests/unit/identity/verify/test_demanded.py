@@ -9,8 +9,8 @@ import pytest
 
 from keyless.api import Reason
 from keyless.aws import Session
+from keyless.aws.writing import Writing
 from keyless.billing.access import access
-from keyless.billing.writing import Writing
 from keyless.identity.verify import Facts, State
 from keyless.identity.verify.behind import KeyUse
 from keyless.identity.verify.model import Bucket
