@@ -102,6 +102,15 @@ class Reason(StrEnum):
     USAGE_MISSING = "UsageMissing"
     USAGE_NOT_TRUSTED = "UsageNotTrusted"
 
+    # backups
+    SNAPSHOT_STORED = "SnapshotStored"
+    SNAPSHOT_NOT_STORED = "SnapshotNotStored"
+    SNAPSHOT_BROKEN = "SnapshotBroken"
+    SNAPSHOT_MISSING = "SnapshotMissing"
+    SNAPSHOT_OF_ANOTHER = "SnapshotOfAnother"
+    SNAPSHOT_TOO_NEW = "SnapshotTooNew"
+    ETCD_UNREACHABLE = "EtcdUnreachable"
+
     # shared secrets
     SECRETS_READ = "SecretsRead"
     READ_ALLOWED = "ReadAllowed"

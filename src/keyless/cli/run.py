@@ -32,6 +32,7 @@ COMPONENTS = {
     "issuer": "keyless.identity.issuer",
     "vector": "keyless.billing.collector",
     "external-secrets-controller": "keyless.shared_secrets",
+    "backup": "keyless.backup",
     "node": "keyless.local.node",
     "cloud": "keyless.local.beside",
 }

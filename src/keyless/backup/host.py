@@ -1,0 +1,89 @@
+"""The ControlPlane as the component sees it: whether it is being deleted, and the condition that is told of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from keyless.api import Reason
+from keyless.backup.model import Manifest, Source
+from keyless.kube import Kube, NotFound, condition_of, set_condition, timestamp
+from keyless.kube.resources import CONTROLPLANES
+
+CONDITION = "BackedUp"
+FIELD_MANAGER = "backup"
+MESSAGE_LIMIT = 4000
+_WORD = re.compile(r"[A-Za-z]([A-Za-z0-9]|[A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The condition ``BackedUp``."""
+
+    status: bool
+    reason: str
+    message: str
+
+
+class Host:
+    """The Space's API."""
+
+    def __init__(self, kube: Kube, source: Source, now: Callable[[], datetime]) -> None:
+        self._kube = kube
+        self._source = source
+        self._now = now
+
+    async def deleted_at(self) -> datetime | None:
+        """When the control plane was deleted; None while it is not."""
+        stamp = ((await self._own()).get("metadata") or {}).get("deletionTimestamp")
+        return datetime.fromisoformat(stamp) if stamp else None
+
+    async def report(self, said: Said, stored: Manifest | None) -> None:
+        """Write the condition, and where the last snapshot lies; what was told of an earlier one stays."""
+        status = (await self._own()).get("status") or {}
+        before = condition_of(status.get("conditions"), CONDITION)
+        written = set_condition(
+            [before] if before else [],
+            CONDITION,
+            said.status,
+            reason_of(said.reason),
+            _shortened(said.message),
+            now=self._now(),
+        )
+        known: Any = status.get("backup")
+        told = known if stored is None else backup_status(stored)
+        body = {
+            "apiVersion": CONTROLPLANES.api_version,
+            "kind": CONTROLPLANES.kind,
+            "metadata": {"name": self._source.name, "namespace": self._source.group},
+            "status": {"conditions": written, **({"backup": told} if told else {})},
+        }
+        await self._kube.apply(CONTROLPLANES, body, field_manager=FIELD_MANAGER, subresource="status")
+
+    async def _own(self) -> dict[str, Any]:
+        try:
+            return await self._kube.get(CONTROLPLANES, self._source.name, self._source.group)
+        except NotFound:
+            return {}
+
+
+def backup_status(manifest: Manifest) -> dict[str, Any]:
+    """``status.backup`` of a ControlPlane: the last snapshot, by the name that restoring it takes."""
+    return {
+        "snapshot": f"{manifest.source.id}/{manifest.folder}",
+        "takenAt": timestamp(manifest.taken_at),
+        "bytes": manifest.size,
+    }
+
+
+def reason_of(code: str) -> str:
+    """AWS's own code, in the form that a condition's reason must have."""
+    word = code.rpartition(".")[2]
+    return word if _WORD.fullmatch(word) else str(Reason.SNAPSHOT_NOT_STORED)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MESSAGE_LIMIT else f"{text[: MESSAGE_LIMIT // 2]} … {text[-MESSAGE_LIMIT // 2 :]}"
