@@ -80,7 +80,7 @@ def manifest_document(start: datetime, end: datetime, *, plane: str = PLANE, **c
 
 def manifest_entry(document: dict[str, Any]) -> tuple[str, bytes]:
     """The key and the bytes of a manifest."""
-    body, plane = json.dumps(document).encode(), document["controlPlane"]
+    body, plane = json.dumps(document, separators=(",", ":")).encode(), document["controlPlane"]
     start = datetime.fromisoformat(document["from"])
     below = f"manifest/account={document['account']}/date={start:%Y-%m-%d}/hour={start:%H}"
     number = document.get("sequence", 0)

@@ -137,7 +137,7 @@ def claim(bucket):
 
 def edit_manifest(bucket):
     key = a_manifest(bucket)
-    bucket.objects[key] = bucket.objects[key].replace(b'"samples": 240', b'"samples": 241')
+    bucket.objects[key] = bucket.objects[key].replace(b'"samples":240', b'"samples":241')
 
 
 def edit_both(bucket):

@@ -41,10 +41,11 @@ class Coverage:
     def __init__(self) -> None:
         self.lives: dict[str, Life] = {}
         self._planes: dict[str, _Plane] = {}
+        self._census: tuple[Life, ...] = ()
 
     def add(self, covered: Covered) -> None:
         """Count a manifest in."""
-        join(self.lives, covered)
+        self._census = join(self.lives, covered, self._census)
         self._planes.setdefault(covered.control_plane.id, _Plane()).add(covered)
 
     def missing(self, period: Interval, waivers: Sequence[Waiver] = ()) -> list[Missing]:

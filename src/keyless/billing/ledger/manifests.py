@@ -35,6 +35,7 @@ NEWEST_VERSION = 3
 MANIFESTS = "manifest/"
 # A thousand control planes in the census and a thousand gaps are half a megabyte.
 MANIFEST_LIMIT = 8 * 2**20
+_CENSUS, _AFTER_CENSUS = b',"census":[', b'],"heads":['
 # Two samples may lie this many intervals apart and still bound what happened between them.
 SLACK_INTERVALS = 3
 # A longer interval would call hours covered in which nobody looked.
@@ -126,7 +127,12 @@ class Covered:
 
 
 def manifest_untrusted(key: str, body: bytes) -> Covered:
-    """Read a manifest; raises ``Malformed`` that names the key, ``Misnamed`` where the key is not of these bytes.
+    """Read a manifest; raises ``Malformed`` that names the key, ``Misnamed`` where the key is not of these bytes."""
+    return manifest_with_meters_untrusted(key, body)[0]
+
+
+def manifest_with_meters_untrusted(key: str, body: bytes) -> tuple[Covered, Any]:
+    """A manifest, and its ``meters`` as they stand there; raises as :func:`manifest_untrusted` does.
 
     A key says account, hour, host namespace, number and the beginning of the SHA-256 of what lies there: a manifest
     that was edited or moved differs from its own key, and one that vouches for an edited object from that object's.
@@ -134,16 +140,16 @@ def manifest_untrusted(key: str, body: bytes) -> Covered:
     if len(body) > MANIFEST_LIMIT:
         raise Malformed(f"{key}: expected at most {MANIFEST_LIMIT} bytes, found {len(body)}")
     try:
-        document = orjson.loads(body)
+        own = Committed(key, hashlib.sha256(body).hexdigest(), len(body))
+        document, census = _parsed(body, own.sha256)
         if int(document["version"]) > NEWEST_VERSION:
             raise Malformed(
                 f"version: expected {NEWEST_VERSION} or older, found {int(document['version'])}: a newer collector"
                 " wrote it; export with a newer keyless"
             )
-        own = Committed(key, hashlib.sha256(body).hexdigest(), len(body))
-        covered = _covered(document, own)
+        covered = _covered(document, own, census)
         _check_names(key, covered)
-        return covered
+        return covered, document.get("meters", ())
     except Malformed as error:
         raise type(error)(f"{key}: {error}") from None
     except KeyError as error:
@@ -158,20 +164,26 @@ def lives(manifests: Iterable[Covered]) -> dict[str, Life]:
     The earliest beginning counts and the latest end: usage is owed for any time that anybody says it was billed.
     """
     found: dict[str, Life] = {}
+    census: tuple[Life, ...] = ()
     for manifest in manifests:
-        join(found, manifest)
+        census = join(found, manifest, census)
     return found
 
 
-def join(found: dict[str, Life], manifest: Covered) -> None:
-    """Add to ``found`` what one manifest knows of lives."""
+def join(found: dict[str, Life], manifest: Covered, before: tuple[Life, ...]) -> tuple[Life, ...]:
+    """Add to ``found`` what one manifest knows of lives; ``before`` is what this returned for the one before it."""
+    # The manifests of an hour mostly have one census: it says nothing new but of whose line was just counted in.
+    own = manifest.control_plane.id
+    repeated = manifest.lives is before
+    later = [life for life in before if life.control_plane.id == own] if repeated else manifest.lives
     # A manifest's own line is as of its beginning, the census is later.
-    for life in (manifest.life, *manifest.lives):
+    for life in (manifest.life, *later):
         known = found.get(life.control_plane.id)
         if known is None:
             found[life.control_plane.id] = life
         elif known is not life and known != life:
             found[life.control_plane.id] = _joined(known, life)
+    return manifest.lives
 
 
 def _joined(one: Life, later: Life) -> Life:
@@ -185,7 +197,24 @@ def _joined(one: Life, later: Life) -> Life:
     )
 
 
-def _covered(document: Any, own: Committed) -> Covered:
+def _parsed(body: bytes, sha256: str) -> tuple[Any, tuple[Life, ...]]:
+    """The document, and its census: most of a manifest's text, the same in all of an hour, and so read once."""
+    start = body.find(_CENSUS) + len(_CENSUS) - 1
+    end = body.find(_AFTER_CENSUS, start) + 1 or len(body) - 1
+    if start >= len(_CENSUS):
+        try:
+            census = _lives_of(body[start:end])
+            document = orjson.loads(b'%b"%b"%b' % (body[:start], sha256.encode(), body[end:]))
+            # No text holds its own SHA-256: where this stands, and nowhere else, the census was.
+            if document.get("census") == sha256:
+                return document, census
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            pass  # what is wrong, reading the whole says
+    document = orjson.loads(body)
+    return document, _lives_of(orjson.dumps(document["census"]))
+
+
+def _covered(document: Any, own: Committed, census: tuple[Life, ...]) -> Covered:
     interval = int(document["intervalSeconds"])
     if not 0 < interval <= LONGEST_INTERVAL_SECONDS:
         raise Malformed(f"intervalSeconds: expected 1 to {LONGEST_INTERVAL_SECONDS}, found {interval}")
@@ -199,7 +228,7 @@ def _covered(document: Any, own: Committed) -> Covered:
         end=end,
         slack=timedelta(seconds=SLACK_INTERVALS * interval),
         gaps=tuple(_gap(gap) for gap in document["gaps"]),
-        lives=_lives_of(orjson.dumps(document["census"])),
+        lives=census,
         objects=_committed(document["objects"]),
         meters=_meters(document.get("meters", ()), own),
         collector=str(document.get("collector", "")),

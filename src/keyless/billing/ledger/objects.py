@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from keyless.billing.ledger.frames import head_document, member_document, merged, receipt_document
@@ -99,7 +100,12 @@ class Packed:
 
 def hour_prefix(account: str, hour: datetime) -> str:
     """``account=A/date=D/hour=HH/``: where the peer looks for the events of one hour."""
-    start = hour_of(hour)
+    return _hour_prefix(account, hour_of(hour))
+
+
+@lru_cache(maxsize=256)
+def _hour_prefix(account: str, start: datetime) -> str:
+    # A month of a hundred control planes asks a hundred times for each.
     return f"account={account}/date={start:%Y-%m-%d}/hour={start:%H}/"
 
 
