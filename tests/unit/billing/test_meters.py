@@ -19,8 +19,8 @@ from keyless.billing.collector.metering import Counted, Metering
 from keyless.billing.collector.tallies import Tally
 from keyless.billing.ledger import frames
 from keyless.billing.ledger.frames import Reader
-from keyless.billing.ledger.manifests import manifest_untrusted
-from keyless.billing.ledger.meter_reading import meter_untrusted
+from keyless.billing.ledger.manifests import manifest_with_meters_untrusted
+from keyless.billing.ledger.meter_reading import meter_untrusted, meter_within_untrusted
 from keyless.billing.ledger.model import Described, Gvk, Malformed, Meter, Sample, Unknown
 from keyless.billing.ledger.objects import manifest, pack
 from unit.billing.samples import BUCKET, NO_LINK, NOON, VPC, a_segment, seconds
@@ -198,11 +198,12 @@ def test_a_meter_object_that_is_small_lies_in_the_manifest_and_says_the_same(mor
     size = len(segment.packed.meter.body)
     packed = pack(segment.opening, segment.frames, inside=size - 1 + more)
     record = manifest(packed, NO_LINK)
-    [committed] = manifest_untrusted(record.key, record.body).meters
+    covered, meters = manifest_with_meters_untrusted(record.key, record.body)
+    [committed] = covered.meters
     if more:
         assert (committed.key, committed.sha256, committed.size) == (record.key, record.sha256, len(record.body))
         assert packed.objects == (packed.usage,)
-        assert meter_untrusted(record.key, record.body) == stored(packed)
+        assert meter_within_untrusted(record.key, meters) == stored(packed)
     else:
         assert packed.objects == (packed.usage, packed.meter)
 
@@ -210,7 +211,7 @@ def test_a_meter_object_that_is_small_lies_in_the_manifest_and_says_the_same(mor
 @pytest.mark.parametrize("meters", [[], [{}], [{"gzip": 3}], [{"gzip": "x"}], [{"gzip": "H4sI"}], {}, [3]])
 def test_what_lies_in_a_manifest_and_is_no_meter_object_is_told(meters):
     with pytest.raises(Malformed, match=r"^manifest/account=acme/x: "):
-        meter_untrusted("manifest/account=acme/x", json.dumps({"meters": meters}).encode())
+        meter_within_untrusted("manifest/account=acme/x", meters)
 
 
 def test_a_segment_that_knows_no_dimensions_is_stored_as_before():

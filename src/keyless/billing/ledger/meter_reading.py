@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from keyless.billing.ledger.events import text_untrusted
-from keyless.billing.ledger.meter_file import METER_PREFIX, METER_VERSION, NUMBERS
+from keyless.billing.ledger.meter_file import METER_VERSION, NUMBERS
 from keyless.billing.ledger.metered import COLUMNS, dimensions_untrusted
 from keyless.billing.ledger.meters import Row
 from keyless.billing.ledger.model import Dimensions, Malformed, moment_untrusted
@@ -35,11 +35,20 @@ class MeterFile:
         return tuple(row_untrusted(row) for row in self.raw)
 
 
-def meter_untrusted(key: str, body: bytes) -> MeterFile:
-    """Read a meter object, or a manifest that holds it; raises ``Malformed`` that names the key."""
+def meter_within_untrusted(key: str, meters: Any) -> MeterFile:
+    """Read the meter object that a manifest holds, of its ``meters``; raises ``Malformed`` that names ``key``."""
     try:
-        if not key.startswith(METER_PREFIX):
-            body = base64.b64decode(orjson.loads(body)["meters"][0]["gzip"], validate=True)
+        body = base64.b64decode(meters[0]["gzip"], validate=True)
+    except (KeyError, IndexError) as error:
+        raise Malformed(f"{key}: expected a meter object, found none: {error}") from None
+    except (ValueError, TypeError) as error:
+        raise Malformed(f"{key}: expected a meter object, found {type(error).__name__}: {str(error)[:200]}") from None
+    return meter_untrusted(key, body)
+
+
+def meter_untrusted(key: str, body: bytes) -> MeterFile:
+    """Read a meter object; raises ``Malformed`` that names the key."""
+    try:
         document = orjson.loads(text_untrusted(key, body))
         if int(document["version"]) > METER_VERSION:
             raise Malformed(
@@ -79,11 +88,13 @@ def _rows_untrusted(rows: Any) -> list[list[Any]]:
     for row in rows:
         if len(row) != width or not isinstance(row[_LABELS], list):
             raise Malformed(f"rows: expected {width} values in each, with a list of labels")
-        for number in row[len(COLUMNS) :]:
-            if type(number) is not int or number < 0:
-                raise Malformed("rows: expected four whole numbers that are not negative at the end of each")
+        a, b, c, d = row[_NUMBERS:]
+        # A month has millions of these: one expression, and no bool, which is an int to `isinstance`.
+        if not (type(a) is type(b) is type(c) is type(d) is int and a >= 0 and b >= 0 and c >= 0 and d >= 0):
+            raise Malformed("rows: expected four whole numbers that are not negative at the end of each")
     found: list[list[Any]] = rows
     return found
 
 
 _LABELS = COLUMNS.index("labels")
+_NUMBERS = len(COLUMNS)

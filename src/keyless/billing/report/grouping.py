@@ -113,9 +113,13 @@ def by_untrusted(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def filled(cubes: Sequence[Cube], uses: Iterable[Use], wanted: Callable[[Use], bool]) -> None:
-    """Go through the uses once."""
+def filled(cubes: Sequence[Cube], uses: Iterable[Use], wanted: Callable[[What], bool]) -> None:
+    """Go through the uses once; what is ``wanted`` is asked once for each combination."""
+    adding = [cube.add for cube in cubes]
+    known: dict[What, bool] = {}
     for use in uses:
-        if wanted(use):
-            for cube in cubes:
-                cube.add(use)
+        if (is_wanted := known.get(use.what)) is None:
+            is_wanted = known[use.what] = wanted(use.what)
+        if is_wanted:
+            for add in adding:
+                add(use)

@@ -17,7 +17,7 @@ from keyless.billing.report.capacity import CAPACITY_FIELDS, Bought, Meeting, me
 from keyless.billing.report.focus import FIELDS as FOCUS_FIELDS
 from keyless.billing.report.focus import as_focus, month_closing
 from keyless.billing.report.grouping import Cube, filled
-from keyless.billing.report.model import PLANE_METER, Use
+from keyless.billing.report.model import PLANE_METER, Use, What
 from keyless.billing.report.output import as_csv, as_text, document
 from keyless.billing.report.page import PAGE_FIELDS, as_page
 from keyless.billing.report.prices import Price
@@ -44,12 +44,9 @@ class Asked:
         """A grouping of its own."""
         return Cube(by or self.by, self.zone, self.rules, self.prices)
 
-    def wants(self, use: Use) -> bool:
-        """Whether a use is of the meter."""
-        return self.meter in {
-            "all",
-            use.what.dimensions.meter.value if use.what.dimensions is not None else PLANE_METER,
-        }
+    def wants(self, what: What) -> bool:
+        """Whether a combination is of the meter."""
+        return self.meter in {"all", what.dimensions.meter.value if what.dimensions is not None else PLANE_METER}
 
 
 def report_of(
@@ -72,7 +69,7 @@ def report_of(
     source = read(bucket, request, sink, now=now, closing=closing)
     if isinstance(source, Refusal):
         return source
-    return _printed(output, asked, request, source, cubes, now, wrap)
+    return _printed(output, asked, request, source, cubes, wrap)
 
 
 def capacity_of(bucket: Bucket, asked: Asked, bought: Bought, *, now: datetime) -> tuple[Meeting, ...] | Refusal:
@@ -95,10 +92,9 @@ def _printed(
     request: Request,
     source: Source,
     cubes: Sequence[Cube],
-    now: datetime,
     wrap: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> str:
-    reports = [report(request, source, cube, asked.zone.key, now) for cube in cubes]
+    reports = [report(request, source, cube, asked.zone.key) for cube in cubes]
     if output == "html":
         return as_page(reports, source.manifests)
     if output == "focus":
