@@ -77,6 +77,7 @@ oracle-go: setup ## ask Go's own libraries anew what they make of the recorded c
 
 oracle-kubernetes: setup ## ask a real API server anew: BIN=folder with kube-apiserver and etcd
 	PYTHONPATH=tests $(RUN)/python -m conformance.kubernetes.record_interactions "$(BIN)"
+	PYTHONPATH=tests $(RUN)/python -m conformance.kubernetes.record_cel_costs "$(BIN)"
 
 image: setup ## build the OCI images (keyless, keyless-cloud) into dist/ (needs buildah and mmdebstrap)
 	$(RUN)/python -m image.build $(if $(ARCH),--arch $(ARCH))

@@ -47,7 +47,7 @@ def _start(stack: ExitStack, *command: str, folder: Path) -> None:
     stack.callback(end)
 
 
-def _servers(stack: ExitStack, binaries: Path, folder: Path) -> str:
+def servers(stack: ExitStack, binaries: Path, folder: Path) -> str:
     store, peers, port = (f"http://127.0.0.1:{_port()}", f"http://127.0.0.1:{_port()}", _port())
     _start(
         stack,
@@ -83,19 +83,24 @@ def _servers(stack: ExitStack, binaries: Path, folder: Path) -> str:
     return f"https://127.0.0.1:{port}"
 
 
+async def ready(client: httpx.AsyncClient) -> None:
+    """Wait for the API server."""
+    end = time.monotonic() + 120
+    while True:
+        try:
+            if (await client.get("/readyz")).text == "ok":
+                return
+        except httpx.HTTPError:
+            pass
+        if time.monotonic() > end:
+            raise SystemExit("the API server is not ready after two minutes: see its log")
+        await asyncio.sleep(0.5)
+
+
 async def _record(url: str) -> None:
     headers = {"authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(base_url=url, verify=False, headers=headers, trust_env=False, timeout=20) as client:
-        end = time.monotonic() + 120
-        while True:
-            try:
-                if (await client.get("/readyz")).text == "ok":
-                    break
-            except httpx.HTTPError:
-                pass
-            if time.monotonic() > end:
-                raise SystemExit("the API server is not ready after two minutes: see its log")
-            await asyncio.sleep(0.5)
+        await ready(client)
 
         async def ask(method: str, path: str, body: bytes, media: str) -> Answered:
             answer = await client.request(method, path, content=body, headers={"content-type": media})
@@ -114,7 +119,7 @@ async def _record(url: str) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        asyncio.run(_record(_servers(stack, Path(sys.argv[1]), Path(folder))))
+        asyncio.run(_record(servers(stack, Path(sys.argv[1]), Path(folder))))
 
 
 if __name__ == "__main__":

@@ -68,13 +68,22 @@ def _check(obj: Object, old: Object | None) -> None:
             raise _fault(name, place, "Required value: schemas are required")
         root = place if len(spec["versions"]) > 1 else ROOT
         try:
-            Structural.compile(schema, root)
+            # A schema that did not change was taken before, maybe by a version without limits: its total alone counts.
+            dear = Structural.compile(schema, root).too_dear(root, each=schema != _schema_before(old, version["name"]))
+            if dear:
+                raise SchemaError(dear)
             schema_shape(schema)
         except SchemaError as error:
             faults = [fault.cause() for fault in error.errors]
             raise invalid(PLACE[0], "CustomResourceDefinition", name, faults) from error
         except (Malformed, ValueError) as error:
             raise _fault(name, place, f"Invalid value: {error}") from error
+
+
+def _schema_before(old: Object | None, version: str) -> Any:
+    versions = ((old or {}).get("spec") or {}).get("versions") or ()
+    found: Mapping[str, Any] = next((each for each in versions if each.get("name") == version), {})
+    return (found.get("schema") or {}).get("openAPIV3Schema")
 
 
 def _missing(spec: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from keyless.local.cluster.builtin.metadata_rules import validate_change, valida
 from keyless.local.cluster.faults import FieldError, Object, wrong_type
 from keyless.local.cluster.schema import pruning
 from keyless.local.cluster.schema.checks import ABSENT, check, check_embedded, check_lists
+from keyless.local.cluster.schema.costs import places, too_dear
 from keyless.local.cluster.schema.defaulting import fill
 from keyless.local.cluster.schema.evaluation import check_rules
 from keyless.local.cluster.schema.model import ROOT, Node, SchemaError, compile_schema
@@ -44,6 +45,10 @@ class Structural:
     def compile(cls, openapi_v3_schema: Mapping[str, Any], path: str = ROOT) -> Structural:
         """Compile the ``openAPIV3Schema`` of a CRD version; raises :class:`SchemaError` with all faults."""
         return cls(compile_schema(openapi_v3_schema, path))
+
+    def too_dear(self, path: str = ROOT, *, each: bool = True) -> list[FieldError]:
+        """Rules that may cost too much: one alone, unless ``each`` is false, or all together."""
+        return too_dear(places(self._node, path), path, each=each) if self._has_rules else []
 
     def prune(self, obj: Object) -> tuple[Object, list[str]]:
         """The object without unknown fields, and their paths (``spec.bogus``)."""

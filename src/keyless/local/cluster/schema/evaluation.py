@@ -17,7 +17,8 @@ from keyless.local.cluster.faults import FieldError, Object
 from keyless.local.cluster.patches.json_patch import same
 from keyless.local.cluster.schema.checks import ABSENT, counterpart
 from keyless.local.cluster.schema.model import Node
-from keyless.local.cluster.schema.rules import Rule, escaped
+from keyless.local.cluster.schema.names import escaped
+from keyless.local.cluster.schema.rules import Rule
 
 PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-zµμ]+)")
 SECONDS = {
@@ -35,9 +36,20 @@ SECONDS = {
 MISSING_KEY = re.compile(r'NOT_FOUND: Key not found in map : "(.*)"')
 
 
+class OutOfBudget(Exception):
+    """A rule was ended, and no other is asked: what is told of it."""
+
+    def __init__(self, told: FieldError) -> None:
+        super().__init__(told.message)
+        self.told = told
+
+
 def check_rules(node: Node, obj: Object, old: Any) -> list[FieldError]:
-    """All failed rules of an object and its parts."""
-    return _check(node, _visible(obj), old if old is ABSENT else _visible(old), "")
+    """All failed rules of an object and its parts; that one was ended is told alone."""
+    try:
+        return _check(node, _visible(obj), old if old is ABSENT else _visible(old), "")
+    except OutOfBudget as ended:
+        return [ended.told]
 
 
 def _visible(obj: Object) -> Object:
@@ -89,7 +101,11 @@ def _facts(node: Node, value: Any, old: Any) -> dict[str, Any]:
 
 
 def _ask(rule: Rule, node: Node, facts: dict[str, Any], path: str) -> list[FieldError]:
-    answer = rule.expression.eval(data=facts)
+    try:
+        answer = rule.expression.eval(data=facts)
+    except RuntimeError as error:
+        # The library ends what loops too long by raising; every other fault is a value.
+        raise OutOfBudget(FieldError(path or "<nil>", "FieldValueInvalid", _ended(rule, node, error))) from error
     kind = answer.type().name()
     if kind == "BOOL" and answer.plain_value() is True:
         return []
@@ -100,9 +116,21 @@ def _ask(rule: Rule, node: Node, facts: dict[str, Any], path: str) -> list[Field
     return [_failed(rule, node, _message(rule, facts), place)]
 
 
+def _ended(rule: Rule, node: Node, error: RuntimeError) -> str:
+    if "budget exceeded" not in str(error):
+        return f'Invalid value: "{node.type}": {_reason(str(error))} evaluating rule: {rule.message or rule.text}'
+    why = "no further validation rules will be run due to call cost exceeds limit for rule"
+    told = f"'operation cancelled: actual cost limit exceeded': {why}: {rule.message or rule.text}"
+    return f'Invalid value: "{node.type}": {told}'
+
+
 def _message(rule: Rule, facts: dict[str, Any]) -> str:
     if rule.message_expression is not None:
-        answer = rule.message_expression.eval(data=facts)
+        try:
+            answer = rule.message_expression.eval(data=facts)
+        except RuntimeError:
+            # A message that loops too long is none: what failed is told by the rule itself.
+            return rule.message or f"failed rule: {rule.text}"
         text = answer.plain_value() if answer.type().name() == "STRING" else ""
         if isinstance(text, str) and text.strip() and "\n" not in text:
             return text

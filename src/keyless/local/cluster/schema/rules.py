@@ -18,34 +18,9 @@ from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from keyless.local.cluster.faults import FieldError, invalid, required, shown
 from keyless.local.cluster.schema.cel_library import kubernetes_functions
+from keyless.local.cluster.schema.names import escaped
 
 REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-RESERVED = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
-SYMBOLS = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 STRINGS = re.compile(r"""[rRbB]*('''(?:.|\n)*?'''|\"\"\"(?:.|\n)*?\"\"\"|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""")
 OLD = re.compile(r"\boldSelf\b")
 CHAIN = re.compile(r"(?<![\w.])self((?:\s*\.\s*[A-Za-z_]\w*(?!\s*\())+)")
@@ -133,13 +108,6 @@ def _compile(text: str, path: str, *, optional: bool, expected: str) -> Expressi
         word = "cel expression" if expected == "BOOL" else "messageExpression"
         return invalid(path, text, f"{word} must evaluate to a {'bool' if expected == 'BOOL' else 'string'}")
     return compiled
-
-
-def escaped(name: str) -> str:
-    """A field's name as rules write it: ``a-b`` is ``a__dash__b``, reserved words are wrapped."""
-    if name in RESERVED:
-        return f"__{name}__"
-    return re.sub(r"__|[./-]", lambda match: SYMBOLS[match[0]], name)
 
 
 def _undefined_field(text: str, schema: Mapping[str, Any]) -> str:
