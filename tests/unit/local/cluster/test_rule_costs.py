@@ -22,7 +22,7 @@ UNIQUE = "self.all(x, self.exists_one(y, x == y))"
 
 
 def listing(rule: str = UNIQUE, **bounds: Any) -> dict[str, Any]:
-    body = crd()
+    body: dict[str, Any] = crd()
     items = {"type": "array", "items": {"type": "integer"}, "x-kubernetes-validations": [{"rule": rule}], **bounds}
     schema: dict[str, Any] = body["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     schema["properties"]["spec"]["properties"]["items"] = items
