@@ -6,7 +6,22 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import attached, billing, cli, collector, identity, policy, report, roles, s3, secrets, sigv4, sts, up
+from tests.bench import (
+    attached,
+    billing,
+    cli,
+    collector,
+    identity,
+    policy,
+    report,
+    roles,
+    s3,
+    secrets,
+    sigv4,
+    sts,
+    trust,
+    up,
+)
 from tests.bench.row import Row
 
 BENCHES: dict[str, Callable[[], Iterator[Row]]] = {
@@ -17,6 +32,7 @@ BENCHES: dict[str, Callable[[], Iterator[Row]]] = {
     "s3": s3.bench,
     "roles": roles.bench,
     "identity": identity.bench,
+    "trust": trust.bench,
     "billing": billing.bench,
     "collector": collector.bench,
     "secrets": secrets.bench,

@@ -24,11 +24,11 @@ WISHES = {"billing": "vector", "shared-secrets": "external-secrets-controller"}
 class Held:
     """AWS as the plan left it, with answers at once; ``calls`` counts them."""
 
-    def __init__(self, wanted: Asked) -> None:
+    def __init__(self, wanted: Asked | None = None) -> None:
         self.calls = 0
         self._roles: dict[str, dict[str, Any]] = {}
         self._associations: dict[str, dict[str, Any]] = {}
-        for step in plan(wanted, Have(None, {})).steps:
+        for step in plan(wanted, Have(None, {})).steps if wanted else ():
             self._keep(step.operation, dict(step.params))
 
     def _keep(self, operation: str, params: dict[str, Any]) -> None:
@@ -39,14 +39,19 @@ class Held:
         elif operation == "PutRolePolicy":
             policy = {"PolicyName": params["PolicyName"], "PolicyDocument": json.loads(params["PolicyDocument"])}
             self._roles[params["RoleName"]]["RolePolicyList"].append(policy)
+        elif operation == "UpdateAssumeRolePolicy":
+            self._roles[params["RoleName"]]["AssumeRolePolicyDocument"] = json.loads(params["PolicyDocument"])
         elif operation == "CreatePodIdentityAssociation":
             self._associations[f"a-{len(self._associations)}"] = params
 
     async def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         """Answer as AWS does, in pages of the size that it has."""
         self.calls += 1
+        if not operation.startswith(("Get", "List", "Describe")):
+            self._keep(operation, params)
+            return {}
         if operation == "ListRoles":
-            return _page(list(self._roles.values()), params.get("Marker"), "Roles", "Marker", 100)
+            return _page(list(self._roles.values()), params.get("Marker"), "Roles", "Marker", params["MaxItems"])
         if operation == "GetAccountAuthorizationDetails":
             return _page(list(self._roles.values()), params.get("Marker"), "RoleDetailList", "Marker", 1000)
         if operation == "GetOpenIDConnectProvider":
@@ -60,6 +65,10 @@ class Held:
         if operation in ("GetRole", "ListRolePolicies", "ListAttachedRolePolicies", "GetRolePolicy"):
             return self._by_name(operation, params)
         raise AwsPermanent(Said(operation, "InvalidAction", service))
+
+    def role(self, name: str) -> dict[str, Any]:
+        """One that is there."""
+        return self._roles[name]
 
     def _by_name(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         role = self._roles[params["RoleName"]]

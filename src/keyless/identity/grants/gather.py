@@ -1,7 +1,8 @@
 """Read what AWS has of the grants. Reads only; a refused read ends it, since a plan from half the facts is unsafe.
 
-Calls of AWS: one for 100 roles of the account, then four for each role of ours, or, of many, one for 1,000 roles of the
-account; one for the provider; one for 100 associations and one for each of them, whose role no list tells.
+Calls of AWS: one for 1,000 roles of the account (IAM may give fewer, and has no filter by name), then four for each
+role of ours, or, of many, one more for 1,000 roles of the account; one for the provider; one for 100 associations and
+one for each of them, whose role no list tells.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ async def gather(asked: Asked, aws: Caller, *, known: Mapping[str, HeldAssociati
 
     ``known``: associations by id that were read a moment ago, and are not read again.
     """
-    listed = await _pages(aws, ("iam", "ListRoles", "Roles"), ("Marker", "Marker"))
+    listed = await _pages(aws, ("iam", "ListRoles", "Roles"), ("Marker", "Marker"), MaxItems=1000)
     names = [one["RoleName"] for one in listed if any(number(one["RoleName"], wish.role) for wish in asked.wishes)]
     whole = await _at_once(aws, set(names)) if len(names) > _MANY else None
     roles = whole if whole is not None else await asyncio.gather(*(_role(aws, name) for name in names))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from keyless.identity.injection.model import Injection, Known, MappedRole, Method, PatchOperation
@@ -26,6 +26,7 @@ MINIMUM_EXPIRATION = 600
 JITTER_STEP_SECONDS, JITTER_STEPS = 240, 30
 
 ROLE_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w\-/.@+=,]+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 REGION_KEYS = ("AWS_DEFAULT_REGION", "AWS_REGION")
 STS_KEY = "AWS_STS_REGIONAL_ENDPOINTS"
 IRSA_KEYS = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -65,7 +66,8 @@ def inject(
     mapped = _mapped(known, namespace, name)
     annotations = _Annotations.of(service_account, settings.annotation_prefix)
     if (namespace, name) in known.associations:
-        return _patched(pod, _agent_identity(pod, annotations, mapped, settings, jitter), ())
+        identity = _agent_identity(pod, annotations, mapped, settings, jitter)
+        return Injection(identity.method, _patches(pod, identity))
     role = annotations.get("role-arn") or (mapped.role_arn if mapped else "")
     if not role:
         return None
@@ -73,7 +75,7 @@ def inject(
         role = f"arn:{known.account.partition}:iam::{known.account.account}:role/{role}"
     warnings = () if ROLE_ARN.fullmatch(role) else (_bad_role(role, namespace, name, settings),)
     identity = _irsa_identity(pod, annotations, mapped, settings, role)
-    return replace(_patched(pod, identity, warnings), role=role, audience=identity.audience)
+    return Injection(identity.method, _patches(pod, identity), warnings, role, identity.audience)
 
 
 def _bad_role(role: str, namespace: str, name: str, settings: Settings) -> str:
@@ -153,7 +155,7 @@ def _expiration(
         annotations.get("token-expiration"),
         str(mapped.token_expiration) if mapped and mapped.token_expiration else "",
     )
-    chosen = next((int(text) for text in said if re.fullmatch(r"[+-]?[0-9]{1,18}", text)), settings.token_expiration)
+    chosen = next((int(text) for text in said if text and _NUMBER.fullmatch(text)), settings.token_expiration)
     return max(chosen, MINIMUM_EXPIRATION)
 
 
@@ -171,6 +173,8 @@ def _regional(annotations: _Annotations, mapped: MappedRole | None, settings: Se
 
 def _skipped(pod: Mapping[str, Any], settings: Settings) -> frozenset[str]:
     text = _Annotations.of(pod, settings.annotation_prefix).get("skip-containers")
+    if not text:
+        return frozenset()
     try:
         return frozenset(next(csv.reader([text], strict=True), []))
     except csv.Error:
@@ -185,7 +189,7 @@ def _join(mount_path: str, file: str, pod: Mapping[str, Any]) -> str:
     return path
 
 
-def _patched(pod: Mapping[str, Any], identity: _Identity, warnings: tuple[str, ...]) -> Injection:
+def _patches(pod: Mapping[str, Any], identity: _Identity) -> tuple[PatchOperation, ...]:
     operations: list[PatchOperation] = []
     if identity.method == "container_credentials":
         operations += _label(pod)
@@ -195,7 +199,7 @@ def _patched(pod: Mapping[str, Any], identity: _Identity, warnings: tuple[str, .
         for index, container in enumerate(spec.get(field) or ()):
             if container.get("name") not in identity.skipped:
                 operations += _container(container, f"/spec/{field}/{index}", identity)
-    return Injection(identity.method, tuple(operations), warnings)
+    return tuple(operations)
 
 
 def _label(pod: Mapping[str, Any]) -> list[PatchOperation]:

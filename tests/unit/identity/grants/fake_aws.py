@@ -39,8 +39,11 @@ class FakeAws:
         found: Callable[..., dict[str, Any]] = getattr(self, f"_{operation}")
         return copy.deepcopy(found(**params))
 
-    def _ListRoles(self) -> dict[str, Any]:
-        return {"Roles": [{"RoleName": name} for name in self.roles]}
+    def _ListRoles(self, MaxItems: int, Marker: str = "0") -> dict[str, Any]:
+        assert MaxItems == 1000
+        start, found = int(Marker), list(self.roles)
+        more = {"IsTruncated": True, "Marker": str(start + 40)} if start + 40 < len(found) else {"IsTruncated": False}
+        return {"Roles": [{"RoleName": name} for name in found[start : start + 40]], **more}
 
     def _role(self, name: str) -> dict[str, Any]:
         if name not in self.roles:
