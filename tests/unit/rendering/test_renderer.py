@@ -62,7 +62,7 @@ async def test_a_template_that_never_ends_is_ended_and_remembered_and_nobody_els
         began = time.perf_counter()
         with pytest.raises(TemplateError, match="endless"):
             await renderer.render(asking(ENDLESS))
-        assert time.perf_counter() - began < 0.1
+        assert time.perf_counter() - began < 0.4  # tried once more it would take both times: six tenths
         assert await renderer.render(asking(Job("a", "still here"))) == [b"still here"]
     finally:
         await renderer.aclose()

@@ -23,7 +23,7 @@ from unit.local.cloud.support import World, allow, ask, document, refusal
 HOST = "http://127.0.0.1:4566"
 BUCKET = "attacked-bucket"
 #: far more than any of these takes, far less than a blow-up
-BOUND_SECONDS = 2.0
+BOUND_SECONDS = 2.0  # of the processor: what others run meanwhile does not count
 
 
 def keys(world: World) -> Credentials:
@@ -209,9 +209,9 @@ DEEP = 100_000
 )
 def test_json_bombs_are_refused_in_time(world: World, body: bytes) -> None:
     headers = signed(world, "secretsmanager", target="secretsmanager.ListSecrets", body=body)
-    began = time.perf_counter()
+    began = time.process_time()
     assert send(world, "POST", "/", headers=headers, body=body)[0] == 400
-    assert time.perf_counter() - began < BOUND_SECONDS
+    assert time.process_time() - began < BOUND_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -230,10 +230,10 @@ def test_xml_bombs_are_refused_in_time(world: World, s3: Any, body: bytes) -> No
     SigV4Auth(keys(world), "s3", "us-west-2").add_auth(request)
     # S3 alone signs the header with the body's hash; without it the hash is computed, as here.
     headers = {name.lower(): value for name, value in request.headers.items()}
-    began = time.perf_counter()
+    began = time.process_time()
     status, answer = send(world, "PUT", f"/{BUCKET}", query="tagging=", headers=headers, body=body)
     assert (status, b"MalformedXML" in answer) == (400, True)
-    assert time.perf_counter() - began < BOUND_SECONDS
+    assert time.process_time() - began < BOUND_SECONDS
     assert refusal(s3.get_bucket_tagging, Bucket=BUCKET)[0] == "NoSuchTagSet"
 
 
@@ -299,11 +299,11 @@ def test_a_policy_that_is_built_to_blow_up_matching_decides_in_time(world: World
     world.aws("iam").put_user_policy(UserName="eve", PolicyName="p", PolicyDocument=document(statement))
     made = world.aws("iam").create_access_key(UserName="eve")["AccessKey"]
     eve = world.aws("s3", made)
-    began = time.perf_counter()
+    began = time.process_time()
     key = "a" * 900
     assert refusal(eve.get_object, Bucket=BUCKET, Key=key)[0] == "AccessDenied"
     assert refusal(eve.list_objects_v2, Bucket=BUCKET, Prefix=key)[0] == "AccessDenied"
-    assert time.perf_counter() - began < BOUND_SECONDS
+    assert time.process_time() - began < BOUND_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -317,10 +317,10 @@ def test_a_policy_that_is_built_to_blow_up_matching_decides_in_time(world: World
 )
 def test_a_policy_that_is_none_is_malformed_in_time(world: World, text: str) -> None:
     world.aws("iam").create_user(UserName="eve")
-    began = time.perf_counter()
+    began = time.process_time()
     code = refusal(world.aws("iam").put_user_policy, UserName="eve", PolicyName="p", PolicyDocument=text)[0]
     assert code in {"MalformedPolicyDocument", "LimitExceeded", "ValidationError"}
-    assert time.perf_counter() - began < BOUND_SECONDS
+    assert time.process_time() - began < BOUND_SECONDS
 
 
 @pytest.mark.parametrize("key", ["../other", "a/../../b", "%2e%2e/x", "a//b", ".", "\u202e", "a\nb"])

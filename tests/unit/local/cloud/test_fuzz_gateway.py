@@ -145,10 +145,10 @@ def send(world: World, service: str, request: tuple[str, str, str, dict[str, str
 
 
 def bounded(world: World, service: Service, request: tuple[str, str, str, dict[str, str], bytes]) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     status, answer = send(world, service.scopes[0], request)
     assert status < 500 or status == 501, (request[:3], request[4][:500], answer)
-    assert time.perf_counter() - began < SECONDS
+    assert time.process_time() - began < SECONDS
 
 
 RAW = {name: Loader().load_service_model(name, "service-2")["operations"] for name in ("s3", "eks", "eks-auth")}
@@ -330,12 +330,12 @@ def test_xml_is_read_or_refused(body: bytes) -> None:
 )
 def test_xml_bombs_cost_little(body: bytes) -> None:
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with suppress(AwsError):
         parse_xml_untrusted(body)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert time.perf_counter() - began < SECONDS
+    assert time.process_time() - began < SECONDS
     assert most < BYTES
 
 
