@@ -47,7 +47,8 @@ def _start(stack: ExitStack, *command: str, folder: Path) -> None:
     stack.callback(end)
 
 
-def servers(stack: ExitStack, binaries: Path, folder: Path) -> str:
+def servers(stack: ExitStack, binaries: Path, folder: Path, *more: str) -> str:
+    """The URL of an API server of these binaries, which may not be ready yet; it ends with the stack."""
     store, peers, port = (f"http://127.0.0.1:{_port()}", f"http://127.0.0.1:{_port()}", _port())
     _start(
         stack,
@@ -78,6 +79,7 @@ def servers(stack: ExitStack, binaries: Path, folder: Path) -> str:
         "--token-auth-file=tokens.csv",
         "--allow-privileged=true",
         f"--cert-dir={folder}/certs",
+        *more,
         folder=folder,
     )
     return f"https://127.0.0.1:{port}"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from keyless.api import Permanent
 from keyless.kube import Kube, KubeObject
 from keyless.kube.resources import SERVICES
-from keyless.local.beside.policy import environment
+from keyless.local.beside.pods import environment
 from keyless.local.beside.settings import Settings
 
 

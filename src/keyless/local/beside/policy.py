@@ -1,8 +1,7 @@
 """How pods of a cluster learn of the cloud beside it: a MutatingAdmissionPolicy (Kubernetes 1.36). Pure.
 
-Each new pod gets the endpoint, and the endpoint's authority as a file: the policy writes the certificate into an
-annotation, which a downward API volume shows, because a ConfigMap would have to be in each namespace. What a container
-sets itself stays. Lists that are replaced whole (a volume's items) cannot be applied, so the volume is a JSON patch.
+``pods.py`` says what they are told. Lists that are replaced whole (a volume's items) cannot be applied, so the volume
+is a JSON patch; a pod that was written down while it ran, as for a copy, has it already.
 
 https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/
 """
@@ -13,50 +12,24 @@ import json
 from collections.abc import Mapping
 
 from keyless.kube.resources import KubeObject, Resource
-from keyless.local.cloud.eks.agent import CA_ANNOTATION, CA_FOLDER, CA_VOLUME
+from keyless.local.beside.pods import FAILURE_POLICY, NAME, REINVOCATION, RULE, SELECTORS, variables
+from keyless.local.cloud.eks.agent import CA_ANNOTATION, CA_FOLDER
 
-NAME = CA_VOLUME
-SKIP_LABEL = "cloud.keyless.dev/skip"
-# Pods of the cluster's own speak with the real cloud, and must start when this one is away.
-SPARED_NAMESPACES = ("kube-system",)
 _GROUP = "admissionregistration.k8s.io"
 POLICIES = Resource(_GROUP, "v1", "mutatingadmissionpolicies", "MutatingAdmissionPolicy", namespaced=False)
 BINDINGS = Resource(_GROUP, "v1", "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", namespaced=False)
 
 
-def environment(endpoint: str, region: str, metadata_endpoint: str = "") -> dict[str, str]:
-    """The variables that lead an SDK to the cloud; with ``metadata_endpoint`` to the node's role, too, as on EC2."""
-    metadata = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata_endpoint} if metadata_endpoint else {}
-    return {
-        "AWS_ENDPOINT_URL": endpoint,
-        # The Go SDK asks STS for a web identity's role before it has read the line above.
-        "AWS_ENDPOINT_URL_STS": endpoint,
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        **metadata,
-    }
-
-
-def objects(environ: Mapping[str, str], ca_pem: str) -> tuple[tuple[Resource, KubeObject], ...]:
+def policy_objects(environ: Mapping[str, str], ca_pem: str) -> tuple[tuple[Resource, KubeObject], ...]:
     """The policy that gives pods these variables and the authority of their endpoint, and what puts it in force."""
     policy = {
         "metadata": {"name": NAME},
         "spec": {
-            # A pod without its endpoint would carry its token to AWS itself.
-            "failurePolicy": "Fail",
-            "reinvocationPolicy": "Never",
-            "matchConstraints": {
-                "namespaceSelector": {
-                    "matchExpressions": [
-                        {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": list(SPARED_NAMESPACES)}
-                    ]
-                },
-                "objectSelector": {"matchExpressions": [{"key": SKIP_LABEL, "operator": "DoesNotExist"}]},
-                "resourceRules": [
-                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-                ],
-            },
-            "variables": [{"name": "env", "expression": _environment(environ)}],
+            "failurePolicy": FAILURE_POLICY,
+            "reinvocationPolicy": REINVOCATION,
+            "matchConstraints": {**SELECTORS, "resourceRules": [RULE]},
+            # A list, for a map's entries come in any order.
+            "variables": [{"name": "env", "expression": json.dumps(variables(environ))}],
             "mutations": [
                 {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": _applied(ca_pem)}},
                 {"patchType": "JSONPatch", "jsonPatch": {"expression": _VOLUME}},
@@ -65,11 +38,6 @@ def objects(environ: Mapping[str, str], ca_pem: str) -> tuple[tuple[Resource, Ku
     }
     binding = {"metadata": {"name": NAME}, "spec": {"policyName": NAME}}
     return (POLICIES, policy), (BINDINGS, binding)
-
-
-def _environment(environ: Mapping[str, str]) -> str:
-    """A CEL map of the variables that every container gets unless it sets them."""
-    return json.dumps({**environ, "AWS_CA_BUNDLE": f"{CA_FOLDER}/ca.crt"})
 
 
 def _applied(ca_pem: str) -> str:
@@ -86,8 +54,8 @@ def _told(containers: str) -> str:
     return (
         f"{containers}: (has(object.spec.{containers}) ? object.spec.{containers} : []).map(c, {kind}{{"
         "name: c.name,"
-        "env: variables.env.filter(n, !has(c.env) || !c.env.exists(e, e.name == n))"
-        f".map(n, {kind}.env{{name: n, value: variables.env[n]}}),"
+        "env: variables.env.filter(n, !has(c.env) || !c.env.exists(e, e.name == n.name))"
+        f".map(n, {kind}.env{{name: n.name, value: n.value}}),"
         f'volumeMounts: [{kind}.volumeMounts{{name: "{NAME}", mountPath: "{CA_FOLDER}", readOnly: true}}]'
         "})"
     )
@@ -96,10 +64,11 @@ def _told(containers: str) -> str:
 _FIELD = json.dumps(f"metadata.annotations['{CA_ANNOTATION}']")
 _VOLUME = (
     '(has(object.spec.volumes) ? [] : [JSONPatch{op: "add", path: "/spec/volumes", value: []}])'
-    ' + [JSONPatch{op: "add", path: "/spec/volumes/-", value: Object.spec.volumes{'
+    f' + (has(object.spec.volumes) && object.spec.volumes.exists(v, v.name == "{NAME}") ? [] : '
+    '[JSONPatch{op: "add", path: "/spec/volumes/-", value: Object.spec.volumes{'
     f'name: "{NAME}",'
     "downwardAPI: Object.spec.volumes.downwardAPI{items: [Object.spec.volumes.downwardAPI.items{"
     'path: "ca.crt",'
     f"fieldRef: Object.spec.volumes.downwardAPI.items.fieldRef{{fieldPath: {_FIELD}}}"
-    "}]}}}]"
+    "}]}}}])"
 )

@@ -21,12 +21,15 @@ from keyless.api import Permanent
 from keyless.kube import Kube, KubeObject, Resource, connect
 from keyless.local.beside.access import publish_access, write_access
 from keyless.local.beside.eks import agent_place, webhook_objects
+from keyless.local.beside.hook import hook_app, hook_names, hook_objects
 from keyless.local.beside.place import Place, names_of, place_of
-from keyless.local.beside.policy import objects
+from keyless.local.beside.policy import policy_objects
 from keyless.local.beside.settings import Settings
+from keyless.local.beside.telling import WAYS, Way, keep, remove_other, way_of
 from keyless.local.cloud import Cloud, CloudSettings, serve
 from keyless.local.cloud.kms import root_key_in
 from keyless.local.state import Authority, State
+from keyless.tasks import Tasks
 
 FIELD_MANAGER = "keyless-cloud"
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -41,6 +44,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(connect(environ))
         place = await place_of(settings, kube)
+        way = await way_of(settings, kube, place)
         issuer = settings.issuer or await issuer_of(kube)
         state = State.open(Path(settings.state))
         stack.callback(state.close)
@@ -51,12 +55,25 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         serving = await stack.enter_async_context(serve(cloud.app, settings.port, settings.bind_host, certificate))
         if settings.metadata_port >= 0:
             await stack.enter_async_context(serve(cloud.imds_app, settings.metadata_port, settings.bind_host))
+        if way == "webhook":
+            hook, names = (
+                hook_app(place.environ, state.authority.ca_pem),
+                (*LOOPBACK, *place.names, *hook_names(settings)),
+            )
+            shown = state.authority.server_certificate(names)
+            await stack.enter_async_context(serve(hook, settings.webhook_port, settings.bind_host, shown))
         if settings.service:
             await publish_access(kube, state, cloud, settings, field_manager=FIELD_MANAGER)
-        for res, obj in in_the_cluster(settings, place, state.authority):
+        for res, obj in in_the_cluster(settings, place, state.authority, way):
             await kube.apply(res, obj, obj["metadata"].get("namespace"), field_manager=FIELD_MANAGER)
-        log.info("cloud ready", address=serving.url, issuer=issuer, state=str(state.path))
-        await cloud.run()
+        if way:
+            await remove_other(kube, way)
+        log.info("cloud ready", address=serving.url, issuer=issuer, state=str(state.path), pods_told_by=way or "nobody")
+        async with Tasks() as tasks:
+            tasks.create_task(cloud.run(), name="cloud")
+            if way:
+                told = telling(settings, place, state.authority, way)
+                tasks.create_task(keep(kube, told, field_manager=FIELD_MANAGER), name="telling")
 
 
 def check(settings: Settings) -> None:
@@ -65,13 +82,26 @@ def check(settings: Settings) -> None:
         raise Permanent(f"--account {settings.account!r}: expected an AWS account, 12 digits")
     if settings.issuer and urlsplit(settings.issuer).scheme != "https":
         raise Permanent(f"--issuer {settings.issuer!r}: expected a URL that begins with https://")
+    if settings.told_by not in WAYS:
+        raise Permanent(f"--told-by {settings.told_by!r}: expected one of {', '.join(WAYS)}")
     names_of(settings)
 
 
-def in_the_cluster(settings: Settings, place: Place, authority: Authority) -> tuple[tuple[Resource, KubeObject], ...]:
+def in_the_cluster(
+    settings: Settings, place: Place, authority: Authority, way: Way
+) -> tuple[tuple[Resource, KubeObject], ...]:
     """What the cloud keeps in the cluster, in this order: EKS's part, then what tells pods of the cloud."""
     eks = webhook_objects(settings, authority) if settings.eks_image else ()
-    return (*eks, *(objects(place.environ, authority.ca_pem) if place.environ else ()))
+    return (*eks, *telling(settings, place, authority, way))
+
+
+def telling(
+    settings: Settings, place: Place, authority: Authority, way: Way
+) -> tuple[tuple[Resource, KubeObject], ...]:
+    """What tells pods of the cloud; nothing where they are told nothing."""
+    if way == "policy":
+        return policy_objects(place.environ, authority.ca_pem)
+    return hook_objects(settings, authority.ca_pem) if way == "webhook" else ()
 
 
 async def issuer_of(kube: Kube) -> str:

@@ -27,7 +27,18 @@ class Settings:
     pods_endpoint: str = setting(
         "",
         env="KEYLESS_CLOUD_PODS_ENDPOINT",
-        help="URL of the cloud as new pods are told, by a MutatingAdmissionPolicy; empty: they are told nothing.",
+        help="URL of the cloud as new pods are told; empty: they are told nothing.",
+    )
+    told_by: str = setting(
+        "auto",
+        env="KEYLESS_CLOUD_TOLD_BY",
+        help="What tells new pods: policy (a MutatingAdmissionPolicy), webhook (the cloud's own), or auto: the policy "
+        "where the cluster serves the kind, as Kubernetes 1.36 does, else the webhook.",
+    )
+    webhook_port: int = setting(
+        -1,
+        env="KEYLESS_CLOUD_WEBHOOK_PORT",
+        help="Port of that webhook (TLS), the Service's too; the API server must reach it. -1: none.",
     )
     service: str = setting(
         "",

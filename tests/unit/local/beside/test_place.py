@@ -15,9 +15,11 @@ from keyless.local.beside.eks import agent_place, webhook_objects
 from keyless.local.beside.place import Place, names_of, place_of, place_of_service
 from keyless.local.beside.service import in_the_cluster
 from keyless.local.beside.settings import Settings
+from keyless.local.beside.telling import Way
 from keyless.local.cloud.eks.agent import AgentPlace, agent_manifest
 from keyless.local.state import Authority
 
+WAYS: tuple[Way, ...] = ("policy", "webhook")
 ROOT = Path(__file__).resolve().parents[4]
 MANIFEST = list(yaml.safe_load_all((ROOT / "keyless-cloud" / "keyless-cloud.yaml").read_text()))
 
@@ -117,7 +119,7 @@ def test_the_manifest_sets_what_the_cloud_reads() -> None:
     assert (read.service, read.metadata_port, read.namespace) == ("keyless-cloud", 8080, "keyless-cloud")
     assert read.eks_image == container["image"]
     ports = {one["name"]: one["containerPort"] for one in container["ports"]}
-    assert (ports["aws"], ports["metadata"]) == (read.port, read.metadata_port)
+    assert (ports["aws"], ports["metadata"], ports["webhook"]) == (read.port, read.metadata_port, read.webhook_port)
     # Kubernetes would tell KEYLESS_CLOUD_PORT=tcp://… of a Service of this name, and the cloud would not start.
     assert deployment["spec"]["template"]["spec"]["enableServiceLinks"] is False
 
@@ -129,7 +131,8 @@ def test_the_manifest_lets_the_cloud_write_what_it_writes_and_nothing_of_the_kin
     place = place_of_service(chosen, service("10.0.0.7"), ())
     written = [
         (res.plural, obj["metadata"].get("namespace"), obj["metadata"]["name"])
-        for res, obj in in_the_cluster(chosen, place, authority)
+        for way in WAYS
+        for res, obj in in_the_cluster(chosen, place, authority, way)
     ]
     written += [
         ("daemonsets", "kube-system", "eks-pod-identity-agent"),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from keyless.api import Permanent
 from keyless.local.beside.place import names_of
-from keyless.local.beside.policy import NAME, SKIP_LABEL, environment, objects
+from keyless.local.beside.pods import NAME, SKIP_LABEL, environment
+from keyless.local.beside.policy import policy_objects as objects
 from keyless.local.beside.settings import Settings
 from keyless.local.cloud.eks.agent import CA_ANNOTATION
 
@@ -42,7 +43,7 @@ def test_every_container_is_told_the_endpoint_and_its_authority() -> None:
     (_, policy), _ = objects(environment(URL, "eu-west-1"), "PEM")
     (variables,) = policy["spec"]["variables"]
     told = json.loads(variables["expression"])
-    assert told == {
+    assert {one["name"]: one["value"] for one in told} == {
         "AWS_ENDPOINT_URL": URL,
         "AWS_ENDPOINT_URL_STS": URL,
         "AWS_CA_BUNDLE": "/var/run/secrets/cloud.keyless.dev/ca.crt",
