@@ -60,7 +60,16 @@ altogether other domain is somebody else's, and where the right one is there a n
 {{- define "spaces.faults" -}}
 {{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.vector" "annotations" (.Values.controlPlanes.vector.serviceAccount.customAnnotations | default dict)) -}}
 {{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.sharedSecrets" "annotations" (.Values.controlPlanes.sharedSecrets.serviceAccount.customAnnotations | default dict)) -}}
+{{- include "spaces.refuseRoleThatIsNone" (dict "section" "billing.export" "annotations" (((.Values.billing.export).serviceAccount).customAnnotations | default dict)) -}}
 {{- if has .Values.billing.storage.provider (list "gcp" "azure") -}}
 {{- include "spaces.refuse" (printf "billing.storage.provider is %q, which is not implemented: expected aws; `--set billing.storage.provider=aws`" .Values.billing.storage.provider) -}}
+{{- end -}}
+{{- end }}
+
+{{- /* What would run and never find anything. */ -}}
+{{- define "spaces.refuseHalfAnExport" -}}
+{{- $billing := .Values.billing | default dict -}}
+{{- if and ($billing.export).schedule (not (($billing.storage).aws).bucket) -}}
+{{- include "spaces.refuse" (printf "billing.export.schedule is %q and no bucket is named: expected billing.storage.aws.bucket; `--set billing.storage.aws.bucket=BUCKET`" $billing.export.schedule) -}}
 {{- end -}}
 {{- end }}

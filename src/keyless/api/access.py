@@ -18,3 +18,5 @@ class Access:
     resources: tuple[str, ...]
     probe: str
     sent: tuple[tuple[str, str], ...] = ()
+    only: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """For some actions the resources that they are needed on; every other action is needed on all of its service."""

@@ -1,4 +1,4 @@
-"""What the collector must reach: nothing but writing new objects.
+"""What the collector must reach: nothing but writing new objects; and what the scheduled export must.
 
 ``s3:PutObject`` is enough, and the guide's Pod Identity policy grants no ``s3:DeleteObject``: the collector never
 renames, deletes, lists or reads.
@@ -6,9 +6,13 @@ renames, deletes, lists or reads.
 
 from __future__ import annotations
 
+from typing import Any
+
 from keyless.api import Access
 from keyless.aws.writing import BARE, HEADERS, Writing
 
+EXPORT = "billing-export"
+"""The scheduled export: component and service account."""
 _NEVER_SENT = ("x-amz-storage-class", "x-amz-website-redirect-location", "object-lock-mode", "if-match")
 
 
@@ -34,3 +38,45 @@ def _sent(writing: Writing) -> tuple[tuple[str, str], ...]:
     members = ("ServerSideEncryption", "SSEKMSKeyId", "ACL", "IfNoneMatch")
     told = [(f"s3:{HEADERS[name].lower()}", said.get(name, "")) for name in members]
     return (*told, *((f"s3:{name}", "") for name in _NEVER_SENT))
+
+
+def export_access(
+    bucket: str, account: str, reports: tuple[str, str], *, partition: str = "aws", writing: Writing = BARE
+) -> Access:
+    """The scheduled export's needs: it reads an account's usage and writes its reports, and neither the other way.
+
+    ``reports`` are the bucket and the prefix that they go to. Listings are bound to the account by ``s3:prefix``.
+    """
+    arn, place = f"arn:{partition}:s3:::{bucket}", f"arn:{partition}:s3:::{reports[0]}"
+    read = tuple(f"{arn}/{each}" for each in _usage_of(account))
+    kept = f"{place}/{reports[1].strip('/')}/account={account}/*"
+    buckets = tuple(dict.fromkeys((arn, place)))
+    puts = ("s3:PutObject", *(["s3:PutObjectAcl"] if writing.acl else []))
+    only = {"s3:ListBucket": buckets, "s3:GetObject": read, **dict.fromkeys(puts, (kept,))}
+    return Access(
+        component=EXPORT,
+        service_account=EXPORT,
+        actions=tuple(only),
+        resources=(*buckets, *read, kept),
+        probe="s3:PutObject",
+        sent=(*_sent(writing), ("s3:prefix", f"manifest/account={account}/date=")),
+        only=tuple(only.items()),
+    )
+
+
+def export_statements(needs: Access, account: str, prefix: str) -> list[dict[str, Any]]:
+    """The smallest policy for what :func:`export_access` declares, one statement for each kind of call."""
+    only = dict(needs.only)
+    below = [*_usage_of(account), f"{prefix.strip('/')}/account={account}/*"]
+    puts = [action for action in needs.actions if action.startswith("s3:Put")]
+    listed = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": list(only["s3:ListBucket"])}
+    return [
+        {**listed, "Condition": {"StringLike": {"s3:prefix": below}}},
+        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": list(only["s3:GetObject"])},
+        {"Effect": "Allow", "Action": puts, "Resource": list(only["s3:PutObject"])},
+    ]
+
+
+def _usage_of(account: str) -> tuple[str, ...]:
+    """What an export reads; dimensions are a report's."""
+    return tuple(f"{name}account={account}/*" for name in ("", "manifest/", "waiver/"))

@@ -15,6 +15,7 @@ from keyless.cli.naming import ourselves
 from keyless.cli.progress import shown
 from keyless.cli.proof import verify
 from keyless.cli.usage_capacity import capacity
+from keyless.cli.usage_closed import export_closed
 from keyless.cli.usage_options import (
     AccountOption,
     BucketOption,
@@ -62,6 +63,7 @@ app.command("verify")(verify)
 app.command("report")(report)
 app.command("report-update")(update)
 app.command("capacity")(capacity)
+app.command("export-closed")(export_closed)
 
 
 @app.callback()

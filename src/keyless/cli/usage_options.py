@@ -41,13 +41,22 @@ OwnerOption = Annotated[
         help="The account that the bucket must belong to.",
     ),
 ]
+AclOption = Annotated[
+    str,
+    typer.Option(
+        "--acl",
+        envvar="KEYLESS_BILLING_ACL",
+        metavar="bucket-owner-full-control",
+        help="Who may read it, where the policy of another account's bucket demands it.",
+    ),
+]
 
 
-def writing_of(encryption: str, key: str, owner: str) -> Writing:
+def writing_of(encryption: str, key: str, owner: str, acl: str = "") -> Writing:
     """How the record is written; raises click's usage error."""
     from keyless.aws.writing import Writing
 
-    writing = Writing(encryption, key, owner)
+    writing = Writing(encryption, key, owner, acl)
     if writing.faults:
         raise typer.BadParameter("; ".join(writing.faults))
     return writing

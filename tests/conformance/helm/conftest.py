@@ -36,4 +36,5 @@ def helm(request: pytest.FixtureRequest, tmp_path: Path) -> Callable:
         out, errors = await process.communicate()
         return process.returncode or 0, out.decode(), errors.decode()
 
+    run.layer = request.param
     return run

@@ -153,6 +153,10 @@ async def test_definitions_that_somebody_else_brings_are_left_alone(helm) -> Non
         ((*KEYLESS, "billing.flushInterval=1m"), "every 1m: 89280 PUTs a control plane and month, about USD 0.45 at"),
         ((*KEYLESS, "billing.flushInterval=5m"), "every 5m: 17856 PUTs a control plane and month, about USD 0.09 at"),
         ((*KEYLESS, "billing.flushInterval=1h"), "every 1h: 1488 PUTs a control plane and month, about USD 0.01 at"),
+        (
+            (*BUCKET, "billing.export.schedule=@monthly"),
+            "to s3://usage/report/account=notdemo/, and no role",
+        ),
         ((), "helm test spaces --namespace spaces"),
     ],
 )

@@ -5,19 +5,17 @@ import json
 import shlex
 import subprocess
 import tarfile
-import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import typer
-import yaml
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from keyless.billing.access import export_access, export_statements
 from keyless.cli.app import main
 from keyless.cli.billing import app
-from keyless.space.pods import GROUP_ID
 from unit.billing.bucket import DAY, HOUR, OTHER, PLANE, MemoryBucket, event, full_day, s3_over_http
 
 NOON = DAY + 12 * HOUR
@@ -386,13 +384,14 @@ def test_a_job_exports_the_closed_month_into_a_file_of_its_name(world, tmp_path,
     assert (code, list(made)) == (0, ["acme-2026-10.tgz"])
 
 
-def test_the_cron_job_of_the_page_is_taken_by_the_command_as_it_stands():
+def test_the_policy_on_the_page_is_the_one_that_the_scheduled_export_is_granted():
     page = (Path(__file__).parents[3] / "docs/how-to/export-a-month.md").read_text()
-    block = page[page.index("    apiVersion: v1\n") :].partition("\n## ")[0]
-    account, job = yaml.safe_load_all(textwrap.dedent(block))
-    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert pod["serviceAccountName"] == account["metadata"]["name"]
-    assert pod["securityContext"]["fsGroup"] == GROUP_ID
-    group, command, *words = pod["containers"][0]["args"]
-    assert group == "billing"
-    typer.main.get_command(app).commands[command].make_context(command, words)
+    block = page[page.index('    {"Version": "2012-10-17"') :].partition("\n\n")[0]
+    needs = export_access("BUCKET", "ACCOUNT", ("BUCKET", "report"))
+
+    def listed(statement):
+        return {
+            key: [value] if isinstance(value, str) and key != "Effect" else value for key, value in statement.items()
+        }
+
+    assert list(map(listed, json.loads(block)["Statement"])) == export_statements(needs, "ACCOUNT", "report")

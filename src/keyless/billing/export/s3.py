@@ -157,23 +157,23 @@ class S3Bucket:
 
         return request
 
-    def put_new(self, key: str, body: bytes) -> None:
-        """Write unless the key is taken; a key that holds its content's hash and is taken is already written."""
+    def put_new(self, key: str, body: bytes, content_type: str = "application/json") -> bool:
+        """Write unless the key is taken; whether it was written now. A key with its content's hash is written once."""
         spared: frozenset[Spared] = frozenset()
         while True:
-            members = self._writing.members(body, "application/json", spared)
+            members = self._writing.members(body, content_type, spared)
             headers = {HEADERS[name]: value for name, value in members.items()}
             try:
                 self._ask("PutObject", "PUT", key, body=body, headers=headers)
             except AWS_FAILURES as error:
                 if error.code == "PreconditionFailed":
-                    return
+                    return False
                 more = spare(error.code, error.message, spared, checksum=self._writing.checksum)
                 if more is None:
                     raise
                 spared |= {more}
             else:
-                return
+                return True
 
     def etag(self, key: str) -> str | None:
         """An object's ETag, None where there is none; raises as :meth:`list` does."""

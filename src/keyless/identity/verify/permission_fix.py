@@ -50,11 +50,12 @@ def permissions(needs: Iterable[tuple[str, str]]) -> Written:
 
 
 def needed(access: Access) -> list[tuple[str, str]]:
-    """Every action with every resource of its own service."""
+    """Every action with every resource of its own service, or with those that it is needed on."""
+    only = dict(access.only)
     return [
         (action, pattern)
         for action in access.actions
-        for pattern in access.resources
+        for pattern in only.get(action, access.resources)
         if Arn.parse(pattern).service == action.partition(":")[0]
     ]
 

@@ -1,0 +1,124 @@
+"""The export of closed months by a schedule: every month that has usage and no report yet, oldest first.
+
+A report is an object of its own, written once: what is there is not exported again, and a run that was killed, or a
+cluster that was away for months, is made good by the next run. A month that is refused is named, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from keyless.api import Permanent, Refusal
+from keyless.billing.export.plan import Request, closed_month, period_of
+from keyless.billing.export.service import Bucket, Export
+
+PREFIX = "report"
+"""Beside the usage, where the peer never looks."""
+_USAGE = ("account=", "manifest", "waiver", "meter")
+
+
+class Reports(Protocol):
+    """Where reports go. Raises ``Transient`` or ``Permanent``."""
+
+    def list(self, prefix: str) -> Iterator[Any]:
+        """Every object below ``prefix``; each has a ``key``."""
+
+    def put_new(self, key: str, body: bytes, content_type: str = ...) -> bool:
+        """Write unless the key is taken; whether it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of one month: ``written`` with so many ``rows``, found ``there``, or ``refused`` and why."""
+
+    month: str
+    key: str
+    rows: int = 0
+    there: bool = False
+    refused: str = ""
+
+
+def folder(prefix: str, account: str) -> str:
+    """Where an account's reports are; raises ``Permanent`` for a place where usage is."""
+    prefix = prefix.strip("/")
+    if not prefix or prefix.startswith(_USAGE):
+        # There the peer reads every object as events, and a verification finds a foreign one.
+        raise Permanent(f"expected a prefix of its own for reports, as {PREFIX}; found {prefix!r}, which is for usage")
+    return f"{prefix}/account={account}/"
+
+
+def owed(with_usage: Iterable[str], reported: Iterable[str], closed: str) -> tuple[str, ...]:
+    """The months from the first with usage to ``closed`` that have no report, oldest first; months as 2026-10.
+
+    A month between that has no usage is owed, too: nobody stored anything, which is not the same as nothing used.
+    """
+    there = set(reported)
+    first = min(with_usage, default="")
+    if not first or first > closed:
+        return ()
+    found, at = [], first
+    while at <= closed:
+        if at not in there:
+            found.append(at)
+        at = following(at)
+    return tuple(found)
+
+
+def following(month: str) -> str:
+    """The month after it."""
+    year, number = (int(each) for each in month.split("-"))
+    return f"{year + number // 12:04}-{number % 12 + 1:02}"
+
+
+def export_closed(
+    bucket: Bucket,
+    reports: Reports,
+    request: Callable[[str], Request],
+    export: Callable[[str, Request], Export | Refusal],
+    *,
+    place: str,
+    now: datetime,
+) -> Iterator[Made]:
+    """Each month that is owed, as it is done. Raises what the bucket raises; the months before it are done then.
+
+    ``request`` of a month says what is asked, ``export`` reads and builds it; ``place`` is :func:`folder`'s.
+    """
+    account = request(closed_month(now)).account
+    below = f"manifest/account={account}/date="
+    with_usage = sorted({month for name in bucket.groups(below) if (month := _month_in(name, below))})
+    reported = {
+        key[len(place) : -len(".tgz")] for item in reports.list(place) if (key := str(item.key)).endswith(".tgz")
+    }
+    for month in owed(with_usage, reported, closed_month(now)):
+        key = f"{place}{month}.tgz"
+        if month not in with_usage:
+            yield Made(month, key, refused=_nothing(request(month), month, key))
+            continue
+        made = export(month, request(month))
+        if isinstance(made, Refusal):
+            yield Made(month, key, refused=made.detail)
+            continue
+        written = reports.put_new(key, b"".join(made.archive), "application/gzip")
+        yield Made(month, key, made.rows, there=not written)
+
+
+def _month_in(name: str, below: str) -> str:
+    month = name.removeprefix(below)[:7]
+    try:
+        period_of(month, "")
+    except ValueError:
+        return ""
+    return month
+
+
+def _nothing(request: Request, month: str, key: str) -> str:
+    """Whether there was nothing to meter only a person knows, who can say so by putting a report there."""
+    options = " ".join((*request.options, f"--account={request.account}"))
+    return (
+        f"expected usage, since there is some of before and after it; found none. If there was nothing to meter: "
+        f"{request.command} billing export {options} --billing-month={month} --force-incomplete --out={month}.tgz, "
+        f"and put the file to {key}"
+    )
