@@ -20,6 +20,7 @@ class Reason(StrEnum):
     COMPONENT_NOT_ENABLED = "ComponentNotEnabled"
     HELM_VALUES_DROPPED = "HelmValuesDropped"
     STATIC_KEYS_SET = "StaticKeysSet"
+    LAST_RUN_FAILED = "LastRunFailed"
     WORKLOAD_MISSING = "WorkloadMissing"
     WORKLOAD_NOT_READY = "WorkloadNotReady"
     SERVICE_ACCOUNT_MISSING = "ServiceAccountMissing"

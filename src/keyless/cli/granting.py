@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from keyless.billing.access import EXPORT
+from keyless.billing.export.scheduled import PREFIX
 from keyless.cli.exits import NotSeen
 from keyless.cli.handing_over import ANNOTATION, Annotated
-from keyless.cli.verifying import BILLING, SHARED_SECRETS
+from keyless.cli.verifying import BILLING, EXPORT_SUBJECT, SHARED_SECRETS, export_needs
 from keyless.identity.grants import Asked, Mode, Way, Wish
 from keyless.identity.verify import Cluster, Space
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import KubeFacts, Release
 from keyless.kube.resources import SERVICEACCOUNTS
-from keyless.space.workload_identity.wishes import billing_wish, secrets_wish
+from keyless.space.workload_identity.wishes import billing_wish, export_wish, secrets_wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +69,8 @@ def every_wish(options: Options) -> list[Wish]:
     """What we may ever have made, by name: a feature that is off now was perhaps on."""
     billing = Wish("billing", BILLING.service_account, f"{options.prefix}-billing", (), ())
     role = f"{options.prefix}-shared-secrets"
-    return [billing, Wish("shared-secrets", SHARED_SECRETS.service_account, role, (), ())]
+    export = Wish(EXPORT, EXPORT, f"{options.prefix}-{EXPORT}", (), (), of_space=True)
+    return [billing, Wish("shared-secrets", SHARED_SECRETS.service_account, role, (), ()), export]
 
 
 def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, namespaces: tuple[str, ...]) -> list[Wish]:
@@ -79,4 +82,7 @@ def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, nam
     if values.get(SHARED_SECRETS.enabled) == "true" and options.secrets:
         role = f"{options.prefix}-shared-secrets"
         found.append(secrets_wish(options.secrets, role, options.key, cluster, namespaces))
+    if values.get(EXPORT_SUBJECT.enabled) and (needs := export_needs(values, cluster)) is not None:
+        place = values.get("account", "*"), values.get("billing.export.prefix") or PREFIX
+        found.append(export_wish(needs, place, f"{options.prefix}-{EXPORT}", options.key, Release().namespace))
     return found

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from keyless.cli.verifying import BILLING, SHARED_SECRETS
+from keyless.billing.access import EXPORT
+from keyless.cli.verifying import BILLING, EXPORT_SUBJECT, SHARED_SECRETS
 from keyless.identity.grants import Way
 from keyless.identity.verify.values import Value, upgrade
 
@@ -19,7 +20,7 @@ Annotated = Mapping[tuple[str, str], str]
 """What the service accounts say: (namespace, name) → role's ARN."""
 _ESCAPED = r"eks\.amazonaws\.com/role-arn"
 _HOSTS = "$(kubectl get controlplanes -A -o jsonpath='{.items[*].status.hostNamespace}')"
-_SUBJECTS = {"billing": BILLING, "shared-secrets": SHARED_SECRETS}
+_SUBJECTS = {"billing": BILLING, "shared-secrets": SHARED_SECRETS, EXPORT: EXPORT_SUBJECT}
 
 
 def handed_over(asked: Asked, made: Plan, space: Space, annotated: Annotated) -> tuple[str, ...]:
@@ -59,6 +60,9 @@ def _changes(subject: Subject, roles: Mapping[str, str], values: Mapping[str, st
 def _commands(
     asked: Asked, made: Plan, wish: Wish, roles: Mapping[str, str], annotated: Annotated, *, changed: bool
 ) -> Iterator[str]:
+    if wish.of_space:
+        # Each of its runs is a new pod.
+        return
     deployment, account = _SUBJECTS[wish.title].deployment, wish.service_account
     restart = f'kubectl rollout restart deployment {deployment} -n "$host"'
     there = f'kubectl wait --for=create deployment/{deployment} -n "$host" --timeout=60s'

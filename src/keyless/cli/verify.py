@@ -89,6 +89,22 @@ def billing(
     _run(asked, BILLING, lambda _: Needs(billing_access))
 
 
+@app.command("billing-export")
+def billing_export(
+    cluster_name: ClusterOption = "",
+    state: StateOption = None,
+    output: OutputOption = "text",
+    long: LongOption = False,
+    watch: WatchOption = False,
+) -> None:
+    """Verify that closed months are exported by the schedule, with workload identity."""
+    from keyless.cli.verifying import EXPORT_SUBJECT, export_access_of
+    from keyless.identity.verify import Needs
+
+    asked = Asked(state, "", "", cluster_name, require_output(output), long, watch)
+    _run(asked, EXPORT_SUBJECT, lambda _: Needs(export_access_of))
+
+
 @app.command("shared-secrets")
 def shared_secrets(
     control_plane: NameOption = "",

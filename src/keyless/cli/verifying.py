@@ -1,4 +1,4 @@
-"""What ``keyless verify`` looks at: the two components by name, and what each must reach in AWS.
+"""What ``keyless verify`` looks at: the components by name, and what each must reach in AWS.
 
 The command line is the only place that knows both the verifier and the domains whose needs it verifies.
 """
@@ -6,10 +6,13 @@ The command line is the only place that knows both the verifier and the domains 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from keyless.api import Access
 from keyless.aws.writing import Writing
+from keyless.billing.access import EXPORT, export_access
 from keyless.billing.access import access as bucket_access
+from keyless.billing.export.scheduled import PREFIX
 from keyless.identity.verify import AccessOf, Bounds, Cluster, ControlPlane, Space, Subject
 from keyless.kube import Kube, KubeObject
 from keyless.kube.resources import SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
@@ -36,6 +39,38 @@ SHARED_SECRETS = Subject(
     enabled="sharedSecrets.enabled",
     annotations="controlPlanes.sharedSecrets.serviceAccount.customAnnotations",
 )
+EXPORT_SUBJECT = Subject(
+    title="billing export",
+    service_account=EXPORT,
+    deployment=EXPORT,
+    condition="",
+    enabled="billing.export.schedule",
+    annotations="billing.export.serviceAccount.customAnnotations",
+    static_keys="billing.export.secretRef.name",
+    storage="billing.storage",
+    of_space=True,
+)
+
+
+async def export_access_of(space: Space, _plane: ControlPlane, cluster: Cluster) -> Access | None:
+    """The scheduled export's needs, for the buckets in the values."""
+    return export_needs(space.values, cluster)
+
+
+def export_needs(values: Mapping[str, str], cluster: Cluster) -> Access | None:
+    """None where no bucket is named."""
+    bucket = values.get("billing.storage.aws.bucket", "")
+    if not bucket:
+        return None
+    reports = values.get("billing.export.bucket") or bucket, values.get("billing.export.prefix") or PREFIX
+    writing = _writing(values)
+    return export_access(bucket, values.get("account", "*"), reports, partition=cluster.partition, writing=writing)
+
+
+def _writing(values: Mapping[str, str]) -> Writing:
+    aws = "billing.storage.aws"
+    encryption, key, acl = (values.get(f"{aws}.{name}", "") for name in ("serverSideEncryption", "ssekmsKeyId", "acl"))
+    return Writing(encryption, key, acl=acl)
 
 
 async def billing_access(space: Space, _plane: ControlPlane, cluster: Cluster) -> Access | None:
@@ -43,10 +78,7 @@ async def billing_access(space: Space, _plane: ControlPlane, cluster: Cluster) -
     bucket = space.values.get("billing.storage.aws.bucket", "")
     if not bucket:
         return None
-    aws = "billing.storage.aws"
-    said = (space.values.get(f"{aws}.{name}", "") for name in ("serverSideEncryption", "ssekmsKeyId", "acl"))
-    encryption, key, acl = said
-    writing = Writing(encryption, key, acl=acl)
+    writing = _writing(space.values)
     return bucket_access(bucket, space.values.get("account", "*"), partition=cluster.partition, writing=writing)
 
 

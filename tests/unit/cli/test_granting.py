@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
+import pytest
+
+from keyless.billing.access import EXPORT
 from keyless.cli.granting import every_wish, wishes_of
+from keyless.cli.handing_over import handed_over
 from keyless.cli.identity import Options
-from keyless.identity.verify import Cluster
+from keyless.identity.grants import Asked, Mode, Way, gather, undo
+from keyless.identity.verify import Cluster, Space
+from unit.identity.grants.fake_aws import FakeAws
+from unit.identity.grants.test_grants import applied, host_namespace, planned
+
+PUT, GET = "s3:PutObject", "s3:GetObject"
 
 CLUSTER = Cluster("prod", "https://oidc.eks.eu-west-1.amazonaws.com/id/ABCDEF", "111122223333", "eu-west-1")
 ON = {"billing.enabled": "true", "billing.storage.aws.bucket": "usage", "sharedSecrets.enabled": "true"}
+ON |= {"billing.export.schedule": "0 3 1-3 * *", "account": "acme"}
 
 
 def test_destroy_looks_for_the_role_of_every_feature_with_whatever_is_on_and_no_prefix() -> None:
@@ -15,7 +28,38 @@ def test_destroy_looks_for_the_role_of_every_feature_with_whatever_is_on_and_no_
     granted = wishes_of(options, ON, CLUSTER, ("mxp-1-system",))
     bare = Options("", "irsa", "exact", "keyless", "", "", "", 2048)
 
-    assert len(granted) == 2
+    assert len(granted) == 3
     assert {(one.role, one.service_account, one.policy) for one in every_wish(bare)} == {
         (one.role, one.service_account, one.policy) for one in granted
     }
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("way", list(Way))
+def test_the_scheduled_export_is_a_component_of_its_own_that_the_spaces_namespace_alone_may_be(way, mode) -> None:
+    options = Options("", way, mode, "keyless", "", "", "", 2048)
+    aws = FakeAws()
+    wanted = Asked(CLUSTER, way, mode, tuple(wishes_of(options, ON, CLUSTER, (host_namespace(1),))))
+    made = applied(wanted, aws)
+    assert planned(wanted, aws).steps == (), "applied twice changes nothing"
+    assert made.places[f"system:serviceaccount:default:{EXPORT}"] == "keyless-billing-export"
+    (policy,) = (s for s in made.steps if s.params.get("PolicyName") == "keyless-billing-export")
+    put, get = ([one for one in policy.written["Statement"] if one["Action"] == [what]] for what in (PUT, GET))
+    assert [one["Resource"] for one in put] == [["arn:aws:s3:::usage/report/account=acme/*"]]
+    assert all("report/" not in arn for one in get for arn in one["Resource"])
+    if way is Way.IRSA:
+        (role,) = (s for s in made.steps if s.operation == "CreateRole" and s.params["RoleName"].endswith("-export"))
+        assert "mxp-" not in json.dumps(role.written), "no wider mode widens it"
+    gone = undo(Asked(CLUSTER, way, mode, tuple(every_wish(options))), asyncio.run(gather(wanted, aws)))
+    assert [s.params["RoleName"] for s in gone.steps if s.operation == "DeleteRole"] == [
+        "keyless-billing", "keyless-billing-export"
+    ]  # fmt: skip
+
+
+def test_nothing_is_restarted_for_it_since_each_of_its_runs_is_a_new_pod() -> None:
+    options = Options("", "irsa", "exact", "keyless", "", "", "", 2048)
+    values = {name: value for name, value in ON.items() if name != "billing.enabled"} | {"sharedSecrets.enabled": ""}
+    wanted = Asked(CLUSTER, Way.IRSA, Mode.EXACT, tuple(wishes_of(options, values, CLUSTER, ())))
+    (command,) = handed_over(wanted, planned(wanted, FakeAws()), Space(values, (), frozenset()), {})
+    assert command.startswith("helm upgrade spaces spaces-helm-chart --reuse-values")
+    assert "billing.export.serviceAccount.customAnnotations" in command

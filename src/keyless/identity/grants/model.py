@@ -39,6 +39,8 @@ class Wish:
     role: str
     statements: tuple[Written, ...]
     namespaces: tuple[str, ...]
+    of_space: bool = False
+    """There is one of it, in the Space's own namespace: whatever the mode, no other namespace is admitted."""
 
     @property
     def policy(self) -> str:

@@ -64,7 +64,7 @@ def plan(asked: Asked, have: Have) -> Plan:
     if not asked.wishes:
         made.warnings.append("no feature is on whose resources are known; shared secrets need --secret-prefix too")
     for wish in asked.wishes:
-        if not wish.namespaces and asked.mode is Mode.EXACT:
+        if not wish.namespaces and asked.mode is Mode.EXACT and not wish.of_space:
             made.warnings.append(f"{wish.title}: no control plane has a host namespace yet; nothing is admitted")
         _grant(asked, have, wish, made)
     for wish in asked.wishes if asked.way is Way.PODS else ():
@@ -180,14 +180,15 @@ def _placed(
     asked: Asked, wish: Wish, roles: Mapping[str, HeldRole], made: _Making
 ) -> tuple[Mapping[str, list[str]], dict[str, str]]:
     """Subjects of our statement by role, and the role of those that statements of others admit already."""
-    wanted = subjects_of(asked.mode, wish.namespaces, wish.service_account)
+    mode = Mode.EXACT if wish.of_space else asked.mode
+    wanted = subjects_of(mode, wish.namespaces, wish.service_account)
     placed, foreign, rooms = {}, {}, {}
     for name, role in roles.items():
         mine = own_subjects(asked, role.trust) or ()
         staying = [one for one in mine if one in wanted]
         placed.update({one: name for one in staying if one not in placed})
         rooms[name] = _room(asked, role.trust) - sum(cost(one) for one in staying)
-        if asked.mode is Mode.EXACT:
+        if mode is Mode.EXACT:
             foreign.update({s: name for s in admitted_by_others(asked, role.trust, wanted) if s not in foreign})
     rest = [one for one in wanted if one not in foreign or one in placed]
     found = place(rest, placed, rooms, name=wish.role, fresh=_room(asked, None))

@@ -112,6 +112,11 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
         now=now,
     )
     common = replace(common, cluster_fault=await aws.cluster_fault(sources.cluster, issuer))
+    if subject.of_space:
+        namespace = sources.release.namespace
+        # Its own namespace is the one that trust may name.
+        common = replace(common, space=replace(space, host_namespaces=frozenset({namespace})))
+        return [await _chain(sources, common, ControlPlane("", "", namespace, {}), needs)]
     wanted = [plane for plane in planes if chosen.has(plane)]
     # One that the operator has not seen yet is nobody's failure, unless somebody asks for it by name.
     waiting = [plane for plane in await kube.waiting() if chosen.has(plane) and (plane.reason or chosen.name)]
@@ -124,7 +129,8 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
 
 async def _chain(sources: Sources, common: Facts, plane: ControlPlane, needs: Needs) -> Facts:
     kube, aws = KubeFacts(sources.kube, sources.release), AwsFacts(sources.aws)
-    facts = replace(common, control_plane=plane, workload=await kube.workload(plane, common.subject))
+    look = kube.scheduled if common.subject.of_space else kube.workload
+    facts = replace(common, control_plane=plane, workload=await look(plane, common.subject))
     account = ""
     if isinstance(facts.cluster, Cluster):
         account = facts.cluster.account

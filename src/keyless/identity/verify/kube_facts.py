@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from keyless.api import KeylessError, Permanent
@@ -16,6 +16,7 @@ from keyless.identity.verify.model import (
     ControlPlane,
     Pod,
     Revision,
+    Run,
     Space,
     Subject,
     Unread,
@@ -24,7 +25,16 @@ from keyless.identity.verify.model import (
 )
 from keyless.identity.verify.values import flatten
 from keyless.kube import Kube, KubeObject, NotFound, Resource, is_true
-from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, DEPLOYMENTS, PODS, SECRETS, SERVICEACCOUNTS
+from keyless.kube.resources import (
+    CONFIGMAPS,
+    CONTROLPLANES,
+    CRONJOBS,
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    SECRETS,
+    SERVICEACCOUNTS,
+)
 
 VALUES_CONFIGMAP = "spaces-values"
 
@@ -91,6 +101,13 @@ class KubeFacts:
         deployment = await self._get(DEPLOYMENTS, subject.deployment, plane.host_namespace)
         return replace(found, deployed=deployment is not None)
 
+    async def scheduled(self, plane: ControlPlane, subject: Subject) -> Workload:
+        """Service account, CronJob and its last Job, of a component of the Space's own."""
+        found = await self.service_account(plane, subject)
+        cron_job = await self._get(CRONJOBS, subject.deployment, plane.host_namespace)
+        jobs = (await self._kube.list(JOBS, plane.host_namespace)).items if cron_job is not None else []
+        return replace(found, deployed=cron_job is not None, last_run=last_run_of(jobs, subject.deployment))
+
     async def service_account(self, plane: ControlPlane, subject: Subject) -> Workload:
         """A service account and its pods, whatever runs them."""
         namespace = plane.host_namespace
@@ -136,6 +153,21 @@ def waiting_of(item: KubeObject) -> Waiting:
     metadata, conditions = item["metadata"], (item.get("status") or {}).get("conditions") or []
     ready: KubeObject = next((each for each in conditions if each["type"] == "Ready"), {})
     return Waiting(metadata["name"], metadata["namespace"], ready.get("reason", ""), ready.get("message", ""))
+
+
+def last_run_of(jobs: Iterable[KubeObject], cron_job: str) -> Run | None:
+    """The newest Job that was made from a CronJob, by its schedule or by a person."""
+    prefix = f"{cron_job}-"
+    own = [job for job in jobs if str(job["metadata"]["name"]).startswith(prefix)]
+    if not own:
+        return None
+    newest = max(own, key=lambda job: (job["metadata"].get("creationTimestamp") or "", job["metadata"]["name"]))
+    ended = {c["type"]: c for c in (newest.get("status") or {}).get("conditions") or [] if c.get("status") == "True"}
+    for state in ("Complete", "Failed"):
+        if state in ended:
+            why = " ".join(filter(None, (ended[state].get("reason"), ended[state].get("message"))))
+            return Run(newest["metadata"]["name"], state, why)
+    return Run(newest["metadata"]["name"], "Running")
 
 
 def pod_of(item: KubeObject) -> Pod:

@@ -91,6 +91,7 @@ class Subject:
 
     ``static_keys`` is the value that must be empty; ``annotations`` the map whose entries go to the service account;
     ``storage`` the section that says where it stores; ``health`` the condition that says whether its work is whole.
+    ``of_space``: there is one of it in the Space's own namespace, a CronJob that ``deployment`` names.
     """
 
     title: str
@@ -102,6 +103,7 @@ class Subject:
     static_keys: str = ""
     storage: str = ""
     health: str = ""
+    of_space: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +183,22 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """The last Job of a CronJob: its name, and its state: ``Complete``, ``Failed`` with a reason, or ``Running``."""
+
+    name: str
+    state: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """What Kubernetes has of the component; ``annotations`` are the service account's, ``None`` if it is missing."""
 
     annotations: Mapping[str, str] | None
     deployed: bool
     pods: tuple[Pod, ...]
+    last_run: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +349,9 @@ class Facts:
 
     @property
     def enabled(self) -> bool:
-        """Whether the values in force switch the component on."""
-        return self.space.values.get(self.subject.enabled) == "true"
+        """Whether the values in force switch the component on; one of the Space's own by its schedule."""
+        value = self.space.values.get(self.subject.enabled, "")
+        return bool(value) if self.subject.of_space else value == "true"
 
     @property
     def pods(self) -> tuple[Pod, ...]:
@@ -388,4 +401,7 @@ class Facts:
     @property
     def restart(self) -> str:
         """The command that makes new pods."""
+        if self.subject.of_space:
+            name = self.subject.deployment
+            return f"kubectl create job --from=cronjob/{name} {name}-$(date +%s) -n {self.namespace}"
         return f"kubectl rollout restart deployment {self.subject.deployment} -n {self.namespace}"

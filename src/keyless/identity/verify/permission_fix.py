@@ -18,7 +18,7 @@ Holds = Callable[[tuple[Source, ...]], bool]
 
 
 def permit(role: Role, access: Access, missing: Iterable[tuple[str, str]], holds: Holds) -> Fix | None:
-    """Allow what is ``missing`` (action, resource pattern) by one statement more in an inline policy of our name.
+    """Allow what is ``missing`` (action, resource pattern) by statements more in an inline policy of our name.
 
     A policy of that name which is there keeps its statements: PutRolePolicy replaces the whole document.
     """
@@ -26,14 +26,14 @@ def permit(role: Role, access: Access, missing: Iterable[tuple[str, str]], holds
         return None
     name = f"keyless-{access.component}"
     before, added = role.inline.get(name), permissions(missing)
-    after = with_statement(before, added)
+    after = with_permissions(before, added)
     label = f"inline policy {name}"
     try:
         new = Named(label, parse(after, "identity"))
     except MalformedPolicy:
         return None
     others = tuple(source for source in role.identity if source.name != label)
-    if not holds((*others, new)) or not proven(before, after, [added], "identity"):
+    if not holds((*others, new)) or not proven(before, after, added, "identity"):
         return None
     rest = sum(size(compact(document)) for key, document in role.inline.items() if key != name)
     if rest + size(compact(after)) > _INLINE_QUOTA:
@@ -42,11 +42,22 @@ def permit(role: Role, access: Access, missing: Iterable[tuple[str, str]], holds
     return Fix(put(role.name, name, after), f"{says}; nothing else changes", difference(before, after))
 
 
-def permissions(needs: Iterable[tuple[str, str]]) -> Written:
-    """One statement for all of them; actions and resources in the order in which they are needed."""
-    listed = list(needs)
-    actions = [*dict.fromkeys(action for action, _ in listed)]
-    return {"Effect": "Allow", "Action": actions, "Resource": [*dict.fromkeys(resource for _, resource in listed)]}
+def permissions(needs: Iterable[tuple[str, str]]) -> list[Written]:
+    """A statement for the actions that are needed on the same resources: none is allowed where it is not needed."""
+    resources: dict[str, dict[str, None]] = {}
+    for action, resource in needs:
+        resources.setdefault(action, {})[resource] = None
+    actions: dict[tuple[str, ...], list[str]] = {}
+    for action, found in resources.items():
+        actions.setdefault(tuple(found), []).append(action)
+    return [{"Effect": "Allow", "Action": told, "Resource": list(found)} for found, told in actions.items()]
+
+
+def with_permissions(document: Written | None, added: Iterable[Written]) -> Written:
+    """The document with these statements more at its end."""
+    for statement in added:
+        document = with_statement(document, statement)
+    return document or {}
 
 
 def needed(access: Access) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from keyless.identity.verify import (
     pods,
     reports,
     roles,
+    scheduled,
     storage,
     target,
     trust,
@@ -31,7 +32,8 @@ def verify(facts: Facts) -> list[Link]:
     """The links of one component of one control plane, in the order of the chain."""
     if facts.control_plane is None:
         return [_control_plane_is_missing(facts)]
-    return [found for check in CHECKS if (found := check(facts)) is not None]
+    checks = SPACE_CHECKS if facts.subject.of_space else CHECKS
+    return [found for check in checks if (found := check(facts)) is not None]
 
 
 def verdict(links: list[Link]) -> State:
@@ -116,7 +118,7 @@ def component_is_enabled(facts: Facts) -> Link:
 def static_keys_are_off(facts: Facts) -> Link | None:
     """A Secret with keys would win over any workload identity."""
     subject, space = facts.subject, facts.space
-    if not subject.static_keys or space.values.get(subject.enabled) != "true":
+    if not subject.static_keys or not facts.enabled:
         return None
     name = space.values.get(subject.static_keys, "")
     expected = f'{subject.static_keys}=""'
@@ -160,3 +162,23 @@ CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
     reports.work_is_whole,
     reports.probe_succeeded,
 )
+
+SPACE_CHECKS: tuple[Callable[[Facts], Link | None], ...] = (
+    access_link.aws_is_read,
+    cluster_is_this_one,
+    scheduled.schedule_is_set,
+    static_keys_are_off,
+    scheduled.cron_job_is_there,
+    pods.service_account_has_a_role,
+    federation.provider_is_registered,
+    federation.audience_is_registered,
+    federation.agent_runs,
+    target.first_role_is_there,
+    target.first_role_trusts_pod_identity,
+    roles.role_is_there,
+    target.role_is_trusted,
+    permission.role_may_do_its_work,
+    key_link.keys_may_be_used,
+    scheduled.last_run_succeeded,
+)
+"""Of a component that the Space has once, and whose pods come and go by a schedule."""

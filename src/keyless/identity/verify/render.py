@@ -32,6 +32,8 @@ class Chain:
     def title(self) -> str:
         """``billing of control plane default/ctp1 (host namespace mxp-…-system)``."""
         plane, subject = self.facts.control_plane, self.facts.subject.title
+        if self.facts.subject.of_space:
+            return f"{subject} of the Space (namespace {self.facts.namespace})"
         if plane is None and (waits := self.facts.waits):
             return f"{subject} of control plane {waits.group}/{waits.name} (no host namespace yet)"
         if plane is None:
@@ -73,8 +75,8 @@ def render_json(chains: Sequence[Chain]) -> list[dict[str, object]]:
     return [
         {
             "component": chain.facts.subject.title,
-            "controlPlane": place.name if (place := chain.facts.control_plane or chain.facts.waits) else None,
-            "group": place.group if place else None,
+            "controlPlane": (place.name or None) if (place := chain.facts.control_plane or chain.facts.waits) else None,
+            "group": (place.group or None) if place else None,
             "hostNamespace": chain.facts.namespace or None,
             "mode": "pod-identity" if chain.facts.by_association else "irsa" if chain.facts.annotation else None,
             "role": chain.facts.role_arn or None,

@@ -9,7 +9,7 @@ from keyless.api import Access
 from keyless.identity.verify.federation import audience_of
 from keyless.identity.verify.model import ANNOTATION, Cluster, Facts, Fix, Role, Unread
 from keyless.identity.verify.near import resembling
-from keyless.identity.verify.permission_fix import needed, permissions, put
+from keyless.identity.verify.permission_fix import needed, permissions, put, with_permissions
 from keyless.identity.verify.trust import decide_token
 from keyless.identity.verify.trust_fix import pods_statement, token_statement
 from keyless.identity.verify.values import upgrade
@@ -86,7 +86,7 @@ def _create(facts: Facts, cluster: Cluster, arn: str) -> str:
 
 
 def _permit(name: str, access: Access) -> str:
-    return put(name, f"keyless-{access.component}", with_statement(None, permissions(needed(access))))
+    return put(name, f"keyless-{access.component}", with_permissions(None, permissions(needed(access))))
 
 
 def _subjects(facts: Facts) -> list[str]:

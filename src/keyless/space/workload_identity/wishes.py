@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keyless.api import Access
+from keyless.billing.access import EXPORT, export_statements
 from keyless.identity.grants import Wish
 from keyless.identity.verify import Cluster
 from keyless.policy.amend import Written
@@ -27,6 +29,13 @@ def secrets_wish(prefix: str, role: str, key: str, cluster: Cluster, namespaces:
     ]
     data: Written = {"Sid": "KeylessData", "Effect": "Allow", "Action": list(ACTIONS), "Resource": arns}
     return Wish(SHARED_SECRETS, ACCOUNTS[SHARED_SECRETS], role, (data, *_key(key, ["kms:Decrypt"])), namespaces)
+
+
+def export_wish(needs: Access, place: tuple[str, str], role: str, key: str, namespace: str) -> Wish:
+    """What the scheduled export needs and nothing beside; ``place`` are the account and the reports' prefix."""
+    statements = [{"Sid": "KeylessData", **one} for one in export_statements(needs, *place)]
+    keys = _key(key, ["kms:GenerateDataKey", "kms:Decrypt"])
+    return Wish(EXPORT, EXPORT, role, (*statements, *keys), (namespace,), of_space=True)
 
 
 def _key(arn: str, actions: list[str]) -> tuple[Written, ...]:
