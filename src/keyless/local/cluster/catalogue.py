@@ -40,7 +40,7 @@ class Custom:
     deprecation: str = ""
     """What is told with every answer about a version that its author calls deprecated; empty for the others."""
     conversion: Mapping[str, Any] | None = None
-    """The ``clientConfig`` of the webhook that turns one version into another; None where they differ by name alone."""
+    """The ``webhook`` that turns one version into another, as written; None where they differ by name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +204,8 @@ def _conversion(definition: Mapping[str, Any]) -> Mapping[str, Any] | None:
     asked = definition["spec"].get("conversion") or {}
     if asked.get("strategy") != "Webhook":
         return None
-    config: Mapping[str, Any] = (asked.get("webhook") or {}).get("clientConfig") or {}
-    return config
+    webhook: Mapping[str, Any] = asked.get("webhook") or {}
+    return webhook
 
 
 def _built_in() -> tuple[Served, ...]:

@@ -14,11 +14,13 @@ from keyless.local.cluster import builtin, strategies
 from keyless.local.cluster.admission import Attributes, Operation
 from keyless.local.cluster.api import Api
 from keyless.local.cluster.apply import Shape, builtin_shape, track_update
+from keyless.local.cluster.conversion import entry_in_version, for_storage
 from keyless.local.cluster.faults import Malformed
 from keyless.local.cluster.messages import Request
 from keyless.local.cluster.objects import Object, Target, for_update, same, with_generation
 from keyless.local.cluster.options import WriteOptions
 from keyless.local.cluster.status import already_exists, bad_request, conflict, invalid, not_found
+from keyless.local.cluster.store import Entry
 from keyless.local.cluster.strategies import Step
 
 ATTEMPTS = 8
@@ -56,14 +58,15 @@ async def create_object(write: Write, obj: Object) -> tuple[Object, tuple[str, .
     prepared = strategies.on_create(Step(api, write.request.user, target, _defaulted(_kept(admitted, sent), target)))
     _validate(prepared, None, target)
     warnings += await api.admission.validate(attributes, prepared, None)
+    stored = await for_storage(api, target, prepared)
     if api.store.get(target.key):
         raise already_exists(served.group, served.plural, target.name)
     api.admission.check_namespace(attributes)
     if write.options.dry_run:
         return prepared, warnings
-    entry = api.store.put(target.key, _stored(prepared, target))
+    entry = api.store.put(target.key, stored)
     strategies.after(api, target)
-    return entry.object, warnings
+    return (await entry_in_version(api, served, entry)).object, warnings
 
 
 def _kept(admitted: Object, obj: Object) -> Object:
@@ -81,10 +84,10 @@ async def update_object(write: Write, transform: Transform) -> tuple[Object, tup
         entry = api.store.get(target.key)
         if entry is None:
             raise not_found(served.group, served.plural, target.name)
-        live = {**entry.object, "apiVersion": served.api_version}
+        live = (await entry_in_version(api, served, entry)).object
         new = _defaulted(for_update(transform(live), live, target), target)
         if same(new, live):
-            return entry.object, ()
+            return live, ()
         new = _tracked(write, live, new)
         owners = new["metadata"]["managedFields"]
         new, warnings = await api.admission.mutate(attributes, new, live)
@@ -94,29 +97,29 @@ async def update_object(write: Write, transform: Transform) -> tuple[Object, tup
         new = with_generation(new, live, target)
         _validate(new, live, target)
         warnings += await api.admission.validate(attributes, new, live)
+        stored = await for_storage(api, target, new)
         if api.store.get(target.key) is not entry:
             continue
         if same(new, live):
-            return entry.object, warnings
+            return live, warnings
         if write.options.dry_run:
             return new, warnings
-        return _commit(api, target, new), warnings
+        return (await entry_in_version(api, served, _commit(api, target, stored))).object, warnings
     raise conflict(served.group, served.plural, target.name)
 
 
-def _commit(api: Api, target: Target, new: Object) -> Object:
+def _commit(api: Api, target: Target, stored: Object) -> Entry:
     """Store, or remove an object that was only waiting for its last finalizer."""
-    metadata = new["metadata"]
+    metadata = stored["metadata"]
     done = (
         "deletionTimestamp" in metadata
         and not metadata.get("finalizers")
         and not metadata.get("deletionGracePeriodSeconds")
-        and not strategies.holds(target, new)
+        and not strategies.holds(target, stored)
     )
-    stored = _stored(new, target)
     entry = api.store.delete(target.key, stored) if done else api.store.put(target.key, stored)
     strategies.after(api, target)
-    return entry.object
+    return entry
 
 
 def _defaulted(obj: Object, target: Target) -> Object:
@@ -171,10 +174,6 @@ def _tracked(write: Write, old: Object | None, new: Object) -> Object:
         # Of an object of a wrong form nobody owns a field; validation, which comes later, says what is wrong with it.
         fields = (old or {}).get("metadata", {}).get("managedFields", [])
     return {**new, "metadata": {**new["metadata"], "managedFields": fields}}
-
-
-def _stored(obj: Object, target: Target) -> Object:
-    return {**obj, "apiVersion": target.served.stored_api_version}
 
 
 def _option_object(kind: str, options: WriteOptions) -> Object:

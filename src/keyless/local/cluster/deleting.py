@@ -12,6 +12,7 @@ from keyless.local.cluster import strategies
 from keyless.local.cluster.admission import Attributes
 from keyless.local.cluster.api import Api, timestamp
 from keyless.local.cluster.bodies import decode
+from keyless.local.cluster.conversion import entry_in_version, in_version
 from keyless.local.cluster.messages import Reply, Request, json_reply
 from keyless.local.cluster.objects import Object, Target, counts_generation
 from keyless.local.cluster.options import DeleteOptions, delete_options
@@ -43,6 +44,8 @@ async def delete(api: Api, request: Request, target: Target) -> Reply:
     served = target.served
     if gone and target.place not in _ANSWER_OBJECT:
         return json_reply(200, success(served.group, served.plural, target.name, obj["metadata"]["uid"]))
+    if obj["apiVersion"] != served.api_version:
+        [obj] = await in_version(api, served, [obj])
     return Reply(202 if not gone and options.policy == "Foreground" else 200, shown.one(obj))
 
 
@@ -50,7 +53,7 @@ async def delete_collection(api: Api, request: Request, target: Target) -> Reply
     """DELETE every object that the selectors choose."""
     options = delete_options(request, decode(request))
     shown = view(request, target.served, api.now)
-    chosen = select(api, target, wanted(request, target))
+    chosen = await select(api, target, wanted(request, target))
     for entry in chosen:
         one = Target(target.cluster, target.served, entry.key.namespace, entry.key.name)
         try:
@@ -71,7 +74,8 @@ async def delete_object(api: Api, request: Request, target: Target, options: Del
         if entry is None:
             raise not_found(served.group, served.plural, target.name)
         _check_preconditions(entry.object, target, options)
-        await api.admission.validate(attributes, None, entry.object)
+        shown = await entry_in_version(api, served, entry)
+        await api.admission.validate(attributes, None, shown.object)
         if api.store.get(target.key) is not entry:
             continue
         marked = _marked(api, entry.object, target, options)

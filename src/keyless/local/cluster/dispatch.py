@@ -14,7 +14,6 @@ from keyless.local.cluster.authorization.attributes import refusal
 from keyless.local.cluster.bodies import decode, decode_yaml
 from keyless.local.cluster.builtin import normalize
 from keyless.local.cluster.catalogue import Served
-from keyless.local.cluster.conversion import must_convert
 from keyless.local.cluster.discovery import discover
 from keyless.local.cluster.messages import Reply, Request, json_reply
 from keyless.local.cluster.objects import Target
@@ -124,14 +123,13 @@ async def _answered(api: Api, request: Request, target: Target, verb: str) -> Re
         raise method_not_allowed()
     if verb != "list" and verb != "watch" and target.served.namespaced and not target.namespace:
         raise bad_request("an empty namespace may not be set during creation") if verb == "create" else no_such_path()
-    await must_convert(api.store, api.admission.caller, target, verb)
     match verb:
         case "get":
-            return reading.get(api, request, target)
+            return await reading.get(api, request, target)
         case "list":
-            return reading.list_objects(api, request, target)
+            return await reading.list_objects(api, request, target)
         case "watch":
-            return watching.watch(api, request, target)
+            return await watching.watch(api, request, target)
         case "create":
             return await writing.create(api, request, target)
         case "update":

@@ -38,9 +38,7 @@ class View:
             return orjson.dumps(self.table([obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")}))
         if self.form == "metadata":
             return orjson.dumps(_metadata(obj))
-        if data is not None and obj["apiVersion"] == self.served.api_version:
-            return data
-        return orjson.dumps({**obj, "apiVersion": self.served.api_version})
+        return orjson.dumps(obj) if data is None else data
 
     def many(self, objects: Sequence[tuple[dict[str, Any], bytes]], metadata: dict[str, Any]) -> bytes:
         """A list."""

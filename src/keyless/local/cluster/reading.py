@@ -16,6 +16,7 @@ import orjson
 from keyless.api.numbers import is_digits
 from keyless.local.cluster import selectors
 from keyless.local.cluster.api import Api
+from keyless.local.cluster.conversion import entries_in_version, entry_in_version
 from keyless.local.cluster.faults import Malformed
 from keyless.local.cluster.list_options import check_options
 from keyless.local.cluster.messages import Reply, Request
@@ -55,33 +56,38 @@ def wanted(request: Request, target: Target) -> Filter:
     return Filter(target, labels, fields)
 
 
-def get(api: Api, request: Request, target: Target) -> Reply:
+async def get(api: Api, request: Request, target: Target) -> Reply:
     """One object."""
     shown = view(request, target.served, api.now)
     entry = api.store.get(target.key)
     if entry is None:
         raise not_found(target.served.group, target.served.plural, target.name)
-    return Reply(200, shown.one(entry.object, entry.data))
+    found = await entry_in_version(api, target.served, entry)
+    return Reply(200, shown.one(found.object, found.data))
 
 
-def select(api: Api, target: Target, keep: Filter) -> list[Entry]:
-    """The wanted objects of a collection, sorted."""
+async def select(api: Api, target: Target, keep: Filter) -> list[Entry]:
+    """The wanted objects of a collection, sorted, in the target's version: selectors look at that, too.
+
+    The store is read before anything is waited for: a resourceVersion taken just before the call is the list's.
+    """
     served = target.served
     if keep.fields.name is not None and (target.namespace or not served.namespaced):
         entry = api.store.get(replace(target, name=keep.fields.name, subresource="").key)
-        return [entry] if entry and keep(entry.object) else []
-    entries = api.store.list(target.cluster, served.group, served.plural, target.namespace or None)
-    return [entry for entry in entries if keep(entry.object)]
+        entries = [entry] if entry else []
+    else:
+        entries = api.store.list(target.cluster, served.group, served.plural, target.namespace or None)
+    return [entry for entry in await entries_in_version(api, served, entries) if keep(entry.object)]
 
 
-def list_objects(api: Api, request: Request, target: Target) -> Reply:
+async def list_objects(api: Api, request: Request, target: Target) -> Reply:
     """A collection, or a page of it."""
     shown = view(request, target.served, api.now)
     check_options(request, watch=False)
-    entries = select(api, target, wanted(request, target))
+    version = api.store.resource_version
+    entries = await select(api, target, wanted(request, target))
     limit = _number(request, "limit")
     token = request.params.get("continue", "")
-    version = api.store.resource_version
     if token:
         version, start = _read_token(api, target, token)
         entries = [entry for entry in entries if (entry.key.namespace, entry.key.name) > start]

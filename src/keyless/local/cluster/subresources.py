@@ -11,6 +11,7 @@ from typing import Any
 from keyless.local.cluster import writing
 from keyless.local.cluster.api import Api
 from keyless.local.cluster.changes import Write, update_object
+from keyless.local.cluster.conversion import entry_in_version
 from keyless.local.cluster.deleting import delete_object
 from keyless.local.cluster.messages import Reply, Request, json_reply
 from keyless.local.cluster.objects import Object, Target
@@ -31,7 +32,8 @@ async def scale(api: Api, request: Request, target: Target, body: Any) -> Reply:
     if entry is None:
         raise not_found(target.served.group, target.served.plural, target.name)
     if request.method == "GET":
-        return json_reply(200, _scale_of(entry.object, target))
+        found = await entry_in_version(api, target.served, entry)
+        return json_reply(200, _scale_of(found.object, target))
     whole = Target(target.cluster, target.served, target.namespace, target.name)
     paths = _paths(target)
 

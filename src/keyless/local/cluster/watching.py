@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from keyless.api.numbers import is_digits
 from keyless.local.cluster.api import Api
+from keyless.local.cluster.conversion import entries_in_version
 from keyless.local.cluster.list_options import check_options
 from keyless.local.cluster.messages import Reply, Request
 from keyless.local.cluster.objects import Target
@@ -137,14 +138,14 @@ class _Pending:
         return None if self._overflown else changes
 
 
-def watch(api: Api, request: Request, target: Target) -> Reply:
+async def watch(api: Api, request: Request, target: Target) -> Reply:
     """Open a watch; errors that are known at once are answered as such, later ones arrive in the stream."""
     lines = _Lines(view(request, target.served, api.now), wanted(request, target))
     asked = _asked(request)
     current = api.store.resource_version
     if asked.version > current:
         raise too_new(asked.version, current)
-    first: list[Entry] = select(api, target, lines.keep) if asked.initial else []
+    first: list[Entry] = await select(api, target, lines.keep) if asked.initial else []
     start = current if asked.initial else asked.version
     return Reply(200, stream=_stream(api, target, lines, asked, (start, first)), media_type="application/json")
 
@@ -164,14 +165,32 @@ async def _stream(
         if asked.initial_end:
             head.append(lines.bookmark(start, _INITIAL_END))
         # An empty first chunk still sends the head: clients wait for it.
-        yield b"".join([*head, *map(lines.change, missed)])
-        async for chunk in _follow(pending, lines, asked, lambda: api.store.resource_version):
-            yield chunk
+        yield b"".join([*head, *map(lines.change, await _in_version(api, target, missed))])
+        async for changes in _follow(pending, lines, asked, lambda: api.store.resource_version):
+            if isinstance(changes, bytes):
+                yield changes
+            elif chunk := b"".join(map(lines.change, await _in_version(api, target, changes))):
+                yield chunk
+    except ApiError as error:
+        # A change that cannot be shown ends the watch: the client would miss it, else.
+        yield error_line(error)
     finally:
         unsubscribe()
 
 
-async def _follow(pending: _Pending, lines: _Lines, asked: _Asked, version: Callable[[], int]) -> AsyncIterator[bytes]:
+async def _in_version(api: Api, target: Target, changes: Sequence[Change]) -> list[Change]:
+    """The changes, with objects of the watch's own version."""
+    entries = [entry for change in changes for entry in (change.entry, change.old) if entry is not None]
+    found = iter(await entries_in_version(api, target.served, entries))
+    return [
+        replace(change, entry=next(found), old=next(found) if change.old is not None else None) for change in changes
+    ]
+
+
+async def _follow(
+    pending: _Pending, lines: _Lines, asked: _Asked, version: Callable[[], int]
+) -> AsyncIterator[bytes | list[Change]]:
+    """Changes as they come, and the lines between them."""
     loop = asyncio.get_running_loop()
     end = loop.time() + asked.seconds
     while (left := end - loop.time()) > 0:
@@ -185,5 +204,4 @@ async def _follow(pending: _Pending, lines: _Lines, asked: _Asked, version: Call
         if changes is None:
             yield error_line(expired("the watch fell behind: list again"))
             return
-        if chunk := b"".join(map(lines.change, changes)):
-            yield chunk
+        yield changes

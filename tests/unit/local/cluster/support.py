@@ -49,8 +49,8 @@ class ScriptedWebhooks:
         response = self.scripts[url](body["request"])
         return orjson.dumps(
             {
-                "apiVersion": "admission.k8s.io/v1",
-                "kind": "AdmissionReview",
+                "apiVersion": body["apiVersion"],
+                "kind": body["kind"],
                 "response": {"uid": body["request"]["uid"], **response},
             }
         )

@@ -10,7 +10,7 @@ import pytest
 from keyless.local.cluster import SYSTEM
 from keyless.local.cluster.catalogue import version_order
 from keyless.local.cluster.messages import Request
-from unit.local.cluster.support import Kubectl, ScriptedWebhooks, crd
+from unit.local.cluster.support import Kubectl, crd
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WIDGETS = "/apis/example.org/v1/namespaces/default/widgets"
@@ -154,33 +154,6 @@ async def test_a_webhook_that_is_down_stops_nothing_that_needs_no_conversion(kub
     assert (await kubectl.refused("GET", OLDER))["code"] == 500, "a list of both versions needs the webhook for one"
     coming = {**widget("third"), "apiVersion": "example.org/v1alpha1"}
     assert (await kubectl.refused("POST", OLDER, coming))["code"] == 500, "what comes in is stored in another version"
-
-
-def success(request: dict[str, Any]) -> dict[str, Any]:
-    objects = [{**obj, "apiVersion": request["desiredAPIVersion"]} for obj in request["objects"]]
-    return {"convertedObjects": objects, "result": {"status": "Success"}}
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        (lambda _: {"result": {"status": "Failed", "message": "no such field"}}, "failed: no such field"),
-        (lambda _: {"result": {"status": "Failed"}}, "refused without a message"),
-        (lambda _: {"result": {"status": "Success"}}, "expected 1 converted objects, found 0"),
-        (lambda asked: {**success(asked), "uid": "other"}, "not the question's"),
-        (lambda _: {"result": "yes"}, "is no ConversionReview"),
-    ],
-)
-async def test_what_a_conversion_webhook_answers_decides_the_request(
-    kubectl: Kubectl, webhooks: ScriptedWebhooks, answer: Any, told: str
-) -> None:
-    await upgraded(kubectl)
-    webhooks.scripts[HOOK] = answer
-    refusal = await kubectl.refused("GET", f"{WIDGETS}/w")
-    assert (refusal["code"], told in refusal["message"]) == (500, True)
-    webhooks.scripts[HOOK] = success
-    assert (await kubectl.ok("GET", f"{WIDGETS}/w"))["apiVersion"] == "example.org/v1"
-    assert webhooks.asked[-1][1]["desiredAPIVersion"] == "example.org/v1"
 
 
 async def test_rules_of_the_definition_are_asked(kubectl: Kubectl) -> None:
