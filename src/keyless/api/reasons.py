@@ -110,6 +110,7 @@ class Reason(StrEnum):
     SNAPSHOT_MISSING = "SnapshotMissing"
     SNAPSHOT_OF_ANOTHER = "SnapshotOfAnother"
     SNAPSHOT_TOO_NEW = "SnapshotTooNew"
+    BACKUP_NOT_CONFIGURED = "BackupNotConfigured"
     ETCD_UNREACHABLE = "EtcdUnreachable"
 
     # shared secrets

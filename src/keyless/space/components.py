@@ -1,8 +1,8 @@
 """From Helm values to the objects of one control plane's components. Pure: the same values give the same objects.
 
-``vector`` meters, ``external-secrets`` reads secrets. A pod template that changes here rolls out by itself; service
-account annotations are not part of it, so annotating restarts nothing, as the guides say. Each component reads the
-control plane through its own kubeconfig Secret.
+``vector`` meters, ``external-secrets`` reads secrets, ``backup`` takes snapshots. A pod template that changes here
+rolls out by itself; service account annotations are not part of it, so annotating restarts nothing, as the
+guides say. Each component reads the control plane through its own kubeconfig Secret; a backup reads its etcd.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from keyless.kube import KubeObject
 from keyless.kube.resources import DEPLOYMENTS, PERSISTENTVOLUMECLAIMS, SECRETS, SERVICEACCOUNTS
 from keyless.space import pods, rights
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, item
+from keyless.space.kubernetes.names import backup_key
 from keyless.space.place import Place
 from keyless.space.values import Values, Workload
 
 VECTOR = "vector"
 EXTERNAL_SECRETS = "external-secrets"
-NAMES = (VECTOR, EXTERNAL_SECRETS)
-SERVICE_ACCOUNT_NAMES = {VECTOR: "vector", EXTERNAL_SECRETS: "external-secrets-controller"}
+BACKUP = "backup"
+NAMES = (VECTOR, EXTERNAL_SECRETS, BACKUP)
+INSIDE = (VECTOR, EXTERNAL_SECRETS)
+"""Those that read the control plane's API; a backup reads its etcd."""
+SERVICE_ACCOUNT_NAMES = {VECTOR: "vector", EXTERNAL_SECRETS: "external-secrets-controller", BACKUP: "backup"}
 """The names that trust policies and pod identity associations are written for: a contract with users."""
 VOLUME = "vector-spool"
 
@@ -41,7 +45,9 @@ class Component:
 
 
 def kubeconfig_key(name: str, place: Place) -> Key:
-    """The Secret with which a component reaches the control plane's API."""
+    """The Secret with which a component reaches the control plane's API, or its etcd."""
+    if name == BACKUP:
+        return backup_key(place)
     return Key(SECRETS, f"kubeconfig-{name}", place.host_namespace)
 
 
@@ -64,11 +70,20 @@ def external_secrets(values: Values, place: Place) -> Component:
     return Component(EXTERNAL_SECRETS, before, deployment, kubeconfig_key(EXTERNAL_SECRETS, place))
 
 
-def wanted(values: Values, place: Place, *, volume: bool) -> tuple[Component, ...]:
-    """The components that these values ask for."""
+def backup(values: Values, place: Place) -> Component:
+    """What takes snapshots of etcd."""
+    account = _service_account(BACKUP, values, values.backups, place)
+    deployment = _deployment(BACKUP, values, place, pods.backup_template(values, place), recreate=True)
+    before = (account, *rights.of_backup(place))
+    return Component(BACKUP, before, deployment, kubeconfig_key(BACKUP, place))
+
+
+def wanted(values: Values, place: Place, *, volume: bool, own: bool = False) -> tuple[Component, ...]:
+    """The components that these values ask for; ``own``: whether the control plane's etcd is ours to back up."""
     metering = (vector(values, place, volume=volume),) if values.billing.enabled else ()
     secrets = (external_secrets(values, place),) if values.shared_secrets else ()
-    return metering + secrets
+    backups = (backup(values, place),) if own and values.backup.enabled else ()
+    return metering + secrets + backups
 
 
 def account_key(name: str, place: Place) -> Key:
@@ -88,8 +103,11 @@ def volume_key(place: Place) -> Key:
 
 def remains(name: str, place: Place) -> tuple[Key, ...]:
     """What a component leaves once its pods are gone, but for the volume; its identity goes last."""
-    access = rights.of_vector(place) if name == VECTOR else rights.of_external_secrets(place)
+    access = _RIGHTS[name](place)
     return (kubeconfig_key(name, place), *(right.key for right in reversed(access)), account_key(name, place))
+
+
+_RIGHTS = {VECTOR: rights.of_vector, EXTERNAL_SECRETS: rights.of_external_secrets, BACKUP: rights.of_backup}
 
 
 def _labels(name: str, values: Values, place: Place) -> dict[str, str]:

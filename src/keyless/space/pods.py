@@ -9,11 +9,14 @@ from __future__ import annotations
 from keyless.kube import KubeObject
 from keyless.shared_secrets.stores.scopes import of_control_plane, to_text
 from keyless.space.items import CONTROL_PLANE_LABEL
+from keyless.space.kubernetes.names import BACKUP, CERTIFICATES
 from keyless.space.place import Place
 from keyless.space.surroundings import CA_COPY, CA_DIR, PULL_COPY
-from keyless.space.values import Billing, Values, Workload
+from keyless.space.values import Backup, Billing, Values, Workload
 
 CONTROL_PLANE_DIR = "/etc/keyless/control-plane"
+ETCD_DIR = "/etc/keyless/etcd"
+ENCRYPTION_DIR = "/etc/keyless/encryption"
 SPOOL_DIR = "/var/lib/vector"
 CA_STAMP = "keyless.dev/ca-bundle"
 """On pods: which content of the CA bundle they started with."""
@@ -63,6 +66,46 @@ def external_secrets_template(values: Values, place: Place) -> KubeObject:
     container = _container(name, name, values, env=env, extra=workload.env)
     container["resources"] = workload.resources
     return _template("external-secrets", place, container, service_account=name, values=values, workload=workload)
+
+
+def backup_template(values: Values, place: Place) -> KubeObject:
+    """What takes snapshots: the way to etcd, and the keys without which no Secret in one can be read."""
+    container = _container("backup", "backup", values, env=_backup_env(values.backup, place), extra=values.backups.env)
+    container["resources"] = values.backups.resources or {"requests": {"cpu": "10m", "memory": "64Mi"}}
+    keys = {"name": "encryption", "mountPath": ENCRYPTION_DIR, "readOnly": True}
+    container["volumeMounts"] = [{"name": "control-plane", "mountPath": ETCD_DIR, "readOnly": True}, keys]
+    template = _template("backup", place, container, service_account="backup", values=values, workload=values.backups)
+    way, *others = template["spec"]["volumes"]
+    way["secret"]["secretName"] = BACKUP
+    item: KubeObject = {"key": "encryption.json", "path": "encryption.json"}
+    held = {"name": "encryption", "secret": {"secretName": CERTIFICATES, "items": [item]}}
+    template["spec"]["volumes"] = [way, held, *others]
+    # The last snapshot of a control plane that is deleted.
+    template["spec"]["terminationGracePeriodSeconds"] = 120
+    return template
+
+
+def _backup_env(backup: Backup, place: Place) -> list[KubeObject]:
+    writing, default = backup.writing, Backup()
+    told = {
+        "BUCKET": backup.bucket,
+        "PREFIX": backup.prefix,
+        "REGION": backup.region,
+        "ENDPOINT": backup.endpoint,
+        "SERVER_SIDE_ENCRYPTION": writing.encryption,
+        "SSEKMS_KEY_ID": writing.kms_key,
+        "EXPECTED_BUCKET_OWNER": writing.owner,
+        "ADDRESSING_STYLE": backup.addressing_style if backup.addressing_style != default.addressing_style else "",
+        "SECONDS": str(backup.interval_seconds),
+        "KEEP": str(backup.keep),
+    }
+    return [
+        *_control_plane_env(place)[:4],
+        *(_plain(f"KEYLESS_BACKUP_{name}", value) for name, value in told.items() if value),
+        _plain("KEYLESS_ETCD_DIR", ETCD_DIR),
+        _plain("KEYLESS_ENCRYPTION_FILE", f"{ENCRYPTION_DIR}/encryption.json"),
+        _plain("MALLOC_ARENA_MAX", "1"),
+    ]
 
 
 def _template(

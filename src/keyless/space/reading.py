@@ -76,14 +76,14 @@ class Reader:
             return None
         return day
 
-    def minutes(self, path: str) -> int:
-        """A Go duration of whole minutes from one to sixty, in seconds; 0 where it is empty."""
+    def minutes(self, path: str, *, most: int = 60) -> int:
+        """A Go duration of whole minutes from one to ``most``, in seconds; 0 where it is empty."""
         found = self.get(path, "")
         seconds, rest = divmod(duration_of(found) or 0, 10**9)
         if not found:
             return 0
-        if rest or seconds % 60 or not 60 <= seconds <= 3600:
-            self.faults.append(f"{path}: expected whole minutes from 1m to 60m, as 5m, found {found!r}")
+        if rest or seconds % 60 or not 60 <= seconds <= 60 * most:
+            self.faults.append(f"{path}: expected whole minutes from 1m to {most}m, as 5m, found {found!r}")
             return 0
         return seconds
 

@@ -75,6 +75,12 @@ def of_external_secrets(place: Place) -> tuple[Item, ...]:
     )
 
 
+def of_backup(place: Place) -> tuple[Item, ...]:
+    """Its control plane: whether it is being deleted, and what is said of its snapshots."""
+    own = {"apiGroups": [SPACES], "resources": ["controlplanes"], "resourceNames": [place.name], "verbs": ["get"]}
+    return _in_group("backup", "backup", place, rules=[own, _own_status(place)])
+
+
 def _own_status(place: Place) -> KubeObject:
     return {
         "apiGroups": [SPACES],

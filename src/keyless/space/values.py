@@ -7,6 +7,7 @@ already; what arrives here may still have been edited by hand, so it is checked 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,6 +24,7 @@ from keyless.space.surroundings import Surroundings, read_surroundings
 __all__ = [
     "MODES",
     "ROLE_ANNOTATION",
+    "Backup",
     "Billing",
     "Capacity",
     "Mode",
@@ -34,6 +36,8 @@ __all__ = [
     "parse_values",
 ]
 
+_PREFIX = re.compile(r"([A-Za-z0-9!_.*'()=-]{1,100}/){1,8}", re.ASCII)
+"""Characters that S3 calls safe."""
 Mode = Literal["auto", "logical", "attached", "kubernetes"]
 MODES: tuple[Mode, ...] = ("auto", "logical", "attached", "kubernetes")
 
@@ -76,6 +80,44 @@ class Billing:
             found.append(f"billing.storage.aws.region: {fault}, found {self.region!r}")
         found += [f"billing.storage.aws.{fault}" for fault in self.writing.faults]
         return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Where snapshots of control planes of mode ``kubernetes`` are stored, how often, and how many stay."""
+
+    enabled: bool = False
+    bucket: str = ""
+    prefix: str = ""
+    region: str = ""
+    endpoint: str = ""
+    writing: Writing = BARE
+    addressing_style: str = "auto"
+    interval_seconds: int = 3600
+    keep: int = 24
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The values without which nothing can be stored."""
+        return () if self.bucket else ("backup.storage.aws.bucket",)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the names."""
+        found = []
+        if self.bucket and (fault := bucket_fault(self.bucket)):
+            found.append(f"backup.storage.aws.bucket: {fault}, found {self.bucket!r}")
+        if self.region and not self.endpoint and (fault := region_fault(self.region)):
+            found.append(f"backup.storage.aws.region: {fault}, found {self.region!r}")
+        if self.prefix and not _PREFIX.fullmatch(self.prefix):
+            found.append(f"backup.storage.aws.prefix: expected folders that end in a slash, found {self.prefix!r}")
+        found += [f"backup.storage.aws.{fault}" for fault in self.writing.faults]
+        return tuple(found)
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is enough to begin with."""
+        return self.enabled and not self.missing and not self.faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +210,9 @@ class Values:
     mode: Mode = "auto"
     api_server: ApiServer = ApiServer()
     billing: Billing = Billing()
+    backup: Backup = Backup()
+    backups: Workload = Workload()
+    """What runs ``keyless run backup``."""
     capacity: Capacity = Capacity()
     vector: Workload = Workload()
     persistence: Persistence = Persistence()
@@ -208,6 +253,8 @@ def _values(reader: Reader) -> Values:
         mode=next((each for each in MODES if each == mode), "auto"),
         api_server=_api_server(reader, "controlPlanes.kubernetes"),
         billing=_billing(reader),
+        backup=_backup(reader),
+        backups=_workload(reader, "controlPlanes.backup"),
         capacity=_capacity(reader),
         vector=_workload(reader, "controlPlanes.vector"),
         persistence=Persistence(
@@ -245,6 +292,25 @@ def _billing(reader: Reader) -> Billing:
         addressing_style=reader.word(f"{aws}.addressingStyle", "auto", one_of=STYLES),
         dimension_labels=reader.label_keys("billing.dimensions.labels"),
         combinations=max(reader.count("billing.dimensions.limit", 2000, most=20_000), 1),
+    )
+
+
+def _backup(reader: Reader) -> Backup:
+    aws, default = "backup.storage.aws", Backup()
+    return Backup(
+        enabled=reader.get("backup.enabled", False),
+        bucket=reader.get(f"{aws}.bucket", ""),
+        prefix=reader.get(f"{aws}.prefix", ""),
+        region=reader.get(f"{aws}.region", ""),
+        endpoint=reader.get(f"{aws}.endpoint", ""),
+        writing=Writing(
+            reader.word(f"{aws}.serverSideEncryption", "", one_of=ENCRYPTIONS),
+            reader.get(f"{aws}.ssekmsKeyId", ""),
+            reader.get(f"{aws}.expectedBucketOwner", ""),
+        ),
+        addressing_style=reader.word(f"{aws}.addressingStyle", "auto", one_of=STYLES),
+        interval_seconds=reader.minutes("backup.interval", most=7 * 24 * 60) or default.interval_seconds,
+        keep=max(reader.count("backup.keep", default.keep, most=10_000), 1),
     )
 
 

@@ -23,10 +23,10 @@ MEANT = {
     "imagePullSecrets[0].name=x,imagePullSecrets[0].nam=x": "did you mean imagePullSecrets[0].name?",
     "controlPlanes.vector.serviceAccount.annotations.a=b": "vector.serviceAccount.customAnnotations?",
     "controlPlanes.sharedSecrets.replicas=2": "did you mean operator.replicas or webhook.replicas or issuer.replicas?",
-    "bucket=usage": "did you mean billing.storage.aws.bucket?",
+    "bucket=usage": "did you mean billing.storage.aws.bucket or billing.export.bucket or backup.storage.aws.bucket?",
     "replicaCount=2": "did you mean operator.replicas?",
     "installCRDs=true": "did you mean crds.enabled?",
-    "zzz=1": "zzz: there is no such value: expected one of account, agent, billing,",
+    "zzz=1": "zzz: there is no such value: expected one of account, agent, backup, billing,",
 }
 SLIPS = """
 {{- range .Values.slips }}

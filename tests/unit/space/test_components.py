@@ -14,7 +14,7 @@ from keyless.shared_secrets.stores.scopes import Scope, from_text
 from keyless.shared_secrets.sync.deletion import Guard
 from keyless.space import components
 from keyless.space.place import Place
-from keyless.space.values import Billing, Capacity, Persistence, SecretsSync, Values, Workload
+from keyless.space.values import Backup, Billing, Capacity, Persistence, SecretsSync, Values, Workload
 
 PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
 BILLING = Billing(True, "aws", "usage", "us-west-2", "", "")
@@ -161,7 +161,8 @@ def test_without_a_volume_the_spool_lives_as_long_as_the_pod() -> None:
 
 @pytest.mark.parametrize("name", components.NAMES)
 def test_what_goes_is_what_came(name: str) -> None:
-    built = {each.name: each for each in components.wanted(Values(billing=BILLING), PLACE, volume=True)}[name]
+    values = Values(billing=BILLING, backup=Backup(enabled=True, bucket="snapshots"))
+    built = {each.name: each for each in components.wanted(values, PLACE, volume=True, own=True)}[name]
     came = {each.key for each in built.before} | {built.kubeconfig}
     assert set(components.remains(name, PLACE)) == came
     assert components.remains(name, PLACE)[-1] == built.service_account, "the identity goes last"

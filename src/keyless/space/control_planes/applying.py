@@ -146,7 +146,10 @@ class Hands:
             return
         keys = issuing.keys_of(facts.host.get(keys_key(place)))
         assert keys is not None
-        for each in await asyncio.to_thread(issuing.certificate_items, place, keys, step.addresses, facts.now):
+        signed = await asyncio.to_thread(
+            issuing.certificate_items, place, keys, step.addresses, facts.now, backup=step.backup
+        )
+        for each in signed:
             await self._host.apply(each.resource, each.object, field_manager=FIELD_MANAGER)
 
     async def _replace_status(self, facts: Facts, status: KubeObject) -> None:

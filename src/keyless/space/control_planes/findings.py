@@ -13,7 +13,7 @@ from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject, condition_of, set_condition
 from keyless.space.components import Component
 from keyless.space.control_planes.availability import unavailable
-from keyless.space.control_planes.model import Facts, Finding
+from keyless.space.control_planes.model import Facts, Finding, way_of
 from keyless.space.control_planes.workloads import CONDITIONS, Intent, promises_role
 from keyless.space.values import ROLE_ANNOTATION, Values
 
@@ -23,6 +23,7 @@ TYPES = (
     "ComponentsAvailable",
     "IdentityInjected",
     "BillingConfigured",
+    "BackupConfigured",
     "UsageFlushed",
     "CrossplaneManaged",
 )
@@ -115,7 +116,18 @@ def pod_has_identity(pod: KubeObject) -> bool:
 def _values(facts: Facts) -> list[Finding]:
     if isinstance(facts.values, Refusal):
         return [Finding("Synced", False, facts.values.reason, facts.values.detail)]
-    return _billing(facts.values)
+    return [*_billing(facts.values), *_backup(facts)]
+
+
+def _backup(facts: Facts) -> list[Finding]:
+    assert isinstance(facts.values, Values)
+    backup = facts.values.backup
+    if not backup.enabled or backup.serves or way_of(facts) != "kubernetes":
+        return []
+    flags = " ".join(f"--set {name}=…" for name in backup.missing)
+    why = "; ".join(backup.faults) or f"backup is enabled without {' and '.join(backup.missing)}; add {flags}"
+    message = f"{why}: no snapshots are taken; correct it and run helm upgrade again"
+    return [Finding("BackupConfigured", False, Reason.BACKUP_NOT_CONFIGURED, message)]
 
 
 def _billing(values: Values) -> list[Finding]:

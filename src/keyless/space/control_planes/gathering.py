@@ -78,7 +78,11 @@ class Gatherer:
             facts = replace(facts, serves_logical_clusters=await self._serves_logical_clusters())
         # At the end also what an API server of its own was begun with, before anything told that it is one.
         if way_of(facts) in ("kubernetes", None):
-            own = await _existing(self._host, all_keys(place))
+            backup = (
+                components.deployment_key(components.BACKUP, place),
+                *components.remains(components.BACKUP, place),
+            )
+            own = await _existing(self._host, (*all_keys(place), *backup))
             facts = replace(facts, host={**facts.host, **own})
         facts = replace(facts, pods=await self._pods(place))
         if leaving:
@@ -215,7 +219,7 @@ def _must_be_tried(facts: Facts, component: Component) -> bool:
 def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
     keys = [Key(NAMESPACES, place.host_namespace), logical_cluster_key(place), components.volume_key(place)]
     keys += [*copies.targets(place), network.target(place)]
-    for name in components.NAMES:
+    for name in components.INSIDE:
         keys += [components.deployment_key(name, place), *components.remains(name, place)]
     keys += [keys_key(place), workload_key(place), own_key(place)]
     if attached := given_key(control_plane):

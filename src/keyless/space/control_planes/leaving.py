@@ -59,7 +59,8 @@ def leave(facts: Facts) -> Plan:
     refused = _refused(facts)
     plan = (
         _wait_for_usage(facts, place, refused)
-        or _end_components(facts, place, refused)
+        or _end_components(facts, place, refused, components.INSIDE)
+        or _end_components(facts, place, refused, (components.BACKUP,))
         or _remove_remains(facts, place)
         or _remove_inside(facts, place)
         or _remove_places(facts, place)
@@ -142,8 +143,8 @@ def _unflushed(facts: Facts, refused: KubeObject) -> Finding:
     return Finding("UsageFlushed", False, Reason.USAGE_NOT_FLUSHED, message)
 
 
-def _end_components(facts: Facts, place: Place, refused: KubeObject | None) -> Plan | None:
-    plans = {name: plan for name in components.NAMES if (plan := end_pods(facts, place, name)) is not None}
+def _end_components(facts: Facts, place: Place, refused: KubeObject | None, names: tuple[str, ...]) -> Plan | None:
+    plans = {name: plan for name in names if (plan := end_pods(facts, place, name)) is not None}
     if not plans:
         return None
     steps = tuple(step for plan in plans.values() for step in plan.steps)
@@ -156,7 +157,19 @@ def _remove_remains(facts: Facts, place: Place) -> Plan | None:
     keys = [key for name in components.NAMES for key in components.remains(name, place)]
     left = (*keys, components.volume_key(place), *copies.existing(facts, place), *network.existing(facts, place))
     due = [key for key in left if _exists(facts, key)]
-    return Plan(tuple(Remove(key) for key in due), _deleting("removing the components")) if due else None
+    told = _unsaved(facts) if components.account_key(components.BACKUP, place) in due else ()
+    return Plan((*told, *(Remove(key) for key in due)), _deleting("removing the components")) if due else None
+
+
+def _unsaved(facts: Facts) -> tuple[Tell, ...]:
+    """Said once: that the last snapshot is missing, and which one there is."""
+    stored = facts.status.get("backup") or {}
+    if stored.get("takenAt", "") >= facts.control_plane["metadata"]["deletionTimestamp"]:
+        return ()
+    said = condition_of(facts.status.get("conditions"), CONDITIONS[components.BACKUP][0]) or {}
+    last = f"the last one is {stored['snapshot']}" if stored.get("snapshot") else "there is none"
+    message = f"no snapshot of what was deleted could be stored: {last}; {said.get('message', '')}".rstrip("; ")
+    return (Tell(Reason.SNAPSHOT_NOT_STORED, message),)
 
 
 def _inside_keys() -> tuple[Key, ...]:

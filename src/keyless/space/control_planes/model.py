@@ -238,9 +238,11 @@ class MakeKeys:
 
 @dataclass(frozen=True, slots=True)
 class IssueCertificates:
-    """Sign for the API server at these addresses, for its neighbour in the pod, and for the operator."""
+    """Sign for the API server at these addresses, for its neighbours in the pod, and for the operator."""
 
     addresses: tuple[str, ...]
+    backup: bool = False
+    """Also for whoever takes snapshots of etcd."""
 
 
 @dataclass(frozen=True, slots=True)

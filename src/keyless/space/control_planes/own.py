@@ -21,6 +21,7 @@ from keyless.space.kubernetes.names import (
     NAME,
     addresses,
     all_keys,
+    backup_key,
     certificates_key,
     claim_key,
     keys_key,
@@ -56,20 +57,27 @@ def keep(facts: Facts, place: Place) -> Plan:
     """What is due to make or to renew; without steps it is as it should be."""
     if _refusal(facts, place) is not None:
         return Plan()
-    before = write(facts, (workload.service(place), workload.policy(place)))
+    values = facts.values if isinstance(facts.values, Values) else None
     address = _addresses(facts, place)
+    if values is None and address:
+        # Values that cannot be read change nothing.
+        before = Plan()
+    else:
+        before = write(facts, (workload.service(values, place), workload.policy(values, place)))
     if not address:
         return before
     keys = issuing.keys_of(facts.host.get(keys_key(place)))
     if keys is None:
         return replace(before, steps=(*before.steps, MakeKeys()))
     every = addresses(place, address)
+    # A credential for etcd that nobody uses is not made; values that cannot be read change nothing.
+    backed_up = values.backup.serves if values is not None else backup_key(place) in facts.host
     due = min(
         issuing.due_in_seconds(facts.host.get(key), keys, every, facts.now)
-        for key in (certificates_key(place), operator_key(place))
+        for key in (certificates_key(place), operator_key(place), *([backup_key(place)] if backed_up else []))
     )
     if due <= 0:
-        return replace(before, steps=(*before.steps, IssueCertificates(every)))
+        return replace(before, steps=(*before.steps, IssueCertificates(every, backup=backed_up)))
     runs = _pod(facts, place)
     waits = [due, *(each for each in (before.again_seconds, runs.again_seconds) if each is not None)]
     return Plan((*before.steps, *runs.steps), (*before.findings, *runs.findings), min(waits))
@@ -89,7 +97,8 @@ def _pod(facts: Facts, place: Place) -> Plan:
     live = facts.host.get(workload_key(place))
     if not isinstance(facts.values, Values):
         return Plan()
-    written = write(facts, (_wanted(facts.values, place, live),))
+    v6 = any(ipaddress.ip_address(each).version == 6 for each in _addresses(facts, place)[:1])
+    written = write(facts, (_wanted(facts.values, place, live, v6=v6),))
     stuck: tuple[Step, ...] = tuple(
         Remove(Key(PODS, pod["metadata"]["name"], pod["metadata"]["namespace"]))
         for pod in facts.pods.get(NAME, ())
@@ -98,14 +107,14 @@ def _pod(facts: Facts, place: Place) -> Plan:
     return replace(written, steps=(*written.steps, *stuck))
 
 
-def _wanted(values: Values, place: Place, live: KubeObject | None) -> Item:
+def _wanted(values: Values, place: Place, live: KubeObject | None, *, v6: bool) -> Item:
     """A StatefulSet's claims cannot be changed: what exists keeps the size and class that it was made with."""
     if live is None:
-        return workload.workload(values, place)
+        return workload.workload(values, place, v6=v6)
     spec = live["spec"]["volumeClaimTemplates"][0]["spec"]
     size, storage_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName", "")
     api = replace(values.api_server, size=size, storage_class=storage_class)
-    return workload.workload(replace(values, api_server=api), place)
+    return workload.workload(replace(values, api_server=api), place, v6=v6)
 
 
 def _is_stuck(pod: KubeObject, live: KubeObject | None) -> bool:

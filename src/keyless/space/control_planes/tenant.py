@@ -21,7 +21,7 @@ from keyless.kube.resources import (
     ROLES,
     SERVICEACCOUNTS,
 )
-from keyless.space.components import NAMES, VECTOR
+from keyless.space.components import INSIDE, VECTOR
 from keyless.space.items import Item, Key, item
 
 SYSTEM_NAMESPACE = "keyless-system"
@@ -44,9 +44,11 @@ def definitions() -> tuple[Item, ...]:
 
 
 def identity(name: str) -> tuple[Item, ...]:
-    """A service account with its rights: of a component, or of the user's connection."""
+    """A service account with its rights: of a component that has any business inside, or of the user's connection."""
     if name == CONNECTION:
         return (_account(name), _binding(name, "cluster-admin"))
+    if name not in INSIDE:
+        return ()
     rules = _COUNTING_RULES if name == VECTOR else _SECRETS_RULES
     role = item(CLUSTERROLES, f"keyless:{name}", rules=rules)
     return (_account(name), role, _binding(name, f"keyless:{name}"))
@@ -109,7 +111,7 @@ def _subject(name: str) -> KubeObject:
     return {"kind": "ServiceAccount", "name": name, "namespace": SYSTEM_NAMESPACE}
 
 
-_NAMES = [f"keyless:{name}" for name in (OPERATOR, CONNECTION, *NAMES)]
+_NAMES = [f"keyless:{name}" for name in (OPERATOR, CONNECTION, *INSIDE)]
 _OPERATOR_RULES: list[KubeObject] = [
     {
         "apiGroups": [""],
@@ -141,7 +143,7 @@ _ACCOUNT_RULES: list[KubeObject] = [
     {
         "apiGroups": [""],
         "resources": ["serviceaccounts/token"],
-        "resourceNames": [OPERATOR, CONNECTION, *NAMES],
+        "resourceNames": [OPERATOR, CONNECTION, *INSIDE],
         "verbs": ["create"],
     },
     {"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": ["get", "patch", "delete"]},

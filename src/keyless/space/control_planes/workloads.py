@@ -14,9 +14,9 @@ from keyless.api import Reason
 from keyless.kube import KubeObject, is_true
 from keyless.kube.resources import PODS
 from keyless.space import components
-from keyless.space.components import EXTERNAL_SECRETS, VECTOR, Component
+from keyless.space.components import BACKUP, EXTERNAL_SECRETS, VECTOR, Component
 from keyless.space.control_planes import copies, tenant
-from keyless.space.control_planes.model import DropCondition, Facts, Finding, Plan, Remove, Step
+from keyless.space.control_planes.model import DropCondition, Facts, Finding, Plan, Remove, Step, way_of
 from keyless.space.control_planes.writing import write
 from keyless.space.items import Key, is_ours
 from keyless.space.place import Place
@@ -29,7 +29,11 @@ GRACE = timedelta(seconds=30)
 FLUSH_SLACK = timedelta(seconds=15)
 """After its grace period a pod that is still listed is waited for no longer."""
 FLUSH_POLL_SECONDS = 0.5
-CONDITIONS = {VECTOR: ("BillingStored", "BillingHealthy", "Billed"), EXTERNAL_SECRETS: ("SharedSecretsRead",)}
+CONDITIONS = {
+    VECTOR: ("BillingStored", "BillingHealthy", "Billed"),
+    EXTERNAL_SECRETS: ("SharedSecretsRead",),
+    BACKUP: ("BackedUp",),
+}
 """What each component itself says on the ControlPlane; the first is whether its work succeeds."""
 
 
@@ -55,8 +59,12 @@ def intent_of(facts: Facts, place: Place) -> Intent:
     volume = facts.values.persistence.enabled
     if volume is None:
         volume = facts.default_storage_class or components.volume_key(place) in facts.host
-    wanted = components.wanted(copies.stamped(facts.values, facts, place), place, volume=volume)
+    wanted = components.wanted(
+        copies.stamped(facts.values, facts, place), place, volume=volume, own=way_of(facts) == "kubernetes"
+    )
     held = set()
+    if facts.values.backup.enabled and not facts.values.backup.serves:
+        held.add(BACKUP)
     if facts.values.billing.enabled and (facts.values.billing.missing or facts.values.billing.faults):
         held.add(VECTOR)
     if foreign_definitions(facts):

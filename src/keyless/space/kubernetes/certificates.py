@@ -37,6 +37,8 @@ class Wanted:
     user: str
     groups: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    both: bool = False
+    """Good for a server and for a client: etcd's gateway is its own server's client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,13 @@ def sign(keys: Mapping[str, str], wanted: Wanted, now: datetime) -> Pair:
     own = ec.generate_private_key(ec.SECP256R1())
     members = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in wanted.groups]
     subject = x509.Name([*members, x509.NameAttribute(NameOID.COMMON_NAME, wanted.user)])
-    use = ExtendedKeyUsageOID.SERVER_AUTH if wanted.addresses else ExtendedKeyUsageOID.CLIENT_AUTH
+    server, client = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+    uses = [server, client] if wanted.both else [server if wanted.addresses else client]
     builder = (
         _builder(subject, authority.subject, own.public_key(), signing.public_key(), now, LIFE)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     )
     if wanted.addresses:
         builder = builder.add_extension(_names(wanted.addresses), critical=False)

@@ -12,7 +12,14 @@ from keyless.kube import KubeObject, timestamp
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, item
 from keyless.space.kubernetes import files
 from keyless.space.kubernetes.certificates import LIFE, Wanted, make_keys, sign
-from keyless.space.kubernetes.names import certificates_key, keys_key, operator_key
+from keyless.space.kubernetes.names import (
+    ETCD_CLIENT,
+    backup_key,
+    certificates_key,
+    etcd_url,
+    keys_key,
+    operator_key,
+)
 from keyless.space.place import Place
 
 ISSUED = "keyless.dev/certificates-issued-at"
@@ -37,11 +44,12 @@ def keys_of(secret: KubeObject | None) -> Mapping[str, str] | None:
 
 
 def certificate_items(
-    place: Place, keys: Mapping[str, str], addresses: tuple[str, ...], now: datetime
-) -> tuple[Item, Item]:
-    """What the pod mounts, and the operator's own way in."""
+    place: Place, keys: Mapping[str, str], addresses: tuple[str, ...], now: datetime, *, backup: bool = False
+) -> tuple[Item, ...]:
+    """What the pod mounts, the operator's own way in, and with ``backup`` the way to etcd of what takes snapshots."""
     server = sign(keys, Wanted("kube-apiserver", addresses=addresses), now)
     manager = sign(keys, Wanted("system:kube-controller-manager"), now)
+    etcd = sign(keys, Wanted("etcd", addresses=(*addresses, ETCD_CLIENT), both=True), now)
     operator = sign(keys, Wanted("keyless:operator", (MASTERS,)), now)
     mounted = {
         "ca.crt": keys["ca.crt"],
@@ -49,6 +57,8 @@ def certificate_items(
         "service-account.pub": keys["service-account.pub"],
         "api-server.crt": server.certificate,
         "api-server.key": server.key,
+        "etcd.crt": etcd.certificate,
+        "etcd.key": etcd.key,
         f"{CONTROLLER_MANAGER}.crt": manager.certificate,
         f"{CONTROLLER_MANAGER}.key": manager.key,
         f"{CONTROLLER_MANAGER}.json": files.kubeconfig(CONTROLLER_MANAGER),
@@ -58,7 +68,21 @@ def certificate_items(
     }
     own = {"ca.crt": keys["ca.crt"], "tls.crt": operator.certificate, "tls.key": operator.key}
     marks = {ISSUED: timestamp(now), FOR: _mark(keys, addresses)}
-    return _secret(certificates_key(place), place, mounted, marks), _secret(operator_key(place), place, own, marks)
+    return (
+        _secret(certificates_key(place), place, mounted, marks),
+        _secret(operator_key(place), place, own, marks),
+        *((_secret(backup_key(place), place, _way_to_etcd(keys, addresses, now), marks),) if backup else ()),
+    )
+
+
+def _way_to_etcd(keys: Mapping[str, str], addresses: tuple[str, ...], now: datetime) -> dict[str, str]:
+    pair = sign(keys, Wanted("backup", addresses=(ETCD_CLIENT,), both=True), now)
+    return {
+        "server": etcd_url(addresses),
+        "ca.crt": keys["ca.crt"],
+        "tls.crt": pair.certificate,
+        "tls.key": pair.key,
+    }
 
 
 def due_in_seconds(
@@ -83,7 +107,9 @@ def way_in(secret: KubeObject | None) -> tuple[str, str, str] | None:
 
 
 def _mark(keys: Mapping[str, str], addresses: tuple[str, ...]) -> str:
-    return hashlib.sha256("\n".join((keys["ca.crt"], *sorted(addresses))).encode()).hexdigest()[:16]
+    # With what each release signs for: an upgrade that signs for more must not wait for the next renewal.
+    names = (keys["ca.crt"], ETCD_CLIENT, *sorted(addresses))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 def _secret(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from keyless.kube.resources import NETWORKPOLICIES, PERSISTENTVOLUMECLAIMS, SECRETS, SERVICES, STATEFULSETS
 from keyless.space.items import Key
 from keyless.space.place import Place
@@ -13,11 +15,17 @@ CERTIFICATES = "control-plane-certificates"
 """What the pod mounts."""
 OPERATOR = "control-plane-operator"
 """The operator's own way in."""
+BACKUP = "control-plane-backup"
+"""The certificate with which snapshots are read from etcd, and etcd's address."""
 CLAIM = f"data-{NAME}-0"
 """As a StatefulSet names the volume of its first pod."""
 MOUNT = "/etc/keyless/api"
 DATA = "/var/lib/etcd"
 PORT = 6443
+ETCD_PORT = 2381
+"""Beside the one on the loopback, with certificates, where snapshots are taken."""
+ETCD_CLIENT = "backup.etcd.keyless.internal"
+"""The name that a certificate must carry to be let in by etcd; no certificate for kube-apiserver does."""
 
 
 def service_key(place: Place) -> Key:
@@ -38,6 +46,11 @@ def certificates_key(place: Place) -> Key:
 def operator_key(place: Place) -> Key:
     """The operator's certificate."""
     return Key(SECRETS, OPERATOR, place.host_namespace)
+
+
+def backup_key(place: Place) -> Key:
+    """The way to etcd."""
+    return Key(SECRETS, BACKUP, place.host_namespace)
 
 
 def workload_key(place: Place) -> Key:
@@ -71,6 +84,19 @@ def all_keys(place: Place) -> tuple[Key, ...]:
 def issuer(place: Place) -> str:
     """Whose tokens these are. Nobody can serve this name outside, so no cloud mistakes them for the host's."""
     return f"https://{NAME}.{place.host_namespace}.svc"
+
+
+def etcd_url(addresses: tuple[str, ...]) -> str:
+    """Where etcd is reached from other pods: by the Service's address, for a cluster need have no DNS."""
+    (ip, *_) = [each for each in map(_ip, addresses) if each is not None and not each.is_loopback]
+    return f"https://[{ip}]:{ETCD_PORT}" if ip.version == 6 else f"https://{ip}:{ETCD_PORT}"
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def addresses(place: Place, service_ips: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,7 +10,16 @@ from __future__ import annotations
 from keyless.kube import KubeObject
 from keyless.kube.resources import NETWORKPOLICIES, SERVICES, STATEFULSETS
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
-from keyless.space.kubernetes.names import DATA, MOUNT, NAME, PORT, certificates_key, issuer
+from keyless.space.kubernetes.names import (
+    DATA,
+    ETCD_CLIENT,
+    ETCD_PORT,
+    MOUNT,
+    NAME,
+    PORT,
+    certificates_key,
+    issuer,
+)
 from keyless.space.place import Place
 from keyless.space.surroundings import PULL_COPY
 from keyless.space.values import Values
@@ -33,20 +42,27 @@ TENANT_SERVICES = "10.96.0.0/16"
 """For Services inside the control plane, which nothing there routes."""
 
 
-def service(place: Place) -> Item:
+def service(values: Values | None, place: Place) -> Item:
     """An address that outlives the pod. Until the pod is ready nobody is led to it."""
-    port = {"name": "https", "port": 443, "targetPort": PORT, "protocol": "TCP"}
+    ports = [{"name": "https", "port": 443, "targetPort": PORT, "protocol": "TCP"}]
+    if values is not None and values.backup.serves:
+        ports.append({"name": "etcd", "port": ETCD_PORT, "targetPort": ETCD_PORT, "protocol": "TCP"})
     return item(
         SERVICES,
         NAME,
         place.host_namespace,
         labels=_labels(place),
-        spec={"type": "ClusterIP", "selector": {"app.kubernetes.io/name": NAME}, "ports": [port]},
+        spec={"type": "ClusterIP", "selector": {"app.kubernetes.io/name": NAME}, "ports": ports},
     )
 
 
-def policy(place: Place) -> Item:
-    """Whoever may, reaches the API, and nothing else of the pod: who may do what there, the API decides."""
+def policy(values: Values | None, place: Place) -> Item:
+    """Whoever may, reaches the API: who may do what there, the API decides. etcd is reached by backups alone."""
+    snapshots = {
+        "ports": [{"port": ETCD_PORT, "protocol": "TCP"}],
+        "from": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "backup"}}}],
+    }
+    backed_up = values is not None and values.backup.serves
     return item(
         NETWORKPOLICIES,
         NAME,
@@ -55,13 +71,16 @@ def policy(place: Place) -> Item:
         spec={
             "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
             "policyTypes": ["Ingress"],
-            "ingress": [{"ports": [{"port": PORT, "protocol": "TCP"}]}],
+            "ingress": [{"ports": [{"port": PORT, "protocol": "TCP"}]}, *([snapshots] if backed_up else [])],
         },
     )
 
 
-def workload(values: Values, place: Place) -> Item:
-    """One pod with a volume of its own. A StatefulSet: two etcds on one volume would destroy it."""
+def workload(values: Values, place: Place, *, v6: bool = False) -> Item:
+    """One pod with a volume of its own. A StatefulSet: two etcds on one volume would destroy it.
+
+    ``v6``: pods have addresses of IPv6 alone.
+    """
     api = values.api_server
     claim: KubeObject = {
         # Labels by which the operator knows the volume when it takes the control plane away.
@@ -82,7 +101,7 @@ def workload(values: Values, place: Place) -> Item:
             "serviceName": NAME,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
-            "template": {"metadata": {"labels": _labels(place)}, "spec": _pod(values, place)},
+            "template": {"metadata": {"labels": _labels(place)}, "spec": _pod(values, place, v6=v6)},
             "volumeClaimTemplates": [claim],
         },
     )
@@ -92,7 +111,7 @@ def _labels(place: Place) -> dict[str, str]:
     return {"app.kubernetes.io/name": NAME, CONTROL_PLANE_LABEL: place.control_plane_id}
 
 
-def _pod(values: Values, place: Place) -> KubeObject:
+def _pod(values: Values, place: Place, *, v6: bool) -> KubeObject:
     secret = {"secretName": certificates_key(place).name, "defaultMode": 0o440}
     return {
         # Nothing in it calls the host's API.
@@ -105,7 +124,7 @@ def _pod(values: Values, place: Place) -> KubeObject:
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_etcd(values), _api_server(values, place), _controller_manager(values)],
+        "containers": [_etcd(values, v6=v6), _api_server(values, place), _controller_manager(values)],
         "volumes": [{"name": "files", "secret": secret}],
         **({"imagePullSecrets": [{"name": PULL_COPY}]} if values.surroundings.pull_secrets else {}),
         **values.api_server.scheduling,
@@ -127,13 +146,15 @@ def _container(name: str, image: str, values: Values, command: list[str], *, mem
     }
 
 
-def _etcd(values: Values) -> KubeObject:
+def _etcd(values: Values, *, v6: bool) -> KubeObject:
     client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
+    backed_up = values.backup.serves
+    listens = f"{client},https://{'[$(POD_IP)]' if v6 else '$(POD_IP)'}:{ETCD_PORT}" if backed_up else client
     command = [
         "etcd",
         f"--name={NAME}",
         f"--data-dir={DATA}/data",
-        f"--listen-client-urls={client}",
+        f"--listen-client-urls={listens}",
         f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
@@ -143,10 +164,28 @@ def _etcd(values: Values) -> KubeObject:
         "--snapshot-count=10000",
         "--logger=zap",
         "--log-level=warn",
+        *(_CERTIFIED if backed_up else ()),
     ]
     container = _container("etcd", values.api_server.etcd_image, values, command, memory="48Mi")
     container["volumeMounts"] = [{"name": "data", "mountPath": DATA}]
+    if backed_up:
+        container["env"] = [_POD_IP]
+        container["volumeMounts"].append({"name": "files", "mountPath": MOUNT, "readOnly": True})
     return container
+
+
+_POD_IP: KubeObject = {
+    "name": "POD_IP",
+    "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}},
+}
+_CERTIFIED = (
+    f"--cert-file={MOUNT}/etcd.crt",
+    f"--key-file={MOUNT}/etcd.key",
+    f"--trusted-ca-file={MOUNT}/ca.crt",
+    "--client-cert-auth",
+    # The authority signs for callers of kube-apiserver as well: they have no business here.
+    f"--client-cert-allowed-hostname={ETCD_CLIENT}",
+)
 
 
 def _api_server(values: Values, place: Place) -> KubeObject:
@@ -174,9 +213,7 @@ def _api_server(values: Values, place: Place) -> KubeObject:
         "--allow-privileged=false",
     ]
     container = _container("kube-apiserver", values.api_server.image, values, command, memory="192Mi")
-    container["env"] = [
-        {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
-    ]
+    container["env"] = [_POD_IP]
     container["ports"] = [{"name": "https", "containerPort": PORT, "protocol": "TCP"}]
     container["volumeMounts"] = [{"name": "files", "mountPath": MOUNT, "readOnly": True}]
     container["startupProbe"] = _probe("/readyz", period=1, failures=120)
