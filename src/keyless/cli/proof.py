@@ -13,7 +13,7 @@ from keyless.cli import exits
 from keyless.cli.options import OutputOption, require_output
 from keyless.cli.output import one, print_json, print_text
 from keyless.cli.usage_options import AccountOption, EndpointOption, ProviderOption, checked
-from keyless.cli.usage_signing import VerifyKeyOption, VerifyKmsOption, verifying
+from keyless.cli.usage_signing import ManifestKeyOption, VerifyKeyOption, VerifyKmsOption, signed_by, verifying
 
 if TYPE_CHECKING:
     from keyless.billing.export.keys import Verifying
@@ -48,6 +48,7 @@ def verify(
     ] = None,
     verify_key: VerifyKeyOption = None,
     verify_kms: VerifyKmsOption = "",
+    manifest_key: ManifestKeyOption = None,
     cluster: Annotated[
         bool, typer.Option("--cluster/--no-cluster", help="With --bucket: compare with what the ControlPlanes tell.")
     ] = True,
@@ -77,7 +78,7 @@ def verify(
     unsigned = _signed(report, verifying(report, verify_key, verify_kms), account, known)
     # Before the bucket is read: what is stored meanwhile is no head that it lacks.
     unreachable = _ask_cluster(account, bucket, known) if cluster and bucket and not prefix else ""
-    check = Check(account, period, tuple(known), prefix)
+    check = Check(account, period, tuple(known), prefix, signed_by(manifest_key))
     verdict = verified(source, check, now=datetime.now(UTC))
     made_again = Recomputed(unsigned) if unsigned else _made_again(source, report, account) if report else None
     printed = _as_json if as_json else _as_text
@@ -177,7 +178,7 @@ def _ask_cluster(account: str, bucket: str, known: list[Known]) -> str:
     import asyncio
 
     from keyless.api import KeylessError
-    from keyless.billing.collector.host import head_of
+    from keyless.billing.collector.host import head_of, signature_of
     from keyless.billing.export.verifying import Known
     from keyless.kube import connect
     from keyless.kube.resources import CONTROLPLANES
@@ -190,8 +191,10 @@ def _ask_cluster(account: str, bucket: str, known: list[Known]) -> str:
         planes = asyncio.run(ask())
     except (KeylessError, TimeoutError) as error:
         return f"unknown what the cluster tells: {str(error) or f'no answer in {CLUSTER_SECONDS:.0f} s'}"
-    heads = [head for plane in planes if (head := head_of(plane, account, bucket)) is not None]
-    known.append(Known("the cluster's ControlPlanes", tuple(sorted(heads))))
+    told = [(head, plane) for plane in planes if (head := head_of(plane, account, bucket)) is not None]
+    signatures = [(head.sha256, each) for head, plane in told if (each := signature_of(plane, head.sha256)) is not None]
+    heads = tuple(sorted(head for head, _ in told))
+    known.append(Known("the cluster's ControlPlanes", heads, signatures=tuple(signatures)))
     return ""
 
 
@@ -215,6 +218,7 @@ def _document(verdict: Verdict) -> dict[str, Any]:
         "heads": [head_document(head) for head in verdict.heads],
         "records": list(verdict.records),
         "unknownBeginnings": list(verdict.unknown_beginnings),
+        "notYetSigned": list(verdict.not_yet_signed),
     }
 
 
@@ -238,6 +242,7 @@ def _text(verdict: Verdict, account: str) -> str:
     lines += [f"  and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
     if verdict.waivers:
         lines += ["waived:", *map(describe_waiver, verdict.waivers)]
+    lines += [f"not signed yet {key}: its signature is told by the next" for key in verdict.not_yet_signed]
     lines += [f"unknown what came before {key}: its collector could not look" for key in verdict.unknown_beginnings]
     if verdict.holds:
         lines.append("ok all of it is there, and is what was stored")

@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     from keyless.aws import Session
     from keyless.billing.export.keys import Signing, Verifying
+    from keyless.billing.ledger.model import HeadSignature
+    from keyless.billing.ledger.signed_heads import Holds
 
 SignKeyOption = Annotated[
     Path | None,
@@ -21,6 +23,11 @@ VerifyKeyOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="With --report: its signature must be of this public key (PEM).")
 ]
 VerifyKmsOption = Annotated[str, typer.Option(metavar="KEY", help="With --report: as KMS says of this key.")]
+
+ManifestKeyOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Manifests must be signed with this public key (PEM), or another one given."),
+]
 
 
 def signing(file: Path | None, kms: str, *, compat: bool) -> Signing | None:
@@ -45,6 +52,22 @@ def verifying(report: Path | None, file: Path | None, kms: str) -> Verifying | N
     from keyless.billing.export.keys import KmsKey, PublicKey
 
     return PublicKey(file) if file else KmsKey(_session(), kms)
+
+
+def signed_by(files: list[Path] | None) -> Holds | None:
+    """Whether one of these public keys made a signature; raises as :func:`signing` does."""
+    if not files:
+        return None
+    from keyless.billing.export.keys import PublicKey
+    from keyless.billing.ledger.signed import Signature
+
+    # More than one while a key is rotated: what the old one signed stays signed.
+    keys = [PublicKey(file) for file in files]
+
+    def holds(statement: bytes, of: HeadSignature) -> bool:
+        return any(key.holds(Signature(statement, of.algorithm, of.key, of.signature)) for key in keys)
+
+    return holds
 
 
 def _session() -> Session:

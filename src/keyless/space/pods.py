@@ -18,6 +18,7 @@ CONTROL_PLANE_DIR = "/etc/keyless/control-plane"
 ETCD_DIR = "/etc/keyless/etcd"
 ENCRYPTION_DIR = "/etc/keyless/encryption"
 SPOOL_DIR = "/var/lib/vector"
+SIGNING_DIR = "/etc/keyless/signing"
 CA_STAMP = "keyless.dev/ca-bundle"
 """On pods: which content of the CA bundle they started with."""
 GROUP_ID = 65532
@@ -55,6 +56,11 @@ def vector_template(values: Values, place: Place, *, volume: str) -> KubeObject:
     container["resources"] = values.vector.resources
     template = _template("vector", place, container, service_account="vector", values=values, workload=values.vector)
     template["spec"]["volumes"] = [*template["spec"]["volumes"], spool]
+    if billing.signing_secret:
+        # A Secret that is missing holds nothing back: usage is stored, and the condition says that it is not signed.
+        key = {"name": "signing", "secret": {"secretName": billing.signing_secret, "optional": True}}
+        template["spec"]["volumes"].append(key)
+        container["volumeMounts"].append({"name": "signing", "mountPath": SIGNING_DIR, "readOnly": True})
     return template
 
 
@@ -215,6 +221,8 @@ def _writing(billing: Billing) -> list[KubeObject]:
         "CHECKSUM_ALGORITHM": writing.checksum if writing.checksum != default.writing.checksum else "",
         "ADDRESSING_STYLE": billing.addressing_style if billing.addressing_style != default.addressing_style else "",
     }
+    told["SIGNING_KMS_KEY_ID"] = billing.signing_kms
+    told["SIGNING_KEY_FILE"] = f"{SIGNING_DIR}/signing.key" if billing.signing_secret else ""
     return [_plain(f"KEYLESS_BILLING_{name}", value) for name, value in told.items() if value]
 
 

@@ -59,6 +59,9 @@ class Billing:
     """Between two uploads; 0: an hour with a volume, else five minutes."""
     writing: Writing = BARE
     addressing_style: str = "auto"
+    signing_kms: str = ""
+    signing_secret: str = ""
+    """What signs manifests: a KMS key, or a Secret; at most one."""
     dimension_labels: tuple[str, ...] = ()
     """Keys of labels of resources that are recorded with their numbers."""
     combinations: int = 2000
@@ -79,6 +82,8 @@ class Billing:
         if self.region and not self.endpoint and (fault := region_fault(self.region)):
             found.append(f"billing.storage.aws.region: {fault}, found {self.region!r}")
         found += [f"billing.storage.aws.{fault}" for fault in self.writing.faults]
+        if self.signing_kms and self.signing_secret:
+            found.append("billing.signing: expected one of kmsKeyId and secretRef.name, found both")
         return tuple(found)
 
 
@@ -289,6 +294,8 @@ def _billing(reader: Reader) -> Billing:
             reader.word(f"{aws}.checksumAlgorithm", "SHA256", one_of=CHECKSUMS),
         ),
         flush_seconds=reader.minutes("billing.flushInterval"),
+        signing_kms=reader.get("billing.signing.kmsKeyId", ""),
+        signing_secret=reader.get("billing.signing.secretRef.name", ""),
         addressing_style=reader.word(f"{aws}.addressingStyle", "auto", one_of=STYLES),
         dimension_labels=reader.label_keys("billing.dimensions.labels"),
         combinations=max(reader.count("billing.dimensions.limit", 2000, most=20_000), 1),

@@ -4,21 +4,26 @@ import gzip
 import hashlib
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keyless.billing.collector.host import billing_status
 from keyless.billing.export.folder import FolderBucket
 from keyless.billing.export.plan import Request
 from keyless.billing.export.service import export
-from keyless.billing.ledger.model import ChainHead
+from keyless.billing.ledger.model import ChainHead, HeadSignature
+from keyless.billing.ledger.signed import message_of
+from keyless.billing.ledger.signed_heads import head_statement
 from keyless.cli import exits
 from keyless.cli.app import main
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES
-from unit.billing.bucket import s3_over_http
-from unit.billing.chained import END, chained
+from unit.billing.bucket import MemoryBucket, s3_over_http
+from unit.billing.chained import END, START, Collector, chained
 from unit.billing.collector.test_host import control_plane
 from unit.billing.samples import CTP1
 
@@ -169,6 +174,37 @@ def test_what_the_cluster_tells_is_compared_and_a_cluster_that_is_silent_is_told
         monkeypatch.setenv("KUBECONFIG", "/nonexistent/config")
         assert verify("--bucket=usage", f"--endpoint={url}") == exits.HELD
         assert "unknown what the cluster tells: " in capsys.readouterr().out
+
+
+def test_manifests_that_no_given_key_signed_are_named_and_a_file_that_is_no_key_too(copy, capsys, tmp_path):
+    private = ed25519.Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "billing.pub").write_bytes(public)
+    assert verify("-ojson", f"--manifest-key={tmp_path / 'billing.pub'}", folder=copy) == exits.DID_NOT_HOLD
+    assert {fault["reason"] for fault in printed(capsys)["faults"]} == {"NotSigned"}
+    assert verify(f"--manifest-key={copy}", folder=copy) not in {exits.HELD, exits.DID_NOT_HOLD}
+    assert str(copy) in capsys.readouterr().err
+
+
+def test_a_copy_whose_manifests_are_signed_holds_by_the_public_key_alone(capsys, tmp_path):
+    private, bucket = ed25519.Ed25519PrivateKey.generate(), MemoryBucket()
+    collector = Collector(bucket, replace(CTP1, created_at=START), spool="spool")
+    for hour in range(3):
+        collector.hour(hour)
+        statement = head_statement(collector.link.previous)
+        signature = HeadSignature("Ed25519", "mine", private.sign(message_of(statement)))
+        collector.link = replace(collector.link, previous_signature=signature)
+    for key, body in bucket.objects.items():
+        (tmp_path / "copy" / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "copy" / key).write_bytes(body)
+    for number, key in enumerate((private, ed25519.Ed25519PrivateKey.generate())):
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (tmp_path / f"{number}.pub").write_bytes(public)
+    words = [f"--manifest-key={tmp_path / f'{number}.pub'}" for number in range(2)]
+    assert verify(*words, folder=tmp_path / "copy") == exits.HELD
+    assert "not signed yet manifest/account=acme/" in capsys.readouterr().out
+    assert verify(words[1], folder=tmp_path / "copy") == exits.DID_NOT_HOLD
+    assert "WrongSignature: expected a signature of the manifest that it follows" in capsys.readouterr().out
 
 
 def test_text_from_a_bucket_cannot_command_a_terminal(copy, capsys):

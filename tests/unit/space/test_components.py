@@ -69,6 +69,19 @@ def test_the_collector_is_told_which_labels_to_record_where_any_are_chosen() -> 
     assert env == plain | {"KEYLESS_CAPACITY_FROM": "2026-01-01"}
 
 
+def test_the_collector_signs_with_what_the_values_name_and_starts_though_the_secret_is_not_there_yet() -> None:
+    plain = components.vector(Values(billing=BILLING), PLACE, volume=True)
+    kms = components.vector(Values(billing=replace(BILLING, signing_kms="alias/billing")), PLACE, volume=True)
+    assert _env(kms) == _env(plain) | {"KEYLESS_BILLING_SIGNING_KMS_KEY_ID": "alias/billing"}
+    file = components.vector(Values(billing=replace(BILLING, signing_secret="billing-key")), PLACE, volume=True)
+    assert _env(file) == _env(plain) | {"KEYLESS_BILLING_SIGNING_KEY_FILE": "/etc/keyless/signing/signing.key"}
+    spec = _pod(file)
+    [volume] = [each for each in spec["volumes"] if each["name"] == "signing"]
+    assert volume["secret"] == {"secretName": "billing-key", "optional": True}
+    [mount] = [each for each in spec["containers"][0]["volumeMounts"] if each["name"] == "signing"]
+    assert mount["mountPath"] == "/etc/keyless/signing"
+
+
 def test_the_collector_is_told_what_every_object_is_to_carry_and_only_what_differs() -> None:
     plain = _env(components.vector(Values(billing=BILLING), PLACE, volume=True))
     said = {

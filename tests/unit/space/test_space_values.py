@@ -338,6 +338,17 @@ def test_what_s3_would_refuse_of_every_object_is_named(aws: dict[str, str], faul
     assert found[0].startswith(fault)
 
 
+def test_what_signs_manifests_arrives_and_two_keys_are_a_fault() -> None:
+    kms = _parsed(billing={"signing": {"kmsKeyId": "alias/billing", "secretRef": {"name": ""}}}).billing
+    assert (kms.signing_kms, kms.signing_secret, kms.faults) == ("alias/billing", "", ())
+    file = _parsed(billing={"signing": {"secretRef": {"name": "billing-key"}}}).billing
+    assert (file.signing_kms, file.signing_secret, file.faults) == ("", "billing-key", ())
+    none = _parsed(billing={"signing": {"secretRef": None}}).billing
+    assert (none.signing_kms, none.signing_secret) == ("", "")
+    both = _parsed(billing={"signing": {"kmsKeyId": "x", "secretRef": {"name": "y"}}}).billing
+    assert both.faults == ("billing.signing: expected one of kmsKeyId and secretRef.name, found both",)
+
+
 def test_the_schema_and_the_operator_know_the_same_words() -> None:
     for name, words in (("serverSideEncryption", ENCRYPTIONS), ("acl", ACLS), ("checksumAlgorithm", CHECKSUMS)):
         assert tuple(STORAGE["properties"][name]["enum"]) == words

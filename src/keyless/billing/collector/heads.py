@@ -9,8 +9,8 @@ from datetime import datetime
 
 from keyless.api import Permanent
 from keyless.billing.ledger.capacity_used import Used, used_document, used_untrusted
-from keyless.billing.ledger.frames import receipt_document, receipt_untrusted
-from keyless.billing.ledger.model import Chain, Malformed, Receipt, Skipped, moment_untrusted, stamp
+from keyless.billing.ledger.frames import receipt_document, receipt_untrusted, signature_document, signature_untrusted
+from keyless.billing.ledger.model import Chain, HeadSignature, Malformed, Receipt, Skipped, moment_untrusted, stamp
 
 VERSION = 2
 
@@ -32,6 +32,8 @@ class Head:
     """Of objects whose manifest is not acknowledged yet."""
     manifest_receipt: Receipt | None = None
     """Of the last manifest."""
+    manifest_signature: HeadSignature | None = None
+    """Of the last manifest; None where nobody signs, or the key was away."""
     used: Used | None = None
     """Of a capacity, up to ``stored_to``."""
 
@@ -50,6 +52,7 @@ def written(head: Head) -> bytes:
         "skipped": [[each.sequence, each.reason] for each in head.skipped],
         "receipts": [receipt_document(each) for each in head.receipts],
         "manifestReceipt": receipt_document(head.manifest_receipt) if head.manifest_receipt else None,
+        "manifestSignature": signature_document(head.manifest_signature) if head.manifest_signature else None,
         "used": used_document(head.used) if head.used else None,
     }
     return json.dumps(document).encode()
@@ -82,6 +85,7 @@ def read_untrusted(name: str, data: bytes) -> Head:
             skipped=tuple(Skipped(int(number), str(reason)) for number, reason in document["skipped"]),
             receipts=tuple(receipt_untrusted(each) for each in document.get("receipts", ())),
             manifest_receipt=receipt_untrusted(found) if (found := document.get("manifestReceipt")) else None,
+            manifest_signature=signature_untrusted(of) if (of := document.get("manifestSignature")) else None,
             used=used_untrusted(told) if (told := document.get("used")) else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

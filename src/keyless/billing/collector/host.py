@@ -12,7 +12,8 @@ from keyless.billing.collector.plan import neighbours
 from keyless.billing.collector.ports import Said
 from keyless.billing.collector.settings import Settings
 from keyless.billing.ledger.capacity_used import Used, used_document, used_untrusted
-from keyless.billing.ledger.model import ChainHead, Lost, Malformed, Member, moment_untrusted, stamp
+from keyless.billing.ledger.frames import signature_document, signature_untrusted
+from keyless.billing.ledger.model import ChainHead, HeadSignature, Lost, Malformed, Member, moment_untrusted, stamp
 from keyless.kube import Event, Informer, Kube, NotFound, condition_of, set_condition
 from keyless.kube.resources import CONTROLPLANES
 
@@ -62,9 +63,15 @@ class Space:
         found = (head_of(item, *place) for item in self._informer.items())
         return neighbours(settings.control_plane_id, (head for head in found if head is not None))
 
-    def stored(self, head: ChainHead, used: Used | None = None) -> None:
+    def stored(self, head: ChainHead, used: Used | None = None, signature: HeadSignature | None = None) -> None:
         """Keep the head beside the conditions, from the next time that they are written."""
-        self._head = billing_status(head, self._settings.account, self._settings.bucket, used)
+        self._head = billing_status(head, self._settings.account, self._settings.bucket, used, signature)
+
+    def signature(self, sha256: str) -> HeadSignature | None:
+        """That of an earlier pod's last manifest, where this is the one."""
+        settings = self._settings
+        seen = self._informer.get(settings.control_plane_name, settings.control_plane_group) or {}
+        return signature_of(seen, sha256)
 
     def used(self, since: str) -> Used | None:
         """What the ControlPlane's status says; None of another capacity, and of what nobody can read."""
@@ -193,7 +200,9 @@ def member_of(control_plane: dict[str, Any]) -> Member | None:
     )
 
 
-def billing_status(head: ChainHead, account: str, bucket: str, used: Used | None = None) -> dict[str, Any]:
+def billing_status(
+    head: ChainHead, account: str, bucket: str, used: Used | None = None, signature: HeadSignature | None = None
+) -> dict[str, Any]:
     """``status.billing`` of a ControlPlane: where its chain of manifests stands; :func:`head_of` reads it."""
     return {
         "account": account,
@@ -202,8 +211,18 @@ def billing_status(head: ChainHead, account: str, bucket: str, used: Used | None
         "sequence": head.sequence,
         "manifestSha256": head.sha256,
         "storedTo": stamp(head.stored_to),
+        **({"manifestSignature": signature_document(signature)} if signature is not None else {}),
         **({"capacity": used_document(used)} if used is not None else {}),
     }
+
+
+def signature_of(control_plane: dict[str, Any], sha256: str) -> HeadSignature | None:
+    """What ``status.billing`` keeps of the manifest with this SHA-256; None of another, and of what nobody can read."""
+    told = (control_plane.get("status") or {}).get("billing") or {}
+    try:
+        return signature_untrusted(told["manifestSignature"]) if told.get("manifestSha256") == sha256 else None
+    except (Malformed, KeyError):
+        return None
 
 
 def head_of(control_plane: dict[str, Any], account: str, bucket: str) -> ChainHead | None:

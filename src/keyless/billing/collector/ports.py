@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from keyless.billing.ledger.capacity_used import Used
-from keyless.billing.ledger.model import ChainHead, Gvk, Member, Metered, Polled, Unknown
+from keyless.billing.ledger.model import ChainHead, Gvk, HeadSignature, Member, Metered, Polled, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,13 @@ class Said:
     message: str
 
 
+class HeadSigner(Protocol):
+    """The key that signs manifests."""
+
+    async def sign(self, sha256: str) -> HeadSignature:
+        """The signature of a manifest's SHA-256. Raises ``Transient`` or ``Permanent``."""
+
+
 class Host(Protocol):
     """The Space's own API, as far as the collector looks at it."""
 
@@ -98,8 +105,8 @@ class Host(Protocol):
     def labels(self) -> Mapping[str, str]:
         """The labels of this collector's ControlPlane."""
 
-    def stored(self, head: ChainHead, used: Used | None = None) -> None:
-        """Keep this head of the own chain, and what was used of a capacity up to it, beside the next report."""
+    def stored(self, head: ChainHead, used: Used | None = None, signature: HeadSignature | None = None) -> None:
+        """Keep this head of the own chain, what was used of a capacity up to it, and its signature."""
 
     def used(self, since: str) -> Used | None:
         """What an earlier pod told of the capacity that began on the day ``since``."""

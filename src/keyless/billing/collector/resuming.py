@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
@@ -15,7 +16,7 @@ from keyless.api import KeylessError
 from keyless.billing.collector.ports import ObjectStore
 from keyless.billing.collector.settings import Settings
 from keyless.billing.collector.spool import Spool
-from keyless.billing.ledger.model import HOUR, hour_of, moment_untrusted
+from keyless.billing.ledger.model import HOUR, HeadSignature, hour_of, moment_untrusted
 from keyless.billing.ledger.objects import manifest_prefix
 
 _log = structlog.get_logger("keyless.vector")
@@ -23,8 +24,19 @@ HOURS = 24
 """How far back a head is looked for: one request an hour, where there is nothing."""
 
 
-async def resume(spool: Spool, store: ObjectStore, settings: Settings, now: datetime, *, billed_before: bool) -> None:
-    """Continue the chain of an earlier pod in a fresh spool; a control plane that was never billed begins one."""
+async def resume(
+    spool: Spool,
+    store: ObjectStore,
+    settings: Settings,
+    now: datetime,
+    *,
+    billed_before: bool,
+    signature: Callable[[str], HeadSignature | None] = lambda _: None,
+) -> None:
+    """Continue the chain of an earlier pod in a fresh spool; a control plane that was never billed begins one.
+
+    ``signature`` is what that pod told of its last manifest's, by the SHA-256.
+    """
     if not spool.fresh or not billed_before:
         return
     spool.continue_from_unknown()
@@ -45,4 +57,5 @@ async def resume(spool: Spool, store: ObjectStore, settings: Settings, now: date
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         _log.warning("not a manifest of ours", key=key, error=str(error))
         return
-    spool.continue_from(sequence, hashlib.sha256(body).hexdigest(), last)
+    head = hashlib.sha256(body).hexdigest()
+    spool.continue_from(sequence, head, last, signature(head))

@@ -21,9 +21,11 @@ from keyless.billing.collector.disk import Disk
 from keyless.billing.collector.health import Vitals, healthy, not_ready, to_say
 from keyless.billing.collector.host import Space
 from keyless.billing.collector.plan import closed_through
+from keyless.billing.collector.ports import HeadSigner
 from keyless.billing.collector.recorder import Recorder
 from keyless.billing.collector.resuming import resume
 from keyless.billing.collector.settings import Settings
+from keyless.billing.collector.signer import signer_of
 from keyless.billing.collector.spool import Spool
 from keyless.billing.collector.storing import S3
 from keyless.billing.collector.tally import Tally
@@ -56,13 +58,22 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         addressing_style=settings.addressing_style,
     )
     async with connect(environ) as host_kube, connect_folder(settings.control_plane_dir) as tenant_kube:
-        await Collector(settings, store, clock, host_kube, tenant_kube).run()
+        await Collector(settings, store, clock, host_kube, tenant_kube, signer_of(settings, environ)).run()
 
 
 class Collector:
     """The parts of one collector, put together."""
 
-    def __init__(self, settings: Settings, store: S3, clock: Clock, host_kube: Kube, tenant_kube: Kube) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: S3,
+        clock: Clock,
+        host_kube: Kube,
+        tenant_kube: Kube,
+        signer: HeadSigner | None = None,
+    ) -> None:
+        self._signer = signer
         self._settings = settings
         self._store = store
         self._clock = clock
@@ -127,7 +138,14 @@ class Collector:
             async with asyncio.timeout(START_SECONDS):
                 known = self._space.own().billed_from
                 await self._space.report()
-                await resume(spool, self._store, self._settings, self._clock.now(), billed_before=known is not None)
+                await resume(
+                    spool,
+                    self._store,
+                    self._settings,
+                    self._clock.now(),
+                    billed_before=known is not None,
+                    signature=self._space.signature,
+                )
         except (TimeoutError, KeylessError):
             # Who cannot ask whether usage was stored before must not call this the beginning.
             if spool.fresh:
@@ -140,6 +158,7 @@ class Collector:
             bucket=self._settings.bucket,
             now=self._clock.now,
             capacity_from=self._settings.capacity_from,
+            signer=self._signer,
         )
         return self._recorder, self._uploader
 

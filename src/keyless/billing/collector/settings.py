@@ -42,6 +42,12 @@ class Settings:
     addressing_style: str = setting(
         "auto", env="KEYLESS_BILLING_ADDRESSING_STYLE", help="auto, path or virtual: where a URL names the bucket."
     )
+    signing_key_file: str = setting(
+        "", env="KEYLESS_BILLING_SIGNING_KEY_FILE", help="An Ed25519 private key (PEM) that signs manifests."
+    )
+    signing_kms_key_id: str = setting(
+        "", env="KEYLESS_BILLING_SIGNING_KMS_KEY_ID", help="Instead: a KMS key by its id, ARN or alias."
+    )
     spool_dir: str = setting("/var/lib/vector", env="KEYLESS_SPOOL_DIR", help="Where samples wait for their upload.")
     spool_persistent: bool = setting(
         False, env="KEYLESS_SPOOL_PERSISTENT", help="Whether the spool outlives the pod: uploads are then hourly."

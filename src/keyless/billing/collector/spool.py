@@ -26,7 +26,18 @@ from keyless.billing.collector.heads import Head
 from keyless.billing.collector.tally import Tally
 from keyless.billing.ledger import frames
 from keyless.billing.ledger.capacity_used import Used
-from keyless.billing.ledger.model import Chain, Frame, Gap, Link, Malformed, Opening, Receipt, Sample, Skipped
+from keyless.billing.ledger.model import (
+    Chain,
+    Frame,
+    Gap,
+    HeadSignature,
+    Link,
+    Malformed,
+    Opening,
+    Receipt,
+    Sample,
+    Skipped,
+)
 from keyless.billing.ledger.objects import Packed, pack
 
 HEAD = "head.json"
@@ -61,10 +72,19 @@ class Spool:
                 f"spool folder {self._disk.folder}: expected a folder to write in, found {error.strerror}"
             ) from error
 
-    def continue_from(self, sequence: int, previous: str, last_sample: datetime | None) -> None:
-        """Go on where another pod's spool ended, as the bucket tells."""
+    def continue_from(
+        self, sequence: int, previous: str, last_sample: datetime | None, signature: HeadSignature | None = None
+    ) -> None:
+        """Go on where another pod's spool ended, as the bucket tells; ``signature`` is that pod's of its end."""
         self._set_head(
-            replace(self.head, sequence=sequence, chain=Chain.CONTINUED, previous=previous, last_sample=last_sample)
+            replace(
+                self.head,
+                sequence=sequence,
+                chain=Chain.CONTINUED,
+                previous=previous,
+                last_sample=last_sample,
+                manifest_signature=signature,
+            )
         )
 
     def continue_from_unknown(self) -> None:
@@ -150,7 +170,15 @@ class Spool:
         head = self.head
         keys = {stored.key for stored in packed.objects}
         receipts = tuple(each for each in head.receipts if each.key in keys)
-        return Link(head.spool, head.chain, head.previous, head.skipped, receipts, head.manifest_receipt)
+        return Link(
+            head.spool,
+            head.chain,
+            head.previous,
+            head.skipped,
+            receipts,
+            head.manifest_receipt,
+            head.manifest_signature,
+        )
 
     def drop(
         self,
@@ -159,10 +187,12 @@ class Spool:
         stored_to: datetime,
         receipt: Receipt | None = None,
         used: Used | None = None,
+        signature: HeadSignature | None = None,
     ) -> None:
         """Forget a segment whose manifest was acknowledged; the chain goes on from that manifest.
 
-        ``receipt`` says which request stored that one, ``used`` what was used of a capacity with it. The head first: a
+        ``receipt`` says which request stored that one, ``used`` what was used of a capacity with it, ``signature`` is
+        of it: the next one bears them, so that storing it again gives the same bytes. The head first: a
         segment that is still there although the head calls it committed is not stored again.
         """
         head = replace(
@@ -175,6 +205,7 @@ class Spool:
             skipped=(),
             receipts=(),
             manifest_receipt=receipt,
+            manifest_signature=signature,
             used=used,
         )
         self._set_head(head)

@@ -18,20 +18,22 @@ from keyless.api import KeylessError, Transient
 from keyless.api.words import counted
 from keyless.billing.collector.host import STORED, not_stored
 from keyless.billing.collector.plan import retry_after
-from keyless.billing.collector.ports import Host, ObjectStore, Said
+from keyless.billing.collector.ports import HeadSigner, Host, ObjectStore, Said
 from keyless.billing.collector.spool import Spool
 from keyless.billing.ledger.capacity_used import Used, added
-from keyless.billing.ledger.model import ChainHead, Receipt, stamp
+from keyless.billing.ledger.model import ChainHead, HeadSignature, Receipt, stamp
 from keyless.billing.ledger.objects import CONTENT_TYPE, Packed, StoredObject, manifest
 
 _log = structlog.get_logger("keyless.vector.uploader")
 USAGE_STORED = "UsageStored"
+NOT_SIGNED = "UsageStoredNotSigned"
 SPOOL_BROKEN = "SpoolBroken"
 _WORD = re.compile(r"[A-Za-z]([A-Za-z0-9]|[A-Za-z0-9_,:]*[A-Za-z0-9_])?")
 MESSAGE_LIMIT = 4000
 ATTEMPT_SECONDS = 120.0
 """Longer than the SDK's own retries take together: an attempt that hangs on anything else ends as a failure."""
 WHO_SECONDS = 10.0
+SIGN_SECONDS = 10.0
 
 
 class Uploader:
@@ -46,7 +48,11 @@ class Uploader:
         bucket: str,
         now: Callable[[], datetime],
         capacity_from: str = "",
+        signer: HeadSigner | None = None,
     ) -> None:
+        self._signer = signer
+        self._unsigned = ""
+        """Why the key did not sign in this round of uploads."""
         self._capacity_from = capacity_from
         self.segments_stored = 0
         self.failures = 0
@@ -81,7 +87,7 @@ class Uploader:
         # A segment is one upload at a time: the last flush may begin while a try is being given up.
         async with self._upload_lock:
             stored: str | None = None
-            self._session = self._silent = ""
+            self._session = self._silent = self._unsigned = ""
             for sequence in self._spool.waiting():
                 try:
                     async with asyncio.timeout(ATTEMPT_SECONDS):
@@ -113,12 +119,14 @@ class Uploader:
         record = manifest(packed, self._spool.link(packed))
         own = await self._put(record, "application/json")
         used = self._used(packed)
-        self._spool.drop(sequence, record.sha256, packed.runs.end, own, used)
+        signature = await self._signed(record.sha256)
+        self._spool.drop(sequence, record.sha256, packed.runs.end, own, used, signature)
         self._host.stored(
             ChainHead(
                 packed.opening.source.control_plane.id, self._spool.head.spool, sequence, record.sha256, packed.runs.end
             ),
             used,
+            signature,
         )
         self.segments_stored += 1
         self.stored_to, self._range = packed.runs.end, None
@@ -133,6 +141,20 @@ class Uploader:
         if known is None or known.since != since:
             known = self._host.used(since) or Used(since)
         return added(known, packed.runs.start, packed.resource_milliseconds, packed.operations)
+
+    async def _signed(self, sha256: str) -> HeadSignature | None:
+        """After it is stored, and once a round where it fails: a key that is away keeps no usage waiting."""
+        if self._signer is None or self._unsigned:
+            return None
+        try:
+            async with asyncio.timeout(SIGN_SECONDS):
+                return await self._signer.sign(sha256)
+        except KeylessError as error:
+            self._unsigned = f"{_reason(error)}: {error}"
+        except TimeoutError:
+            self._unsigned = f"Timeout: no answer in {SIGN_SECONDS:.0f} s"
+        _log.warning("manifest not signed", error=self._unsigned)
+        return None
 
     async def _put(self, stored: StoredObject, content_type: str) -> Receipt | None:
         """Store it; which request did, or None where it was there already."""
@@ -161,7 +183,12 @@ class Uploader:
         """That it is stored is certain; by whom, STS is asked, and its silence changes nothing."""
         await self._ask_who()
         who = f" as {self._session}" if self._session else f" (by whom, STS did not say: {self._silent})"
-        await self._report(True, USAGE_STORED, f"usage is stored in s3://{self._bucket}{who}, last at {self._time()}")
+        reason, signed = USAGE_STORED, ""
+        if self._unsigned:
+            later = "the next manifest that is signed vouches for what came before it"
+            reason, signed = NOT_SIGNED, f"; not signed: {_shortened(self._unsigned)}; {later}"
+        told = f"usage is stored in s3://{self._bucket}{who}, last at {self._time()}{signed}"
+        await self._report(True, reason, told)
 
     async def _failed(self, reason: str, text: str, told_seconds: float | None) -> timedelta:
         self._in_a_row += 1

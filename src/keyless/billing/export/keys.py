@@ -110,23 +110,33 @@ class KmsKey:
     def __init__(self, session: Session, key: str) -> None:
         self._session = session
         self._key = key
+        self._described: Any = None
 
     def sign(self, statement: bytes) -> Signature:
-        """By the first algorithm that the key has."""
-        found = self._session.call_blocking("kms", "DescribeKey", KeyId=self._key)["KeyMetadata"]
+        """By the first algorithm that the key has, which is asked for once: each signature is one more request."""
+        if self._described is None:
+            self._described = self._session.call_blocking("kms", "DescribeKey", KeyId=self._key)["KeyMetadata"]
+        try:
+            return self._signed(self._described, statement)
+        except Exception:
+            # An alias may name another key by now, which signs by something else.
+            self._described = None
+            raise
+
+    def _signed(self, found: Any, statement: bytes) -> Signature:
         message = message_of(statement)
         if macs := found.get("MacAlgorithms"):
             answer = self._session.call_blocking(
                 "kms", "GenerateMac", KeyId=self._key, MacAlgorithm=macs[0], Message=message
             )
-            return Signature(statement, macs[0], found["Arn"], answer["Mac"])
+            return Signature(statement, macs[0], answer.get("KeyId", found["Arn"]), answer["Mac"])
         offered = found.get("SigningAlgorithms", ())
         algorithm = next((each for each in PREFERRED if each in offered), "")
         if not algorithm:
             said = f"expected a key that signs by one of {', '.join(PREFERRED)}, or an HMAC key"
             raise Permanent(f"{self._key}: {said}; found one for {found.get('KeyUsage', 'nothing')}")
         answer = self._session.call_blocking("kms", "Sign", SigningAlgorithm=algorithm, **self._message(message))
-        return Signature(statement, algorithm, found["Arn"], answer["Signature"])
+        return Signature(statement, algorithm, answer.get("KeyId", found["Arn"]), answer["Signature"])
 
     def holds(self, signature: Signature) -> bool:
         """As KMS says."""

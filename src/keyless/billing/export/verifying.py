@@ -19,7 +19,7 @@ from keyless.billing.ledger.chains import Chains
 from keyless.billing.ledger.completeness import Coverage, Missing
 from keyless.billing.ledger.corrections import closed_until
 from keyless.billing.ledger.events import STORED_LIMIT
-from keyless.billing.ledger.frames import head_untrusted
+from keyless.billing.ledger.frames import head_untrusted, signature_untrusted
 from keyless.billing.ledger.integrity import (
     MALFORMED,
     NOT_IN_MANIFEST,
@@ -31,8 +31,9 @@ from keyless.billing.ledger.integrity import (
 )
 from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Committed, Covered, manifest_untrusted
 from keyless.billing.ledger.meter_file import METER_PREFIX
-from keyless.billing.ledger.model import ChainHead, Malformed, hour_of
+from keyless.billing.ledger.model import ChainHead, HeadSignature, Malformed, hour_of
 from keyless.billing.ledger.objects import DIGEST_DIGITS, name_stem
+from keyless.billing.ledger.signed_heads import Holds, SignedChains
 from keyless.billing.ledger.waivers import Waiver, standing, tips, waiver_prefix
 
 # Manifests of these days are read beside a period, for its chains reach over its edges.
@@ -50,6 +51,8 @@ class Known:
     source: str
     heads: tuple[ChainHead, ...] = ()
     waivers: tuple[str, ...] = ()
+    signatures: tuple[tuple[str, HeadSignature], ...] = ()
+    """Of the SHA-256 of manifests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Check:
     period: Period | None = None
     known: tuple[Known, ...] = ()
     prefix: str = ""
+    holds: Holds | None = None
+    """Whether one of the keys that sign manifests made a signature; None: nobody's signatures are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class Verdict:
     records: tuple[str, ...]
     """The records of waivers that none follows yet."""
     unknown_beginnings: tuple[str, ...]
+    not_yet_signed: tuple[str, ...] = ()
+    """The newest manifests, where signatures are asked for and nobody told theirs."""
 
     @property
     def holds(self) -> bool:
@@ -99,6 +106,8 @@ def verify(bucket: Bucket, check: Check, *, now: datetime) -> Verdict:
         reading.expect(known, frozenset(record.id for record in records))
     reading.look_again()
     reading.faults += reading.chains.end()
+    unsigned, not_yet_signed = reading.signed.end() if reading.signed else ([], ())
+    reading.faults += unsigned
     waivers = standing(records)
     covers = reading.covers(now)
     waived = tuple(fault for fault in _in_time(reading.faults) if settled(fault, waivers))
@@ -114,6 +123,7 @@ def verify(bucket: Bucket, check: Check, *, now: datetime) -> Verdict:
         reading.chains.heads(),
         tips(records),
         reading.chains.unknown_beginnings(),
+        not_yet_signed,
     )
 
 
@@ -124,7 +134,9 @@ def known_untrusted(source: str, body: bytes, account: str) -> Known:
         if document["account"] != account:
             raise Malformed(f"expected heads of account {account!r}, found those of {document['account']!r}")
         heads = tuple(head_untrusted(head) for head in document["heads"])
-        return Known(source, heads, tuple(str(each) for each in document["records"]))
+        told = document.get("signatures", ())
+        signatures = tuple((str(each["sha256"]), signature_untrusted(each)) for each in told)
+        return Known(source, heads, tuple(str(each) for each in document["records"]), signatures)
     except Malformed as error:
         raise Malformed(f"{source}: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -145,8 +157,10 @@ class _Reading:
     faults: list[Fault] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
     chains: Chains = field(init=False)
+    signed: SignedChains | None = field(init=False)
 
     def __post_init__(self) -> None:
+        self.signed = SignedChains(self.check.holds) if self.check.holds else None
         period = self.check.period
         self.chains = Chains(since=period[0] - BEFORE, until=period[1] + AFTER) if period else Chains()
 
@@ -165,6 +179,8 @@ class _Reading:
             self.newest = max(self.newest or covered.end, covered.end)
             self.coverage.add(covered)
             self.faults += self.chains.add(key, covered)
+            if self.signed is not None:
+                self.faults += self.signed.add(key, covered)
             named += covered.objects
             # What lies within the manifest was read with it, and is vouched for by its chain.
             meters += [each for each in covered.meters if each.key != key]
@@ -176,6 +192,9 @@ class _Reading:
         """Hold what is there against what somebody saw."""
         for head in known.heads:
             self.faults += self.chains.expect(head, known.source)
+        for sha256, signature in known.signatures:
+            if self.signed is not None:
+                self.signed.told(sha256, signature)
         said = f"expected the record of a waiver that {known.source} saw, found none"
         prefix = waiver_prefix(self.check.account)
         self.faults += [

@@ -12,6 +12,8 @@ before and after is a gap with the reason ``SpoolDamaged``.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import struct
 import zlib
@@ -30,6 +32,7 @@ from keyless.billing.ledger.model import (
     Frame,
     Gap,
     Gvk,
+    HeadSignature,
     Lost,
     Malformed,
     Member,
@@ -243,6 +246,30 @@ def receipt_untrusted(document: Any) -> Receipt:
     if not all(isinstance(each, str) for each in (key, request_id, session)):
         raise Malformed("receipts: expected texts, found something else")
     return Receipt(key, request_id, session, moment_untrusted(document["at"]))
+
+
+# Ed25519 makes 64 bytes, RSA with 4096 bits 512.
+SIGNATURE_LIMIT = 1024
+
+
+def signature_document(signature: HeadSignature) -> dict[str, str]:
+    """As JSON."""
+    encoded = base64.b64encode(signature.signature).decode()
+    return {"algorithm": signature.algorithm, "key": signature.key, "signature": encoded}
+
+
+def signature_untrusted(document: Any) -> HeadSignature:
+    """Read it; raises ``Malformed``."""
+    try:
+        algorithm, key, encoded = (document[name] for name in ("algorithm", "key", "signature"))
+        if not (isinstance(algorithm, str) and isinstance(key, str) and isinstance(encoded, str)):
+            raise Malformed("expected a signature with algorithm, key and signature as texts")
+        signature = base64.b64decode(encoded, validate=True)
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise Malformed(f"expected a signature of a manifest, found {type(error).__name__}") from None
+    if len(signature) > SIGNATURE_LIMIT:
+        raise Malformed(f"expected a signature of at most {SIGNATURE_LIMIT} bytes, found {len(signature)}")
+    return HeadSignature(algorithm, key, signature)
 
 
 def merged(census: Iterable[Member], later: Iterable[Member]) -> tuple[Member, ...]:

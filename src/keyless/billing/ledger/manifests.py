@@ -14,13 +14,14 @@ from typing import Any
 
 import orjson
 
-from keyless.billing.ledger.frames import head_untrusted, member_untrusted, receipt_untrusted
+from keyless.billing.ledger.frames import head_untrusted, member_untrusted, receipt_untrusted, signature_untrusted
 from keyless.billing.ledger.meter_file import METER_PREFIX
 from keyless.billing.ledger.model import (
     HOUR,
     Chain,
     ChainHead,
     Gvk,
+    HeadSignature,
     Malformed,
     Member,
     Misnamed,
@@ -109,6 +110,8 @@ class Covered:
     """Which requests stored the objects; none of one whose answer was lost, or that an earlier version stored."""
     previous_receipt: Receipt | None = None
     """Which request stored the manifest before this one."""
+    previous_signature: HeadSignature | None = None
+    """Of the SHA-256 of the manifest before this one."""
 
     @property
     def stored_at(self) -> datetime | None:
@@ -241,6 +244,7 @@ def _covered(document: Any, own: Committed, census: tuple[Life, ...]) -> Covered
         heads=tuple(head_untrusted(head) for head in document.get("heads", ())),
         receipts=tuple(receipt_untrusted(each) for each in document.get("receipts", ())),
         previous_receipt=receipt_untrusted(document["previousReceipt"]) if document.get("previousReceipt") else None,
+        previous_signature=signature_untrusted(found) if (found := document.get("previousSignature")) else None,
     )
 
 

@@ -160,10 +160,19 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadSignature:
+    """A signature of a manifest's SHA-256. ``algorithm`` is KMS's word for it, ``key`` names one and proves nothing."""
+
+    algorithm: str
+    key: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """Where a manifest stands among those of its spool: numbers count up by one within a ``spool``.
 
-    ``receipts`` are of the objects that it names, ``previous_receipt`` of the manifest before it.
+    ``receipts`` are of the objects that it names, ``previous_receipt`` and ``previous_signature`` of the one before.
     """
 
     spool: str = ""
@@ -172,6 +181,7 @@ class Link:
     skipped: tuple[Skipped, ...] = ()
     receipts: tuple[Receipt, ...] = ()
     previous_receipt: Receipt | None = None
+    previous_signature: HeadSignature | None = None
 
 
 @dataclass(frozen=True, slots=True)

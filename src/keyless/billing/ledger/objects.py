@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from keyless.billing.ledger.frames import head_document, member_document, merged, receipt_document
+from keyless.billing.ledger.frames import head_document, member_document, merged, receipt_document, signature_document
 from keyless.billing.ledger.meter_file import METER_PREFIX, meter_document, used_of
 from keyless.billing.ledger.meters import Meters
 from keyless.billing.ledger.model import (
@@ -218,6 +218,8 @@ def manifest(packed: Packed, link: Link) -> StoredObject:
             # An answer that was lost leaves none: the same segment must give the same bytes however often it is stored.
             "receipts": [receipt_document(each) for each in link.receipts],
             "previousReceipt": receipt_document(link.previous_receipt) if link.previous_receipt else None,
+            # Only where it was signed: what nobody signs is stored as it was before.
+            **({"previousSignature": signature_document(link.previous_signature)} if link.previous_signature else {}),
         }
     )
     return StoredObject("manifest/" + _key(opening, runs.hour, body, ".json"), body)

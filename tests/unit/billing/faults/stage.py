@@ -218,7 +218,7 @@ class Space:
         self.members = [replace(CTP1, billed_from=NOON - timedelta(days=1))]
         self.said = []
         self.neighbours = ()
-        self.kept = self.told = None
+        self.kept = self.told = self.signed = None
 
     def census(self):
         return tuple(self.members)
@@ -226,8 +226,11 @@ class Space:
     def heads(self):
         return self.neighbours
 
-    def stored(self, head, used=None):
-        self.kept, self.told = head, used
+    def stored(self, head, used=None, signature=None):
+        self.kept, self.told, self.signed = head, used, signature
+
+    def signature(self, sha256):
+        return self.signed if self.kept is not None and self.kept.sha256 == sha256 else None
 
     def used(self, since):
         return self.told if self.told is not None and self.told.since == since else None
@@ -266,6 +269,7 @@ class Stage:
         self._up_at = start
         self.recorder = None
         self.capacity_from = ""
+        self.signer = None
 
     def tell_time(self):
         """S3's ``Date``."""
@@ -288,7 +292,7 @@ class Stage:
         settings = replace(
             SETTINGS, pod_uid=f"pod-{self._pods}", spool_persistent=self._volume, flush_seconds=self._flush
         )
-        await resume(spool, self.bucket, settings, self.clock.now(), billed_before=True)
+        await resume(spool, self.bucket, settings, self.clock.now(), billed_before=True, signature=self.space.signature)
         self.counter = Numbers(self.clock.now)
         self.counter.numbers = self.numbers
         self.spool = spool
@@ -300,6 +304,7 @@ class Stage:
             bucket="bucket",
             now=self.clock.now,
             capacity_from=self.capacity_from,
+            signer=self.signer,
         )
         self._due = self._retry_at = self.time
 
