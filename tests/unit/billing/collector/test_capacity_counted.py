@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from keyless.billing.collector import heads
 from keyless.billing.ledger.capacity_used import Used
-from keyless.billing.ledger.meter_reading import meter_untrusted
+from keyless.billing.ledger.meter_reading import meter_within_untrusted
 from keyless.billing.ledger.model import Meter
 from unit.billing.faults.stage import KilledHere, Stage
 from unit.billing.samples import NOON, VPC
@@ -30,7 +31,7 @@ def stored(stage: Stage) -> int:
         row.milliseconds
         for key, body in stage.bucket.objects.items()
         if key.startswith("manifest/account=")
-        for dimensions, row in meter_untrusted(key, body).rows
+        for dimensions, row in meter_within_untrusted(key, json.loads(body)["meters"]).rows
         if dimensions.meter is Meter.MANAGED
     )
 
