@@ -14,6 +14,7 @@ from production.parts import succeeds
 AWAY_SECONDS = float(os.environ.get("KEYLESS_AWAY_SECONDS", "600"))
 """Ten minutes: a try may do with less."""
 CHANGE_SECONDS = 60.0
+AGENT = "eks-pod-identity-agent"
 Fault = Callable[[Metered], None]
 
 
@@ -57,6 +58,13 @@ def kill(namespace: str, name: str) -> Fault:
             space.node.kubectl("delete", "pods", "-n", place, "-l", label, "--grace-period=0", "--force")
 
     return fault
+
+
+def kill_agent(space: Metered) -> None:
+    """The agent ends without a warning, and the collectors are restarted at once: the new ones ask while it is away."""
+    kill("kube-system", AGENT)(space)
+    for namespace in space.namespaces.values():
+        space.node.kubectl("rollout", "restart", "deployment/vector", "-n", namespace)
 
 
 def fill_volumes(space: Metered) -> None:
@@ -127,6 +135,7 @@ FAULTS: dict[str, Fault] = {
     "collectors killed": kill("host", "vector"),
     "secrets controllers killed": kill("host", "external-secrets"),
     "webhook killed": kill("kube-system", "pod-identity-webhook"),
+    "agent killed, collectors restarted": kill_agent,
     "cloud killed": kill(NAMESPACE, "keyless-cloud"),
     "volumes full for 30 s": fill_volumes,
     f"cloud away for {AWAY_SECONDS:.0f} s, collectors restarted": cloud_away,

@@ -16,6 +16,8 @@ from tests.tools import GUIDES, kubernetes_clients
 
 BUCKET, ROLE, ACCOUNT = "faults-usage", "faults", "notdemo"
 NAMES = ("metered1", "metered2")
+#: the one whose collector has its role by an association, from the agent; the others by a token of their own
+BY_POD_IDENTITY = "metered2"
 VOLUME_BYTES = 32 << 20
 _VPCS = ROOT / "docs" / "guides" / "examples"
 
@@ -74,6 +76,11 @@ class Metered:
         waiting = f"--for=condition={condition}={status}"
         self.node.kubectl("wait", f"controlplane/{name}", "-n", "default", waiting, f"--timeout={seconds}s")
 
+    def stored_by(self, name: str) -> str:
+        """What a ControlPlane says of who stored its usage."""
+        (found,) = [one for one in self.plane(name)["status"]["conditions"] if one["type"] == "BillingStored"]
+        return str(found["message"])
+
     def change(self, number: int) -> None:
         """One resource more in each control plane: usage that the fault could lose."""
         vpc = {"apiVersion": "ec2.aws.upbound.io/v1beta1", "kind": "VPC", "metadata": {"name": f"f{number}"}}
@@ -86,6 +93,9 @@ class Metered:
             found = {one["type"]: one["status"] for one in self.plane(name)["status"]["conditions"]}
             if found.get("Ready") != "True" or found.get("BillingHealthy", "True") != "True":
                 return f"{name}: {found}"
+        agent = self.node.object("daemonset", "eks-pod-identity-agent", "-n", "kube-system")["status"]
+        if agent["numberReady"] != agent["desiredNumberScheduled"] or agent.get("numberUnavailable"):
+            return f"kube-system/eks-pod-identity-agent: {agent}"
         places = [("default", "spaces-operator"), (NAMESPACE, "keyless-cloud"), ("kube-system", "pod-identity-webhook")]
         places += [(at, name) for at in self.namespaces.values() for name in ("vector", "external-secrets")]
         for namespace, name in places:
@@ -130,12 +140,31 @@ class Metered:
         subjects = [f"system:serviceaccount:{namespace}:vector" for namespace in self.namespaces.values()]
         trusted = {f"{PROVIDER}:sub": subjects, f"{PROVIDER}:aud": "sts.amazonaws.com"}
         trust = _document(
-            Principal={"Federated": arn}, Action="sts:AssumeRoleWithWebIdentity", Condition={"StringEquals": trusted}
+            {
+                "Principal": {"Federated": arn},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {"StringEquals": trusted},
+            },
+            {"Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]},
         )
-        policy = _document(Action="s3:PutObject", Resource=f"arn:aws:s3:::{BUCKET}/*")
-        aws("iam", "create-role", "--role-name", ROLE, "--assume-role-policy-document", trust)
+        policy = _document({"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"})
+        role = aws("iam", "create-role", "--role-name", ROLE, "--assume-role-policy-document", trust)["Role"]["Arn"]
+        # The webhook prefers it to the annotation, which both have.
+        aws(
+            "eks",
+            "create-pod-identity-association",
+            "--cluster-name",
+            "keyless",
+            "--namespace",
+            self.namespaces[BY_POD_IDENTITY],
+            "--service-account",
+            "vector",
+            "--role-arn",
+            role,
+        )
         aws("iam", "put-role-policy", "--role-name", ROLE, "--policy-name", "usage", "--policy-document", policy)
 
 
-def _document(**statement: object) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
+def _document(*statements: dict[str, object]) -> str:
+    allowed = [{"Effect": "Allow", **one} for one in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
