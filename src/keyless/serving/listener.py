@@ -52,7 +52,11 @@ class _Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket (``port`` 0: any free one); raises ``Permanent`` that names the address."""
+    """Return a listening socket (``port`` 0: any free one); raises ``Permanent`` that names the address.
+
+    An IPv6 address may stand in brackets, as in a URL: who writes POD_IP for one often has it so.
+    """
+    host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

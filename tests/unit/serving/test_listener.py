@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 
@@ -62,6 +63,14 @@ async def test_it_serves_until_cancelled_and_frees_the_port():
     with pytest.raises(asyncio.CancelledError):
         await task
     bind("127.0.0.1", port).close()
+
+
+@pytest.mark.parametrize(("host", "at"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1")])
+def test_an_address_of_either_family_is_listened_on(host, at):
+    with bind(host, 0) as sock:
+        assert sock.getsockname()[0] == at
+        with socket.create_connection((at, sock.getsockname()[1]), 5) as made:
+            assert made.getpeername()[0] == at
 
 
 def test_a_taken_port_is_named():
