@@ -1,4 +1,4 @@
-{{- /* What webhook, agent and issuer have in common. Each is told (list . ITS-NAME) or (list . ITS-VALUES). */ -}}
+{{- /* What webhook, agent and issuer have in common. Each is told (list . ITS-NAME) or (list . ITS-VALUES ITS-NAME). */ -}}
 
 {{- define "spaces.besideLabels" -}}
 {{- $root := first . -}}
@@ -20,7 +20,7 @@ labels:
 
 {{- define "spaces.besidePod" -}}
 {{- $root := first . -}}
-{{- $values := last . -}}
+{{- $values := index . 1 -}}
 terminationGracePeriodSeconds: 30
 {{- with $root.Values.imagePullSecrets }}
 imagePullSecrets:
@@ -29,11 +29,28 @@ imagePullSecrets:
 {{- with $values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- range $name := list "affinity" "nodeSelector" "tolerations" "topologySpreadConstraints" }}
-{{- with get $values $name }}
-{{ $name }}:
-  {{- toYaml . | nindent 2 }}
+{{- with include "spaces.scheduling" (list $values (last .)) | trim }}
+{{ . }}
 {{- end }}
+{{- end }}
+
+{{- /* Of whichever family the pod is. */ -}}
+{{- define "spaces.bindHost" -}}
+- name: KEYLESS_{{ . }}_BIND_HOST
+  valueFrom:
+    fieldRef:
+      fieldPath: status.podIP
+{{- end }}
+
+{{- define "spaces.agentEnvironment" -}}
+{{ include "spaces.environment" . }}
+- name: KEYLESS_AGENT_NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+{{- with (.Values.agent).region }}
+- name: AWS_REGION
+  value: {{ . | quote }}
 {{- end }}
 {{- end }}
 

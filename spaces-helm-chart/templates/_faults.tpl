@@ -57,7 +57,48 @@ altogether other domain is somebody else's, and where the right one is there a n
 {{- end -}}
 {{- end }}
 
+{{- /* What would be pulled by nobody: a node says "invalid reference format" and not why. */ -}}
+{{- define "spaces.refuseImageThatIsNone" -}}
+{{- $image := .Values.image -}}
+{{- $at := printf "image.repository is %q" $image.repository -}}
+{{- if regexMatch "^[a-z]+://" $image.repository -}}
+{{- include "spaces.refuse" (printf "%s: expected a name without %s, as registry.example.com/keyless" $at (regexFind "^[a-z]+://" $image.repository)) -}}
+{{- else if contains "@" $image.repository -}}
+{{- include "spaces.refuse" (printf "%s, which has a digest: set image.digest=%s and leave the rest" $at (regexReplaceAll "^[^@]*@" $image.repository "")) -}}
+{{- else if regexMatch ":[^/]*$" $image.repository -}}
+{{- include "spaces.refuse" (printf "%s, which has a tag: set image.tag=%s and leave the rest" $at (regexReplaceAll "^.*:" $image.repository "")) -}}
+{{- else if not (regexMatch "^[A-Za-z0-9]([A-Za-z0-9._/:\\-]*[A-Za-z0-9])?$" $image.repository) -}}
+{{- include "spaces.refuse" (printf "%s: expected a name, as registry.example.com/keyless" $at) -}}
+{{- end -}}
+{{- if hasPrefix "sha256:" $image.tag -}}
+{{- include "spaces.refuse" (printf "image.tag is %q, which is a digest: set image.digest" $image.tag) -}}
+{{- else if not (regexMatch "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$" $image.tag) -}}
+{{- include "spaces.refuse" (printf "image.tag is %q: expected letters, digits, _, . and -, as 0.1.0" $image.tag) -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Prometheus' operator leaves such a monitor out, and says so nowhere but in its log. */ -}}
+{{- define "spaces.refuseScrapeThatIsLate" -}}
+{{- $monitor := .Values.serviceMonitor | default dict -}}
+{{- $every := $monitor.interval | default "30s" -}}
+{{- $within := $monitor.scrapeTimeout | default "10s" -}}
+{{- if gt (include "spaces.milliseconds" $within | int64) (include "spaces.milliseconds" $every | int64) -}}
+{{- include "spaces.refuse" (printf "serviceMonitor.scrapeTimeout is %s and serviceMonitor.interval %s: expected a timeout no longer than the interval" $within $every) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "spaces.milliseconds" -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|[smhd])" . -1 -}}
+{{- $number := regexFind "^[0-9]+" . | int64 -}}
+{{- $sum = add $sum (mul $number (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000) (regexReplaceAll "^[0-9]+" . ""))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end }}
+
 {{- define "spaces.faults" -}}
+{{- include "spaces.refuseImageThatIsNone" . -}}
+{{- include "spaces.refuseScrapeThatIsLate" . -}}
 {{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.vector" "annotations" (.Values.controlPlanes.vector.serviceAccount.customAnnotations | default dict)) -}}
 {{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.sharedSecrets" "annotations" (.Values.controlPlanes.sharedSecrets.serviceAccount.customAnnotations | default dict)) -}}
 {{- include "spaces.refuseRoleThatIsNone" (dict "section" "billing.export" "annotations" (((.Values.billing.export).serviceAccount).customAnnotations | default dict)) -}}

@@ -12,7 +12,16 @@ every key there is, and the places of each name (`make reference`).
 {{- define "spaces.refuseUnknownKeys" -}}
 {{- $known := .Files.Get "files/keys.json" | fromJson -}}
 {{- /* What a parent chart shares is its own affair. */ -}}
-{{- with include "spaces.unknownKeys" (dict "tree" $known.tree "places" $known.places "elsewhere" $known.elsewhere "values" (omit .Values "global") "at" "") | trim -}}
+{{- $unknown := include "spaces.unknownKeys" (dict "tree" $known.tree "places" $known.places "elsewhere" $known.elsewhere "values" (omit .Values "global") "at" "") -}}
+{{- /* Where there is no parent, global is another chart's way to say what nobody would read here. */ -}}
+{{- if .Chart.IsRoot -}}
+{{- range $key, $_ := .Values.global -}}
+{{- if hasKey $known.tree $key }}
+{{- $unknown = printf "%s\nglobal.%s: nothing reads it; did you mean %s?" $unknown $key $key }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $unknown | trim -}}
 {{- include "spaces.refuse" (printf "%s\n`helm show readme` describes every value" .) -}}
 {{- end -}}
 {{- end }}

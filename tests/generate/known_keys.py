@@ -34,6 +34,17 @@ ELSEWHERE = {
     "logLevel": "operator.extraEnv",
     "leaderElection": "operator.replicas",
     "externalSecrets": "controlPlanes.sharedSecrets",
+    "serviceAccount": "operator.serviceAccount",
+    "tolerations": "operator.tolerations",
+    "nodeSelector": "operator.nodeSelector",
+    "affinity": "operator.affinity",
+    "topologySpreadConstraints": "operator.topologySpreadConstraints",
+    "priorityClassName": "operator.priorityClassName",
+    "resources": "operator.resources",
+    "extraEnv": "operator.extraEnv",
+    "podLabels": "operator.podLabels",
+    "podAnnotations": "operator.podAnnotations",
+    "podDisruptionBudget": "operator.podDisruptionBudget",
     "irsa": "controlPlanes.vector.serviceAccount.customAnnotations",
 }
 

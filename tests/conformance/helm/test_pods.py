@@ -36,7 +36,9 @@ FULL: dict[str, Any] = {
         "tolerations": [{"operator": "Exists"}],
         "nodeSelector": {"disk": "ssd"},
         "affinity": {"nodeAffinity": {}},
-        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
+        ],
     },
 }
 
