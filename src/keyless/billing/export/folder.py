@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ class _File:
 
 
 class FolderBucket:
-    """Implements ``Bucket``; a key is a file's path below the folder. Symbolic links are not followed."""
+    """Implements ``Bucket``; a key is a file's path below the folder. A link is no object, and not there."""
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -53,13 +54,20 @@ class FolderBucket:
         return map(self.get, keys)
 
     def _below(self, prefix: str) -> Iterator[_File]:
-        top = self._folder / prefix.rpartition("/")[0]
+        top = self._folder
+        for part in Path(prefix.rpartition("/")[0]).parts:
+            top /= part
+            # A copy comes from somebody: a link in it would lead the reading wherever they like.
+            if top.is_symlink():
+                return
         for folder, _, names in os.walk(top, onerror=_raise):
             below = Path(folder).relative_to(self._folder).as_posix()
             for name in names:
                 key = name if below == "." else f"{below}/{name}"
-                if key.startswith(prefix):
-                    yield _File(key, (Path(folder) / name).lstat().st_size)
+                found = (Path(folder) / name).lstat()
+                # Nor is a device or a pipe an object: it would be read without end.
+                if key.startswith(prefix) and stat.S_ISREG(found.st_mode):
+                    yield _File(key, found.st_size)
 
 
 def _raise(error: OSError) -> None:

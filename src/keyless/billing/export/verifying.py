@@ -307,8 +307,17 @@ def _days(bucket: Bucket, check: Check) -> list[datetime]:
 
 
 def _in_time(faults: Iterable[Fault]) -> Sequence[Fault]:
-    """In the order of what they concern, whether usage or its manifest; records of waivers first."""
-    return sorted(set(faults), key=lambda fault: (fault.key.partition("account=")[2], fault))
+    """Hour by hour, records of waivers before, what is of no hour after; in an hour the cause before what follows.
+
+    What a manifest named is named by none once that manifest is spoilt.
+    """
+
+    def place(fault: Fault) -> tuple[bool, str, int, Fault]:
+        _, found, below = fault.key.partition("account=")
+        causes = {MALFORMED: 0, NOT_IN_MANIFEST: 2}
+        return not found, below.rpartition("/")[0], causes.get(fault.reason, 1), fault
+
+    return sorted(set(faults), key=place)
 
 
 __all__ = ["Check", "Known", "Verdict", "known_untrusted", "verify"]

@@ -262,6 +262,9 @@ def _check_names(key: str, covered: Covered) -> None:
     folder, placed, _ = key.partition(stem)
     if not placed or MANIFESTS not in folder:
         raise Misnamed(f"expected a key that goes on with {stem} below {MANIFESTS}, as the manifest says")
+    # Another ending would be a second name for the same manifest.
+    if not key.endswith(".json"):
+        raise Misnamed("expected a key that ends in .json")
     _check_name("", key, folder + stem, covered.sha256, ".json")
     # A manifest vouches for the objects of its own segment alone, beside it in its own prefix.
     beside = folder.replace(MANIFESTS, "", 1) + stem
