@@ -26,6 +26,7 @@ PARTIAL = {
     "billing/ledger/tolerant.py: _SPACE": "reads one token after another",
     "cli/demo/stage.py: _AWS_VERSION": "finds the version within what the client prints",
     "identity/verify/trust.py: _PLACEHOLDER": "finds what was not filled in anywhere in a policy's text",
+    "identity/verify/saying.py: _NODE": "finds a session's ARN within what a component reports",
     "gotemplate/lexer.py: _TOKEN": "reads one token after another",
     "gotemplate/formatting.py: _FLAGS": "reads one part of a verb after another",
     "gotemplate/functions/urls.py: _BAD_ESCAPE": "finds an escape that is none anywhere in a part of a URL",

@@ -16,9 +16,10 @@ from keyless.identity.explain.mending import beyond_policies, refusal, resource_
 from keyless.identity.explain.model import Answer, Evidence, Verdict
 from keyless.identity.verify import Facts, Link, State
 from keyless.identity.verify.access_link import aws_is_read
+from keyless.identity.verify.agents import agent_runs
 from keyless.identity.verify.behind import KeyUse, Unseen
 from keyless.identity.verify.deciding import constrained
-from keyless.identity.verify.federation import agent_runs, audience_is_registered, provider_is_registered
+from keyless.identity.verify.federation import audience_is_registered, provider_is_registered
 from keyless.identity.verify.model import ANNOTATION, Role, Unread
 from keyless.identity.verify.pods import association_misspelt, is_role_arn, meant_role, misspelt_annotation
 from keyless.identity.verify.roles import role_is_there

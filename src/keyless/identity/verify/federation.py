@@ -1,12 +1,11 @@
-"""The links between cluster and AWS: the OIDC provider and its client ids (IRSA), the agent (Pod Identity). Pure."""
+"""The links between cluster and AWS of IRSA: the OIDC provider and its client ids. Pure."""
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 
 from keyless.api import Arn, Reason
-from keyless.identity.verify.model import AGENT_ADDON, STS_AUDIENCE, Cluster, Facts, Link, Provider, State, Unread
+from keyless.identity.verify.model import STS_AUDIENCE, Cluster, Facts, Link, Provider, State, Unread
 
 
 def provider_is_registered(facts: Facts) -> Link | None:
@@ -96,22 +95,3 @@ def audience_is_registered(facts: Facts) -> Link | None:
         f"--open-id-connect-provider-arn {provider.arn} --client-id {audience}"
     )
     return Link("audience", State.BROKEN, expected, found, Reason.AUDIENCE_NOT_REGISTERED, fix)
-
-
-def agent_runs(facts: Facts) -> Link | None:
-    """The Pod Identity agent's addon is there and active."""
-    if not facts.by_association:
-        return None
-    expected = f"addon {AGENT_ADDON} is ACTIVE"
-    if isinstance(facts.agent, Unread):
-        return Link("agent", State.UNKNOWN, expected, f"addon {facts.agent.why}")
-    if facts.agent == "ACTIVE":
-        return Link("agent", State.HELD, expected, "ACTIVE")
-    found = facts.agent or "no such addon"
-    link = Link("agent", State.BROKEN, expected, found, Reason.AGENT_MISSING)
-    named = f"--cluster-name {facts.eks_name} --addon-name {AGENT_ADDON}"
-    if facts.agent is None:
-        return replace(link, fix=f"aws eks create-addon {named} && aws eks wait addon-active {named}")
-    if facts.agent in ("CREATING", "UPDATING"):
-        return replace(link, fix=f"aws eks wait addon-active {named}")
-    return replace(link, advice=f"aws eks describe-addon {named} says in health.issues what keeps it from running")

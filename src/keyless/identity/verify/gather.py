@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from keyless.api import Access, Arn
 from keyless.api.places import bucket_fault
 from keyless.aws import Session
+from keyless.identity.verify.around_facts import around_all, around_one
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.behind import Reached
 from keyless.identity.verify.buckets import bucket
@@ -91,12 +92,13 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
     kube, aws = KubeFacts(sources.kube, sources.release), AwsFacts(sources.aws)
     planes = await kube.control_planes()
     space, issuer = await asyncio.gather(kube.space(planes), kube.issuer())
-    cluster, providers, associations, agent, caller = await asyncio.gather(
+    cluster, providers, associations, agent, caller, around = await asyncio.gather(
         aws.cluster(sources.cluster, issuer),
         aws.providers(),
         aws.associations(sources.cluster, subject.service_account),
         aws.agent(sources.cluster),
         aws.caller(),
+        around_all(sources.kube),
     )
     common = Facts(
         subject=subject,
@@ -109,6 +111,7 @@ async def gather(sources: Sources, subject: Subject, chosen: Chosen, needs: Need
         associations=associations,
         agent=agent,
         caller=caller,
+        around=around,
         now=now,
     )
     common = replace(common, cluster_fault=await aws.cluster_fault(sources.cluster, issuer))
@@ -131,6 +134,8 @@ async def _chain(sources: Sources, common: Facts, plane: ControlPlane, needs: Ne
     kube, aws = KubeFacts(sources.kube, sources.release), AwsFacts(sources.aws)
     look = kube.scheduled if common.subject.of_space else kube.workload
     facts = replace(common, control_plane=plane, workload=await look(plane, common.subject))
+    around = await around_one(sources.kube, common.around, plane, common.subject, facts.pods)
+    facts = replace(facts, around=around)
     account = ""
     if isinstance(facts.cluster, Cluster):
         account = facts.cluster.account

@@ -23,6 +23,7 @@ from keyless.identity.verify.model import (
     Waiting,
     Workload,
 )
+from keyless.identity.verify.proxies import NO_PROXY, PROXY_VARIABLES, SET
 from keyless.identity.verify.values import flatten
 from keyless.kube import Kube, KubeObject, NotFound, Resource, is_true
 from keyless.kube.resources import (
@@ -177,8 +178,9 @@ def pod_of(item: KubeObject) -> Pod:
         variable["name"]: "" if "SECRET" in variable["name"] else variable.get("value", "")
         for container in spec.get("containers", [])
         for variable in container.get("env", [])
-        if variable["name"].startswith("AWS_") or variable["name"] in STORAGE_VARIABLES
+        if variable["name"].startswith("AWS_") or variable["name"] in (*STORAGE_VARIABLES, *NO_PROXY)
     }
+    env |= {name: SET for name in PROXY_VARIABLES if _has(spec, name)}
     audiences = [audience for name, audience in _tokens(spec) if name == "aws-iam-token"]
     return Pod(
         name=metadata["name"],
@@ -186,8 +188,15 @@ def pod_of(item: KubeObject) -> Pod:
         waiting=_waiting(status),
         env=env,
         token_audience=audiences[0] if audiences else "",
+        node=spec.get("nodeName") or "",
+        created=metadata.get("creationTimestamp") or "",
         skipped=SKIP_LABEL in metadata.get("labels", {}) or SKIP_CONTAINERS in metadata.get("annotations", {}),
     )
+
+
+def _has(spec: KubeObject, variable: str) -> bool:
+    named = (each for container in spec.get("containers", []) for each in container.get("env", []))
+    return any(each["name"] == variable and each.get("value") != "" for each in named)
 
 
 def _tokens(spec: KubeObject) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from keyless.api import Access, Reason
+from keyless.identity.verify.around import Around
 from keyless.identity.verify.behind import Reached
 from keyless.policy import Document, Source
 from keyless.policy.amend import Written
@@ -172,7 +173,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod of the component. ``waiting`` is why its container does not run; ``env`` AWS's variables and its place."""
+    """A pod of the component. ``waiting``: why its container does not run; ``env``: AWS's, proxies, its place."""
 
     name: str
     ready: bool
@@ -180,6 +181,8 @@ class Pod:
     env: Mapping[str, str]
     token_audience: str = ""
     skipped: bool = False
+    node: str = ""
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +342,7 @@ class Facts:
     """What stands behind each pattern of ``access.resources``, as far as it was looked at."""
     through: Role | Unread | None = None
     """The association's own role, where it goes on to a target role: that one is ``role`` then."""
+    around: Around = field(default_factory=Around)
     cluster_fault: str = ""
     """Why the EKS cluster of the name that was given is not this one; empty where it is, or cannot be asked."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 
 from keyless.api import Reason
+from keyless.identity.verify import webhook
 from keyless.identity.verify.model import (
     ANNOTATION,
     SKIP_CONTAINERS,
@@ -19,8 +21,10 @@ from keyless.identity.verify.model import (
     State,
     Unread,
 )
+from keyless.identity.verify.proxies import agents_address, exempted, proxied
 from keyless.identity.verify.role_fix import admitting, make_and_name_role, name_role
 from keyless.identity.verify.values import dropped, upgrade
+from keyless.identity.verify.webhook import failed_open
 
 _ROLE_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w\-/.@+=,]+", re.ASCII)
 _MOST_NAMED = 5
@@ -204,7 +208,9 @@ def pods_are_injected(facts: Facts) -> Link:
         return Link("injection", State.SKIPPED, expected, "no role or no pod to look at")
     faults = [f"{pod.name} {fault}" for pod in pods if (fault := _fault(pod, facts))]
     if not faults:
-        return Link("injection", State.HELD, expected, ", ".join(pod.name for pod in pods))
+        return _behind_proxy(facts, expected) or Link(
+            "injection", State.HELD, expected, ", ".join(pod.name for pod in pods)
+        )
     if any(name in pod.env for pod in pods for name in _STATIC):
         found = f"{'; '.join(faults)}; a restart does not remove it"
         link = Link("injection", State.BROKEN, expected, found, Reason.STATIC_KEYS_IN_POD)
@@ -212,8 +218,39 @@ def pods_are_injected(facts: Facts) -> Link:
     if any(pod.skipped for pod in pods):
         found = f"{'; '.join(faults)}: the pod asks to be skipped (annotation skip-containers, or the skip label)"
         return Link("injection", State.BROKEN, expected, found, Reason.IDENTITY_NOT_INJECTED, _not_skipped(facts))
+    if opened := next((why for pod in pods if _lacking(pod, facts) and (why := failed_open(facts, pod.created))), ""):
+        found, reason = f"{'; '.join(faults)}: {opened}", Reason.IDENTITY_NOT_INJECTED
+        advice = "makes new pods; if they lack it, too, the webhook's own pods and its log say why it does not answer"
+        return Link("injection", State.BROKEN, expected, found, reason, facts.restart, advice=advice)
     found = f"{'; '.join(faults)}: a pod gets its identity when it is created, so it is older than its role"
     return Link("injection", State.BROKEN, expected, found, Reason.POD_NOT_RESTARTED, facts.restart)
+
+
+def webhook_gives_identity(facts: Facts) -> Link | None:
+    """Whether the next pod would be given its identity; told where something speaks against it."""
+    return webhook.webhook_gives_identity(facts, any(_lacking(pod, facts) for pod in facts.pods))
+
+
+def _behind_proxy(facts: Facts, expected: str) -> Link | None:
+    """Where the component itself shows that it reaches the agent, its SDK asks without the proxy: others may not."""
+    through = next(((pod, name) for pod in facts.pods if facts.by_association and (name := proxied(pod.env))), None)
+    if through is None:
+        return None
+    pod, name = through
+    address = agents_address(pod.env)
+    found = f"{pod.name} has {name}, and NO_PROXY does not name {address}: an SDK may ask the proxy for credentials"
+    seen = facts.control_plane.conditions.get(facts.subject.condition) if facts.control_plane else None
+    if seen is not None and seen.status == "True":
+        return Link("injection", State.HELD, expected, pod.name, notes=(found,))
+    values = exempted(pod.env)
+    command = f"kubectl set env deployment/{facts.subject.deployment} -n {facts.namespace}"
+    fix = f"{command} {shlex.quote(f'NO_PROXY={values}')} {shlex.quote(f'no_proxy={values}')}"
+    return Link("injection", State.BROKEN, expected, found, Reason.AGENT_BEHIND_PROXY, fix)
+
+
+def _lacking(pod: Pod, facts: Facts) -> list[str]:
+    """The variables of the way in force that a pod lacks."""
+    return [name for name in (_POD_IDENTITY if facts.by_association else _IRSA) if name not in pod.env]
 
 
 def _without_keys(facts: Facts) -> Fix | None:
@@ -237,9 +274,7 @@ def _fault(pod: Pod, facts: Facts) -> str:
     static = [name for name in _STATIC if name in pod.env]
     if static:
         return f"carries {static[0]}, which wins over every workload identity"
-    names = _POD_IDENTITY if facts.by_association else _IRSA
-    missing = [name for name in names if name not in pod.env]
-    if missing:
+    if missing := _lacking(pod, facts):
         return f"lacks {' and '.join(missing)}"
     if facts.by_association and _IRSA[0] in pod.env:
         return f"still carries {_IRSA[0]}, which wins over Pod Identity"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keyless.api import Reason
 from keyless.identity.verify.model import Condition, Facts, Link, State
 from keyless.identity.verify.permission_fix import needed
+from keyless.identity.verify.saying import meaning, node_role
 
 # What a component says while it could call AWS as its role but had nothing to do there.
 _IDENTITY_ONLY = "IdentityProven"
@@ -34,14 +37,29 @@ def probe_succeeded(facts: Facts) -> Link:
     since = f" since {seen.since}" if seen.since else ""
     found = f"{name}={seen.status} ({seen.reason}){since}: {seen.message}"
     proven = seen.status == "Unknown" and seen.reason == _IDENTITY_ONLY
+    if node := node_role(seen.message, role):
+        return _as_the_node(facts, expected, f"{found}: {node} is the role of its node")
     if seen.status != "True" and not proven:
-        return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, advice=_advice(facts, seen))
+        return _refused(facts, seen, expected, found)
     if not role:
         return Link("probe", State.SKIPPED, expected, f"no role is named; {found}")
     if "assumed-role/" in seen.message and f":assumed-role/{role}/" not in seen.message:
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_BY_ANOTHER_ROLE, facts.restart)
     unproven = ("the identity is proven; no data was read with it yet",) if proven else ()
     return Link("probe", State.HELD, expected, found, notes=unproven)
+
+
+def _as_the_node(facts: Facts, expected: str, found: str) -> Link:
+    """Without an identity of its own an SDK goes on to the node's, which all pods of the node would share."""
+    advice = "a pod without identity takes its node's role; a hop limit of 1 on the node's metadata keeps pods from it"
+    link = Link("probe", State.BROKEN, expected, found, Reason.NODE_ROLE_USED, advice=advice)
+    return replace(link, fix=facts.restart) if facts.role_arn else link
+
+
+def _refused(facts: Facts, seen: Condition, expected: str, found: str) -> Link:
+    if told := meaning(seen.message):
+        return Link("probe", State.BROKEN, expected, found, told.reason, advice=told.advice)
+    return Link("probe", State.BROKEN, expected, found, Reason.PROBE_REFUSED, advice=_advice(facts, seen))
 
 
 def _advice(facts: Facts, seen: Condition) -> str:

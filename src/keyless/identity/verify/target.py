@@ -6,15 +6,19 @@ trust policy may ask for the association's external id. Facts: facts/identity.md
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from dataclasses import replace
 
 from keyless.api import Reason
 from keyless.identity.verify.deciding import principal_of
-from keyless.identity.verify.model import Cluster, Facts, Link, Role, State, Unread
+from keyless.identity.verify.model import Cluster, Facts, Fix, Link, Role, State, Unread
 from keyless.identity.verify.roles import role_is_there
+from keyless.identity.verify.stale import renewed, stale_principals
 from keyless.identity.verify.trust import denied_by, explained, role_trusts_the_component, session_tags
 from keyless.identity.verify.trust_fix import POD_ACTIONS, admit_role
-from keyless.policy import ContextValue, Decision, Document, Named, Outcome, Policies, Request, evaluate
+from keyless.policy import ContextValue, Decision, Document, Named, Outcome, Policies, Request, evaluate, parse
+from keyless.policy.amend import compact, difference
 
 
 def first_role_is_there(facts: Facts) -> Link | None:
@@ -60,6 +64,8 @@ def _judged(facts: Facts, first: Role, target: Role, cluster: Cluster, expected:
         after = replace(target, trust=new)
         return all(_decide(facts, first, after, cluster, each).allowed for each in actions)
 
+    if stale := _stale(first, target, expected, holds):
+        return stale
     reason = Reason.TAG_SESSION_NOT_TRUSTED if action == "sts:TagSession" else Reason.TRUST_DENIES
     external = facts.association.external_id if facts.association else ""
     otherwise = (
@@ -68,6 +74,24 @@ def _judged(facts: Facts, first: Role, target: Role, cluster: Cluster, expected:
     )
     link = Link("trust", State.BROKEN, expected, found, reason)
     return link.fixed_by(admit_role(target, first.arn, actions, external, holds), otherwise)
+
+
+def _stale(first: Role, target: Role, expected: str, holds: Callable[[Document], bool]) -> Link | None:
+    """The first role was made again: the id that the trust policy keeps is of the one that is gone."""
+    ids = stale_principals(target.written)
+    if not ids or target.written is None:
+        return None
+    found = f"the trust policy of {target.name} names {', '.join(ids)}, what IAM keeps of a role that was deleted"
+    after = renewed(target.written, ids[0], first.arn)
+    if len(ids) > 1 or not holds(parse(after, "trust")):
+        return None  # whose id it was nobody can tell: what is missing is told as for any trust policy
+    command = f"aws iam update-assume-role-policy --role-name {target.name} --policy-document"
+    fix = f"{command} {shlex.quote(compact(after))}"
+    says = (
+        f"puts {first.arn} in the place of that id; whoever it was is gone, and IAM keeps the new role's id from now on"
+    )
+    link = Link("trust", State.BROKEN, expected, f"{found}: it admits nobody", Reason.PRINCIPAL_STALE)
+    return link.fixed_by(Fix(fix, says, difference(target.written, after)), "")
 
 
 def _decide(facts: Facts, first: Role, target: Role, cluster: Cluster, action: str) -> Decision:
