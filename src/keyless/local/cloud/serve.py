@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -61,15 +62,24 @@ class _Protocol(BoundedHeads):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {"keyless.abort": {"call": self.transport.abort}}
+        certificate = self.transport.get_extra_info("peercert")
+        if certificate:
+            # Checked by TLS against the authorities that the server was given: there are no others here.
+            self.scope["extensions"]["keyless.peer"] = certificate.get("subject", ())
 
 
 class Serving:
     """A running server; ``url`` is where. Use as ``async with serve(app, port): …``."""
 
     def __init__(
-        self, app: Any, port: int, host: str = "127.0.0.1", certificate: tuple[Path, Path] | None = None
+        self,
+        app: Any,
+        port: int,
+        host: str = "127.0.0.1",
+        certificate: tuple[Path, Path] | None = None,
+        client_ca: Path | None = None,
     ) -> None:
-        """``certificate``: the paths of a chain and its key."""
+        """``certificate``: the paths of a chain and its key; ``client_ca``: of authorities of clients' certificates."""
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((host, port))
@@ -88,6 +98,9 @@ class Serving:
             timeout_graceful_shutdown=5,
             ssl_certfile=certificate[0] if certificate else None,
             ssl_keyfile=certificate[1] if certificate else None,
+            ssl_ca_certs=str(client_ca) if client_ca else None,
+            # Optional, so that who shows none is told so in words.
+            ssl_cert_reqs=ssl.CERT_OPTIONAL if client_ca else ssl.CERT_NONE,
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
@@ -121,6 +134,15 @@ class _Server(uvicorn.Server):
         await self._serve(sockets)
 
 
-def serve(app: Any, port: int = 0, host: str = "127.0.0.1", certificate: tuple[Path, Path] | None = None) -> Serving:
-    """A server of ``app`` on ``port`` (0: any free one); with the paths of a certificate's chain and key over TLS."""
-    return Serving(app, port, host, certificate)
+def serve(
+    app: Any,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    certificate: tuple[Path, Path] | None = None,
+    client_ca: Path | None = None,
+) -> Serving:
+    """A server of ``app`` on ``port`` (0: any free one); with the paths of a certificate's chain and key over TLS.
+
+    ``client_ca``: clients may show certificates of these authorities, whose subjects the application is told.
+    """
+    return Serving(app, port, host, certificate, client_ca)

@@ -34,6 +34,9 @@ class NodeConfiguration:
     now: Callable[[], datetime]
     host_ip: str = "127.0.0.1"
     labels: Mapping[str, str] = field(default_factory=dict)
+    asked_by: str = ""
+    """A label of the node: only pods whose ``nodeSelector`` names it are taken, and a taint of this key keeps others'
+    schedulers from it. Empty: every pod."""
 
 
 @dataclass(frozen=True, slots=True)

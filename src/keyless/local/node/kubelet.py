@@ -12,6 +12,7 @@ from pathlib import Path
 from keyless.kube import Event, Informer, Kube, KubeObject, Name
 from keyless.kube.resources import PODS
 from keyless.local.node import namespaces, registration
+from keyless.local.node.callers import ByToken, Judge
 from keyless.local.node.configuration import NodeConfiguration, Storyteller, Surroundings, log
 from keyless.local.node.model import Running
 from keyless.local.node.objects import Objects
@@ -32,8 +33,11 @@ __all__ = ["Kubelet", "NodeConfiguration"]
 class Kubelet:
     """``run`` works until cancelled; ``settled`` returns when the pods found at the start have a true status again."""
 
-    def __init__(self, configuration: NodeConfiguration, kube: Kube, processes: Processes) -> None:
-        self.app = KubeletApp(self, configuration.kubelet_token)
+    def __init__(
+        self, configuration: NodeConfiguration, kube: Kube, processes: Processes, judge: Judge | None = None
+    ) -> None:
+        """``judge``: who may read logs; without one, whoever shows the configured token."""
+        self.app = KubeletApp(self, judge or ByToken(configuration.kubelet_token))
         self._configuration = configuration
         self._kube = kube
         self._processes = processes

@@ -40,7 +40,13 @@ def node_labels(configuration: NodeConfiguration) -> dict[str, str]:
 
 def node_object(configuration: NodeConfiguration) -> KubeObject:
     """The Node without its status."""
-    return {"metadata": {"name": configuration.name, "labels": node_labels(configuration)}, "spec": {}}
+    spec = {"taints": [taint(configuration.asked_by)]} if configuration.asked_by else {}
+    return {"metadata": {"name": configuration.name, "labels": node_labels(configuration)}, "spec": spec}
+
+
+def taint(key: str) -> dict[str, str]:
+    """What keeps pods away that did not ask: they are processes of this machine here, as its user."""
+    return {"key": key, "effect": "NoSchedule"}
 
 
 def node_status(configuration: NodeConfiguration, now: datetime, since: datetime) -> KubeObject:

@@ -19,14 +19,15 @@ def mismatch(pod: KubeObject, node_labels: dict[str, str], node_name: str) -> st
     return ""
 
 
-def is_ours(pod: KubeObject) -> bool:
-    """Whether this scheduler must find a node for the pod now. Pure."""
+def is_ours(pod: KubeObject, asked_by: str = "") -> bool:
+    """Whether this scheduler must find a node for the pod now; with ``asked_by``, only for those that ask. Pure."""
     spec, metadata = pod["spec"], pod["metadata"]
     return (
         not spec.get("nodeName")
         and not metadata.get("deletionTimestamp")
         and (spec.get("schedulerName") or SCHEDULER) == SCHEDULER
         and not spec.get("schedulingGates")
+        and (not asked_by or asked_by in (spec.get("nodeSelector") or {}))
     )
 
 
@@ -39,18 +40,19 @@ class Scheduler:
         self._kube = kube
         self._node = configuration.name
         self._labels = labels
+        self._asked_by = configuration.asked_by
         self._stories = stories
         self.informer = Informer(kube, PODS, fields="spec.nodeName=")
         self.controller = Controller("scheduler", self._reconcile)
         self.informer.on_change(self._changed)
 
     def _changed(self, event: Event) -> None:
-        if event.type != "DELETED" and is_ours(event.object):
+        if event.type != "DELETED" and is_ours(event.object, self._asked_by):
             self.controller.enqueue(name_of(event.object))
 
     async def _reconcile(self, key: Name) -> float | None:
         pod = self.informer.get(key.name, key.namespace)
-        if pod is None or not is_ours(pod):
+        if pod is None or not is_ours(pod, self._asked_by):
             return None
         if why := mismatch(pod, self._labels, self._node):
             self._stories.tell(pod, "FailedScheduling", why, level="Warning")

@@ -1,11 +1,10 @@
-"""The kubelet's own HTTP endpoint: logs, for the API server alone (it shows the kubelet token).
+"""The kubelet's own HTTP endpoint: logs, for the API server alone (``callers.py`` says how it is known).
 
 ``GET /containerLogs/NAMESPACE/POD/CONTAINER?follow&tailLines&sinceSeconds&sinceTime&timestamps&previous&limitBytes``
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from keyless.api.numbers import whole_number
 from keyless.local.node import logs
+from keyless.local.node.callers import Judge
 from keyless.local.node.logs import LogQuery
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ PATH_PARTS = 4
 class KubeletApp:
     """An ASGI application."""
 
-    def __init__(self, kubelet: Kubelet, token: str) -> None:
+    def __init__(self, kubelet: Kubelet, judge: Judge) -> None:
         self._kubelet = kubelet
-        self._expected = f"Bearer {token}".encode()
+        self._judge = judge
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Answer one request."""
@@ -41,8 +41,9 @@ class KubeletApp:
         if scope["path"] == "/healthz":
             await _answer(send, 200, b"ok")
             return
-        if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
-            await _answer(send, 401, b"Unauthorized: the kubelet answers the API server alone")
+        refused = await self._judge.refusal(scope)
+        if refused is not None:
+            await _answer(send, refused[0], refused[1].encode())
             return
         parts = [unquote(part) for part in scope["path"].strip("/").split("/")]
         if scope["method"] != "GET" or len(parts) != PATH_PARTS or parts[0] != "containerLogs":
