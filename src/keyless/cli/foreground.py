@@ -21,6 +21,8 @@ from keyless.cli import exits
 from keyless.local.state.lock import prepare
 
 if TYPE_CHECKING:
+    from keyless.local.boot import Options
+    from keyless.local.boot.space import LocalSpace
     from keyless.local.node import Image
 
 #: names the pipe of the command that waits; set by it alone
@@ -35,6 +37,10 @@ class Chosen:
     propagation_delay: float
     image_map: Path | None
     revoke: bool
+    cluster: Path | None = None
+    """The kubeconfig of a cluster that somebody else runs; None: the Space has one of its own."""
+    address: str = ""
+    """This machine's, as that cluster reaches it; empty: found out."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,9 +50,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--propagation-delay", type=float, required=True)
     parser.add_argument("--image-map", type=Path)
     parser.add_argument("--revoke-tokens-of-deleted-pods", action="store_true", dest="revoke")
+    parser.add_argument("--cluster", type=Path)
+    parser.add_argument("--address", default="")
     asked = parser.parse_args(arguments)
+    chosen = Chosen(asked.propagation_delay, asked.image_map, asked.revoke, asked.cluster, asked.address)
     try:
-        return foreground(asked.state, Chosen(asked.propagation_delay, asked.image_map, asked.revoke))
+        return foreground(asked.state, chosen)
     except (KeylessError, OSError) as error:
         return exits.report(error)
 
@@ -59,7 +68,6 @@ def foreground(folder: Path, chosen: Chosen, hint: str = "") -> int:
 
     from keyless.cli.logs import configure
     from keyless.local.boot import Options
-    from keyless.local.boot.space import LocalSpace
 
     options = Options(
         state=folder,
@@ -76,17 +84,25 @@ def foreground(folder: Path, chosen: Chosen, hint: str = "") -> int:
         tell = _teller()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             try:
-                return runner.run(_serve(LocalSpace(options, tell), tell, log_file.name, hint))
+                space = _space(options, tell, chosen)
+                return runner.run(_serve(space, tell, log_file.name, hint))
             except (KeylessError, OSError) as error:
                 told = exits.named(error)
                 tell(f"failed: {told} (log: {log_file.name})", final=True)
                 return exits.code_for(told)
 
 
-async def _serve(space: object, tell: Callable[..., None], log_path: str, hint: str) -> int:
-    from keyless.local.boot.space import LocalSpace
+def _space(options: Options, tell: Callable[..., None], chosen: Chosen) -> LocalSpace:
+    if chosen.cluster is None:
+        from keyless.local.boot.space import LocalSpace
 
-    assert isinstance(space, LocalSpace)
+        return LocalSpace(options, tell)
+    from keyless.local.joined.space import JoinedSpace
+
+    return JoinedSpace(options, tell, chosen.cluster, chosen.address)
+
+
+async def _serve(space: LocalSpace, tell: Callable[..., None], log_path: str, hint: str) -> int:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

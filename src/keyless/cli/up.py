@@ -38,6 +38,16 @@ def up(
             help="STS refuses the tokens of a pod that is gone; AWS takes them until they expire.",
         ),
     ] = False,
+    cluster: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="KUBECONFIG",
+            help="Run the AWS APIs, and a node where there is none, beside that cluster in place of one of ours.",
+        ),
+    ] = None,
+    address: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="With --cluster: this machine's, as that cluster reaches it.")
+    ] = "",
 ) -> None:
     """Start the local Space and wait until it is ready."""
     from keyless.local.boot.running import read_running
@@ -53,7 +63,9 @@ def up(
             )
         print(f"keyless: {_hint(folder)}", file=sys.stderr)
         return
-    chosen = Chosen(propagation_delay, image_map, revoke)
+    if address and cluster is None:
+        raise Permanent("--address: expected --cluster with it; a Space of our own is on loopback")
+    chosen = Chosen(propagation_delay, image_map, revoke, cluster, address)
     if not detach:
         raise typer.Exit(foreground(folder, chosen, _hint(folder)))
     code = _detached(folder, chosen)
@@ -81,6 +93,8 @@ def _detached(folder: Path, chosen: Chosen) -> int:
     command += ["--propagation-delay", str(chosen.propagation_delay)]
     command += ["--image-map", str(chosen.image_map.absolute())] if chosen.image_map else []
     command += ["--revoke-tokens-of-deleted-pods"] if chosen.revoke else []
+    command += ["--cluster", str(chosen.cluster.absolute())] if chosen.cluster else []
+    command += ["--address", chosen.address] if chosen.address else []
     prepare(folder)
     (folder / "logs").mkdir(mode=0o700, exist_ok=True)
     with open(folder / "logs" / "up.out", "ab") as output:

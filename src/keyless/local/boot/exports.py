@@ -23,6 +23,8 @@ class Access:
     region: str = ""
     account: str = ""
     host_namespace: str = ""
+    oidc_provider: str = ""
+    """The issuer of a cluster elsewhere, without its scheme; empty: our own cluster's."""
 
 
 def exports(access: Access) -> dict[str, str]:
@@ -52,7 +54,7 @@ def guide_variables(access: Access) -> dict[str, str]:
         "YOUR_AWS_REGION": access.region,
         "YOUR_REGION": access.region,
         "YOUR_CLUSTER_NAME": CLUSTER_NAME,
-        "YOUR_OIDC_PROVIDER": f"127.0.0.1/clusters/{CLUSTER_NAME}",
+        "YOUR_OIDC_PROVIDER": access.oidc_provider or f"127.0.0.1/clusters/{CLUSTER_NAME}",
         "YOUR_CONTROL_PLANE_NAMESPACE": access.host_namespace,
         "YOUR_NAMESPACE": access.host_namespace,
         "YOUR_BILLING_BUCKET": "keyless-billing",

@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,11 +59,16 @@ class LocalSpace:
 
     async def start(self) -> Running:
         """Bring everything up. Raises ``KeylessError`` that names the step; then ``stop`` must still be called."""
-        self._failed = asyncio.get_running_loop().create_future()
+        self._begin()
         options, stack = self._options, self._stack
         async with self._step("state", str(options.state)):
             state = State.open(options.state)
             stack.callback(state.close)
+            if state.has_secret("joined-cluster"):
+                raise Permanent(
+                    f"state folder {state.path} goes with a cluster elsewhere: start it with --cluster, or choose "
+                    "another folder with --state"
+                )
             for name in PORTS:
                 state.require_free(name)
             stack.callback(forget_running, state.path)
@@ -92,6 +97,10 @@ class LocalSpace:
         write_running(state.path, ready)
         return ready
 
+    def _begin(self) -> None:
+        """What is watched fails this from now on."""
+        self._failed = asyncio.get_running_loop().create_future()
+
     async def wait(self) -> None:
         """Until something that must run does not any more; raises what ended it."""
         assert self._failed is not None
@@ -114,7 +123,7 @@ class LocalSpace:
         self._run_controllers(cluster)
         path = state.path / "kubeconfig"
         admin = kubeconfig(CLUSTER_NAME, settings.server_url, settings.ca_pem, settings.admin_token)
-        _write_private(path, json.dumps(admin, indent=2))
+        write_private(path, json.dumps(admin, indent=2))
         kube = connect({"KUBECONFIG": str(path)})
         self._stack.push_async_callback(kube.aclose)
         return kube
@@ -160,11 +169,11 @@ class LocalSpace:
             kubelet_port=state.require_free("kubelet"),
             kubelet_token=settings.kubelet_token,
             server_url=settings.server_url,
-            environment=_node_environment(state, self._options.region),
+            environment=node_environment(_endpoints(state), self._options.region),
             now=_now,
         )
         path = folder / "kubeconfig"
-        _write_private(
+        write_private(
             path, json.dumps(kubeconfig(CLUSTER_NAME, settings.server_url, settings.ca_pem, settings.node_token))
         )
         kube = connect({"KUBECONFIG": str(path)})
@@ -187,8 +196,7 @@ class LocalSpace:
             account=self._options.account,
             host_namespace=host_namespace,
         )
-        fields = {name: getattr(access, name) for name in Access.__slots__}
-        _write_private(state.path / ACCESS_FILE, json.dumps(fields, indent=2))
+        write_access(state, access)
 
     def _watch(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run something in the background; its end is the end of the Space. It is cancelled in its turn."""
@@ -255,9 +263,8 @@ def _webhook_facts(state: State) -> WebhookFacts:
     )
 
 
-def _node_environment(state: State, region: str) -> dict[str, str]:
+def node_environment(endpoints: Mapping[str, str], region: str) -> dict[str, str]:
     """What a node on AWS tells its pods by where they are: here it has to be said."""
-    endpoints = _endpoints(state)
     return {
         "AWS_ENDPOINT_URL": endpoints["aws"],
         "AWS_ENDPOINT_URL_STS": endpoints["aws"],
@@ -275,7 +282,14 @@ def _endpoints(state: State) -> dict[str, str]:
     }
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_access(state: State, access: Access) -> None:
+    """What ``keyless env`` prints."""
+    fields = {name: getattr(access, name) for name in Access.__slots__}
+    write_private(state.path / ACCESS_FILE, json.dumps(fields, indent=2))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file for its owner alone."""
     with open(path, "w", encoding="utf-8", opener=private) as file:
         file.write(text)
 

@@ -81,6 +81,10 @@ class State:
             raise ports.busy(name, port, self.path)
         return port
 
+    def has_secret(self, name: str) -> bool:
+        """Whether a value of that name was ever stored."""
+        return self.database.execute("SELECT 1 FROM secret WHERE name = ?", (name,)).fetchone() is not None
+
     def secret(self, name: str, make: Callable[[], str]) -> str:
         """The stored value of that name; ``make`` is called once, when there is none."""
         row = self.database.execute("SELECT value FROM secret WHERE name = ?", (name,)).fetchone()
