@@ -23,6 +23,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+from image.emulated import tried
 from image.leftovers import alone_in, run
 
 TARGETS = ("keyless", "keyless-cloud")
@@ -178,6 +179,8 @@ def _build_all(asked: argparse.Namespace, arch: str) -> None:
         buildah("push", "--quiet", image, f"oci-archive:{archive}:{image}")
         digest, size = packed(archive)
         print(f"{image}\n  digest {digest}\n  {size / 1e6:.1f} MB packed, in {archive}")
+        if arch:
+            print(f"  {tried(image, arch, buildah)}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Make an installed tree small and the same each time: what runs stays, and compiled without a trace of the clock.
 
-    python3 image/trim.py [--cloud] /keyless SBOM.json
+    python3 image/trim.py [--cloud] [--machine aarch64] /keyless SBOM.json
 
-Run inside the build of the image, by the Python that will run it.
+Run inside the build of the image, by the Python that will run it, or by one like it where that is of another machine.
 """
 
 from __future__ import annotations
 
+import argparse
 import compileall
 import csv
 import json
@@ -21,6 +22,8 @@ from typing import Any
 SERVICES = ("eks", "eks-auth", "iam", "kms", "s3", "secretsmanager", "ssm", "sts")
 # Those that the local AWS serves besides.
 CLOUD_SERVICES = ("cloudformation", "iam-toolbox")
+# As the ELF header numbers them.
+MACHINES = {"x86_64": 62, "aarch64": 183}
 
 
 def trim(root: Path, *, cloud: bool = False) -> None:
@@ -48,6 +51,18 @@ def trim(root: Path, *, cloud: bool = False) -> None:
         sys.exit("trim: some module does not compile")
 
 
+def check_machine(lib: Path, machine: str) -> None:
+    """Exit where a library is of another machine (empty: this one): a component would end at its first import."""
+    wanted = MACHINES[machine] if machine else _machine_of(Path(sys.executable).resolve())
+    others = [one.name for one in sorted(lib.rglob("*.so*")) if _machine_of(one) != wanted]
+    if others:
+        sys.exit(f"trim: expected libraries of {machine or 'this machine'}, found others: {', '.join(others)}")
+
+
+def _machine_of(program: Path) -> int:
+    return int.from_bytes(program.read_bytes()[18:20], sys.byteorder)
+
+
 def _is_there(lib: Path, line: str) -> bool:
     name = next(csv.reader([line]))[0]
     return (lib / name).exists()
@@ -63,7 +78,12 @@ def settled(bill: dict[str, Any]) -> bytes:
 
 
 if __name__ == "__main__":
-    for_the_cloud = sys.argv[1] == "--cloud"
-    tree, bill_of_materials = sys.argv[1 + for_the_cloud :]
-    trim(Path(tree), cloud=for_the_cloud)
-    Path(tree, "sbom.cdx.json").write_bytes(settled(json.loads(Path(bill_of_materials).read_text())))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cloud", action="store_true")
+    parser.add_argument("--machine", default="", help="as the kernel names it; empty: this one")
+    parser.add_argument("tree", type=Path)
+    parser.add_argument("bill_of_materials", type=Path)
+    asked = parser.parse_args()
+    check_machine(asked.tree / "lib", asked.machine)
+    trim(asked.tree, cloud=asked.cloud)
+    (asked.tree / "sbom.cdx.json").write_bytes(settled(json.loads(asked.bill_of_materials.read_text())))

@@ -6,6 +6,10 @@ import ast
 import importlib.util
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 import tarfile
 import tomllib
 from itertools import pairwise
@@ -189,3 +193,58 @@ def test_an_image_for_another_machine_takes_ready_wheels_and_is_looked_at_by_thi
     assert given == told | {"BASE=base", "BUILD_BASE=build-base"}
     text = (ROOT / "Containerfile").read_text()
     assert all(f"ARG {one.partition('=')[0]}=" in text for one in given)
+
+
+def test_the_cloud_s_stage_asks_for_the_machine_too() -> None:
+    # A stage has the arguments that it names; without it an image for another machine got this one's libraries.
+    stages = re.split(r"^FROM ", (ROOT / "Containerfile").read_text(), flags=re.MULTILINE)
+    for stage in stages:
+        if "PYTHON_PLATFORM" in stage.replace("ARG PYTHON_PLATFORM=", ""):
+            assert "ARG PYTHON_PLATFORM=" in stage
+
+
+@pytest.mark.parametrize(("machine", "refused"), [("aarch64", "old.so"), ("x86_64", "arm.so.1"), ("", "")])
+def test_a_library_of_another_machine_ends_the_build(tmp_path: Path, machine: str, refused: str) -> None:
+    own = Path(sys.executable).resolve().read_bytes()[:20]
+    for name, number in (("old.so", 62), ("arm.so.1", 183)):
+        held = own if not machine else own[:18] + number.to_bytes(2, sys.byteorder)
+        (tmp_path / name).write_bytes(held)
+    if not machine:
+        TRIM.check_machine(tmp_path, machine)
+        return
+    with pytest.raises(SystemExit, match=f"expected libraries of {machine}, found others: {refused}$"):
+        TRIM.check_machine(tmp_path, machine)
+
+
+@pytest.fixture
+def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An emulator, and a chroot that says what it was asked to run."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, script in (("qemu-aarch64-static", ""), ("chroot", 'case "$*" in *--version) echo keyless 0.1.0;; esac')):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return programs
+
+
+def test_an_image_for_another_machine_is_run_where_that_can_be_emulated(emulator: Path, tmp_path: Path) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def buildah(*words: str) -> str:
+        asked.append(words)
+        return {"from": "c", "mount": str(tmp_path), "rm": ""}[words[0]]
+
+    assert load("emulated").tried("an/image", "arm64", buildah).endswith("and it says 'keyless 0.1.0'")
+    assert asked[-1] == ("rm", "c")
+    (emulator / "chroot").write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        load("emulated").tried("an/image", "arm64", buildah)
+    assert asked[-1] == ("rm", "c")
+
+
+def test_without_an_emulator_it_is_said_that_nothing_was_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    told = load("emulated").tried("an/image", "arm64", lambda *_: "")
+    assert told.startswith("not run: `apt-get install qemu-user-static`")
