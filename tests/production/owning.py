@@ -17,8 +17,8 @@ CLAIM = "data-control-plane-0"
 class Owned:
     """``create`` ends when it is ready; ``seconds`` is how long that took."""
 
-    def __init__(self, space: OneNode, name: str, folder: Path) -> None:
-        self.space, self.name, self._folder = space, name, folder
+    def __init__(self, space: OneNode, name: str, folder: Path, *, restore: str = "") -> None:
+        self.space, self.name, self._folder, self._restore = space, name, folder, restore
         self.volume = folder / "volume"
         self.namespace, self.seconds = "", 0.0
 
@@ -32,7 +32,11 @@ class Owned:
         plane = {
             "apiVersion": "spaces.upbound.io/v1beta1",
             "kind": "ControlPlane",
-            "metadata": {"name": self.name, "namespace": "default"},
+            "metadata": {
+                "name": self.name,
+                "namespace": "default",
+                "annotations": {"keyless.dev/restore-from": self._restore} if self._restore else {},
+            },
             "spec": {"hostNamespace": {"name": self.namespace}, "writeConnectionSecretToRef": {"name": self.name}},
         }
         began = time.monotonic()

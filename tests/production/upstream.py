@@ -29,9 +29,12 @@ def _archive(binary: Path, name: str) -> Path:
     if not archive.exists():
         context = folder / binary.name
         context.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(binary, context / binary.name)
-        # As in upstream's: on the path, and no shell.
-        lines = ("FROM scratch", f"COPY {binary.name} /usr/local/bin/{binary.name}", "ENV PATH=/usr/local/bin")
+        # As in upstream's: on the path, no shell, and etcd with its tools.
+        held = [binary, *([binary.with_name("etcdutl")] if binary.name == "etcd" else [])]
+        for each in held:
+            shutil.copy2(each, context / each.name)
+        copies = [f"COPY {each.name} /usr/local/bin/{each.name}" for each in held]
+        lines = ("FROM scratch", *copies, "ENV PATH=/usr/local/bin")
         (context / "Containerfile").write_text("\n".join(lines) + "\n")
         told = ("--quiet", "--isolation", "chroot", "--tag", name, "--file", str(context / "Containerfile"))
         buildah("bud", *told, str(context))

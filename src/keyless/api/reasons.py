@@ -121,6 +121,10 @@ class Reason(StrEnum):
     SNAPSHOT_MISSING = "SnapshotMissing"
     SNAPSHOT_OF_ANOTHER = "SnapshotOfAnother"
     SNAPSHOT_TOO_NEW = "SnapshotTooNew"
+    SNAPSHOT_RESTORED = "SnapshotRestored"
+    SNAPSHOT_NOT_RESTORED = "SnapshotNotRestored"
+    RESTORE_REFUSED = "RestoreRefused"
+    VOLUME_NOT_EMPTY = "VolumeNotEmpty"
     BACKUP_NOT_CONFIGURED = "BackupNotConfigured"
     ETCD_UNREACHABLE = "EtcdUnreachable"
 

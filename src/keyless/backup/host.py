@@ -14,6 +14,7 @@ from keyless.kube import Kube, NotFound, condition_of, set_condition, timestamp
 from keyless.kube.resources import CONTROLPLANES
 
 CONDITION = "BackedUp"
+RESTORED = "Restored"
 FIELD_MANAGER = "backup"
 MESSAGE_LIMIT = 4000
 _WORD = re.compile(r"[A-Za-z]([A-Za-z0-9]|[A-Za-z0-9_,:]*[A-Za-z0-9_])?")
@@ -21,11 +22,12 @@ _WORD = re.compile(r"[A-Za-z]([A-Za-z0-9]|[A-Za-z0-9_,:]*[A-Za-z0-9_])?")
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The condition ``BackedUp``."""
+    """A condition of ours."""
 
     status: bool
     reason: str
     message: str
+    type: str = CONDITION
 
 
 class Host:
@@ -44,17 +46,18 @@ class Host:
     async def report(self, said: Said, stored: Manifest | None) -> None:
         """Write the condition, and where the last snapshot lies; what was told of an earlier one stays."""
         status = (await self._own()).get("status") or {}
-        before = condition_of(status.get("conditions"), CONDITION)
+        # All of ours are applied each time: what is left out is taken back.
+        known = [condition_of(status.get("conditions"), each) for each in (CONDITION, RESTORED)]
         written = set_condition(
-            [before] if before else [],
-            CONDITION,
+            [each for each in known if each is not None],
+            said.type,
             said.status,
             reason_of(said.reason),
             _shortened(said.message),
             now=self._now(),
         )
-        known: Any = status.get("backup")
-        told = known if stored is None else backup_status(stored)
+        last: Any = status.get("backup")
+        told = last if stored is None else backup_status(stored)
         body = {
             "apiVersion": CONTROLPLANES.api_version,
             "kind": CONTROLPLANES.kind,

@@ -1,4 +1,7 @@
-"""``keyless run backup``: a snapshot at each interval, and one more when the control plane is deleted."""
+"""``keyless run backup``: a snapshot at each interval, and one more when the control plane is deleted.
+
+With ``restore`` it puts one back and ends: see ``restoring.py``.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from keyless.backup.checking import Checker
 from keyless.backup.etcd import Etcd, EtcdFailure
 from keyless.backup.host import Host, Said
 from keyless.backup.model import ENCRYPTION, MANIFEST, SNAPSHOT, Manifest, Source, folder_name, home, to_bytes
+from keyless.backup.restoring import Restoring
 from keyless.backup.settings import Settings
 from keyless.kube import Backoff, connect, keep_in_touch
 from keyless.serving import Probes, bind, serve
@@ -43,6 +47,9 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     )
     async with connect(environ) as kube:
         host = Host(kube, source_of(settings), _now)
+        if settings.restore:
+            await Restoring(settings, bucket, host, kube).run()
+            return
         backups = Backups(settings, Etcd(Path(settings.etcd_dir)), bucket, host, _now)
         probes = Probes(lambda: kube.contact.trouble, backups.metrics())
         async with Tasks() as tasks:

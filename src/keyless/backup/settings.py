@@ -45,6 +45,17 @@ class Settings:
         env="KEYLESS_ENCRYPTION_FILE",
         help="The EncryptionConfiguration, without which no Secret in a snapshot can be read.",
     )
+    restore: str = setting(
+        "",
+        env="KEYLESS_RESTORE",
+        help="Put back ID or ID/SNAPSHOT and end, where one is named; no snapshots are taken.",
+    )
+    restore_step: str = setting("fetch", env="KEYLESS_RESTORE_STEP", help="fetch, then etcdutl's own, then place.")
+    restore_dir: str = setting("/var/lib/etcd", env="KEYLESS_RESTORE_DIR", help="The volume that is filled.")
+    restore_secret: str = setting(
+        "control-plane-restored", env="KEYLESS_RESTORE_SECRET", help="The Secret that receives the snapshot's keys."
+    )
+    etcd_version: str = setting("", env="KEYLESS_ETCD_VERSION", help="Of the etcd that is to read it; empty: unknown.")
     pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address that /healthz, /readyz and /metrics answer on.")
     port: int = setting(8080, env="KEYLESS_PORT", help="Port that they answer on.")
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from keyless.kube import KubeObject
 from keyless.shared_secrets.stores.scopes import of_control_plane, to_text
 from keyless.space.items import CONTROL_PLANE_LABEL
-from keyless.space.kubernetes.names import BACKUP, CERTIFICATES
+from keyless.space.kubernetes.names import BACKUP, CERTIFICATES, DATA, RESTORE
+from keyless.space.kubernetes.names import NAME as CONTROL_PLANE
 from keyless.space.place import Place
 from keyless.space.surroundings import CA_COPY, CA_DIR, PULL_COPY
 from keyless.space.values import Backup, Billing, Values, Workload
@@ -89,6 +90,71 @@ def backup_template(values: Values, place: Place) -> KubeObject:
     # The last snapshot of a control plane that is deleted.
     template["spec"]["terminationGracePeriodSeconds"] = 120
     return template
+
+
+def restore_template(values: Values, place: Place, wanted: str, claim: str) -> KubeObject:
+    """What fills the volume of a control plane that begins as a snapshot: ours, etcd's own tool, ours."""
+    template = backup_template(values, place)
+    spec = template["spec"]
+    (ours,) = spec["containers"]
+    volume = {"name": "data", "mountPath": DATA}
+    dropped = ("control-plane", "encryption")
+    mounts = [each for each in ours["volumeMounts"] if each["name"] not in dropped]
+    bare = {key: value for key, value in ours.items() if not key.endswith("Probe") and key != "ports"}
+    told = [
+        *ours["env"],
+        _plain("KEYLESS_RESTORE", wanted),
+        _plain("KEYLESS_RESTORE_DIR", DATA),
+        _plain("KEYLESS_ETCD_VERSION", _version(values.api_server.etcd_image)),
+    ]
+    fetch, place_ = (
+        {**bare, "name": step, "env": [*told, _plain("KEYLESS_RESTORE_STEP", step)], "volumeMounts": [*mounts, volume]}
+        for step in ("fetch", "place")
+    )
+    etcdutl = {
+        "name": "etcdutl",
+        "image": values.api_server.etcd_image,
+        "imagePullPolicy": values.pull_policy,
+        "command": ["etcdutl", *_RESTORING],
+        "securityContext": ours["securityContext"],
+        "volumeMounts": [volume],
+    }
+    labels = {**template["metadata"]["labels"], "app.kubernetes.io/name": RESTORE}
+    # Of one user, whatever an image says: each of the three writes what the next one reads, and etcd after them.
+    security = {**spec["securityContext"], "runAsUser": GROUP_ID, "runAsGroup": GROUP_ID}
+    kept = [each for each in spec["volumes"] if each["name"] not in dropped]
+    return {
+        "metadata": {**template["metadata"], "labels": labels},
+        "spec": {
+            **spec,
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 5,
+            "securityContext": security,
+            "initContainers": [fetch, etcdutl],
+            "containers": [place_],
+            "volumes": [*kept, {"name": "data", "persistentVolumeClaim": {"claimName": claim}}],
+        },
+    }
+
+
+_RESTORING = (
+    "snapshot",
+    "restore",
+    f"{DATA}/restore/snapshot.db",
+    f"--data-dir={DATA}/restore/made",
+    f"--name={CONTROL_PLANE}",
+    f"--initial-cluster={CONTROL_PLANE}=http://127.0.0.1:2380",
+    "--initial-advertise-peer-urls=http://127.0.0.1:2380",
+    # Whoever remembers a version of the other control plane's objects must not take an older one for a newer.
+    "--bump-revision=1000000000",
+    "--mark-compacted",
+)
+
+
+def _version(image: str) -> str:
+    """Of an image's tag; empty where a digest alone says which it is."""
+    name = image.partition("@")[0].rpartition("/")[2]
+    return name.partition(":")[2]
 
 
 def _backup_env(backup: Backup, place: Place) -> list[KubeObject]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from keyless.kube import KubeObject
 from keyless.kube.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, LEASES, ROLEBINDINGS, ROLES
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
+from keyless.space.kubernetes.names import RESTORE, RESTORED
 from keyless.space.place import Place
 
 RBAC = "rbac.authorization.k8s.io"
@@ -79,6 +80,12 @@ def of_backup(place: Place) -> tuple[Item, ...]:
     """Its control plane: whether it is being deleted, and what is said of its snapshots."""
     own = {"apiGroups": [SPACES], "resources": ["controlplanes"], "resourceNames": [place.name], "verbs": ["get"]}
     return _in_group("backup", "backup", place, rules=[own, _own_status(place)])
+
+
+def of_restore(place: Place) -> tuple[Item, ...]:
+    """The keys of the snapshot, into the one Secret that waits for them."""
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [RESTORED], "verbs": ["patch"]}
+    return _in_host_namespace(RESTORE, "backup", place, rules=[rule])
 
 
 def _own_status(place: Place) -> KubeObject:

@@ -29,7 +29,7 @@ from keyless.space.control_planes.model import (
 from keyless.space.control_planes.tokens import Issued
 from keyless.space.items import FIELD_MANAGER, Key
 from keyless.space.kubernetes import issuing
-from keyless.space.kubernetes.names import keys_key
+from keyless.space.kubernetes.names import keys_key, restored_key
 from keyless.space.settling import Applied, after_writing
 
 
@@ -140,7 +140,7 @@ class Hands:
         place = facts.place
         assert place is not None
         if isinstance(step, MakeKeys):
-            made = await asyncio.to_thread(issuing.keys_item, place, facts.now)
+            made = await asyncio.to_thread(issuing.keys_item, place, facts.now, facts.host.get(restored_key(place)))
             with contextlib.suppress(AlreadyExists):
                 await self._host.create(made.resource, made.object)
             return

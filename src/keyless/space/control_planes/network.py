@@ -11,6 +11,7 @@ from keyless.space import components
 from keyless.space.control_planes.model import Facts, Plan, Remove
 from keyless.space.control_planes.writing import write
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, is_ours, item
+from keyless.space.kubernetes.names import RESTORE
 from keyless.space.place import Place
 from keyless.space.values import Values
 
@@ -44,7 +45,7 @@ def policy(values: Values, place: Place) -> Item:
     """Metrics come in, from whom the values name; all goes out, unless they say what."""
     around, asked = values.surroundings, values.network
     metrics = {"ports": [{"port": "http", "protocol": "TCP"}], **({"from": list(asked.peers)} if asked.peers else {})}
-    chosen = {"key": "app.kubernetes.io/name", "operator": "In", "values": list(components.NAMES)}
+    chosen = {"key": "app.kubernetes.io/name", "operator": "In", "values": [*components.NAMES, RESTORE]}
     return item(
         NETWORKPOLICIES,
         NAME,

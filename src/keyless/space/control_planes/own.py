@@ -12,6 +12,7 @@ from dataclasses import replace
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import PODS
+from keyless.space.control_planes import restoring
 from keyless.space.control_planes.availability import unavailable
 from keyless.space.control_planes.model import Facts, IssueCertificates, MakeKeys, Pending, Plan, Remove, Served, Step
 from keyless.space.control_planes.writing import write
@@ -19,6 +20,7 @@ from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key
 from keyless.space.kubernetes import issuing, workload
 from keyless.space.kubernetes.names import (
     NAME,
+    RESTORE,
     addresses,
     all_keys,
     backup_key,
@@ -26,6 +28,7 @@ from keyless.space.kubernetes.names import (
     claim_key,
     keys_key,
     operator_key,
+    restored_key,
     service_key,
     workload_key,
 )
@@ -39,6 +42,8 @@ def served(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
         return refusal
     address = _addresses(facts, place)
     live = facts.host.get(workload_key(place))
+    if why := restoring.waiting(facts, place):
+        return Pending(why)
     if not address or live is None:
         return None
     if live["metadata"].get("deletionTimestamp"):
@@ -68,7 +73,11 @@ def keep(facts: Facts, place: Place) -> Plan:
         return before
     keys = issuing.keys_of(facts.host.get(keys_key(place)))
     if keys is None:
+        first = restoring.bring(facts, place)
+        if first is not None:
+            return replace(first, steps=(*before.steps, *first.steps))
         return replace(before, steps=(*before.steps, MakeKeys()))
+    before = replace(before, steps=(*before.steps, *restoring.over(facts, place)))
     every = addresses(place, address)
     # A credential for etcd that nobody uses is not made; values that cannot be read change nothing.
     backed_up = values.backup.serves if values is not None else backup_key(place) in facts.host
@@ -86,7 +95,8 @@ def keep(facts: Facts, place: Place) -> Plan:
 def remains(facts: Facts, place: Place) -> tuple[Key, ...]:
     """What is ours of it and not on its way out, in the order in which it goes."""
     found = ((key, facts.host.get(key)) for key in all_keys(place))
-    return tuple(
+    filling = [pod["metadata"] for pod in facts.pods.get(RESTORE, ()) if not pod["metadata"].get("deletionTimestamp")]
+    return tuple(Key(PODS, each["name"], each["namespace"]) for each in filling) + tuple(
         key
         for key, live in found
         if live is not None and not live["metadata"].get("deletionTimestamp") and _owner(live) == place.control_plane_id
@@ -140,6 +150,10 @@ def _refusal(facts: Facts, place: Place) -> Refusal | None:
                 f"{key} exists and is not this control plane's: a control plane's API needs that name; "
                 "choose another spec.hostNamespace for a new control plane, or remove it",
             )
+    if restoring.is_due(facts, place):
+        return restoring.refusal(facts, place)
+    if issuing.is_placed(facts.host.get(restored_key(place))) and workload_key(place) not in facts.host:
+        return None  # the volume holds what was restored, and its keys are about to be made
     kept = facts.host.get(keys_key(place))
     if issuing.keys_of(kept) is None and (kept is not None or claim_key(place) in facts.host):
         what = "is not whole" if kept is not None else "is gone"

@@ -12,7 +12,17 @@ from keyless.api import Reason, Refusal
 from keyless.kube import is_true
 from keyless.kube.resources import NAMESPACES
 from keyless.space import components
-from keyless.space.control_planes import attached, belonging, copies, findings, inside, network, own, workloads
+from keyless.space.control_planes import (
+    attached,
+    belonging,
+    copies,
+    findings,
+    inside,
+    network,
+    own,
+    restoring,
+    workloads,
+)
 from keyless.space.control_planes.api import api_of, logical_cluster
 from keyless.space.control_planes.leaving import leave
 from keyless.space.control_planes.model import (
@@ -108,6 +118,8 @@ def _namespace(facts: Facts, place: Place) -> Plan | None:
 def _api(facts: Facts, place: Place) -> Plan | None:
     if (void := attached.refusal(facts)) is not None:
         return _stopped(facts, void)
+    if restoring.asked(facts) and way_of(facts) != "kubernetes" and not facts.status.get("firstAvailableAt"):
+        return _stopped(facts, restoring.elsewhere(facts))
     if way_of(facts) == "kubernetes":
         # Its pod, too, may need the copied pull secrets.
         steps = (*copies.bring(facts, place).steps, *own.keep(facts, place).steps)

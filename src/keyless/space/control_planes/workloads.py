@@ -32,7 +32,7 @@ FLUSH_POLL_SECONDS = 0.5
 CONDITIONS = {
     VECTOR: ("BillingStored", "BillingHealthy", "Billed"),
     EXTERNAL_SECRETS: ("SharedSecretsRead",),
-    BACKUP: ("BackedUp",),
+    BACKUP: ("BackedUp", "Restored"),
 }
 """What each component itself says on the ControlPlane; the first is whether its work succeeds."""
 

@@ -5,6 +5,8 @@ JSON, which Kubernetes reads wherever it reads YAML.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import orjson
 
 from keyless.kube import KubeObject
@@ -14,9 +16,13 @@ PROBED = ("/livez", "/readyz")
 """All that anybody may ask without a credential: the kubelet's probes show none."""
 
 
-def encryption(key: str) -> str:
-    """Secrets are written encrypted. The second provider reads what was written before there was a key."""
-    providers = [{"secretbox": {"keys": [{"name": "first", "secret": key}]}}, {"identity": {}}]
+def encryption(keys: Sequence[tuple[str, str]]) -> str:
+    """Secrets are written with the first key, by name and secret, and read with all of them.
+
+    What lies in etcd names its key. The second provider reads what was written before there was one.
+    """
+    held = [{"name": name, "secret": secret} for name, secret in keys]
+    providers = [{"secretbox": {"keys": held}}, {"identity": {}}]
     return _text(
         {
             "apiVersion": "apiserver.config.k8s.io/v1",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime
 
+from keyless.backup.model import ENCRYPTION, encryption_keys
 from keyless.kube import KubeObject, timestamp
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, item
 from keyless.space.kubernetes import files
@@ -26,14 +28,22 @@ ISSUED = "keyless.dev/certificates-issued-at"
 FOR = "keyless.dev/certificates-for"
 """A hash of the authority and the addresses: with other ones the certificates are of no use."""
 KEYS = ("ca.crt", "ca.key", "service-account.key", "service-account.pub", "encryption")
+NAMED, OLDER = "encryption-name", "encryption-older"
+"""Of a control plane that was restored: what its key is called, and the keys that it began with."""
 MASTERS = "system:masters"
 """kube-apiserver lets this group do everything; there is nobody else who could give the first right."""
 CONTROLLER_MANAGER = "controller-manager"
 
 
-def keys_item(place: Place, now: datetime) -> Item:
-    """New keys. Immutable: nobody changes them by mistake, and nothing can be read with others."""
+def keys_item(place: Place, now: datetime, restored: KubeObject | None = None) -> Item:
+    """New keys. Immutable: nobody changes them by mistake, and nothing can be read with others.
+
+    With the Secret of a snapshot that was restored the keys of that stay beside the new one, which has another name.
+    """
     made = make_keys(f"control plane {place.control_plane_id}", now)
+    if older := encryption_keys(_read(restored).get(ENCRYPTION, "").encode()):
+        made[NAMED] = f"of-{place.control_plane_id}"
+        made[OLDER] = json.dumps(older)
     return _secret(keys_key(place), place, made, {}, immutable=True)
 
 
@@ -41,6 +51,17 @@ def keys_of(secret: KubeObject | None) -> Mapping[str, str] | None:
     """The keys that a Secret holds; None where one is missing."""
     found = _read(secret)
     return found if all(found.get(name) for name in KEYS) else None
+
+
+def is_placed(restored: KubeObject | None) -> bool:
+    """Whether the volume holds what was restored."""
+    return bool(_read(restored).get("placed"))
+
+
+def encrypting(keys: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """By name the keys of Secrets in etcd, the one that is written with first."""
+    older = [(str(name), str(secret)) for name, secret in json.loads(keys.get(OLDER, "[]"))]
+    return ((keys.get(NAMED, "first"), keys["encryption"]), *older)
 
 
 def certificate_items(
@@ -62,7 +83,7 @@ def certificate_items(
         f"{CONTROLLER_MANAGER}.crt": manager.certificate,
         f"{CONTROLLER_MANAGER}.key": manager.key,
         f"{CONTROLLER_MANAGER}.json": files.kubeconfig(CONTROLLER_MANAGER),
-        "encryption.json": files.encryption(keys["encryption"]),
+        "encryption.json": files.encryption(encrypting(keys)),
         "authentication.json": files.authentication(),
         "audit.json": files.audit(),
     }

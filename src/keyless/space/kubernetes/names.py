@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 
-from keyless.kube.resources import NETWORKPOLICIES, PERSISTENTVOLUMECLAIMS, SECRETS, SERVICES, STATEFULSETS
+from keyless.kube.resources import (
+    NETWORKPOLICIES,
+    PERSISTENTVOLUMECLAIMS,
+    ROLEBINDINGS,
+    ROLES,
+    SECRETS,
+    SERVICES,
+    STATEFULSETS,
+)
 from keyless.space.items import Key
 from keyless.space.place import Place
 
@@ -17,6 +25,10 @@ OPERATOR = "control-plane-operator"
 """The operator's own way in."""
 BACKUP = "control-plane-backup"
 """The certificate with which snapshots are read from etcd, and etcd's address."""
+RESTORED = "control-plane-restored"
+"""The keys of a snapshot's Secrets, until the control plane has its own."""
+RESTORE = "restore"
+"""The pod that fills the volume."""
 CLAIM = f"data-{NAME}-0"
 """As a StatefulSet names the volume of its first pod."""
 MOUNT = "/etc/keyless/api"
@@ -53,6 +65,11 @@ def backup_key(place: Place) -> Key:
     return Key(SECRETS, BACKUP, place.host_namespace)
 
 
+def restored_key(place: Place) -> Key:
+    """What a restored control plane's keys are made with."""
+    return Key(SECRETS, RESTORED, place.host_namespace)
+
+
 def workload_key(place: Place) -> Key:
     """The pod of etcd, kube-apiserver and kube-controller-manager."""
     return Key(STATEFULSETS, NAME, place.host_namespace)
@@ -75,6 +92,9 @@ def all_keys(place: Place) -> tuple[Key, ...]:
         policy_key(place),
         service_key(place),
         claim_key(place),
+        Key(ROLEBINDINGS, RESTORE, place.host_namespace),
+        Key(ROLES, RESTORE, place.host_namespace),
+        restored_key(place),
         operator_key(place),
         certificates_key(place),
         keys_key(place),

@@ -8,9 +8,10 @@ only the controllers run that a control plane without nodes needs.
 from __future__ import annotations
 
 from keyless.kube import KubeObject
-from keyless.kube.resources import NETWORKPOLICIES, SERVICES, STATEFULSETS
+from keyless.kube.resources import NETWORKPOLICIES, PERSISTENTVOLUMECLAIMS, SERVICES, STATEFULSETS
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
 from keyless.space.kubernetes.names import (
+    CLAIM,
     DATA,
     ETCD_CLIENT,
     ETCD_PORT,
@@ -81,16 +82,8 @@ def workload(values: Values, place: Place, *, v6: bool = False) -> Item:
 
     ``v6``: pods have addresses of IPv6 alone.
     """
-    api = values.api_server
-    claim: KubeObject = {
-        # Labels by which the operator knows the volume when it takes the control plane away.
-        "metadata": {"name": "data", "labels": _labels(place)},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": api.size}},
-            **({"storageClassName": api.storage_class} if api.storage_class else {}),
-        },
-    }
+    # Labels by which the operator knows the volume when it takes the control plane away.
+    claim: KubeObject = {"metadata": {"name": "data", "labels": _labels(place)}, "spec": _claim(values)}
     return item(
         STATEFULSETS,
         NAME,
@@ -105,6 +98,20 @@ def workload(values: Values, place: Place, *, v6: bool = False) -> Item:
             "volumeClaimTemplates": [claim],
         },
     )
+
+
+def claim(values: Values, place: Place) -> Item:
+    """The volume, where it is filled before the StatefulSet is there, which then takes it as its own."""
+    return item(PERSISTENTVOLUMECLAIMS, CLAIM, place.host_namespace, labels=_labels(place), spec=_claim(values))
+
+
+def _claim(values: Values) -> KubeObject:
+    api = values.api_server
+    return {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": api.size}},
+        **({"storageClassName": api.storage_class} if api.storage_class else {}),
+    }
 
 
 def _labels(place: Place) -> dict[str, str]:

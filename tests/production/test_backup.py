@@ -1,0 +1,128 @@
+"""Backups of control planes of their own on a real Kubernetes, and a new one that begins as a snapshot."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from production.beside import PROVIDER, Beside
+from production.images import ROOT
+from production.node import OneNode
+from production.owning import Owned
+from production.parts import said
+from tests.tools import GUIDES, kubernetes_clients
+
+pytestmark = [pytest.mark.production, pytest.mark.timeout(900)]
+BUCKET, ROLE, ACCOUNT = "own-snapshots", "own-backup", "111122223333"
+POLICY = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:AbortMultipartUpload")
+
+
+@pytest.fixture(scope="module")
+def backed_up(space: OneNode, cloud: Beside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owned]:
+    """Control plane ``own3``, with a snapshot each minute by a role that its trust names."""
+    cloud.bucket(BUCKET)
+    found = Owned(space, "own3", tmp_path_factory.mktemp("o"))
+    _role(space, cloud, "own3-host", "own4-host")
+    _helm(space, cloud)
+    found.create()
+    yield found
+    found.delete()
+
+
+def _role(space: OneNode, cloud: Beside, *namespaces: str) -> None:
+    subjects = [f"system:serviceaccount:{one}:backup" for one in namespaces]
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{PROVIDER}"},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {
+                    "StringEquals": {f"{PROVIDER}:aud": "sts.amazonaws.com", f"{PROVIDER}:sub": subjects},
+                },
+            }
+        ],
+    }
+    arns = [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": POLICY, "Resource": arns}]}
+    cloud.aws("iam", "create-open-id-connect-provider", "--url", space.api.url,
+              "--client-id-list", "sts.amazonaws.com")  # fmt: skip
+    cloud.aws("iam", "create-role", "--role-name", ROLE, "--assume-role-policy-document", json.dumps(trust))
+    cloud.aws(
+        "iam", "put-role-policy", "--role-name", ROLE, "--policy-name", "p", "--policy-document", json.dumps(policy)
+    )
+
+
+def _helm(space: OneNode, cloud: Beside) -> None:
+    clients = kubernetes_clients(GUIDES)
+    assert clients is not None
+    role = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
+    said(
+        clients / "helm", "upgrade", "spaces", ROOT / "spaces-helm-chart", "--namespace", "default", "--reuse-values",
+        "--set", "backup.enabled=true", "--set", "backup.interval=1m", "--set", "backup.keep=3",
+        "--set", f"backup.storage.aws.bucket={BUCKET}", "--set", "backup.storage.aws.region=us-west-2",
+        "--set", rf"controlPlanes.backup.serviceAccount.customAnnotations.eks\.amazonaws\.com/role-arn={role}",
+        "--wait", "--timeout", "120s",
+        environ={**os.environ, "KUBECONFIG": str(space.api.kubeconfig)},
+    )  # fmt: skip
+
+
+def _status(space: OneNode, name: str) -> Any:
+    return space.object("controlplane", name, "-n", "default")["status"]
+
+
+def test_a_snapshot_is_stored_by_the_role_and_the_next_one_by_the_clock(backed_up: Owned, cloud: Beside) -> None:
+    began = time.monotonic()
+    backed_up.wait("BackedUp", "True")
+    print(f"first snapshot {time.monotonic() - began:.1f} s after it was ready")
+    space = backed_up.space
+    (told,) = [one for one in _status(space, "own3")["conditions"] if one["type"] == "BackedUp"]
+    assert f":assumed-role/{ROLE}/" in told["message"]
+    first = _status(space, "own3")["backup"]["snapshot"]
+    space.parts.wait("a second snapshot", lambda: _status(space, "own3")["backup"]["snapshot"] != first, 120)
+    listed = cloud.aws("s3api", "list-objects-v2", "--bucket", BUCKET)["Contents"]
+    assert {one["Key"].rpartition("/")[2] for one in listed} == {"snapshot.db", "encryption.json", "manifest.json"}
+    print({one["Key"].rpartition("/")[2]: one["Size"] for one in listed})
+
+
+def test_nobody_else_is_let_in_by_etcd(backed_up: Owned) -> None:
+    way = backed_up.space.object("secret", "control-plane-operator", "-n", backed_up.namespace)["data"]
+    server = backed_up.space.object("secret", "control-plane-backup", "-n", backed_up.namespace)["data"]["server"]
+    folder = backed_up.volume.parent
+    for name, value in {**way, "server": server}.items():
+        said("sh", "-c", f"printf %s '{value}' | base64 -d > {folder}/{name}")
+    url = (folder / "server").read_text() + "/v3/maintenance/status"
+    words = f"curl -sS --cacert {folder}/ca.crt --cert {folder}/tls.crt --key {folder}/tls.key -d '{{}}' {url}"
+    assert "bad certificate" in said("sh", "-c", f"{words} 2>&1 || true")
+
+
+def test_a_new_control_plane_begins_as_a_snapshot_after_the_other_is_gone_with_its_namespace(
+    space: OneNode, cloud: Beside, backed_up: Owned, tmp_path: Path
+) -> None:
+    backed_up.kubectl("create", "secret", "generic", "kept", "-n", "default", "--from-literal=word=xyzzy")
+    backed_up.kubectl("create", "configmap", "kept", "-n", "default", "--from-literal=a=b")
+    before = _status(space, "own3")["backup"]["takenAt"]
+    space.parts.wait("a snapshot with both", lambda: _status(space, "own3")["backup"]["takenAt"] > before, 150)
+    snapshot, old = _status(space, "own3")["backup"]["snapshot"], _status(space, "own3")["controlPlaneID"]
+    uid = backed_up.kubectl("get", "secret", "kept", "-n", "default", "-o", "jsonpath={.metadata.uid}")
+    token = backed_up.kubectl("create", "token", "default", "-n", "default")
+    again = Owned(space, "own4", tmp_path, restore=snapshot)
+    began = time.monotonic()
+    again.create()
+    print(f"restored and ready after {time.monotonic() - began:.1f} s")
+    again.wait("Restored", "True")
+    assert _status(space, "own4")["controlPlaneID"] != old
+    held = json.loads(again.kubectl("get", "secret", "kept", "-n", "default", "-o", "json"))
+    assert (held["data"], held["metadata"]["uid"]) == ({"word": "eHl6enk="}, uid)
+    assert not again.answers("get", "ns", "--token", token)
+    again.kubectl("create", "secret", "generic", "new", "-n", "default", "--from-literal=word=plugh")
+    left = space.kubectl("get", "secret,pod,role", "-n", again.namespace, "-o", "name").split()
+    assert not [one for one in left if one.endswith(("/restore", "/control-plane-restored"))], left
+    again.delete()
