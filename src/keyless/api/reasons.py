@@ -87,6 +87,7 @@ class Reason(StrEnum):
     HOST_NAMESPACE_TAKEN = "HostNamespaceTaken"
     API_TAKEN = "ApiTaken"
     ALREADY_ATTACHED = "AlreadyAttached"
+    DATA_LOST = "DataLost"
     API_KEYS_LOST = "ApiKeysLost"
     COPY_REFUSED = "CopyRefused"
     ATTACHED_SECRET_MISSING = "AttachedSecretMissing"

@@ -15,7 +15,7 @@ from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, 
 from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
-from keyless.space.control_planes import belonging, copies, findings, network, tenant
+from keyless.space.control_planes import belonging, copies, findings, holding, network, tenant
 from keyless.space.control_planes.api import ways_in
 from keyless.space.control_planes.attached import given_key, is_outgrown
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, own_key, way_of
@@ -117,7 +117,7 @@ class Gatherer:
         if not opened.kinds.complete:
             opened.kinds.raise_refusal()
             return replace(facts, trouble=opened.kinds.trouble)
-        keys = [belonging.KEY, *(each.key for each in tenant.definitions())]
+        keys = [belonging.KEY, holding.KEY, *(each.key for each in tenant.definitions())]
         for identity in (*components.NAMES, tenant.CONNECTION):
             keys += [each.key for each in tenant.identity(identity)]
         if served.token is not None:

@@ -17,6 +17,7 @@ from keyless.space.control_planes import (
     belonging,
     copies,
     findings,
+    holding,
     inside,
     network,
     own,
@@ -144,6 +145,11 @@ def _served(facts: Facts, place: Place) -> Plan:
     assert isinstance(served, Served)
     if facts.tenant is None:
         return _unanswered(facts)
+    match holding.check(facts, place):
+        case Refusal() as lost:
+            return _stopped(facts, lost)
+        case Label() as note:
+            return Plan((note,), again_seconds=SOON_SECONDS, keeps=True)
     if (plan := _held(facts, place)) is not None:
         return plan
     narrow = attached.make_own(facts, place, served)

@@ -1,0 +1,45 @@
+"""Whether etcd still holds what it held: a volume that was emptied or replaced is told, not hidden. Pure.
+
+An etcd that begins anew has the same cluster id (docs/reference/facts/etcd-snapshots.md), and kube-apiserver fills it
+with the same namespaces; but their uids are new. That of ``kube-system`` is noted on the Secret of keys, and where
+another one is found nothing is made inside: an empty control plane would look as if its users had deleted everything.
+"""
+
+from __future__ import annotations
+
+from keyless.api import Reason, Refusal
+from keyless.kube.resources import NAMESPACES
+from keyless.space.control_planes.model import Facts, Label, way_of
+from keyless.space.items import Key
+from keyless.space.kubernetes.names import keys_key
+from keyless.space.place import Place
+
+KEY = Key(NAMESPACES, "kube-system")
+HOLDS = "keyless.dev/holds"
+"""On the Secret of keys: the uid of the namespace ``kube-system`` inside."""
+
+
+def check(facts: Facts, place: Place) -> Label | Refusal | None:
+    """What notes it at the first sight; a refusal where it is another one; None where it is as it was."""
+    key, live = keys_key(place), (facts.tenant or {}).get(KEY)
+    secret = facts.host.get(key)
+    if way_of(facts) != "kubernetes" or live is None or secret is None:
+        return None
+    found, known = live["metadata"]["uid"], (secret["metadata"].get("labels") or {}).get(HOLDS)
+    if known is None:
+        return Label(key, {HOLDS: found}, secret["metadata"]["resourceVersion"])
+    return None if known == found else Refusal(Reason.DATA_LOST, _told(facts, place, known, found))
+
+
+def _told(facts: Facts, place: Place, known: str, found: str) -> str:
+    last = (facts.status.get("backup") or {}).get("snapshot")
+    back = (
+        f"a new ControlPlane with annotation keyless.dev/restore-from: {last} brings it back"
+        if last
+        else "no snapshot of it is known"
+    )
+    return (
+        f"etcd began anew: expected namespace kube-system inside with uid {known}, found {found}; its volume was lost "
+        f"or replaced, and nothing is made inside; {back}; to begin anew with nothing "
+        f"`kubectl label secret {keys_key(place).name} -n {place.host_namespace} {HOLDS}-`"
+    )
