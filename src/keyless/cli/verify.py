@@ -124,6 +124,24 @@ def shared_secrets(
 
 
 @app.command()
+def backup(
+    control_plane: NameOption = "",
+    group: GroupOption = "",
+    cluster_name: ClusterOption = "",
+    state: StateOption = None,
+    output: OutputOption = "text",
+    long: LongOption = False,
+    watch: WatchOption = False,
+) -> None:
+    """Verify that snapshots of control planes are stored by workload identity."""
+    from keyless.cli.verifying import BACKUP, backup_access
+    from keyless.identity.verify import Needs
+
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch)
+    _run(asked, BACKUP, lambda kube: Needs(backup_access(kube)))
+
+
+@app.command()
 def space(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where the chart is installed.")

@@ -10,12 +10,15 @@ from collections.abc import Mapping
 
 from keyless.api import Access
 from keyless.aws.writing import Writing
+from keyless.backup.access import COMPONENT as BACKUP_COMPONENT
+from keyless.backup.access import SERVICE_ACCOUNT as BACKUP_ACCOUNT
+from keyless.backup.access import access as snapshots
 from keyless.billing.access import EXPORT, export_access
 from keyless.billing.access import access as bucket_access
 from keyless.billing.export.scheduled import PREFIX
 from keyless.identity.verify import AccessOf, Bounds, Cluster, ControlPlane, Space, Subject
 from keyless.kube import Kube, KubeObject
-from keyless.kube.resources import SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
+from keyless.kube.resources import CONTROLPLANES, SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
 from keyless.shared_secrets.access import ACTIONS, COMPONENT, SERVICE_ACCOUNT, access, arns_within, shared_resources
 from keyless.shared_secrets.stores.plan import selects
 from keyless.shared_secrets.stores.scopes import of_control_plane, read_scopes
@@ -38,6 +41,14 @@ SHARED_SECRETS = Subject(
     condition="SharedSecretsRead",
     enabled="sharedSecrets.enabled",
     annotations="controlPlanes.sharedSecrets.serviceAccount.customAnnotations",
+)
+BACKUP = Subject(
+    title="backup",
+    service_account=BACKUP_ACCOUNT,
+    deployment=BACKUP_COMPONENT,
+    condition="BackedUp",
+    enabled="backup.enabled",
+    annotations="controlPlanes.backup.serviceAccount.customAnnotations",
 )
 EXPORT_SUBJECT = Subject(
     title="billing export",
@@ -80,6 +91,24 @@ async def billing_access(space: Space, _plane: ControlPlane, cluster: Cluster) -
         return None
     writing = _writing(space.values)
     return bucket_access(bucket, space.values.get("account", "*"), partition=cluster.partition, writing=writing)
+
+
+def backup_access(kube: Kube) -> AccessOf:
+    """What snapshots need in the bucket in the values: the control plane's own folder."""
+
+    async def access_of(space: Space, plane: ControlPlane, cluster: Cluster) -> Access | None:
+        aws = "backup.storage.aws"
+        bucket, prefix, encryption, key = (
+            space.values.get(f"{aws}.{name}", "")
+            for name in ("bucket", "prefix", "serverSideEncryption", "ssekmsKeyId")
+        )
+        if not bucket:
+            return None
+        own = (await kube.get(CONTROLPLANES, plane.name, plane.group)).get("status") or {}
+        writing = Writing(encryption, key)
+        return snapshots(bucket, prefix, own.get("controlPlaneID", "*"), partition=cluster.partition, writing=writing)
+
+    return access_of
 
 
 def secrets_access(kube: Kube) -> AccessOf:
