@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.local.cluster import SYSTEM
 from keyless.local.cluster.converted import Unusable, answered, taken
 from keyless.local.cluster.messages import Request
@@ -310,6 +311,7 @@ RESPONSES = st.fixed_dictionaries(
 KIND = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview"}
 
 
+@effort(80)
 @given(
     JSON | st.builds(lambda response: {**KIND, "response": response}, RESPONSES | JSON),
     st.sampled_from(["v1", "v1beta1"]),
@@ -333,6 +335,7 @@ METADATA = st.fixed_dictionaries(
 )
 
 
+@effort(80)
 @given(st.fixed_dictionaries({"apiVersion": st.just("e/v2"), "kind": st.just("K"), "metadata": METADATA | JSON}) | JSON)
 def test_of_the_metadata_a_webhook_changes_labels_and_annotations_alone(new: Any) -> None:
     metadata = {"name": "w", "uid": "u", "resourceVersion": "7", "finalizers": ["a/b"], "labels": {"x": "y"}}

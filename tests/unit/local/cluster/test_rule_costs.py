@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from cel_expr_python.cel import Expression
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
+from keyless.local.cluster.schema import looping
 from keyless.local.cluster.schema.costs import budget
 from keyless.local.cluster.schema.costs.declarations import declared
 from keyless.local.cluster.schema.costs.estimate import estimated
 from keyless.local.cluster.schema.costs.ranges import MOST, Range
-from keyless.local.cluster.schema.costs.syntax import parsed
+from keyless.local.cluster.schema.costs.syntax import Fold, Ident, parsed
+from keyless.local.cluster.schema.looping import Answer, evaluated, plain
 from keyless.local.cluster.schema.rules import Rule, compile_rule
 from unit.local.cluster.support import Kubectl, crd
 
@@ -67,6 +72,64 @@ async def test_a_rule_that_goes_on_too_long_is_ended_and_told(kubectl: Kubectl) 
     await kubectl.ok("POST", WIDGETS, {**widget, "spec": {"items": list(range(90))}})
 
 
+async def test_a_rule_within_its_budget_is_answered_however_often_it_loops(kubectl: Kubectl) -> None:
+    await kubectl.ok("POST", CRDS, listing(maxItems=1000))
+    widget = {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    await kubectl.ok("POST", WIDGETS, {**widget, "spec": {"items": list(range(300))}})
+    other = {"metadata": {"name": "other"}}
+    refusal = await kubectl.refused("POST", WIDGETS, {**widget, "spec": {"items": [*range(300), 299]}, **other})
+    assert "failed rule" in refusal["message"]
+
+
+NUMBERS = st.lists(st.integers(0, 6), max_size=7)
+LONG = [
+    "self.all(x, self.exists(y, y == x + 1) || x > 3)",
+    "self.exists(x, 6 / x == 3)",
+    "self.all(x, 6 / x >= 1)",
+    "self.exists_one(x, self.all(y, y <= x))",
+    "self.filter(x, x > 2).all(x, self.exists(y, y < x))",
+    "self.map(x, self.filter(y, y > x).size()).exists(n, n == 2)",
+    "!(self.exists(x, x == 5) && self.exists(x, 1 / x == 1))",
+    "self.size() > 4 ? self.all(x, x < 6) : self.exists(x, x == 0)",
+    "self.exists_one(x, 1 / x == 1)",
+    "self.exists(x, x == 2) || self.all(x, 1 / x >= 0)",
+]
+
+
+@effort(60)
+@given(rule=st.sampled_from(LONG), values=NUMBERS, most=st.integers(1, 4))
+def test_a_rule_in_pieces_comes_to_what_it_comes_to_whole(rule: str, values: list[int], most: int) -> None:
+    compiled = compile_rule({"rule": rule}, {"type": "array", "items": {"type": "integer"}}, "rules[0]")
+    assert isinstance(compiled, Rule)
+    whole = plain(compiled.expression, {"self": values})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(looping, "plain", sparing(most))
+        found = evaluated(compiled.expression, compiled.environment, {"self": values})
+    assert (found.kind, found.kind == "ERROR" or found.value) == (whole.kind, whole.kind == "ERROR" or whole.value)
+
+
+def sparing(most: int) -> Callable[[Expression, Mapping[str, Any]], Answer]:
+    """An evaluation that is ended where a loop goes through more than so many items."""
+
+    def evaluate(expression: Expression, data: Mapping[str, Any]) -> Answer:
+        if _longest(parsed(expression.serialize()), data) > most:
+            raise RuntimeError(looping.ENDED)
+        return plain(expression, data)
+
+    return evaluate
+
+
+def _longest(tree: Any, data: Mapping[str, Any]) -> int:
+    """How many items the longest loop over a variable has."""
+    found = 0
+    if isinstance(tree, Fold) and isinstance(tree.over, Ident):
+        found = len(data[tree.over.name]) if isinstance(data.get(tree.over.name), list) else 0
+    below = [getattr(tree, name) for name in getattr(tree, "__slots__", ())]
+    inner = [part for part in below if hasattr(part, "__slots__")]
+    inner += [part for parts in below if isinstance(parts, tuple) for part in parts]
+    return max([found, *(_longest(part, data) for part in inner)])
+
+
 def cost(rule: str, schema: dict[str, Any]) -> int:
     compiled = compile_rule({"rule": rule}, schema, "rules[0]")
     kind = declared(schema)
@@ -78,6 +141,7 @@ def cost(rule: str, schema: dict[str, Any]) -> int:
 TEXT = st.integers(0, 5000)
 
 
+@effort(40)
 @given(TEXT, TEXT, st.integers(0, 5000), st.integers(0, 5000))
 def test_a_larger_bound_never_makes_a_rule_cheaper(short: int, more: int, few: int, others: int) -> None:
     rule = "self.all(x, self.exists(y, x.contains(y)))"
@@ -89,6 +153,7 @@ def test_a_larger_bound_never_makes_a_rule_cheaper(short: int, more: int, few: i
     assert least <= cost(rule, bounded(short + more, few)) <= cost(rule, bounded(short + more, few + others)) <= MOST
 
 
+@effort(20)
 @given(st.integers(1, 200))
 def test_a_long_rule_costs_what_its_parts_cost(terms: int) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
@@ -98,6 +163,7 @@ def test_a_long_rule_costs_what_its_parts_cost(terms: int) -> None:
 RANGES = st.builds(lambda least, more: Range(least, min(least + more, MOST)), *[st.integers(0, MOST)] * 2)
 
 
+@effort(100)
 @given(RANGES, RANGES, st.sampled_from([0.1, 0.2, 0.25, 1.0, 2.0]))
 def test_sizes_and_costs_stay_in_order_and_within_64_bits(one: Range, other: Range, factor: float) -> None:
     for made in (one.plus(other), one.times(other), one.or_(other), one.scaled(factor)):

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.api import Permanent
 from keyless.kube import NotFound, Unreachable
 from keyless.kube.kubeconfig import source_of
@@ -108,6 +109,7 @@ PODS = st.fixed_dictionaries(
 )
 
 
+@effort(80)
 @given(PODS)
 def test_a_pod_that_does_not_ask_is_never_bound(pod: dict[str, Any]) -> None:
     pod = {**pod, "metadata": {}}
@@ -193,12 +195,14 @@ async def test_what_the_cluster_does_not_allow_in_so_many_words_is_refused(answe
     assert await judge.refusal(scope(*SERVER)) is not None
 
 
+@effort(80)
 @given(st.text(max_size=8), st.lists(st.tuples(st.just(b"authorization"), st.binary(max_size=20)), max_size=2))
 def test_a_token_is_taken_whole_or_not_at_all(token: str, headers: list[tuple[bytes, bytes]]) -> None:
     refused = asyncio.run(ByToken(token).refusal({"headers": headers}))
     assert (refused is None) == (dict(headers).get(b"authorization") == f"Bearer {token}".encode())
 
 
+@effort(80)
 @given(st.lists(st.lists(st.lists(st.text(max_size=5), max_size=3), max_size=2), max_size=3))
 def test_any_subject_names_a_user_or_nobody(subject: Sequence[Sequence[Sequence[str]]]) -> None:
     user, groups = named(subject)

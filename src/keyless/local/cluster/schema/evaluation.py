@@ -16,6 +16,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from keyless.local.cluster.faults import FieldError, Object
 from keyless.local.cluster.patches.json_patch import same
 from keyless.local.cluster.schema.checks import ABSENT, counterpart
+from keyless.local.cluster.schema.costs.observed import CALL_LIMIT, observed_cost
+from keyless.local.cluster.schema.looping import ENDED, Answer, evaluated, plain
 from keyless.local.cluster.schema.model import Node
 from keyless.local.cluster.schema.names import escaped
 from keyless.local.cluster.schema.rules import Rule
@@ -101,23 +103,36 @@ def _facts(node: Node, value: Any, old: Any) -> dict[str, Any]:
 
 
 def _ask(rule: Rule, node: Node, facts: dict[str, Any], path: str) -> list[FieldError]:
-    try:
-        answer = rule.expression.eval(data=facts)
-    except RuntimeError as error:
-        # The library ends what loops too long by raising; every other fault is a value.
-        raise OutOfBudget(FieldError(path or "<nil>", "FieldValueInvalid", _ended(rule, node, error))) from error
-    kind = answer.type().name()
-    if kind == "BOOL" and answer.plain_value() is True:
+    answer = _answer(rule, node, facts, path)
+    if answer.is_true:
         return []
     place = f"{path}{rule.field_path}" if path else rule.field_path.removeprefix(".") or "<nil>"
-    if kind not in {"BOOL", "DYN"}:
-        text = f"{_reason(str(answer.plain_value()))} evaluating rule: {rule.message or rule.text}"
+    if answer.kind not in {"BOOL", "DYN"}:
+        text = f"{_reason(str(answer.value))} evaluating rule: {rule.message or rule.text}"
         return [FieldError(place, "FieldValueInvalid", f'Invalid value: "{node.type}": {text}')]
     return [_failed(rule, node, _message(rule, facts), place)]
 
 
+def _answer(rule: Rule, node: Node, facts: dict[str, Any], path: str) -> Answer:
+    """Raises ``OutOfBudget``."""
+    try:
+        return plain(rule.expression, facts)
+    except RuntimeError as error:
+        # The library ends what loops too long by raising; every other fault is a value.
+        told = OutOfBudget(FieldError(path or "<nil>", "FieldValueInvalid", _ended(rule, node, error)))
+        values = [facts[name] for name in ("self", "oldSelf") if facts[name] is not None]
+        # Asked only of those: walking the value costs as much as a short rule.
+        dear = observed_cost(rule.expression, node.schema, values, is_resource=node.embedded or not path) > CALL_LIMIT
+        if dear or rule.optional or ENDED not in str(error):
+            raise told from error
+    try:
+        return evaluated(rule.expression, rule.environment, facts)
+    except RuntimeError as error:
+        raise told from error
+
+
 def _ended(rule: Rule, node: Node, error: RuntimeError) -> str:
-    if "budget exceeded" not in str(error):
+    if ENDED not in str(error):
         return f'Invalid value: "{node.type}": {_reason(str(error))} evaluating rule: {rule.message or rule.text}'
     why = "no further validation rules will be run due to call cost exceeds limit for rule"
     told = f"'operation cancelled: actual cost limit exceeded': {why}: {rule.message or rule.text}"

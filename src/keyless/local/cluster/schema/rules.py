@@ -34,6 +34,8 @@ class Rule:
 
     text: str
     expression: Expression
+    environment: Env
+    """What it was compiled in."""
     message: str
     message_expression: Expression | None
     reason: str
@@ -89,6 +91,7 @@ def compile_rule(raw: Mapping[str, Any], schema: Mapping[str, Any], path: str) -
     return Rule(
         text.strip(),
         expression,
+        _environment(rare=bool(RARE.search(text))),
         (raw.get("message") or "").strip(),
         message_expression,
         reason,

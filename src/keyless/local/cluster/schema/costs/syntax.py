@@ -86,14 +86,14 @@ SCALARS = {1: "null", 2: "bool", 3: "int", 4: "uint", 5: "double", 8: "duration"
 
 def parsed(serialized: bytes) -> Expr:
     """The tree; ``ValueError`` for bytes that are none."""
-    return _expr(_bytes(_fields(_bytes(_fields(serialized), 2)), 4))
+    return _expr(_bytes(fields_of(_bytes(fields_of(serialized), 2)), 4))
 
 
 def _expr(data: bytes) -> Expr:
-    found = _fields(data)
+    found = fields_of(data)
     for number, make in MAKERS.items():
         if number in found:
-            return make(_fields(_bytes(found, number)))
+            return make(fields_of(_bytes(found, number)))
     raise ValueError("an expression of a kind that is not known")
 
 
@@ -117,7 +117,7 @@ def _call(found: Fields) -> Expr:
 
 
 def _map(found: Fields) -> Expr:
-    entries = [_fields(entry) for entry in found.get(2, ()) if isinstance(entry, bytes)]
+    entries = [fields_of(entry) for entry in found.get(2, ()) if isinstance(entry, bytes)]
     return MapLiteral(tuple((_expr(_bytes(entry, 3)), _expr(_bytes(entry, 4))) for entry in entries))
 
 
@@ -148,7 +148,8 @@ def _bytes(found: Fields, number: int) -> bytes:
     return value
 
 
-def _fields(data: bytes) -> Fields:
+def fields_of(data: bytes) -> Fields:
+    """The fields of one message, by number: numbers, and bytes of texts and of messages."""
     found: Fields = {}
     for number, value in _wire(data):
         found.setdefault(number, []).append(value)
