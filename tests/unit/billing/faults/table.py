@@ -5,42 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from unit.billing.faults.page import HEAD, PAGE, SPOOLS, Result, kills
 from unit.billing.faults.stage import Stage
 from unit.billing.faults.test_faults import FAULTS, LATE, STEPS, over_the_hour
 from unit.billing.faults.truth import Account
-
-PAGE = Path(__file__).parents[4] / "docs/reference/billing-faults.md"
-HEAD = """# What metering does on a bad day
-
-Each row is played in `tests/unit/billing/faults/`, in virtual time, with the real recorder, spool and uploader: a
-control plane changes every few seconds, the fault comes, it is mended, the hour ends. *Events* are creations and
-deletions in a log that the collector does not write. Each is *stored* (it lies in an interval that a manifest covers,
-and the hour's largest number is exact) or *in a gap* that a manifest records; none is unaccounted for. Numbers in the
-chain are gapless or explained in every row. `python -m unit.billing.faults.table` in `tests/` writes this page.
-
-| fault | spool | events | stored | in recorded gaps | why |
-|---|---|---|---|---|---|
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A row of the table."""
-
-    fault: str
-    spool: str
-    account: Account
-
-    def line(self) -> str:
-        found = self.account
-        first = {("CollectorStarted", 3000.0), ("CollectorStarted", 3550.0)}
-        reasons = ", ".join(sorted({reason for reason, seconds in found.gaps if (reason, seconds) not in first}))
-        return f"| {self.fault} | {self.spool} | {found.events} | {found.stored} | {found.in_gaps} | {reasons} |"
 
 
 async def results() -> list[Result]:
@@ -62,16 +34,14 @@ async def results() -> list[Result]:
                 found = _balanced("", volume, await stage.end()).account
                 total.events, total.stored = total.events + found.events, total.stored + found.stored
                 total.in_gaps, total.gaps = total.in_gaps + found.in_gaps, total.gaps + found.gaps
-        played.append(
-            _balanced(f"kill -9 at each of the {STEPS} steps of disk and bucket over an hour's end", volume, total)
-        )
+        played.append(_balanced(kills(STEPS), volume, total))
     return played
 
 
 def _balanced(fault: str, volume: bool, found: Account) -> Result:
     assert found.wrong == [], (fault, found)
     assert found.events == found.stored + found.in_gaps, (fault, found)
-    return Result(fault, "volume" if volume else "pod's own", found)
+    return Result(fault, SPOOLS[volume], found)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Whatever fails, every event is stored or lies in a gap that is recorded: events in = events out + recorded gaps.
 
-One row, one fault; ``table.py`` writes the figures to ``docs/reference/billing-faults.md``.
+One row, one fault; ``py`` writes the figures to ``docs/reference/billing-faults.md``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from keyless.billing.export.verifying import Check, verify
 from keyless.billing.ledger.frames import Reader
 from keyless.billing.ledger.model import Census, ChainHead, Opening, Sample, Unknown, stamp
 from unit.billing.bucket import MemoryBucket
+from unit.billing.faults.page import SPOOLS, Result, kills, rows_told
 from unit.billing.faults.stage import NOON, KilledHere, Stage, failure
 from unit.billing.faults.truth import account, manifests_of, receipts_of
 from unit.billing.samples import BUCKET, CTP1, CTP2, Segment, a_source
@@ -180,8 +181,16 @@ async def test_events_in_are_events_out_and_recorded_gaps(tmp_path, fault, volum
     stage = Stage(tmp_path, start=LATE, volume=volume)
     await stage.play(seconds, actions(stage))
     assert_accounted(stage)
-    assert_balanced(await stage.end(fault))
+    found = await stage.end(fault)
+    assert_balanced(found)
     assert_accounted(stage)
+    assert Result(fault, SPOOLS[volume], found).line() in rows_told(), "write the page anew (see its head)"
+
+
+def test_the_page_tells_of_every_fault_that_is_played_and_of_no_other():
+    told = [tuple(each.strip() for each in line.split("|")[1:3]) for line in rows_told()]
+    played = [*FAULTS, kills(STEPS)]
+    assert told == [(fault, SPOOLS[volume]) for fault in played for volume in (True, False)]
 
 
 @pytest.mark.parametrize("error", [-3600, -90, 90, 3600])
