@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
@@ -20,8 +20,9 @@ from keyless.billing.export.plan import (
     too_early,
 )
 from keyless.billing.export.reading import BODY_LIMIT, Readers, readers
+from keyless.billing.export.spilling import Spilled
 from keyless.billing.ledger.aggregate import merge, window_end
-from keyless.billing.ledger.completeness import Missing, missing
+from keyless.billing.ledger.completeness import Coverage, Missing
 from keyless.billing.ledger.corrections import GRACE, Correction, by_manifest, corrections
 from keyless.billing.ledger.events import STORED_LIMIT, Counts, Key, counted_untrusted
 from keyless.billing.ledger.integrity import (
@@ -122,6 +123,8 @@ class _Found:
     usage: dict[str, int] = field(default_factory=dict)  # key to size, in the order of the listing
     hour: dict[str, datetime] = field(default_factory=dict)
     manifests: list[Covered] = field(default_factory=list)
+    """Without what was counted into ``coverage``: a month of many control planes has tens of thousands."""
+    coverage: Coverage = field(default_factory=Coverage)
     waivers: tuple[Waiver, ...] = ()
     faults: list[Fault] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
@@ -129,6 +132,25 @@ class _Found:
     """What came after the period was closed, by the key of the usage."""
     rows: dict[tuple[str, datetime, int], dict[Key, tuple[int, int]]] = field(default_factory=dict)
     """What corrections changed, by their place: of a kind what was there before and after."""
+
+    def add(self, covered: Covered, closes: datetime) -> None:
+        """Count a manifest in; a receipt is kept where it says that usage came after ``closes``."""
+        self.coverage.add(covered)
+        late = covered.stored_at is not None and covered.stored_at > closes
+        self.manifests.append(
+            replace(
+                covered,
+                collector="",
+                previous="",
+                gaps=(),
+                lives=(),
+                meters=(),
+                heads=(),
+                receipts=covered.receipts if late else (),
+                previous_receipt=None,
+                previous_signature=None,
+            )
+        )
 
     def corrected(self) -> list[Correction]:
         """Every correction once, in order."""
@@ -158,7 +180,7 @@ def export(bucket: Bucket, request: Request, *, now: datetime, progress: Progres
         named = _checked(request, found)
         writer = _read_usage(bucket, request, pool, found, named, progress)
     period = request.period[0], min(request.period[1], now)
-    lacking = [] if request.compat else missing(period, found.manifests, found.waivers)
+    lacking = [] if request.compat else found.coverage.missing(period, found.waivers)
     faults = sorted(fault for fault in found.faults if not settled(fault, found.waivers))
     if (refused := refusal(request, lacking, faults)) is not None:
         return refused
@@ -223,40 +245,33 @@ def _read_manifests(
     def listed(day: datetime) -> list[Any]:
         return list(bucket.list(f"manifest/account={request.account}/date={day:%Y-%m-%d}/"))
 
-    def read(item: Any, body: bytes) -> Covered | Fault:
+    def read(key: str, body: bytes) -> Covered | Fault:
         try:
-            if item.size > MANIFEST_LIMIT:
-                raise Malformed(f"expected at most {MANIFEST_LIMIT} bytes, found {item.size}")
-            covered = manifest_untrusted(item.key, body)
+            if sizes[key] > MANIFEST_LIMIT:
+                raise Malformed(f"expected at most {MANIFEST_LIMIT} bytes, found {sizes[key]}")
+            covered = manifest_untrusted(key, body)
             if covered.account != request.account:
                 raise Malformed(f"account: expected {request.account!r}, found {covered.account!r}")
             return covered
         except Malformed as error:
-            return Fault(item.key, MALFORMED, str(error))
+            return Fault(key, MALFORMED, str(error))
 
-    items = [item for day in pool.in_order(listed, days(request.period, now)) for item in day]
-    sizes = {item.key: item.size for item in items}
-    bodies = zip(items, bodies_within(bucket, sizes, pool, limit=MANIFEST_LIMIT), strict=True)
-    for item, body in progress("manifests", bodies, len(items)):
-        result = read(item, body)
+    # Before its period is closed nobody had a whole report: only what came later corrects one.
+    closes = request.period[1] + GRACE
+    sizes = {item.key: item.size for day in pool.in_order(listed, days(request.period, now)) for item in day}
+    bodies = zip(sizes, bodies_within(bucket, sizes, pool, limit=MANIFEST_LIMIT), strict=True)
+    for key, body in progress("manifests", bodies, len(sizes)):
+        result = read(key, body)
         if isinstance(result, Fault):
             found.faults.append(result)
+        elif request.as_of is not None and result.stored_at is not None and result.stored_at > request.as_of:
+            found.left_out |= {item.key for item in result.objects}
         else:
-            found.manifests.append(result)
-    _mark_late(request, found)
+            found.add(result, closes)
+    _mark_late(found, closes)
 
 
-def _mark_late(request: Request, found: _Found) -> None:
-    """Before its period is closed nobody had a whole report: only what came later corrects one."""
-    if request.as_of is not None:
-        found.left_out = {
-            item.key
-            for covered in found.manifests
-            if covered.stored_at is not None and covered.stored_at > request.as_of
-            for item in covered.objects
-        }
-        found.manifests = [c for c in found.manifests if c.stored_at is None or c.stored_at <= request.as_of]
-    closes = request.period[1] + GRACE
+def _mark_late(found: _Found, closes: datetime) -> None:
     numbers = by_manifest(found.manifests, lambda _: closes)
     corrected = {each.place: each for each in corrections(found.manifests, lambda _: closes)}
     for covered in found.manifests:
@@ -313,7 +328,7 @@ def _read_usage(
         except Malformed as error:
             return Fault(key, MALFORMED, str(error))
 
-    writer = UsageWriter(request.account)
+    writer = UsageWriter(request.account, Spilled())
     results = zip(named, bodies_within(bucket, sizes, pool, limit=STORED_LIMIT), strict=True)
     for hour, group in groupby(progress("usage", results, len(named)), key=lambda result: found.hour[result[0]]):
         largest: Counts = {}

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -47,18 +47,28 @@ def report(
     return b"".join(archive(meta(account, period, collected_at), writer, completeness=completeness))
 
 
-class UsageWriter:
-    """``usage.json`` as it grows: one event a line, kept packed, since a month of lines is tens of megabytes.
+class Pieces(Protocol):
+    """Where bytes wait that are added one after another and read once."""
 
-    ``rows`` is how many were added.
+    def append(self, piece: bytes, /) -> None:
+        """Add a piece."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """All of them in order; the pieces may be cut elsewhere."""
+
+
+class UsageWriter:
+    """``usage.json`` as it grows: one event a line, kept packed, since a month of lines is gigabytes.
+
+    ``rows`` is how many were added; ``pieces`` is where they wait, by default in memory.
     """
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: str, pieces: Pieces | None = None) -> None:
         self.rows = 0
         self._account = _go(orjson.dumps(account).decode())
         self._size = 0
         self._packer = zlib.compressobj(level=1)
-        self._packed: list[bytes] = []
+        self._packed: Pieces = [] if pieces is None else pieces
         self._heads: dict[Key, str] = {}
         self._put(b"[")
 
