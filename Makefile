@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format unit e2e fixes guides tools chart-record oracle oracle-go oracle-kubernetes reference image production
+.PHONY: help setup demo test check bench format unit e2e fixes guides tools chart-record oracle oracle-focus oracle-go oracle-kubernetes reference image production
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,11 @@ chart-record: setup tools ## render the chart and carry the release record as da
 
 oracle: setup ## ask moto anew what changed in the data services' suites, and record it
 	PYTHONPATH=tests $(RUN)/python -m conformance.data_services.record
+
+oracle-focus: setup ## ask FinOps' own validator anew what it makes of our FOCUS, and record it
+	$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/focus-validator
+	$(UV) pip install --quiet --python .tools/focus-validator/bin/python 'focus-validator==1.0.0' 'multimethod<2' 'sqlalchemy<2'
+	PYTHONPATH=tests:. $(RUN)/python -m conformance.focus.record .tools/focus-validator
 
 oracle-go: setup ## ask Go's own libraries anew what they make of the recorded cases
 	cd tests/conformance/go_oracle && go build -o "$(CURDIR)/.tools/go-oracle" .

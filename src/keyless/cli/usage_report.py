@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from keyless.billing.report.service import Asked
 
 T = TypeVar("T")
-FORMATS = ("text", "csv", "json", "focus", "html")
+FORMATS = ("text", "csv", "json", "parquet", "focus", "focus-1.3", "html")
 
 
 _Bucket = Annotated[str, typer.Option(envvar="UP_BILLING_BUCKET", help="The bucket that holds the usage; or --folder.")]
@@ -42,7 +42,7 @@ _Force = Annotated[
 ]
 _Output = Annotated[
     str,
-    typer.Option("--output", "-o", metavar="text|csv|json|focus|html", help="How to print; FOCUS is 1.0's, as CSV."),
+    typer.Option("--output", "-o", metavar="|".join(FORMATS), help="How to print; FOCUS is CSV, or Parquet by --out."),
 ]
 
 
@@ -76,6 +76,8 @@ def report(
     from keyless.billing.report.service import Asked
     from keyless.billing.report.teams import DEFAULT, rules_untrusted
 
+    if output == "parquet" and out is None:
+        raise typer.BadParameter("expected --out=FILE beside it: Parquet is nothing to look at", param_hint="--output")
     if output not in FORMATS:
         raise typer.BadParameter(f"expected {', '.join(FORMATS)}, found {output!r}", param_hint="--output")
     source, options = opened(account, bucket, folder, provider, endpoint)
@@ -107,12 +109,15 @@ def _print(source: Bucket, asked: Asked, output: str, out: Path | None, now: dat
 
     if out is not None:
         must_be_writable(out)
-    made = report_of(source, asked, output, now=now, wrap=lambda found: one("UsageReport", found))
+    parquet = out is not None and out.suffix == ".parquet"
+    if parquet and not output.startswith(("parquet", "focus")):
+        raise typer.BadParameter(f"expected parquet or focus for {out}, found {output}", param_hint="--output")
+    made = report_of(source, asked, output, now=now, wrap=lambda found: one("UsageReport", found), parquet=parquet)
     if isinstance(made, Refusal):
         typer.echo(f"keyless: {made.detail}", err=True)
         raise typer.Exit(exits.DID_NOT_HOLD)
     if out is not None:
-        write_new(out, iter([made.encode()]))
+        write_new(out, iter([made if isinstance(made, bytes) else made.encode()]))
         typer.echo(f"Report saved to {out.absolute()}")
         return
     typer.echo(made, nl=False)

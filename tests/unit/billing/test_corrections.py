@@ -113,7 +113,7 @@ def test_what_comes_before_the_closing_or_never_corrects_nothing(late):
 def test_focus_calls_it_a_correction_only_where_its_month_was_closed():
     def classes(late):
         rows = csv.DictReader(io.StringIO(reported(a_day(late=late), "focus")))
-        return {(row["ChargeClass"], int(row["ConsumedQuantity"])) for row in rows}
+        return {(row["ChargeClass"], int(float(row["ConsumedQuantity"]))) for row in rows}
 
     assert classes(END + GRACE) == {("", 24), ("", 24 * 4 + 5), ("", 2)}
     assert classes(LATE) == {("", 24), ("", 24 * 4), ("Correction", 5), ("Correction", 2)}

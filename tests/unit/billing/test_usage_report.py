@@ -51,8 +51,8 @@ def asked(*by, **changes):
     return Asked(**values | changes)
 
 
-def made(bucket, *by, output="json", **changes):
-    found = report_of(bucket, asked(*by, **changes), output, now=NOW, wrap=dict)
+def made(bucket, *by, output="json", parquet=False, **changes):
+    found = report_of(bucket, asked(*by, **changes), output, now=NOW, wrap=dict, parquet=parquet)
     if isinstance(found, Refusal):
         return found
     return json.loads(found) if output == "json" else found
@@ -268,7 +268,7 @@ def test_a_price_that_cannot_be_read_is_refused_with_its_place(entry, named):
 
 
 @effort(30)
-@given(st.lists(st.fractions(0, 1000), max_size=12), st.sampled_from([0, 2, 3]))
+@given(st.lists(st.fractions(0, 1000) | st.fractions(0, 10**40), max_size=12), st.sampled_from([0, 2, 3]))
 def test_rounded_amounts_add_up_to_the_rounded_sum_and_none_is_off_by_a_unit(amounts, digits):
     found = rounded(amounts, digits)
     unit = Fraction(1, 10**digits)
@@ -320,7 +320,7 @@ def test_focus_has_every_required_column_and_the_same_sums(bucket):
         "PricingUnit", "ProviderName", "PublisherName", "ServiceCategory", "ServiceName",
     }  # fmt: skip
     assert required <= set(found[0]) == set(COLUMNS)
-    assert sum(int(row["ConsumedQuantity"]) for row in found) == GROWN + 4 * HOURS
+    assert sum(Decimal(row["ConsumedQuantity"]) for row in found) == GROWN + 4 * HOURS
     assert sum(Decimal(row["BilledCost"]) for row in found if row["BillingCurrency"] == "EUR") == Decimal("27.00")
     assert {row["BillingPeriodStart"] for row in found} == {"2026-10-01T00:00:00Z"}
     assert all(json.loads(row["Tags"]) in ({"team": "payments"}, {"team": "search"}, {}) for row in found)

@@ -71,6 +71,8 @@ def test_days_are_those_of_the_zone(copy, capsys):
         ((), "expected one of --billing-month and --billing-custom"),
         (("--billing-month=2999-01",), "expected a period of which an hour is over"),
         (("--bucket=b", DAY), "expected one of --bucket and --folder"),
+        (("--output=parquet", DAY), "expected --out=FILE beside it"),
+        (("--output=csv", "--out=x.parquet", DAY), "expected parquet or focus for x.parquet"),
     ],
 )
 def test_wrong_use_names_what_is_wrong(copy, capsys, words, said):

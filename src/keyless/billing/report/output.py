@@ -113,7 +113,7 @@ def as_csv(report: Report) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(header)
-    writer.writerows([_harmless(cell) for cell in row] for row in lines)
+    writer.writerows([harmless(cell) for cell in row] for row in lines)
     writer.writerow(total)
     return out.getvalue()
 
@@ -178,6 +178,7 @@ def _local(report: Report, at: int) -> str:
     return f"{report.period[at].astimezone(ZoneInfo(report.zone)):%Y-%m-%d %H:%M}"
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
+    """A text of somebody's that a spreadsheet takes for a text."""
     # A spreadsheet runs what begins so: https://owasp.org/www-community/attacks/CSV_Injection
     return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell

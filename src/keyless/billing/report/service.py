@@ -15,9 +15,10 @@ from keyless.billing.export.service import Bucket
 from keyless.billing.ledger.corrections import hour_closing
 from keyless.billing.report.capacity import CAPACITY_FIELDS, Bought, Meeting, meetings
 from keyless.billing.report.focus import FIELDS as FOCUS_FIELDS
+from keyless.billing.report.focus import VERSIONS as FOCUS
 from keyless.billing.report.focus import as_focus, month_closing
 from keyless.billing.report.grouping import Cube, filled
-from keyless.billing.report.model import PLANE_METER, Use, What
+from keyless.billing.report.model import PLANE_METER, Report, Use, What
 from keyless.billing.report.output import as_csv, as_text, document
 from keyless.billing.report.page import PAGE_FIELDS, as_page
 from keyless.billing.report.prices import Price
@@ -56,20 +57,29 @@ def report_of(
     *,
     now: datetime,
     wrap: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-) -> str | Refusal:
-    """The report as it is printed; a refusal where usage is missing or cannot be trusted. ``wrap`` makes JSON of it."""
+    parquet: bool = False,
+) -> str | bytes | Refusal:
+    """The report as it is printed; a refusal where usage is missing or cannot be trusted. ``wrap`` makes JSON of it.
+
+    ``parquet``: the columns of FOCUS as Parquet, not as CSV.
+    """
     request = Request(asked.account, asked.period, asked.force_incomplete, options=asked.options, command=asked.command)
-    wanted: Mapping[str, Sequence[tuple[str, ...]]] = {"focus": (FOCUS_FIELDS,), "html": PAGE_FIELDS}
+    wanted: Mapping[str, Sequence[tuple[str, ...]]] = {**dict.fromkeys(FOCUS, (FOCUS_FIELDS,)), "html": PAGE_FIELDS}
     cubes = [asked.cube(*by) for by in wanted.get(output, (asked.by,))]
 
     def sink(uses: Iterable[Use]) -> None:
         filled(cubes, uses, asked.wants)
 
-    closing = month_closing(asked.zone) if output == "focus" else hour_closing
+    closing = month_closing(asked.zone) if output in FOCUS else hour_closing
     source = read(bucket, request, sink, now=now, closing=closing)
     if isinstance(source, Refusal):
         return source
-    return _printed(output, asked, request, source, cubes, wrap)
+    reports = [report(request, source, cube, asked.zone.key) for cube in cubes]
+    if output == "parquet" or (parquet and output in FOCUS):
+        from keyless.billing.report.parquet import as_parquet, focus_as_parquet
+
+        return focus_as_parquet(reports[0], FOCUS[output]) if output in FOCUS else as_parquet(reports[0])
+    return _printed(output, reports, source, wrap)
 
 
 def capacity_of(bucket: Bucket, asked: Asked, bought: Bought, *, now: datetime) -> tuple[Meeting, ...] | Refusal:
@@ -88,17 +98,14 @@ def capacity_of(bucket: Bucket, asked: Asked, bought: Bought, *, now: datetime) 
 
 def _printed(
     output: str,
-    asked: Asked,
-    request: Request,
+    reports: Sequence[Report],
     source: Source,
-    cubes: Sequence[Cube],
     wrap: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> str:
-    reports = [report(request, source, cube, asked.zone.key) for cube in cubes]
     if output == "html":
         return as_page(reports, source.manifests)
-    if output == "focus":
-        return as_focus(reports[0])
+    if output in FOCUS:
+        return as_focus(reports[0], FOCUS[output])
     if output == "csv":
         return as_csv(reports[0])
     if output == "json":
