@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from fractions import Fraction
 
 from keyless.billing.ledger.corrections import FIRST
@@ -85,8 +85,15 @@ class Cube:
         grouped: dict[tuple[str, ...], dict[int, Quantity]] = {}
         for (number, values), quantity in self.sums.items():
             grouped.setdefault(values, {})[number] = quantity
-        lines = tuple(self._line(values, grouped[values], average) for values in sorted(grouped))
+        lines = tuple(self._line(values, grouped[values], average) for values in sorted(grouped, key=self._order))
         return lines, self._line((), totals, average)
+
+    def _order(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        """As texts sort, but hours as they came: where clocks go back, the later of two has the smaller offset."""
+        return tuple(
+            datetime.fromisoformat(value).astimezone(UTC).isoformat() if name == "hour" else value
+            for name, value in zip(self.by, values, strict=True)
+        )
 
     def _line(self, values: tuple[str, ...], parts: Mapping[int, Quantity], average: Mapping[int, Fraction]) -> Line:
         quantity, unpriced = Quantity(), Quantity()

@@ -104,7 +104,8 @@ def rounded(amounts: Sequence[Fraction], digits: int) -> list[Decimal]:
     order = sorted(range(len(scaled)), key=lambda n: (floors[n] - scaled[n], n))
     for at in order[:short]:
         floors[at] += 1
-    return [Decimal(each).scaleb(-digits) for each in floors]
+    # From a text, for arithmetic of decimals is cut to the context's 28 digits.
+    return [Decimal(f"{each}E-{digits}") for each in floors]
 
 
 def prices_untrusted(name: str, text: str) -> tuple[Price, ...]:
