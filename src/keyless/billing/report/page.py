@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from html import escape
+from zoneinfo import ZoneInfo
 
 from keyless.api.words import counted
 from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver, printable
@@ -13,21 +16,30 @@ from keyless.billing.ledger.completeness import without
 from keyless.billing.ledger.manifests import Covered, lives
 from keyless.billing.ledger.model import HOUR, hour_of, stamp
 from keyless.billing.report.model import UNALLOCATED, Report
-from keyless.billing.report.output import costs, currencies, digest, rows
+from keyless.billing.report.output import costs, currencies, digest, exact_hours, rows
 from keyless.billing.report.prices import rounded
 from keyless.billing.report.svg import OTHERS, PALETTE, colour, stacked, strip
 
 PAGE_FIELDS = (("team",), ("day", "team"), ("day", "team", "kind"), ("control-plane",), ("kind",))
 MOVERS = 10
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 ROWS = 40
 """Lines of a table, control planes of the strip: more are nobody's reading; the CSV has them all."""
-_STYLE = """body{font:15px/1.5 sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#1f2328}
-h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid #d0d7de}
-table{border-collapse:collapse;width:100%}td,th{padding:.25em .6em;text-align:right;border-bottom:1px solid #eee}
-td:first-child,th:first-child{text-align:left}tr:last-child{font-weight:bold}
-.big{font-size:1.8em}.note{color:#57606a;font-size:.9em}.bad{color:#d1242f}
-.key{display:inline-block;width:.8em;height:.8em;margin:0 .3em}
-pre{white-space:pre-wrap;font-size:.85em}@media print{body{margin:0}}"""
+_STYLE = """:root{color-scheme:light dark;--ink:#1f2328;--paper:#fff;--soft:#57606a;--line:#d0d7de;--bad:#b91c28}
+@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--soft:#9da7b1;--line:#3d444d;--bad:#ff7b72}}
+@media print{:root{color-scheme:light;--ink:#000;--paper:#fff;--soft:#444;--line:#bbb;--bad:#b91c28}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}body{margin:0;max-width:none}
+h2{break-after:avoid}tr,svg,p{break-inside:avoid}thead{display:table-header-group}}
+body{font:15px/1.5 sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:var(--ink);background:var(--paper)}
+h1{font-size:1.5em;overflow-wrap:anywhere}
+h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid var(--line)}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
+td,th{padding:.25em .6em;text-align:right;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}
+.name{text-align:start;overflow-wrap:anywhere;min-width:12em}tfoot{font-weight:bold}
+.big{font-size:1.8em;margin-inline-end:.6em;white-space:nowrap}.note{color:var(--soft);font-size:.9em}.bad{color:var(--bad)}
+.key{display:inline-block;margin-inline-end:1em}
+.key i{display:inline-block;width:.8em;height:.8em;margin-inline-end:.3em}
+svg{max-width:100%;height:auto;fill:currentColor}pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85em}"""
 
 
 def as_page(reports: Sequence[Report], manifests: Sequence[Covered]) -> str:
@@ -66,10 +78,15 @@ def _summary(report: Report) -> str:
     money = currencies(report)
     parts = [f'<span class="big">{costs([report.total], each)[0]:,f} {escape(each)}</span>' for each in money]
     hours = report.total.quantity.maximum
-    parts.append(f'<span class="big">{hours:,}</span> resource-hours by the hourly maximum,')
-    parts.append(f"{float(report.total.quantity.exact):,.1f} by exact time")
+    parts.append(f'<span class="big">{counted_hours(hours)}</span><br>')
+    parts.append(f"by the hourly maximum; {exact_hours([report.total.quantity])[0]:,f} by exact time;")
     whole = "complete" if not (report.missing or report.faults) else '<b class="bad">incomplete: see below</b>'
-    return f"<p>{' '.join(parts)}; {whole}.</p>"
+    return f"<p>{' '.join(parts)} {whole}.</p>"
+
+
+def counted_hours(number: int) -> str:
+    """``1 resource-hour``, ``1,488 resource-hours``."""
+    return f"{number:,} resource-hour{'' if number == 1 else 's'}"
 
 
 def _table(report: Report) -> str:
@@ -77,16 +94,38 @@ def _table(report: Report) -> str:
     order = sorted(range(len(lines)), key=lambda at: (-report.lines[at].quantity.maximum, lines[at]))
     shown = [lines[at] for at in order[:ROWS]]
     more = f'<p class="note">and {counted(len(lines) - ROWS, "more line")}, in the CSV</p>' if len(lines) > ROWS else ""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    return f"<table><tr>{head}</tr>{''.join(map(_row, [*shown, total]))}</table>{more}"
+    return _drawn_table(header, shown, total, names=len(report.by)) + more
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(f'<td>{escape(printable(cell))}</td>' for cell in cells)}</tr>"
+def _drawn_table(
+    header: Sequence[str], lines: Iterable[Sequence[str]], total: Sequence[str] = (), *, names: int
+) -> str:
+    """The first ``names`` columns are names, the others numbers, which are set in thousands."""
+    foot = f"<tfoot>{_row(total, names)}</tfoot>" if total else ""
+    body = "".join(_row(line, names) for line in lines)
+    head = f"<thead>{_row(header, names, cell='th')}</thead>"
+    return f'<div class="wide"><table>{head}<tbody>{body}</tbody>{foot}</table></div>'
+
+
+def _row(cells: Iterable[str], names: int, *, cell: str = "td") -> str:
+    """Names stand by themselves: one that is written from the right turns nothing beside it about."""
+    made = (
+        f'<{cell} class="name"><bdi>{escape(printable(text))}</bdi></{cell}>'
+        if at < names
+        else f"<{cell}>{escape(_in_thousands(text))}</{cell}>"
+        for at, text in enumerate(cells)
+    )
+    return f"<tr>{''.join(made)}</tr>"
+
+
+def _in_thousands(text: str) -> str:
+    return f"{Decimal(text):,f}" if _NUMBER.fullmatch(text) else text
 
 
 def _days(report: Report) -> str:
     """Each team a colour, the largest first; those beyond the colours together."""
+    if not report.total.quantity.maximum:
+        return "<p>Nothing was used.</p>"
     days = _days_of(report)
     teams: dict[str, dict[str, int]] = {}
     for line in report.lines:
@@ -98,7 +137,7 @@ def _days(report: Report) -> str:
     if rest:
         series[OTHERS] = [float(sum(teams[team].get(day, 0) for team in rest)) for day in days]
     keys = "".join(
-        f'<span class="key" style="background:{colour(number)}"></span>{escape(printable(name))}'
+        f'<span class="key"><i style="background:{colour(number)}"></i><bdi>{escape(printable(name))}</bdi></span>'
         for number, name in enumerate(series)
     )
     return stacked(days, series, title="Resource-hours by day and team", unit="resource-hours") + f"<p>{keys}</p>"
@@ -123,7 +162,9 @@ def _completeness(report: Report, manifests: Sequence[Covered]) -> str:
             lines.append((f"{life.control_plane.group}/{life.control_plane.name}", cells))
     lines.sort(key=lambda line: (sum(1 for cell in line[1] if cell < 0 or cell >= 1) - len(line[1]), line[0]))
     more = f'<p class="note">and {counted(len(lines) - ROWS, "more control plane")}</p>' if len(lines) > ROWS else ""
-    drawn = strip(lines[:ROWS], title="How much of each hour is accounted for", first=stamp(start))
+    drawn = strip(
+        lines[:ROWS], title="How much of each hour is accounted for", start=start.astimezone(ZoneInfo(report.zone))
+    )
     note = '<p class="note">green: all of the hour is stored; yellow: a part; red: nothing; grey: none is owed</p>'
     return drawn + note + more
 
@@ -164,11 +205,10 @@ def _movers(report: Report) -> str:
     for (team, kind), (before, after) in ordered[:MOVERS]:
         if before != after:
             moved = [rounded([Fraction(each, half)], 1)[0] for each in (before, after, after - before)]
-            lines.append([team, kind, *(f"{each:,f}" for each in moved[:2]), f"{moved[2]:+,f}"])
+            lines.append([team, kind, *(f"{each:f}" for each in moved[:2]), f"{moved[2]:+,f}"])
     if not lines:
         return "<p>Nothing moved.</p>"
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    return f"<table><tr>{head}</tr>{''.join(map(_row, lines))}</table>"
+    return _drawn_table(header, lines, names=2)
 
 
 def _idle(report: Report, manifests: Sequence[Covered]) -> str:
@@ -178,7 +218,8 @@ def _idle(report: Report, manifests: Sequence[Covered]) -> str:
     idle = sorted(there - used)
     if not idle:
         return "<p>None: each held at least one resource.</p>"
-    return f"<ul>{''.join(f'<li>{escape(printable(name))}</li>' for name in idle[:ROWS])}</ul>"
+    more = f'<p class="note">and {counted(len(idle) - ROWS, "more control plane")}</p>' if len(idle) > ROWS else ""
+    return f"<ul>{''.join(f'<li><bdi>{escape(printable(name))}</bdi></li>' for name in idle[:ROWS])}</ul>{more}"
 
 
 def _basis(report: Report) -> str:
@@ -201,15 +242,19 @@ def _basis(report: Report) -> str:
         "Corrections": [describe_correction(each) for each in report.corrections],
     }
     told = "".join(
-        f"<h3>{name}</h3><pre>{escape(chr(10).join(lines[:ROWS]))}</pre>" for name, lines in lists.items() if lines
+        f"<h3>{name}</h3><pre>{escape(chr(10).join(lines[:ROWS]))}{_further(lines)}</pre>"
+        for name, lines in lists.items()
+        if lines
     )
     return f"<p>{escape(' '.join(said))}</p>{told}"
 
 
+def _further(lines: Sequence[str]) -> str:
+    return f"\n  and {len(lines) - ROWS} more" if len(lines) > ROWS else ""
+
+
 def _days_of(report: Report) -> list[str]:
     """Every day of the period, those without usage too, in the report's own zone."""
-    from zoneinfo import ZoneInfo
-
     zone = ZoneInfo(report.zone)
     first = report.period[0].astimezone(zone).date()
     last = (report.period[1] - timedelta(microseconds=1)).astimezone(zone).date()
@@ -218,8 +263,6 @@ def _days_of(report: Report) -> list[str]:
 
 def _what(report: Report) -> str:
     """A month that still runs is told as such, for its total is no month's."""
-    from zoneinfo import ZoneInfo
-
     start, end = (each.astimezone(ZoneInfo(report.zone)) for each in report.period)
     first = start.day == 1 and start.hour == 0
     following = (start.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0)
