@@ -9,11 +9,11 @@ from fractions import Fraction
 
 from keyless.billing.ledger.corrections import FIRST
 from keyless.billing.report.model import REVISION, UNKNOWN, Line, Quantity, Use, What
-from keyless.billing.report.prices import Price, rates
+from keyless.billing.report.prices import Price, Rated, rates
 from keyless.billing.report.teams import Rule, is_field, team_of, value_of
 
 TIMES: Mapping[str, str] = {"day": "%Y-%m-%d", "month": "%Y-%m", "hour": "%Y-%m-%dT%H:%M%z"}
-NO_PRICE = -1
+NO_PRICE: Rated = -1, ""
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Cube:
     zone: tzinfo
     rules: Sequence[Rule]
     prices: Sequence[Price] = ()
-    sums: dict[tuple[int, tuple[str, ...]], Quantity] = field(default_factory=dict)
+    sums: dict[tuple[Rated, tuple[str, ...]], Quantity] = field(default_factory=dict)
     _values: dict[What, tuple[tuple[str, ...], tuple[int, ...]]] = field(default_factory=dict)
     _cells: dict[What | tuple[What, int], Quantity] = field(default_factory=dict)
     """Where uses of the hour at hand are summed."""
@@ -58,8 +58,9 @@ class Cube:
             known = self._values[what] = (self._fixed(what), self._applying(what))
         fixed, applying = known
         values = tuple(time or value or f"r{revision}" for time, value in zip(self._times, fixed, strict=True))
-        number = next((n for n in applying if self.prices[n].holds_on(self._day)), NO_PRICE)
-        return self.sums.setdefault((number, values), Quantity())
+        number = next((n for n in applying if self.prices[n].holds_on(self._day)), None)
+        rated = NO_PRICE if number is None else (number, f"{self._day:%Y-%m}")
+        return self.sums.setdefault((rated, values), Quantity())
 
     def _fixed(self, what: What) -> tuple[str, ...]:
         place = (what.plane, what.dimensions, what.labels)
@@ -78,13 +79,13 @@ class Cube:
 
     def lines(self) -> tuple[tuple[Line, ...], Line]:
         """The lines in order, and their total."""
-        totals: dict[int, Quantity] = {}
-        for (number, _), quantity in self.sums.items():
-            totals.setdefault(number, Quantity()).add(quantity)
+        totals: dict[Rated, Quantity] = {}
+        for (rated, _), quantity in self.sums.items():
+            totals.setdefault(rated, Quantity()).add(quantity)
         average = rates(self.prices, {n: q for n, q in totals.items() if n != NO_PRICE})
-        grouped: dict[tuple[str, ...], dict[int, Quantity]] = {}
-        for (number, values), quantity in self.sums.items():
-            grouped.setdefault(values, {})[number] = quantity
+        grouped: dict[tuple[str, ...], dict[Rated, Quantity]] = {}
+        for (rated, values), quantity in self.sums.items():
+            grouped.setdefault(values, {})[rated] = quantity
         lines = tuple(self._line(values, grouped[values], average) for values in sorted(grouped, key=self._order))
         return lines, self._line((), totals, average)
 
@@ -95,16 +96,18 @@ class Cube:
             for name, value in zip(self.by, values, strict=True)
         )
 
-    def _line(self, values: tuple[str, ...], parts: Mapping[int, Quantity], average: Mapping[int, Fraction]) -> Line:
+    def _line(
+        self, values: tuple[str, ...], parts: Mapping[Rated, Quantity], average: Mapping[Rated, Fraction]
+    ) -> Line:
         quantity, unpriced = Quantity(), Quantity()
         costs: dict[str, Fraction] = {}
-        for number, part in sorted(parts.items()):
+        for rated, part in sorted(parts.items(), key=lambda each: each[0]):
             quantity.add(part)
-            if number == NO_PRICE:
+            if rated == NO_PRICE:
                 unpriced.add(part)
                 continue
-            price = self.prices[number]
-            costs[price.currency] = costs.get(price.currency, Fraction(0)) + price.quantity(part) * average[number]
+            price = self.prices[rated[0]]
+            costs[price.currency] = costs.get(price.currency, Fraction(0)) + price.quantity(part) * average[rated]
         return Line(values, quantity, costs, unpriced)
 
 

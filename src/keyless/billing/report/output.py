@@ -113,7 +113,9 @@ def as_csv(report: Report) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(header)
-    writer.writerows([harmless(cell) for cell in row] for row in lines)
+    names = len(report.by)
+    # Names alone: a number that is less than nothing, as of a correction, is to stay a number.
+    writer.writerows([*map(harmless, row[:names]), *row[names:]] for row in lines)
     writer.writerow(total)
     return out.getvalue()
 

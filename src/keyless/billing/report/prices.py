@@ -11,8 +11,9 @@
       measure: exact
       tiers: [{upTo: 10000, price: "0.02"}, {price: "0.01"}]
 
-Of every hour's usage the first price that matches counts. Tiers are graduated over the quantity of the whole report;
-a line has the share of the price's total that it has of its quantity, so that lines add up to the total exactly.
+Of every hour's usage the first price that matches counts. Tiers are graduated over each month's quantity, so that two
+months cost what their reports say; a line has the share of the price's total that it has of its quantity, so that lines
+add up to the total exactly.
 """
 
 from __future__ import annotations
@@ -32,9 +33,12 @@ from keyless.billing.report.model import Plane, Quantity
 from keyless.billing.report.teams import Labels, conditions_untrusted, value_of
 
 MAXIMUM, EXACT = "maximum", "exact"
+Rated = tuple[int, str]
+"""The number of a price in its sheet, and the month whose quantity it is graduated over."""
 # ISO 4217: currencies that are not counted in hundredths.
 _DIGITS = dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV"), 0)
 _DIGITS |= dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
+_MOST_DIGITS = 30
 _KEYS = {"currency", "measure", "price", "tiers", "match", "from", "until", "name"}
 
 
@@ -72,7 +76,7 @@ class Price:
         return Fraction(found.maximum) if self.measure == MAXIMUM else found.exact
 
     def cost(self, quantity: Fraction) -> Fraction:
-        """Of all of the report's quantity: each tier's part at its own price."""
+        """Of a month's quantity: each tier's part at its own price."""
         total, below = Fraction(0), Fraction(0)
         for tier in self.tiers:
             top = quantity if tier.up_to is None else min(quantity, tier.up_to)
@@ -81,12 +85,13 @@ class Price:
         return total
 
 
-def rates(prices: Sequence[Price], totals: Mapping[int, Quantity]) -> dict[int, Fraction]:
-    """What a resource-hour costs on average, by the number of the price: its cost over all of its quantity."""
+def rates(prices: Sequence[Price], totals: Mapping[Rated, Quantity]) -> dict[Rated, Fraction]:
+    """What a resource-hour costs on average in a month: a price's cost over all of its quantity."""
     found = {}
-    for number, total in totals.items():
-        quantity = prices[number].quantity(total)
-        found[number] = prices[number].cost(quantity) / quantity if quantity else Fraction(0)
+    for rated, total in totals.items():
+        price = prices[rated[0]]
+        quantity = price.quantity(total)
+        found[rated] = price.cost(quantity) / quantity if quantity else Fraction(0)
     return found
 
 
@@ -161,11 +166,18 @@ def _money(where: str, found: Any) -> Fraction:
     if isinstance(found, int | str) and not isinstance(found, bool):
         try:
             value = Decimal(found)
-            if value.is_finite() and value >= 0:
+            # Beyond that nobody means it, and a number of a million digits would be counted with.
+            if value.is_finite() and value >= 0 and value.adjusted() < _MOST_DIGITS and _places(value) <= _MOST_DIGITS:
                 return Fraction(value)
         except InvalidOperation:
             pass
-    raise Malformed(f'{where}: expected a decimal number from 0 in quotes, as "0.012", found {found!r}')
+    told = f'expected a decimal number from 0 in quotes, as "0.012", of at most {_MOST_DIGITS} digits before and after'
+    raise Malformed(f"{where}: {told} its point; found {str(found)[:80]!r}")
+
+
+def _places(value: Decimal) -> int:
+    """How many digits stand after the point."""
+    return -int(value.as_tuple().exponent)
 
 
 def _date(where: str, found: Any) -> date | None:
