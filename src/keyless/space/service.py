@@ -269,6 +269,7 @@ class Operator:
         self._planes.on_change(self._following.plane_changed)
         self._values.on_change(lambda _: self._wake_all())
         self._values.on_change(lambda _: self._following.wake())
+        self._values.on_change(lambda _: self._licensing.wake())
         self._namespaces.on_change(self._namespace_changed)
         for informer in (self._deployments, self._accounts):
             informer.on_change(lambda event: self._wake_owner(event.object))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -44,15 +45,23 @@ class Licensing:
         now: Callable[[], datetime],
     ) -> None:
         self._host, self._bought, self._planes, self._now = host, bought, planes, now
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once: what the values say may have changed, and whoever changed them looks for it."""
+        self._woken.set()
 
     async def run(self) -> None:
         """Look again and again until cancelled; what an API server refuses now it may take the next time."""
         while True:
+            # Before the look: what wakes it meanwhile is looked at once more.
+            self._woken.clear()
             try:
                 await self.look()
             except KeylessError as error:
                 _log.warning("capacity not told", error=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
 
     async def look(self) -> None:
         """Once. Stopped after any step, the next look writes the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -152,6 +153,30 @@ async def test_without_a_capacity_a_license_is_the_users_to_make() -> None:
     status = await world.look()
     assert [each["type"] for each in status["conditions"]] == ["LicenseValid"]
     assert "usage" not in status
+
+
+async def test_values_that_change_are_looked_at_at_once() -> None:
+    world = World(None)
+    task = asyncio.create_task(world.loop.run())
+    try:
+        await _settled()
+        assert world.host.stored(SPACELICENSES) == []
+        world.bought = BOUGHT
+        world.loop.wake()
+        await _settled()
+        (license_,) = world.host.stored(SPACELICENSES)
+        assert license_["status"]["capacity"] == {"resourceHours": 1000, "operations": 500}
+        world.bought = replace(BOUGHT, resource_hours=7)
+        world.loop.wake()
+        await _settled()
+        assert world.host.stored(SPACELICENSES)[0]["status"]["capacity"]["resourceHours"] == 7
+    finally:
+        task.cancel()
+
+
+async def _settled() -> None:
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 async def test_before_anything_is_stored_nothing_is_said_to_last() -> None:
