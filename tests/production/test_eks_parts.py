@@ -41,10 +41,6 @@ def parts(space: OneNode, cloud: Beside) -> Iterator[OneNode]:
     yield space
     _helm(space, "--reset-values")
     _eks_of_the_cloud(cloud, "keyless/keyless-cloud:0.1.0")
-    # That it was switched off is remembered as a wish to be without the agent.
-    addon = ("--cluster-name", "keyless", "--addon-name", AGENT)
-    cloud.aws("eks", "delete-addon", *addon)
-    cloud.aws("eks", "create-addon", *addon)
     for one in WORKLOADS[:2]:
         space.kubectl("wait", "--for=create", one, "-n", "kube-system", "--timeout=60s")
         space.kubectl("rollout", "status", one, "-n", "kube-system", "--timeout=90s")

@@ -88,8 +88,7 @@ class Cloud:
         self._projection = Projection(
             self.database, settings.kubernetes, settings.cluster_name, settings.agent, settings.authenticates
         )
-        if not settings.looks_after_agent:
-            self._projection.leave_agent()
+        self._projection.look_after_agent(settings.looks_after_agent)
         sessions, authoriser = Sessions(self.database), Authoriser(self.directory)
         authenticator = Authenticator(self.directory, sessions)
         issuers = IssuerKeys(fetch or self._fetcher, settings.now)

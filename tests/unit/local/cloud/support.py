@@ -237,7 +237,7 @@ class World:
         moment = datetime.fromtimestamp(self.clock(), UTC)
         return moment.replace(tzinfo=None) if remove_tzinfo else moment
 
-    def _start(self, delay_seconds: float) -> Cloud:
+    def _start(self, delay_seconds: float, **more: Any) -> Cloud:
         settings = CloudSettings(
             database=self.connection,
             kubernetes=self.kube,
@@ -245,12 +245,13 @@ class World:
             ca_pem="",
             propagation_delay_seconds=delay_seconds,
             now=self.clock,
+            **more,
         )
         return Cloud(settings, fetch=self.issuers)
 
-    def restart(self, delay_seconds: float = 0.0) -> None:
+    def restart(self, delay_seconds: float = 0.0, **settings: Any) -> None:
         """The same state, a new process."""
-        self.cloud = self._start(delay_seconds)
+        self.cloud = self._start(delay_seconds, **settings)
 
     def close(self) -> None:
         self._signing_time.stop()

@@ -28,7 +28,7 @@ AGENT = "eks-pod-identity-agent"
 LIST = "eks-pod-identity-associations"
 NAMESPACE = "kube-system"
 MANAGER = "eks"
-_WANTED = "agent-wanted"
+_WANTED, _LEFT = "agent-wanted", "left"
 _EVERY_SECONDS = 60.0
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
 _SETTLE_SECONDS = 2.0
@@ -54,10 +54,14 @@ class Projection:
         """The agent should run (True), should not (False), or is no longer looked after (None)."""
         self.database.put("remembered", _WANTED, {True: "yes", False: "no", None: "ignored"}[wanted])
 
-    def leave_agent(self) -> None:
-        """The agent is not looked after until somebody asks for it."""
-        if self.database.get("remembered", _WANTED) is None:
-            self.want_agent(None)
+    def look_after_agent(self, wanted: bool) -> None:
+        """At the start: the agent is the settings' affair (True), or nobody's, until somebody asks for an addon."""
+        remembered = self.database.get("remembered", _WANTED)
+        if not wanted and remembered is None:
+            self.database.put("remembered", _WANTED, _LEFT)
+        # What an earlier start without it left is nobody's wish.
+        elif wanted and remembered == _LEFT:
+            self.want_agent(True)
 
     async def settle(self) -> None:
         """Write what changed; give up quietly after a moment and leave the rest to :meth:`run`."""

@@ -51,6 +51,22 @@ def test_an_addon_that_is_preserved_leaves_its_pods(world: World, eks: Any) -> N
     assert ("daemonsets", "kube-system", "eks-pod-identity-agent") in world.kube.objects
 
 
+def test_an_agent_that_the_settings_leave_out_comes_with_them_again(world: World) -> None:
+    place = ("daemonsets", "kube-system", AGENT)
+    world.restart(looks_after_agent=False)
+    world.loop.run(world.cloud.reconcile())
+    assert place not in world.kube.objects
+    world.restart()
+    world.loop.run(world.cloud.reconcile())
+    assert place in world.kube.objects
+    # An addon that somebody deleted is another matter.
+    world.aws("eks").delete_addon(clusterName="keyless", addonName=AGENT)
+    for looks_after in (False, True):
+        world.restart(looks_after_agent=looks_after)
+        world.loop.run(world.cloud.reconcile())
+        assert place not in world.kube.objects
+
+
 def test_an_addon_exists_once_and_must_be_known(eks: Any) -> None:
     create = eks.create_addon
     assert refusal(create, clusterName="keyless", addonName="eks-pod-identity-agent")[0] == "ResourceInUseException"
