@@ -36,12 +36,13 @@ UNACCOUNTED = {"NotCovered", "NoManifest"}
 HEAD = """# What a Space does on a bad day in production
 
 Each row was done to a real one-node Kubernetes 1.36 (`make production`, `tests/production/test_faults.py`): two
-control planes, attached, metered onto a volume of 32 MB each (one by IRSA, one by Pod Identity), and one more
-resource in each of them while the fault lasts. *Settled* is how long after the fault's end every condition,
-Deployment and pod was as it should be. *Gaps* are the stretches that the manifests record as not counted, the longest
-in seconds; one of up to 45 s (three samples) hides nothing that the samples before and after do not bound. At the end
-both control planes are deleted; the chain of manifests covers everything from first to last, and the month's report
-knows nothing of theirs as missing that no manifest records. `KEYLESS_RECORD=1` writes this page.
+control planes, attached, metered onto a volume of 32 MB each (one by IRSA, one by Pod Identity; for the ten minutes
+without AWS as yet both by IRSA), and one more resource in each of them while the fault lasts. *Settled* is how long
+after the fault's end every condition, Deployment and pod was as it should be. *Gaps* are the stretches that the
+manifests record as not counted, the longest in seconds; one of up to 45 s (three samples) hides nothing that the
+samples before and after do not bound. At the end both control planes are deleted; the chain of manifests covers
+everything from first to last, and the month's report knows nothing of theirs as missing that no manifest records.
+`KEYLESS_RECORD=1` writes this page.
 
 | fault | lasted (s) | settled after (s) | gaps | longest gap (s) |
 |---|---|---|---|---|
