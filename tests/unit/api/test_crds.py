@@ -1,10 +1,13 @@
 """The carried CustomResourceDefinitions: whole, structural where a reader relies on it, equal where they must be."""
 
+import re
 from typing import Any
 
 import pytest
 
 from keyless.api import crds
+from keyless.space.components import EXTERNAL_SECRETS, VECTOR
+from keyless.space.control_planes.workloads import CONDITIONS
 
 
 def _schema(definition: dict[str, Any]) -> dict[str, Any]:
@@ -92,3 +95,17 @@ EXTERNAL_SECRETS_COLUMNS = {
 def test_the_columns_are_external_secrets_own(plural: str) -> None:
     version = crds.load(f"{plural}.external-secrets.io")["spec"]["versions"][0]
     assert [column["name"] for column in version["additionalPrinterColumns"]] == EXTERNAL_SECRETS_COLUMNS[plural]
+
+
+def test_a_list_of_control_planes_shows_what_stands_and_what_stands_in_the_way() -> None:
+    """Each column is a condition that the operator writes: another type's name would show nothing for ever."""
+    (version,) = crds.load("controlplanes.spaces.upbound.io")["spec"]["versions"]
+    columns = {one["name"]: one["jsonPath"] for one in version["additionalPrinterColumns"] if not one.get("priority")}
+    assert list(columns) == ["Crossplane", "Ready", "Billing", "Secrets", "Message", "Age"]
+    shown = {name: re.findall(r"@\.type=='(\w+)'", path) for name, path in columns.items()}
+    conditions = {name: types[0] for name, types in shown.items() if types}
+    assert conditions == {
+        "Ready": "Ready",
+        "Billing": CONDITIONS[VECTOR][0],
+        "Secrets": CONDITIONS[EXTERNAL_SECRETS][0],
+    }
