@@ -85,6 +85,8 @@ async def test_the_next_manifest_bears_the_signature_and_the_status_that_of_the_
         key=lambda document: document["sequence"],
     )
     assert len(manifests) > 2
+    # No more is stored than without signatures: usage and manifest.
+    assert len(stage.bucket.requests) == 2 * len(manifests)
     assert ["previousSignature" in each for each in manifests] == [False, *[True] * (len(manifests) - 1)]
     assert stage.signer.holds(head_statement(stage.space.kept.sha256), stage.space.signed)
 
