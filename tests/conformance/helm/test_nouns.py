@@ -20,6 +20,7 @@ WORKLOADS = {
     "issuer": ("Deployment", "spaces-issuer", "restricted"),
 }
 SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+OWN_SPREAD = {**SPREAD, "topologyKey": "host", "labelSelector": {"matchLabels": {"own": "x"}}}
 AFFINITY = {"nodeAffinity": {"x": "y"}, "podAntiAffinity": {"x": "z"}}
 
 
@@ -42,7 +43,7 @@ def _values() -> dict[str, Any]:
             "tolerations": [{"key": section, "operator": "Exists"}],
             "resources": {"limits": {"memory": "1Gi"}},
             "extraEnv": [{"name": "MINE", "value": section}, {"name": "KEYLESS_WEBHOOK_BIND_HOST", "value": "::1"}],
-            "topologySpreadConstraints": [SPREAD, {**SPREAD, "labelSelector": {"matchLabels": {"own": "x"}}}],
+            "topologySpreadConstraints": [SPREAD, OWN_SPREAD],
             "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1},
             "replicas": 2,
         }
@@ -85,7 +86,7 @@ async def test_every_workload_takes_every_noun(objects: dict[tuple[str, str], An
             first, second = spec["topologySpreadConstraints"]
             # Without a selector a constraint counts no pods, and spreads nothing.
             assert first == {**SPREAD, "labelSelector": selector}
-            assert second["labelSelector"] == {"matchLabels": {"own": "x"}}
+            assert second == OWN_SPREAD
             budget = objects["PodDisruptionBudget", name]["spec"]
             assert (budget["maxUnavailable"], budget["selector"]) == (1, selector)
     # Those that speak with AWS are told of the way out.
