@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import importlib
-import ssl
 from typing import Any
 
 import pytest
 import yaml
-from cryptography import x509
 
 from keyless.api.settings import load
 from keyless.cli.run import COMPONENTS, parse
+from keyless.identity.injection.service import keeper_of
+from keyless.identity.injection.settings import Settings
+from keyless.kube.memory import MemoryKube
 from keyless.local.cluster.admission.pod_standards import violations
 
 ALL = (
@@ -105,15 +105,26 @@ async def test_pods_are_told_where_the_agent_is(helm, uri: str) -> None:
 async def test_the_registration_trusts_the_certificate_of_the_service_that_it_names(helm) -> None:
     objects = await _rendered(helm, "webhook.enabled=true")
     (hook,) = objects["MutatingWebhookConfiguration", "pod-identity-webhook"]["webhooks"]
-    service, data = hook["clientConfig"]["service"], objects["Secret", "pod-identity-webhook-tls"]["data"]
+    service = hook["clientConfig"]["service"]
     assert hook["failurePolicy"] == "Ignore"
-    assert hook["clientConfig"]["caBundle"] == data["ca.crt"]
-    chain = x509.load_pem_x509_certificate(base64.b64decode(data["tls.crt"]))
-    authority = x509.load_pem_x509_certificate(base64.b64decode(data["ca.crt"]))
-    chain.verify_directly_issued_by(authority)
-    names = chain.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == [f"{service['name']}.{service['namespace']}.svc"]
-    ssl.create_default_context(cadata=base64.b64decode(data["ca.crt"]).decode())
+    # The webhook's pods fill it in, and Helm does not take it back.
+    assert "caBundle" not in hook["clientConfig"]
+    template = objects["Deployment", "pod-identity-webhook"]["spec"]["template"]["spec"]
+    told, _, _ = parse(template["containers"][0]["args"][2:], Settings)
+    settings = load(Settings, flags=told, environ={}, file=None)
+    keeper = keeper_of(settings, MemoryKube())
+    assert keeper is not None
+    assert keeper.place.names == {f"{service['name']}.{service['namespace']}.svc"}
+    assert keeper.place.configuration == "pod-identity-webhook"
+    (mount,) = template["containers"][0]["volumeMounts"]
+    assert (mount["mountPath"], mount.get("readOnly", False)) == (str(keeper.folder), False)
+    assert template["volumes"] == [{"name": mount["name"], "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]
+    rules = objects["Role", "spaces-pod-identity-webhook-certificate"]["rules"]
+    assert objects["Role", "spaces-pod-identity-webhook-certificate"]["metadata"]["namespace"] == keeper.place.namespace
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
+        (["create"], None),
+        (["get", "update"], [keeper.place.secret]),
+    ]
     ports = objects["Service", "pod-identity-webhook"]["spec"]["ports"]
     assert [port["port"] for port in ports] == [service["port"]]
 
@@ -121,7 +132,10 @@ async def test_the_registration_trusts_the_certificate_of_the_service_that_it_na
 async def test_a_certificate_of_ones_own_is_used_and_none_made(helm) -> None:
     own = ("webhook.enabled=true", "webhook.certificate.secretName=own", "webhook.certificate.caBundle=QUJD")
     objects = await _rendered(helm, *own)
-    assert ("Secret", "pod-identity-webhook-tls") not in objects
+    assert ("Role", "spaces-pod-identity-webhook-certificate") not in objects
+    assert len(objects["ClusterRole", "spaces-pod-identity-webhook"]["rules"]) == 1
+    (container,) = objects["Deployment", "pod-identity-webhook"]["spec"]["template"]["spec"]["containers"]
+    assert not [flag for flag in container["args"] if flag.startswith("--certificate-secret")]
     volumes = objects["Deployment", "pod-identity-webhook"]["spec"]["template"]["spec"]["volumes"]
     assert volumes == [{"name": "certificates", "secret": {"secretName": "own"}}]
     (hook,) = objects["MutatingWebhookConfiguration", "pod-identity-webhook"]["webhooks"]
@@ -141,7 +155,14 @@ async def test_the_issuer_shows_two_paths_and_no_more(helm) -> None:
 async def test_the_webhook_may_read_what_it_needs_and_no_more(helm) -> None:
     objects = await _rendered(helm, *ALL)
     rules = objects["ClusterRole", "spaces-pod-identity-webhook"]["rules"]
-    assert rules == [{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get", "list", "watch"]}]
+    registration = {
+        "apiGroups": ["admissionregistration.k8s.io"],
+        "resources": ["mutatingwebhookconfigurations"],
+        "resourceNames": ["pod-identity-webhook"],
+        "verbs": ["get", "update"],
+    }
+    read = {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get", "list", "watch"]}
+    assert rules == [read, registration]
     role = objects["Role", "spaces-pod-identity-webhook"]
     assert role["metadata"]["namespace"] == "kube-system"
     assert [rule["resourceNames"] for rule in role["rules"]] == [["eks-pod-identity-associations"]]

@@ -36,7 +36,7 @@ SWITCHES = {
         *((kind, "pod-identity-webhook") for kind in ("ServiceAccount", "Service", "Deployment")),
         *((kind, "spaces-pod-identity-webhook") for kind in ("ClusterRole", "ClusterRoleBinding")),
         ("MutatingWebhookConfiguration", "pod-identity-webhook"),
-        ("Secret", "pod-identity-webhook-tls"),
+        *((kind, "spaces-pod-identity-webhook-certificate") for kind in ("Role", "RoleBinding")),
     },
     "issuer": {(kind, "spaces-issuer") for kind in ("ServiceAccount", "Service", "Deployment")},
     "dashboard": {("ConfigMap", "spaces-dashboard")},

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.serving.plain import answer, body_untrusted, header_untrusted
 
 
@@ -24,6 +25,7 @@ def run(coroutine):
     return done.value.value
 
 
+@effort(100)
 @given(st.lists(st.binary(max_size=20), min_size=1, max_size=6))
 def test_a_body_in_parts_is_the_whole_body(parts):
     last = len(parts) - 1
@@ -31,6 +33,7 @@ def test_a_body_in_parts_is_the_whole_body(parts):
     assert run(body_untrusted(received(*messages))) == b"".join(parts)
 
 
+@effort(100)
 @given(st.lists(st.binary(max_size=20), max_size=6))
 def test_a_client_that_goes_away_leaves_no_half_of_a_body(parts):
     messages = [*(part(each, True) for each in parts), {"type": "http.disconnect"}]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,6 +21,7 @@ from keyless.serving import Tls, bind, serve
 from keyless.tasks import Tasks
 
 if TYPE_CHECKING:
+    from keyless.identity.certificates import Keeper
     from keyless.identity.injection.trusting import Trusts
 
 CONFIG_MAP = "pod-identity-webhook"
@@ -80,6 +83,7 @@ async def serve_webhook(
         )
         accounts.on_change(lambda event: directory.service_account_changed(*place_in(event)))
         webhook = Webhook(directory, settings, lambda: kube.contact.trouble or accounts.trouble(), trusts)
+        keeper = keeper_of(settings, kube)
         # Sockets first: a port that is taken must fail the start, not surface later.
         sock = bind(settings.bind_host, settings.port)
         metrics = bind(settings.bind_host, settings.metrics_port) if settings.metrics_port >= 0 else None
@@ -90,8 +94,29 @@ async def serve_webhook(
         if metrics:
             tasks.create_task(serve(webhook.metrics_app, metrics), name="metrics")
         await accounts.synced()
+        if keeper:
+            tasks.create_task(keeper.run(), name="certificate")
+            await keeper.served()
         log.info("webhook ready", address=f"{settings.bind_host}:{sock.getsockname()[1]}")
         tasks.create_task(serve(webhook.app, sock, tls=Tls(settings.tls_cert, settings.tls_key)), name="webhook")
+
+
+def keeper_of(settings: Settings, kube: Kube) -> Keeper | None:
+    """Who looks after the certificate; None where its files are somebody else's. Raises ``Permanent``."""
+    if not settings.certificate_secret:
+        return None
+    # What makes certificates is for those who ask for one: the others save its memory.
+    from keyless.identity.certificates import Keeper, Place
+
+    certificate, key = Path(settings.tls_cert), Path(settings.tls_key)
+    if (certificate.name, key) != ("tls.crt", certificate.with_name("tls.key")):
+        raise Permanent(
+            f"--tls-cert {certificate} and --tls-key {key}: with --certificate-secret expected tls.crt and tls.key of "
+            "one folder, which the webhook writes"
+        )
+    namespace, name = _namespaced("--certificate-secret", settings.certificate_secret, "a Secret")
+    place = Place(namespace, name, settings.service_name, settings.service_name)
+    return Keeper(kube, place, certificate.parent, now=lambda: datetime.now(UTC))
 
 
 async def _follow_config_map(kube: Kube, directory: Directory, namespace: str) -> None:
@@ -115,12 +140,13 @@ def place_in(event: Event) -> tuple[str, str]:
 
 def place_of(settings: Settings) -> tuple[str, str]:
     """Namespace and name of the ConfigMap of associations; raises ``Permanent`` for anything else."""
-    namespace, slash, name = settings.container_credentials_config_map.partition("/")
+    return _namespaced("--container-credentials-config-map", settings.container_credentials_config_map, "a ConfigMap")
+
+
+def _namespaced(flag: str, value: str, what: str) -> tuple[str, str]:
+    namespace, slash, name = value.partition("/")
     if not (namespace and slash and name) or "/" in name:
-        raise Permanent(
-            f"--container-credentials-config-map {settings.container_credentials_config_map!r}: "
-            "expected NAMESPACE/NAME of a ConfigMap"
-        )
+        raise Permanent(f"{flag} {value!r}: expected NAMESPACE/NAME of {what}")
     return namespace, name
 
 

@@ -22,6 +22,17 @@ class Settings:
     metrics_port: int = setting(9999, env="KEYLESS_WEBHOOK_METRICS_PORT", help="Port of /metrics (http); -1: none.")
     tls_cert: str = setting("/etc/webhook/certs/tls.crt", env="KEYLESS_WEBHOOK_TLS_CERT", help="Certificate chain.")
     tls_key: str = setting("/etc/webhook/certs/tls.key", env="KEYLESS_WEBHOOK_TLS_KEY", help="Its private key.")
+    certificate_secret: str = setting(
+        "",
+        env="KEYLESS_WEBHOOK_CERTIFICATE_SECRET",
+        help="NAMESPACE/NAME of a Secret in which the webhook keeps a certificate that it makes and renews by itself, "
+        "laid out at --tls-cert and --tls-key; empty: those files are somebody else's.",
+    )
+    service_name: str = setting(
+        "pod-identity-webhook",
+        env="KEYLESS_WEBHOOK_SERVICE_NAME",
+        help="Service, in that Secret's namespace, and MutatingWebhookConfiguration by which the API server calls it.",
+    )
     namespace: str = setting("eks", env="KEYLESS_WEBHOOK_NAMESPACE", help="Namespace of the watched ConfigMap.")
     annotation_prefix: str = setting(
         "eks.amazonaws.com", env="KEYLESS_WEBHOOK_ANNOTATION_PREFIX", help="Prefix of all annotations."

@@ -1,16 +1,18 @@
 import asyncio
 import base64
+import ssl
 
 import httpx
 import orjson
 import pytest
 
 from keyless.api import Permanent
+from keyless.identity.certificates.reading import bundle_of
 from keyless.identity.injection.directory import AssociationMap
-from keyless.identity.injection.service import place_of, serve_webhook
+from keyless.identity.injection.service import keeper_of, place_of, serve_webhook
 from keyless.identity.injection.settings import Settings
 from keyless.kube.memory import MemoryKube
-from keyless.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
+from keyless.kube.resources import CONFIGMAPS, MUTATINGWEBHOOKCONFIGURATIONS, NAMESPACES, SERVICEACCOUNTS
 from keyless.serving import bind
 from unit.serving.test_listener import a_certificate
 
@@ -108,3 +110,37 @@ def test_a_list_that_cannot_be_read_leaves_the_last_good_one_and_one_that_is_gon
 def test_a_config_map_without_a_place_is_refused(text):
     with pytest.raises(Permanent, match="expected NAMESPACE/NAME"):
         place_of(Settings(container_credentials_config_map=text))
+
+
+async def test_with_a_certificate_of_its_own_it_answers_to_whoever_trusts_its_registration(tmp_path):
+    kube, port = MemoryKube(), a_free_port()
+    kube.put(NAMESPACES, {"metadata": {"name": "spaces"}})
+    config = {"service": {"namespace": "spaces", "name": "pod-identity-webhook", "path": "/mutate"}}
+    hook = {"name": "iam-for-pods.amazonaws.com", "clientConfig": config}
+    kube.put(MUTATINGWEBHOOKCONFIGURATIONS, {"metadata": {"name": "pod-identity-webhook"}, "webhooks": [hook]})
+    settings = Settings(
+        bind_host="127.0.0.1",
+        port=port,
+        metrics_port=-1,
+        tls_cert=str(tmp_path / "tls.crt"),
+        tls_key=str(tmp_path / "tls.key"),
+        certificate_secret="spaces/webhook",
+    )
+    task = asyncio.create_task(serve_webhook(settings, kube))
+    async with httpx.AsyncClient(verify=False, trust_env=False, base_url=f"https://127.0.0.1:{port}") as http:
+        await answers(http, "/healthz")
+    (registered,) = kube.stored(MUTATINGWEBHOOKCONFIGURATIONS)
+    trusting = ssl.create_default_context(cadata=bundle_of(registered["webhooks"]))
+    name = "pod-identity-webhook.spaces.svc"
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting, server_hostname=name)
+    writer.close()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_files_that_the_webhook_cannot_write_are_refused_before_it_starts():
+    assert keeper_of(Settings(), MemoryKube()) is None
+    with pytest.raises(Permanent, match="one folder"):
+        keeper_of(Settings(certificate_secret="a/b", tls_cert="/x/tls.crt", tls_key="/y/tls.key"), MemoryKube())
+    with pytest.raises(Permanent, match="--certificate-secret 'b': expected NAMESPACE/NAME of a Secret"):
+        keeper_of(Settings(certificate_secret="b"), MemoryKube())

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.api import Reason
 from keyless.identity.verify import Facts, State, verify
 from keyless.identity.verify.around import Around, Registration
@@ -217,6 +218,7 @@ def test_a_proxy_between_a_pod_and_its_agent_is_seen(env: dict[str, str], throug
     assert proxied(env) == through
 
 
+@effort(60)
 @given(
     st.sampled_from((AGENT4, AGENT6)),
     st.lists(st.sampled_from((".svc", "10.0.0.0/8", "*.local", "", "example.com:8080"))),
@@ -325,6 +327,7 @@ whom = st.one_of(
 statement = st.fixed_dictionaries({"Effect": st.just("Allow"), "Principal": whom})
 
 
+@effort(60)
 @given(st.one_of(st.lists(statement, min_size=1, max_size=3), statement))
 def test_a_renewal_replaces_that_id_and_nothing_else(content: Any) -> None:
     document = {"Version": "2012-10-17", "Statement": content}

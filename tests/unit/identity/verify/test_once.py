@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.aws import AwsPermanent, Session
 from keyless.aws.errors import Said
 from keyless.identity.verify.once import Once
@@ -44,6 +45,7 @@ class Counting:
 questions = st.tuples(st.sampled_from(("eu-west-1", "us-west-2")), st.sampled_from(OPERATIONS), st.integers(1, 3))
 
 
+@effort(60)
 @given(st.lists(questions, min_size=1, max_size=30))
 def test_the_same_question_is_asked_once_and_each_has_its_own_answer(asked: list[tuple[str, str, int]]) -> None:
     aws = Counting()
