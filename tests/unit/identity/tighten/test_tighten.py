@@ -169,3 +169,10 @@ def test_tightened_again_nothing_changes(written: list[Any], calls: list[Call]) 
     once = tighten(document(*written), calls)
     if once.document["Statement"]:
         assert tighten(once.document, calls).lines == ()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(STATEMENTS, min_size=1, max_size=2), CALLS)
+def test_a_call_that_needs_no_policy_shows_no_statement_as_used(written: list[Any], calls: list[Call]) -> None:
+    always = call("sts:GetCallerIdentity", "*")
+    assert tighten(document(*written), [*calls, always]) == tighten(document(*written), calls)
