@@ -169,8 +169,8 @@ def _grant(asked: Asked, have: Have, wish: Wish, made: _Making) -> None:
     if set(names) - {wish.role} and asked.way is Way.IRSA:
         made.warnings.append(
             f"{wish.title}: {counted(len(names), 'role')}, and the Helm value annotates all namespaces with one:"
-            f" annotate each namespace's role, raise quota {_QUOTA} to 8192 and use --quota 8192,"
-            " or use --way pod-identity"
+            f" let the operator annotate each (WorkloadIdentity, manage: true), raise quota {_QUOTA} to 8192"
+            " and use --quota 8192, or use --way pod-identity"
         )
     for name in sorted({*names, *roles, *foreign.values()}, key=lambda one: number(one, wish.role)):
         _role(asked, wish, roles.get(name), name, names.get(name, []), made)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
 
+from keyless.api.numbers import is_digits
 from keyless.api.words import counted
 from keyless.identity.grants.model import Plan, Step
 from keyless.policy.amend import Written, statements
 
-_LINES_SHOWN = 40
+_LINES_SHOWN, _ALIKE_TOGETHER = 40, 3
 
 
 def render_text(plan: Plan, *, long: bool = False) -> str:
@@ -40,12 +43,48 @@ def _things(plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         done.setdefault(step.what, Counter())[step.does] += 1
     admitted = Counter(f"role {role}" for role in plan.places.values())
-    for what in [*done, *sorted(set(admitted) - set(done))]:
-        doing = [f"{does} {count}" if count > 1 else does for does, count in done.get(what, Counter()).items()]
-        parts = [", ".join(doing)] if doing else []
-        parts += [f"admits {counted(admitted[what], 'subject')}"] if what in admitted else []
-        yield f"{what}: {'; '.join(parts)}"
+    things = [_Thing(what, _doing(found), admitted.get(what)) for what, found in done.items()]
+    things += [_Thing(what, "", admitted[what]) for what in sorted(set(admitted) - set(done), key=_numbered)]
+    for _, run in groupby(things, key=_alike):
+        yield from _lines(list(run))
     yield from dict.fromkeys(line for step in plan.steps for line in _permits(step))
+
+
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    """Something in AWS, what is done to it (empty: nothing), and how many subjects it admits, where it is a role."""
+
+    what: str
+    doing: str
+    admits: int | None
+
+
+def _doing(done: Counter[str]) -> str:
+    return ", ".join(f"{does} {count}" if count > 1 else does for does, count in done.items())
+
+
+def _numbered(what: str) -> tuple[str, int]:
+    """A role's name without its number, and the number: the second of a name is ``NAME-2``."""
+    name, dash, number = what.rpartition("-")
+    return (name, int(number)) if dash and is_digits(number) else (what, 1)
+
+
+def _alike(thing: _Thing) -> tuple[str, str, int | None]:
+    """Roles of one name of which the same is told; of those that nothing is done to only their sum is."""
+    return _numbered(thing.what)[0], thing.doing, thing.admits if thing.doing else None
+
+
+def _lines(run: list[_Thing]) -> Iterator[str]:
+    if len(run) < _ALIKE_TOGETHER or run[0].admits is None:
+        for one in run:
+            admits = [] if one.admits is None else [f"admits {counted(one.admits, 'subject')}"]
+            yield f"{one.what}: {'; '.join([*filter(None, [one.doing]), *admits])}"
+        return
+    roles = f"roles {run[0].what.partition(' ')[2]} … {run[-1].what.partition(' ')[2]} ({len(run)})"
+    if run[0].doing:
+        yield f"{roles}: {run[0].doing}; each admits {counted(run[0].admits, 'subject')}"
+    else:
+        yield f"{roles}: as they are; admit {counted(sum(one.admits or 0 for one in run), 'subject')} together"
 
 
 def _permits(step: Step) -> Iterator[str]:

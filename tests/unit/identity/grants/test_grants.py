@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.api import Permanent
 from keyless.identity.grants import Asked, Mode, Outcome, Plan, Way, Wish, apply, gather, plan, render_text, undo
 from keyless.identity.verify import Cluster
@@ -361,14 +363,39 @@ def test_an_edit_between_the_plan_to_destroy_and_its_steps_is_not_deleted() -> N
     assert FOREIGN in trust_of(aws)
 
 
+def told(text: str) -> int:
+    """How many subjects the lines of a plan tell of: a role's own, each of several, or several together."""
+    lines = re.findall(r"^roles? .*?(?: \(([0-9]+)\))?: .*?(each )?admits? ([0-9]+) subject", text, re.MULTILINE)
+    return sum(int(number) * (int(roles) if each else 1) for roles, each, number in lines)
+
+
+@given(before=st.integers(0, 150), after=st.integers(1, 150), seed=st.integers(0, 1000))
+@effort(25)
+def test_however_many_come_and_go_the_plan_tells_of_each_subject_once(before: int, after: int, seed: int) -> None:
+    aws = FakeAws()
+    if before:
+        applied(asked(*range(before)), aws)
+    made = planned(asked(*range(seed % 40, seed % 40 + after)), aws)
+    assert told(render_text(made)) == len(made.places)
+
+
+def test_roles_that_stay_as_they_are_are_told_together() -> None:
+    aws = FakeAws()
+    applied(asked(*range(100)), aws)
+    text = render_text(planned(asked(*range(103)), aws))
+    (line,) = (line for line in text.splitlines() if "as they are" in line)
+    assert line == "roles keyless-billing … keyless-billing-5 (5): as they are; admit 100 subjects together"
+    assert told(text) == 103
+
+
 @pytest.mark.parametrize("count", [1, 100, 1000])
 def test_a_plan_is_read_at_a_glance_however_many_control_planes_there_are(count: int) -> None:
     made = planned(asked(*range(count)), FakeAws())
     text = render_text(made)
 
-    assert len(text.splitlines()) <= 8 + len(set(made.places.values()))
+    assert len(text.splitlines()) <= 9
     assert text.count("s3:PutObject on arn:aws:s3:::usage/*") == 1
-    assert sum(int(line.split()[-2]) for line in text.splitlines() if "admits" in line) == count
+    assert told(text) == count
     assert len(render_text(made, long=True)) > len(text)
 
 
