@@ -11,14 +11,22 @@ from typing import Any
 
 import pytest
 
+from guides.page import chosen
+from production.attached import Brought
 from production.beside import PROVIDER, Beside
+from production.following import clean, reader_of
 from production.images import ROOT
 from production.node import OneNode
-from production.owning import Owned
+from production.owning import CLAIM, Owned
 from production.parts import said
 from tests.tools import GUIDES, kubernetes_clients
 
 pytestmark = [pytest.mark.production, pytest.mark.timeout(900)]
+PAGE, IRSA, POD_IDENTITY = (
+    "backup-workload-identity.md",
+    "IAM Roles for Service Accounts (IRSA)",
+    "EKS Pod Identity",
+)
 BUCKET, ROLE, ACCOUNT = "own-snapshots", "own-backup", "111122223333"
 POLICY = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:AbortMultipartUpload")
 
@@ -29,7 +37,16 @@ def backed_up(space: OneNode, cloud: Beside, tmp_path_factory: pytest.TempPathFa
     cloud.bucket(BUCKET)
     found = Owned(space, "own3", tmp_path_factory.mktemp("o"))
     _role(space, cloud, "own3-host", "own4-host")
-    _helm(space, cloud)
+    annotations = "controlPlanes.backup.serviceAccount.customAnnotations"
+    _helm(
+        space,
+        "backup.enabled=true",
+        "backup.interval=1m",
+        "backup.keep=3",
+        f"backup.storage.aws.bucket={BUCKET}",
+        "backup.storage.aws.region=us-west-2",
+        rf"{annotations}.eks\.amazonaws\.com/role-arn=arn:aws:iam::{ACCOUNT}:role/{ROLE}",
+    )
     found.create()
     yield found
     found.delete()
@@ -60,15 +77,12 @@ def _role(space: OneNode, cloud: Beside, *namespaces: str) -> None:
     )
 
 
-def _helm(space: OneNode, cloud: Beside) -> None:
+def _helm(space: OneNode, *values: str) -> None:
     clients = kubernetes_clients(GUIDES)
     assert clients is not None
-    role = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
     said(
         clients / "helm", "upgrade", "spaces", ROOT / "spaces-helm-chart", "--namespace", "default", "--reuse-values",
-        "--set", "backup.enabled=true", "--set", "backup.interval=1m", "--set", "backup.keep=3",
-        "--set", f"backup.storage.aws.bucket={BUCKET}", "--set", "backup.storage.aws.region=us-west-2",
-        "--set", rf"controlPlanes.backup.serviceAccount.customAnnotations.eks\.amazonaws\.com/role-arn={role}",
+        *(word for value in values for word in ("--set", value)),
         "--wait", "--timeout", "120s",
         environ={**os.environ, "KUBECONFIG": str(space.api.kubeconfig)},
     )  # fmt: skip
@@ -126,3 +140,30 @@ def test_a_new_control_plane_begins_as_a_snapshot_after_the_other_is_gone_with_i
     left = space.kubectl("get", "secret,pod,role", "-n", again.namespace, "-o", "name").split()
     assert not [one for one in left if one.endswith(("/restore", "/control-plane-restored"))], left
     again.delete()
+
+
+@pytest.mark.parametrize("way", [IRSA, POD_IDENTITY], ids=["irsa", "pods"])
+def test_the_backup_guide(
+    space: OneNode, brought: Brought, cloud: Beside, tmp_path: Path, way: str, request: pytest.FixtureRequest
+) -> None:
+    """Word for word, to the control plane that began as the snapshot."""
+    short = request.node.callspec.id
+    _helm(space, "backup.enabled=false", "controlPlanes.backup.serviceAccount.customAnnotations=null")
+    clean(cloud, brought)
+    for folder in ("o", "a"):
+        (tmp_path / folder).mkdir()
+    own, again = Owned(space, f"read-{short}", tmp_path / "o"), tmp_path / "a"
+    own.create()
+    again.chmod(0o777)
+    space.volume(f"{own.namespace}-again", again, claim=(f"{own.namespace}-again", CLAIM), size="8Gi")
+    reader = reader_of(tmp_path, GUIDES, space, brought, cloud, own.namespace, f"read-{short}")
+    reader.said(
+        f"export YOUR_BACKUP_BUCKET=read-{short}-snapshots YOUR_BACKUP_ROLE_NAME=read-{short}-backup "
+        f"YOUR_CONTROL_PLANE={own.name}"
+    )
+    reader.follow(chosen(PAGE, "Before you begin", way, "Verify your configuration", "Restore", without=("eksctl",)))
+    (told,) = [one for one in _status(space, own.name)["conditions"] if one["type"] == "BackedUp"]
+    assert f":assumed-role/read-{short}-backup/" in told["message"]
+    space.kubectl("delete", "controlplane", f"{own.name}-again", "-n", "default", "--timeout=120s")
+    space.kubectl("delete", "persistentvolume", f"{own.namespace}-again")
+    own.delete()
