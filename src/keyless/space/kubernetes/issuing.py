@@ -70,7 +70,7 @@ def certificate_items(
     """What the pod mounts, the operator's own way in, and with ``backup`` the way to etcd of what takes snapshots."""
     server = sign(keys, Wanted("kube-apiserver", addresses=addresses), now)
     manager = sign(keys, Wanted("system:kube-controller-manager"), now)
-    etcd = sign(keys, Wanted("etcd", addresses=(*addresses, ETCD_CLIENT), both=True), now)
+    etcd = sign(keys, Wanted("etcd", addresses=addresses), now)
     operator = sign(keys, Wanted("keyless:operator", (MASTERS,)), now)
     mounted = {
         "ca.crt": keys["ca.crt"],

@@ -156,12 +156,12 @@ def _container(name: str, image: str, values: Values, command: list[str], *, mem
 def _etcd(values: Values, *, v6: bool) -> KubeObject:
     client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
     backed_up = values.backup.serves
-    listens = f"{client},https://{'[$(POD_IP)]' if v6 else '$(POD_IP)'}:{ETCD_PORT}" if backed_up else client
+    address = f"https://{'[$(POD_IP)]' if v6 else '$(POD_IP)'}:{ETCD_PORT}"
     command = [
         "etcd",
         f"--name={NAME}",
         f"--data-dir={DATA}/data",
-        f"--listen-client-urls={listens}",
+        f"--listen-client-urls={client}",
         f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
@@ -171,7 +171,9 @@ def _etcd(values: Values, *, v6: bool) -> KubeObject:
         "--snapshot-count=10000",
         "--logger=zap",
         "--log-level=warn",
-        *(_CERTIFIED if backed_up else ()),
+        # For HTTP alone, so that the gateway behind it calls the loopback: of two listeners of one kind etcd picks
+        # at random which one the gateway calls, and it cannot pass its own check of certificates.
+        *((f"--listen-client-http-urls={address}", *_CERTIFIED) if backed_up else ()),
     ]
     container = _container("etcd", values.api_server.etcd_image, values, command, memory="48Mi")
     container["volumeMounts"] = [{"name": "data", "mountPath": DATA}]

@@ -78,11 +78,12 @@ async def test_it_comes_with_an_identity_of_its_own_and_a_way_to_etcd(world: Wor
 async def test_etcd_lets_in_the_one_certificate_that_is_for_it(world: World) -> None:
     namespace = await _made(world)
     command = (await _etcd(world, namespace))["command"]
-    assert "--listen-client-urls=http://127.0.0.1:2379,https://$(POD_IP):2381" in command
+    assert "--listen-client-urls=http://127.0.0.1:2379" in command, "gRPC stays on the loopback"
+    assert "--listen-client-http-urls=https://$(POD_IP):2381" in command
     assert {"--client-cert-auth", f"--client-cert-allowed-hostname={ETCD_CLIENT}"} <= set(command)
     assert await _names(world, namespace, "control-plane-backup", "tls.crt") == [ETCD_CLIENT]
-    assert ETCD_CLIENT in await _names(world, namespace, "control-plane-certificates", "etcd.crt")
-    assert ETCD_CLIENT not in await _names(world, namespace, "control-plane-certificates", "api-server.crt")
+    for other in ("etcd.crt", "api-server.crt"):
+        assert ETCD_CLIENT not in await _names(world, namespace, "control-plane-certificates", other)
     rules = (await world.host.get(NETWORKPOLICIES, "control-plane", namespace))["spec"]["ingress"]
     assert [each.get("from") for each in rules if each["ports"][0]["port"] == 2381] == [
         [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "backup"}}}]
