@@ -10,6 +10,8 @@ EXAMPLES = {
     "status": "keyless status --output json",
     "down": "keyless down --state ./space",
     "verify billing": "keyless verify billing --control-plane ctp1 --group default",
+    "verify billing-export": "keyless verify billing-export --cluster-name prod --output json",
+    "verify backup": "keyless verify backup --cluster-name prod --output json",
     "verify shared-secrets": "keyless verify shared-secrets --cluster-name prod --output json",
     "verify space": "keyless verify space --namespace default --wait-seconds 60",
     "explain": "keyless explain mxp-1-system/vector s3:PutObject arn:aws:s3:::usage/manifest/a",
@@ -33,6 +35,7 @@ EXAMPLES = {
     "billing capacity": "keyless billing capacity --account acme --bucket usage "
     "--from 2026-01-01 --to 2026-12-31 --resource-hours 100000",
     "billing export": "keyless billing export --account acme --bucket usage --billing-month 2026-10",
+    "billing export-closed": "keyless billing export-closed --account acme --bucket usage",
     "billing waive": "keyless billing waive --account acme --bucket usage --control-plane 5d1e0c3a "
     "--from 2026-10-03T10:00:00Z --to 2026-10-03T11:00:00Z --why 'the node was lost' --assumed 'as the hour before'",
     "billing waivers": "keyless billing waivers --account acme --bucket usage",
