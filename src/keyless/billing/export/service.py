@@ -230,13 +230,16 @@ def _list_usage(bucket: Bucket, request: Request, now: datetime, pool: Readers, 
         prefix = f"account={request.account}/date={day:%Y-%m-%d}/"
         return day, prefix, list(bucket.list(prefix))
 
+    # A key is in memory once, though a listing and a manifest both name it.
+    named = {item.key: item.key for covered in found.manifests for item in covered.objects}
     for day, prefix, items in pool.in_order(one, days(request.period, now)):
         # In order whatever the server's: an hour that came twice would be two rows for one kind.
         for item in sorted(items, key=lambda item: item.key):
             hour = hour_of_key(day, item.key.removeprefix(prefix))
             if hour is not None and hour < now and item.key not in found.left_out:
-                found.usage[item.key] = item.size
-                found.hour[item.key] = hour
+                key = named.get(item.key, item.key)
+                found.usage[key] = item.size
+                found.hour[key] = hour
 
 
 def _read_manifests(

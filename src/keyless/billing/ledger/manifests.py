@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 import orjson
@@ -41,6 +42,7 @@ _CENSUS, _AFTER_CENSUS = b',"census":[', b'],"heads":['
 SLACK_INTERVALS = 3
 # A longer interval would call hours covered in which nobody looked.
 LONGEST_INTERVAL_SECONDS = 300
+_SLACK = [timedelta(seconds=SLACK_INTERVALS * interval) for interval in range(LONGEST_INTERVAL_SECONDS + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def _covered(document: Any, own: Committed, census: tuple[Life, ...]) -> Covered
         life=_life(document["controlPlane"]),
         start=start,
         end=end,
-        slack=timedelta(seconds=SLACK_INTERVALS * interval),
+        slack=_SLACK[interval],
         gaps=tuple(_gap(gap) for gap in document["gaps"]),
         lives=census,
         objects=_committed(document["objects"]),
@@ -238,7 +240,7 @@ def _covered(document: Any, own: Committed, census: tuple[Life, ...]) -> Covered
         sequence=int(document.get("sequence", 0)),
         previous=str(document.get("previousManifestSha256", "")),
         sha256=own.sha256,
-        spool=_text(document.get("spool", "")),
+        spool=intern(_text(document.get("spool", ""))),
         chain=Chain(document["chain"]) if "chain" in document else None,
         skipped=tuple(Skipped(int(s["sequence"]), _text(s["reason"])) for s in document.get("skipped", ())),
         heads=tuple(head_untrusted(head) for head in document.get("heads", ())),

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 
 HOUR = timedelta(hours=1)
 
@@ -318,10 +319,16 @@ def stamp(moment: datetime) -> str:
 
 def moment_untrusted(text: object) -> datetime:
     """Read what :func:`stamp` wrote; raises ``Malformed``."""
+    return _moment_untrusted(str(text))
+
+
+@lru_cache(maxsize=4096)
+def _moment_untrusted(text: str) -> datetime:
+    # A month of many control planes says the edges of its hours tens of thousands of times: one object for each.
     try:
-        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        raise Malformed(f"expected an RFC 3339 time, found {str(text)[:40]!r}") from None
+        raise Malformed(f"expected an RFC 3339 time, found {text[:40]!r}") from None
     if moment.tzinfo is None:
-        raise Malformed(f"expected a time with its zone, found {str(text)[:40]!r}")
+        raise Malformed(f"expected a time with its zone, found {text[:40]!r}")
     return moment.astimezone(UTC)
