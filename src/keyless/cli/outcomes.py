@@ -61,6 +61,8 @@ OUTCOMES = (
     Outcome("issuer publish", "S3 refuses", OTHER_SIDE),
     Outcome(_REPORT, "usage is missing, and no report was written", DID_NOT_HOLD),
     Outcome(_REPORT, "AWS cannot be reached, or refuses", OTHER_SIDE),
+    Outcome("billing export-closed", "a closed month was refused; the others are written", DID_NOT_HOLD),
+    Outcome("billing export-closed", "AWS cannot be reached, or refuses", OTHER_SIDE),
     Outcome("billing report", "usage is missing, and no report was made", DID_NOT_HOLD),
     Outcome("billing report-update", "a time lies between the two reports, or they cannot be merged", DID_NOT_HOLD),
     Outcome("billing capacity", "more was used than was bought, or usage is missing", DID_NOT_HOLD),

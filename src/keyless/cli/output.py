@@ -22,7 +22,9 @@ API_VERSION = "cli.keyless.dev/v1"
 KINDS = {
     "status": "SpaceStatus",
     "verify billing": "VerificationList",
+    "verify billing-export": "VerificationList",
     "verify shared-secrets": "VerificationList",
+    "verify backup": "VerificationList",
     "explain": "Explanation",
     "identity plan": "IdentityPlan",
     "identity tighten": "TightenedRole",

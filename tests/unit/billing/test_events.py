@@ -59,7 +59,7 @@ REFUSED = {
     "gzip cut in the middle": (GOOD[:30], "gzip: expected a whole member"),
     "gzip with a wrong sum": (GOOD[:-8] + bytes(4) + GOOD[-4:], "gzip: expected data that inflates"),
     "a second gzip member": (GOOD + GOOD, "gzip: expected one member"),
-    "bytes after gzip": (GOOD + b"x", "gzip: expected one member, found 1 bytes"),
+    "bytes after gzip": (GOOD + b"x", "gzip: expected one member, found 1 byte after it"),
     "nothing but gzip's magic": (b"\x1f\x8b", "gzip: expected a whole member"),
     "a bomb": (gzip.compress(bytes(INFLATED_LIMIT + 1)), f"at most {INFLATED_LIMIT} bytes inflated"),
     "a million empty objects": (gzip.compress(b"[" + b"{}," * SMALL + b"{}]"), "values in"),

@@ -295,6 +295,10 @@ ELSEWHERE = {
     ("secrets status", "a control plane holds no current version"): "tests/unit/cli/test_fleet.py",
     ("secrets refresh", "a control plane failed, or did not hold it in time"): "tests/unit/cli/test_fleet.py",
     ("billing export", "usage is missing, and no report was written"): "tests/unit/cli/test_billing.py",
+    ("billing export-closed", "a closed month was refused; the others are written"): (
+        "tests/unit/cli/test_usage_closed.py"
+    ),
+    ("billing export-closed", "AWS cannot be reached, or refuses"): "tests/unit/cli/test_usage_closed.py",
     ("billing export", "AWS cannot be reached, or refuses"): "tests/unit/cli/test_billing.py",
     ("secrets render", "the template fails on the sample values"): "tests/unit/cli/test_secrets.py",
     ("demo", "a step did not hold"): "tests/guides",

@@ -66,6 +66,11 @@ def test_reports_may_go_to_another_bucket_and_a_prefix_of_their_own(tmp_path, ca
     assert [r for r in requests if r.startswith("PUT")] == ["PUT /finance/billing/reports/account%3Dacme/2019-08.tgz"]
 
 
+def test_a_bucket_that_cannot_be_reached_is_no_refused_month(tmp_path, capsys):
+    assert run("http://127.0.0.1:9", tmp_path) == exits.OTHER_SIDE
+    assert "127.0.0.1:9" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -69,7 +69,7 @@ def test_an_emptied_shard_keeps_its_place_without_a_document() -> None:
 
 
 def test_what_cannot_fit_is_said() -> None:
-    with pytest.raises(ValueError, match=r"1 subjects starting with 'xxx.* do not fit 2048"):
+    with pytest.raises(ValueError, match=r"1 subject starting with 'xxx.* do not fit 2048"):
         pack(["x" * 3000], EKS)
     with pytest.raises(ValueError, match="do not fit"):
         pack(subjects(60), EKS, placed=dict.fromkeys(subjects(60), 0))

@@ -20,7 +20,10 @@ PAGES = Path(__file__).parents[4] / "docs" / "guides"
 
 
 def test_every_variable_of_the_pages_is_exported():
-    named = {name for page in PAGES.glob("*.md") for name in re.findall(r"\$\{(YOUR_\w+)\}", page.read_text())}
+    # The backup guide is of control planes with an etcd of their own; the local Space has none.
+    pages = [page for page in PAGES.glob("*.md") if page.name != "backup-workload-identity.md"]
+    named = {name for page in pages for name in re.findall(r"\$\{(YOUR_\w+)\}", page.read_text())}
+    assert len(pages) == 2
     assert named
     assert named <= set(exports(ACCESS))
 
