@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,12 @@ KEYLESS = (sys.executable, "-m", "keyless")
 class Lone:
     """The API server on loopback, and the Space beside it."""
 
-    def __init__(self, folder: Path, binaries: Path, kubectl: Path) -> None:
+    def __init__(self, folder: Path, binaries: Path, kubectl: Path, port: int) -> None:
         self.folder, self._kubectl = folder, kubectl
         self.state = folder / "state"
         self.parts = Parts(folder)
         pki = Pki(folder / "pki")
-        self.api = Api("lone", folder, binaries, pki, self.parts, port=PORT, address="127.0.0.1")
+        self.api = Api("lone", folder, binaries, pki, self.parts, port=port, address="127.0.0.1")
         pki.certify("api-kubelet", user="kube-apiserver-kubelet-client", groups=("system:masters",))
         pki.certify("stranger", user="stranger")
         self.api.kubelet_client, self.api.kubelet_authority = "api-kubelet", ""
@@ -59,12 +60,13 @@ class Lone:
             time.sleep(0.2)
 
 
-@pytest.fixture(scope="module")
-def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lone]:
+@contextmanager
+def started(folder: Path, port: int) -> Iterator[Lone]:
+    """An API server that nobody else asks, with the Space beside it."""
     clients = kubernetes_clients(GUIDES)
     assert clients is not None, "run `make tools`"
     given = os.environ.get(GIVEN)
-    found = Lone(tmp_path_factory.mktemp("l"), Path(given) if given else built(), clients / "kubectl")
+    found = Lone(folder, Path(given) if given else built(), clients / "kubectl", port)
     try:
         found.api.up()
         # Nobody is there to make it: a controller would.
@@ -74,6 +76,12 @@ def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lone]:
     finally:
         subprocess.run([*KEYLESS, "down", "--state", str(found.state)], check=False, capture_output=True)
         found.parts.end_all()
+
+
+@pytest.fixture(scope="module")
+def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lone]:
+    with started(tmp_path_factory.mktemp("l"), PORT) as found:
+        yield found
 
 
 def pod(name: str, script: str, **spec: Any) -> dict[str, Any]:
@@ -167,14 +175,15 @@ def test_a_start_after_a_stop_finds_its_node_again(lone: Lone) -> None:
     assert json.loads(lone.keyless("status", "--output", "json"))["endpoints"]["kubernetes"] == lone.api.url
 
 
-def test_what_is_left_in_the_cluster_goes_by_the_pages_own_words(lone: Lone) -> None:
+def test_what_is_left_in_the_cluster_goes_by_the_pages_own_words(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "run-beside-an-api-server.md").read_text()
     words = re.findall(r"^\$ kubectl (delete .+)$", page, flags=re.MULTILINE)
     assert len(words) == 5
-    lone.keyless("down")
-    for line in words:
-        # Without controllers a namespace is never gone: it is only asked for.
-        lone.kubectl(*shlex.split(line), "--wait=false")
-    kinds = "nodes,clusterroles,clusterrolebindings,roles,rolebindings"
-    left = [obj["metadata"]["name"] for obj in lone.object(kinds, "-A")["items"]]
-    assert [name for name in left if name.startswith(("keyless", "local-node"))] == []
+    with started(tmp_path, PORT + 10) as left_behind:
+        left_behind.keyless("down")
+        for line in words:
+            # Without controllers a namespace is never gone: it is only asked for.
+            left_behind.kubectl(*shlex.split(line), "--wait=false")
+        kinds = "nodes,clusterroles,clusterrolebindings,roles,rolebindings"
+        left = [obj["metadata"]["name"] for obj in left_behind.object(kinds, "-A")["items"]]
+        assert [name for name in left if name.startswith(("keyless", "local-node"))] == []
