@@ -101,6 +101,11 @@ def volume_key(place: Place) -> Key:
     return Key(PERSISTENTVOLUMECLAIMS, VOLUME, place.host_namespace)
 
 
+def has_volume(claim: KubeObject | None) -> bool:
+    """Whether a claim has its volume: until then it holds nothing, and a pod that mounts it may wait for ever."""
+    return claim is not None and bool(claim["spec"].get("volumeName"))
+
+
 def remains(name: str, place: Place) -> tuple[Key, ...]:
     """What a component leaves once its pods are gone, but for the volume; its identity goes last."""
     access = _RIGHTS[name](place)

@@ -175,7 +175,7 @@ class Gatherer:
 
     async def _default_storage_class(self, facts: Facts, place: Place) -> bool:
         asked = isinstance(facts.values, Values) and facts.values.billing.enabled
-        if not asked or components.volume_key(place) in facts.host:
+        if not asked or components.has_volume(facts.host.get(components.volume_key(place))):
             return False
         try:
             classes = (await self._host.list(STORAGECLASSES)).items

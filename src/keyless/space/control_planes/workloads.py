@@ -58,7 +58,7 @@ def intent_of(facts: Facts, place: Place) -> Intent:
         return Intent(kept=running)
     volume = facts.values.persistence.enabled
     if volume is None:
-        volume = facts.default_storage_class or components.volume_key(place) in facts.host
+        volume = facts.default_storage_class or components.has_volume(facts.host.get(components.volume_key(place)))
     wanted = components.wanted(
         copies.stamped(facts.values, facts, place), place, volume=volume, own=way_of(facts) == "kubernetes"
     )
