@@ -59,7 +59,8 @@ guides: setup tools ## the two guides, word for word, with kubectl, helm and aws
 
 test: setup tools ## set up, then all tests
 	$(RUN)/pytest -q $(PARALLEL) tests/unit
-	$(RUN)/pytest tests/conformance tests/e2e tests/guides
+	$(RUN)/pytest -q $(PARALLEL) tests/conformance
+	$(RUN)/pytest tests/e2e tests/guides
 
 bench: setup ## speed and memory against the peers, in one run
 	$(RUN)/python -m tests.bench
