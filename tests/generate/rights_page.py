@@ -20,8 +20,9 @@ RBAC knows no pattern for names and namespaces, so the ClusterRole leaves more o
 Kubernetes 1.30 on, the chart's ValidatingAdmissionPolicy `spaces-operator` (value `operator.admissionPolicy`) closes
 the rest of what it writes: service accounts, tokens, Deployments, volumes and pods in host namespaces alone (label
 `keyless.dev/control-plane-id`), Secrets, Roles and RoleBindings also in groups, RoleBindings to Roles alone, no pod but
-as a dry run, no ClusterRole but `spaces-vector-*`, which may read control planes, and no namespace of the cluster, of
-the release, or of a group. `make production` tries each of these as the operator, kube-system among them.
+`restore` as service account `backup` (others as a dry run alone), no ClusterRole but `spaces-vector-*`, which may read
+control planes, and no namespace of the cluster, of the release, or of a group. `make production` tries each of these as
+the operator, kube-system among them.
 
 What is left: it may read a Secret whose name it knows in any namespace (admission sees no reads; it may not list them),
 and the metadata of namespaces. Host namespaces are made as control planes come, so a chart cannot name them in Roles.

@@ -34,8 +34,8 @@ def secret(namespace: str, name: str = "tried") -> dict[str, object]:
     return _object("Secret", name, namespace)
 
 
-def account(namespace: str) -> dict[str, object]:
-    return _object("ServiceAccount", "tried", namespace)
+def account(namespace: str, name: str = "tried") -> dict[str, object]:
+    return _object("ServiceAccount", name, namespace)
 
 
 def role(namespace: str, name: str = "tried") -> dict[str, object]:
@@ -61,8 +61,9 @@ def cluster_binding(name: str, bound: str) -> dict[str, object]:
     return _object("ClusterRoleBinding", name, api=f"{RBAC}/v1", roleRef=ref, subjects=subjects)
 
 
-def pod(namespace: str) -> dict[str, object]:
-    return _object("Pod", "tried", namespace, spec={"containers": [{"name": "one", "image": "one"}]})
+def pod(namespace: str, name: str = "tried", account: str = "default") -> dict[str, object]:
+    spec = {"serviceAccountName": account, "containers": [{"name": "one", "image": "one"}]}
+    return _object("Pod", name, namespace, spec=spec)
 
 
 def namespace(name: str) -> dict[str, object]:
@@ -71,6 +72,7 @@ def namespace(name: str) -> dict[str, object]:
 
 #: what stands there before: each attempt is its own, in any order
 THERE = (
+    account(HOST, "backup"),
     role(HOST, "there"),
     role(GROUP, "there"),
     secret(GROUP, "there"),
@@ -88,6 +90,7 @@ ALLOWED = {
     "a role in a group": (APPLY, role(GROUP)),
     "a role's binding in a group": (APPLY, binding(GROUP, name="there")),
     "a pod as a dry run": (("create", "--dry-run=server", "-f", "-"), pod(HOST)),
+    "the pod that fills a volume": (CREATE, pod(HOST, "restore", "backup")),
     "the census": (APPLY, cluster_role("spaces-vector-tried", "controlplanes")),
     "the census's binding": (APPLY, cluster_binding("spaces-vector-there", "spaces-vector-there")),
     "its own Secret's end": (("delete", "secret", "there", "-n", GROUP), None),
@@ -116,6 +119,9 @@ REFUSED = {
     "a group as a host namespace": (("label", "namespace", GROUP, "keyless.dev/control-plane-id=1"), None),
     "the end of a group": (("delete", "namespace", GROUP, "--wait=false"), None),
     "a pod that runs": (CREATE, pod(HOST)),
+    "a pod of another name as that service account": (CREATE, pod(HOST, account="backup")),
+    "a pod of that name as another service account": (CREATE, pod(HOST, "restore")),
+    "that pod in a group": (CREATE, pod(GROUP, "restore", "backup")),
     "a binding to a ClusterRole": (APPLY, binding(HOST, "ClusterRole", "spaces-operator") | {
         "metadata": {"name": "wide", "namespace": HOST},
     }),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from tests.generate.rights_page import rules
 
 from keyless.kube.memory.route import Route, route_of
-from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, SECRETS
+from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, PODS, SECRETS
 from keyless.local.boot.release import installed
 from keyless.space import rights
 from keyless.space.place import Place
 from keyless.space.surroundings import CaBundle, Surroundings
-from keyless.space.values import Network, Persistence, Values, Workload
-from unit.space.world import BILLING, CA, NOON, ROLE, World
+from keyless.space.values import Backup, Network, Persistence, Values, Workload
+from unit.space.world import BILLING, CA, CTP1, NOON, ROLE, World
 
+POLICY = Path(__file__).parents[3] / "spaces-helm-chart/templates/admission.yaml"
 PLACE = Place("ctp1", "default", "uid-1", "9f0c", "mxp-9f0c-system")
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
@@ -68,7 +71,8 @@ def test_the_operator_holds_every_right_that_it_hands_on() -> None:
     own = _operator_rules()
     given = [
         (group, resource, verb)
-        for item in (*rights.of_vector(PLACE), *rights.of_external_secrets(PLACE))
+        for made in (rights.of_vector, rights.of_external_secrets, rights.of_backup, rights.of_restore)
+        for item in made(PLACE)
         for rule in item.object.get("rules") or ()
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -82,6 +86,24 @@ def test_every_rule_has_its_reason_and_the_page_shows_all_of_them() -> None:
     assert [rule for rule in written if len(rule.reason) < 20] == []
     granted = [(r["apiGroups"], r["resources"], r["verbs"], r.get("resourceNames") or []) for r in _operator_rules()]
     assert [tuple(map(list, (r.groups, r.resources, r.verbs, r.names))) for r in written] == granted
+
+
+async def test_of_pods_the_policy_lets_it_run_the_one_that_restores_and_no_other() -> None:
+    """RBAC lets it create pods for the sake of dry runs: what is allowed besides is held to this one's names."""
+    world = World(Values(mode="kubernetes", backup=Backup(enabled=True, bucket="snapshots")))
+    world.create(metadata={"annotations": {"keyless.dev/restore-from": "9f0c"}})
+    for _ in range(8):
+        await world.loop.reconcile(CTP1)
+        world.play()
+    await world.tenants.aclose()
+    (pod,) = [each for each in world._objects(PODS) if not each["metadata"].get("ownerReferences")]
+    name, account = pod["metadata"]["name"], pod["spec"]["serviceAccountName"]
+    (rule,) = re.findall(r"request\.resource\.resource != 'pods' \|\|.*?(?=\n +message)", POLICY.read_text(), re.DOTALL)
+    assert " ".join(rule.split()) == (
+        "request.resource.resource != 'pods' || request.operation != 'CREATE' || request.dryRun || "
+        f"has(object.metadata.name) && object.metadata.name == '{name}' && "
+        f"has(object.spec.serviceAccountName) && object.spec.serviceAccountName == '{account}'"
+    )
 
 
 def test_no_secret_can_be_found_that_nobody_named() -> None:
