@@ -41,28 +41,19 @@ class Owned:
         }
         began = time.monotonic()
         self.space.kubectl("apply", "-f", "-", given=json.dumps(plane))
-        self.wait("Ready", "True")
+        self.wait("Ready", "True", seconds=180 if self._restore else 120)
         self.seconds = time.monotonic() - began
         self.space.kubectl("wait", f"secret/{self.name}", "-n", "default", "--for=create", "--timeout=30s")
         data = self.space.object("secret", self.name, "-n", "default")["data"]
         (self._folder / "kubeconfig").write_bytes(base64.b64decode(data["kubeconfig"]))
 
-    def wait(self, condition: str, status: str) -> None:
+    def wait(self, condition: str, status: str, *, seconds: int = 120) -> None:
         """Wait for a condition of the ControlPlane; where it does not come, say how everything stands."""
         waiting = ("wait", f"controlplane/{self.name}", "-n", "default", f"--for=condition={condition}={status}")
         try:
-            self.space.kubectl(*waiting, "--timeout=120s")
+            self.space.kubectl(*waiting, f"--timeout={seconds}s")
         except AssertionError as error:
-            plane = self.space.object("controlplane", self.name, "-n", "default")["status"]
-            inside = ("-n", self.namespace)
-            told = [json.dumps(plane, indent=1), self.space.kubectl("get", "all,pvc,events", *inside)]
-            for name in ("etcd", "kube-apiserver", "kube-controller-manager"):
-                words = ("logs", "control-plane-0", "-c", name, "--tail=5", *inside)
-                told.append(self.space.kubectl(*words) if self._has_pod() else "")
-            raise AssertionError("\n".join([str(error), *told])) from None
-
-    def _has_pod(self) -> bool:
-        return bool(self.space.kubectl("get", "pod", "control-plane-0", "-n", self.namespace, "--ignore-not-found"))
+            raise AssertionError(f"{error}\n{told(self.space, self.name, self.namespace)}") from None
 
     def kubectl(self, *words: str) -> str:
         """What kubectl prints inside."""
@@ -81,3 +72,24 @@ class Owned:
         clients = kubernetes_clients(GUIDES)
         assert clients is not None
         return (clients / "kubectl", "--kubeconfig", self._folder / "kubeconfig")
+
+
+def told(space: OneNode, name: str, namespace: str) -> str:
+    """How a control plane stands, for whoever reads why a test failed; what is not there is told as kubectl does."""
+    inside = ("-n", namespace)
+    logs = ("--all-containers", "--prefix", "--tail=20", "--ignore-errors", *inside)
+    asked = (
+        ("get", "controlplane", name, "-n", "default", "-o", "yaml"),
+        ("get", "all,pvc,secret,role,events", *inside),
+        ("describe", "pods", *inside),
+        *(("logs", pod, *logs) for pod in ("restore", "control-plane-0", "deployment/backup")),
+        ("logs", "deployment/spaces-operator", "-n", "default", "--tail=20"),
+    )
+    return "\n".join(f"--- kubectl {' '.join(words)}\n{_answer(space, words)}" for words in asked)
+
+
+def _answer(space: OneNode, words: tuple[str, ...]) -> str:
+    try:
+        return space.kubectl(*words)
+    except AssertionError as error:
+        return str(error)

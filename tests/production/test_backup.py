@@ -17,7 +17,7 @@ from production.beside import PROVIDER, Beside
 from production.following import clean, reader_of
 from production.images import ROOT
 from production.node import OneNode
-from production.owning import CLAIM, Owned
+from production.owning import CLAIM, Owned, told
 from production.parts import said
 from tests.tools import GUIDES, kubernetes_clients
 
@@ -28,16 +28,17 @@ PAGE, IRSA, POD_IDENTITY = (
     "EKS Pod Identity",
 )
 BUCKET, ROLE, ACCOUNT = "own-snapshots", "own-backup", "111122223333"
+ANNOTATIONS = "controlPlanes.backup.serviceAccount.customAnnotations"
+OFF = ("backup.enabled=false", f"{ANNOTATIONS}=null")
 POLICY = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:AbortMultipartUpload")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def backed_up(space: OneNode, cloud: Beside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owned]:
     """Control plane ``own3``, with a snapshot each minute by a role that its trust names."""
     cloud.bucket(BUCKET)
     found = Owned(space, "own3", tmp_path_factory.mktemp("o"))
     _role(space, cloud, "own3-host", "own4-host")
-    annotations = "controlPlanes.backup.serviceAccount.customAnnotations"
     _helm(
         space,
         "backup.enabled=true",
@@ -45,11 +46,12 @@ def backed_up(space: OneNode, cloud: Beside, tmp_path_factory: pytest.TempPathFa
         "backup.keep=3",
         f"backup.storage.aws.bucket={BUCKET}",
         "backup.storage.aws.region=us-west-2",
-        rf"{annotations}.eks\.amazonaws\.com/role-arn=arn:aws:iam::{ACCOUNT}:role/{ROLE}",
+        rf"{ANNOTATIONS}.eks\.amazonaws\.com/role-arn=arn:aws:iam::{ACCOUNT}:role/{ROLE}",
     )
     found.create()
     yield found
     found.delete()
+    _helm(space, *OFF)
 
 
 def _role(space: OneNode, cloud: Beside, *namespaces: str) -> None:
@@ -92,54 +94,59 @@ def _status(space: OneNode, name: str) -> Any:
     return space.object("controlplane", name, "-n", "default")["status"]
 
 
-def test_a_snapshot_is_stored_by_the_role_and_the_next_one_by_the_clock(backed_up: Owned, cloud: Beside) -> None:
-    began = time.monotonic()
-    backed_up.wait("BackedUp", "True")
-    print(f"first snapshot {time.monotonic() - began:.1f} s after it was ready")
-    space = backed_up.space
-    (told,) = [one for one in _status(space, "own3")["conditions"] if one["type"] == "BackedUp"]
-    assert f":assumed-role/{ROLE}/" in told["message"]
-    first = _status(space, "own3")["backup"]["snapshot"]
-    space.parts.wait("a second snapshot", lambda: _status(space, "own3")["backup"]["snapshot"] != first, 120)
-    listed = cloud.aws("s3api", "list-objects-v2", "--bucket", BUCKET)["Contents"]
-    assert {one["Key"].rpartition("/")[2] for one in listed} == {"snapshot.db", "encryption.json", "manifest.json"}
-    print({one["Key"].rpartition("/")[2]: one["Size"] for one in listed})
+class TestSnapshots:
+    """A class, for its tests are run together: the guide's, which turn other values on, come before or after."""
 
+    def test_a_snapshot_is_stored_by_the_role_and_the_next_one_by_the_clock(
+        self, backed_up: Owned, cloud: Beside
+    ) -> None:
+        began = time.monotonic()
+        backed_up.wait("BackedUp", "True")
+        print(f"first snapshot {time.monotonic() - began:.1f} s after it was ready")
+        space = backed_up.space
+        (said_of_it,) = [one for one in _status(space, "own3")["conditions"] if one["type"] == "BackedUp"]
+        assert f":assumed-role/{ROLE}/" in said_of_it["message"]
+        first = _status(space, "own3")["backup"]["snapshot"]
+        space.parts.wait("a second snapshot", lambda: _status(space, "own3")["backup"]["snapshot"] != first, 120)
+        listed = cloud.aws("s3api", "list-objects-v2", "--bucket", BUCKET)["Contents"]
+        assert {one["Key"].rpartition("/")[2] for one in listed} == {"snapshot.db", "encryption.json", "manifest.json"}
+        print({one["Key"].rpartition("/")[2]: one["Size"] for one in listed})
 
-def test_nobody_else_is_let_in_by_etcd(backed_up: Owned) -> None:
-    way = backed_up.space.object("secret", "control-plane-operator", "-n", backed_up.namespace)["data"]
-    server = backed_up.space.object("secret", "control-plane-backup", "-n", backed_up.namespace)["data"]["server"]
-    folder = backed_up.volume.parent
-    for name, value in {**way, "server": server}.items():
-        said("sh", "-c", f"printf %s '{value}' | base64 -d > {folder}/{name}")
-    url = (folder / "server").read_text() + "/v3/maintenance/status"
-    words = f"curl -sS --cacert {folder}/ca.crt --cert {folder}/tls.crt --key {folder}/tls.key -d '{{}}' {url}"
-    assert "bad certificate" in said("sh", "-c", f"{words} 2>&1 || true")
+    def test_nobody_else_is_let_in_by_etcd(self, backed_up: Owned) -> None:
+        way = backed_up.space.object("secret", "control-plane-operator", "-n", backed_up.namespace)["data"]
+        server = backed_up.space.object("secret", "control-plane-backup", "-n", backed_up.namespace)["data"]["server"]
+        folder = backed_up.volume.parent
+        for name, value in {**way, "server": server}.items():
+            said("sh", "-c", f"printf %s '{value}' | base64 -d > {folder}/{name}")
+        url = (folder / "server").read_text() + "/v3/maintenance/status"
+        words = f"curl -sS --cacert {folder}/ca.crt --cert {folder}/tls.crt --key {folder}/tls.key -d '{{}}' {url}"
+        assert "bad certificate" in said("sh", "-c", f"{words} 2>&1 || true")
 
-
-def test_a_new_control_plane_begins_as_a_snapshot_after_the_other_is_gone_with_its_namespace(
-    space: OneNode, cloud: Beside, backed_up: Owned, tmp_path: Path
-) -> None:
-    backed_up.kubectl("create", "secret", "generic", "kept", "-n", "default", "--from-literal=word=xyzzy")
-    backed_up.kubectl("create", "configmap", "kept", "-n", "default", "--from-literal=a=b")
-    before = _status(space, "own3")["backup"]["takenAt"]
-    space.parts.wait("a snapshot with both", lambda: _status(space, "own3")["backup"]["takenAt"] > before, 150)
-    snapshot, old = _status(space, "own3")["backup"]["snapshot"], _status(space, "own3")["controlPlaneID"]
-    uid = backed_up.kubectl("get", "secret", "kept", "-n", "default", "-o", "jsonpath={.metadata.uid}")
-    token = backed_up.kubectl("create", "token", "default", "-n", "default")
-    again = Owned(space, "own4", tmp_path, restore=snapshot)
-    began = time.monotonic()
-    again.create()
-    print(f"restored and ready after {time.monotonic() - began:.1f} s")
-    again.wait("Restored", "True")
-    assert _status(space, "own4")["controlPlaneID"] != old
-    held = json.loads(again.kubectl("get", "secret", "kept", "-n", "default", "-o", "json"))
-    assert (held["data"], held["metadata"]["uid"]) == ({"word": "eHl6enk="}, uid)
-    assert not again.answers("get", "ns", "--token", token)
-    again.kubectl("create", "secret", "generic", "new", "-n", "default", "--from-literal=word=plugh")
-    left = space.kubectl("get", "secret,pod,role", "-n", again.namespace, "-o", "name").split()
-    assert not [one for one in left if one.endswith(("/restore", "/control-plane-restored"))], left
-    again.delete()
+    def test_a_new_control_plane_begins_as_a_snapshot_after_the_other_is_gone_with_its_namespace(
+        self, space: OneNode, cloud: Beside, backed_up: Owned, tmp_path: Path
+    ) -> None:
+        backed_up.kubectl("create", "secret", "generic", "kept", "-n", "default", "--from-literal=word=xyzzy")
+        backed_up.kubectl("create", "configmap", "kept", "-n", "default", "--from-literal=a=b")
+        # Not the last one that is told: another may be under way that has neither.
+        before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        backed_up.wait("BackedUp", "True")
+        space.parts.wait("a snapshot with both", lambda: _status(space, "own3")["backup"]["takenAt"] > before, 150)
+        snapshot, old = _status(space, "own3")["backup"]["snapshot"], _status(space, "own3")["controlPlaneID"]
+        uid = backed_up.kubectl("get", "secret", "kept", "-n", "default", "-o", "jsonpath={.metadata.uid}")
+        token = backed_up.kubectl("create", "token", "default", "-n", "default")
+        again = Owned(space, "own4", tmp_path, restore=snapshot)
+        began = time.monotonic()
+        again.create()
+        print(f"restored and ready after {time.monotonic() - began:.1f} s")
+        again.wait("Restored", "True")
+        assert _status(space, "own4")["controlPlaneID"] != old
+        held = json.loads(again.kubectl("get", "secret", "kept", "-n", "default", "-o", "json"))
+        assert (held["data"], held["metadata"]["uid"]) == ({"word": "eHl6enk="}, uid)
+        assert not again.answers("get", "ns", "--token", token)
+        again.kubectl("create", "secret", "generic", "new", "-n", "default", "--from-literal=word=plugh")
+        left = space.kubectl("get", "secret,pod,role", "-n", again.namespace, "-o", "name").split()
+        assert not [one for one in left if one.endswith(("/restore", "/control-plane-restored"))], left
+        again.delete()
 
 
 @pytest.mark.parametrize("way", [IRSA, POD_IDENTITY], ids=["irsa", "pods"])
@@ -148,7 +155,7 @@ def test_the_backup_guide(
 ) -> None:
     """Word for word, to the control plane that began as the snapshot."""
     short = request.node.callspec.id
-    _helm(space, "backup.enabled=false", "controlPlanes.backup.serviceAccount.customAnnotations=null")
+    _helm(space, *OFF)
     clean(cloud, brought)
     for folder in ("o", "a"):
         (tmp_path / folder).mkdir()
@@ -161,9 +168,15 @@ def test_the_backup_guide(
         f"export YOUR_BACKUP_BUCKET=read-{short}-snapshots YOUR_BACKUP_ROLE_NAME=read-{short}-backup "
         f"YOUR_CONTROL_PLANE={own.name}"
     )
-    reader.follow(chosen(PAGE, "Before you begin", way, "Verify your configuration", "Restore", without=("eksctl",)))
-    (told,) = [one for one in _status(space, own.name)["conditions"] if one["type"] == "BackedUp"]
-    assert f":assumed-role/read-{short}-backup/" in told["message"]
+    blocks = chosen(PAGE, "Before you begin", way, "Verify your configuration", "Restore", without=("eksctl",))
+    try:
+        reader.follow(blocks)
+    except AssertionError as error:
+        both = ((own.name, own.namespace), (f"{own.name}-again", f"{own.namespace}-again"))
+        raise AssertionError("\n".join([str(error), *(told(space, *each) for each in both)])) from None
+    (said_of_it,) = [one for one in _status(space, own.name)["conditions"] if one["type"] == "BackedUp"]
+    assert f":assumed-role/read-{short}-backup/" in said_of_it["message"]
     space.kubectl("delete", "controlplane", f"{own.name}-again", "-n", "default", "--timeout=120s")
     space.kubectl("delete", "persistentvolume", f"{own.namespace}-again")
     own.delete()
+    _helm(space, *OFF)
