@@ -171,8 +171,8 @@ def _etcd(values: Values, *, v6: bool) -> KubeObject:
         "--snapshot-count=10000",
         "--logger=zap",
         "--log-level=warn",
-        # For HTTP alone, so that the gateway behind it calls the loopback: of two listeners of one kind etcd picks
-        # at random which one the gateway calls, and it cannot pass its own check of certificates.
+        # For HTTP alone, so that the gateway behind it calls the loopback: which of two listeners of one kind it calls
+        # differs from start to start, and it cannot pass its own check of certificates.
         *((f"--listen-client-http-urls={address}", *_CERTIFIED) if backed_up else ()),
     ]
     container = _container("etcd", values.api_server.etcd_image, values, command, memory="48Mi")
