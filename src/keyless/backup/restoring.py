@@ -95,10 +95,11 @@ class Restoring:
             _write(self._volume / MARK, {"snapshot": snapshot})
             (self._work / MADE).rename(data)
             _sync(self._volume)
-        await self._note("placed", snapshot.encode())
         message = f"it began as snapshot {snapshot}; tokens and certificates of that control plane are void here"
         await self._host.report(Said(True, str(Reason.SNAPSHOT_RESTORED), message, RESTORED), None)
         shutil.rmtree(self._work, ignore_errors=True)
+        # At last: on this word the operator makes keys and ends this pod.
+        await self._note("placed", snapshot.encode())
 
     async def _download(self, key: str, manifest: Manifest) -> None:
         checker = Checker()

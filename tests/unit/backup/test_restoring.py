@@ -169,6 +169,23 @@ async def test_ended_after_the_data_was_placed_it_goes_on_with_the_same_snapshot
     assert (await stage.secret())["placed"] == name.encode()
 
 
+async def test_the_last_word_is_the_one_on_which_the_operator_ends_the_pod(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.store()
+    await stage.step("fetch")
+    stage.etcdutl()
+    patch, seen = stage.kube.patch, []
+
+    async def noted(*words: object) -> KubeObject:
+        seen.append(((await stage.said())["status"], (stage.volume / "restore").exists()))
+        return await patch(*words)
+
+    monkeypatch.setattr(stage.kube, "patch", noted)
+    await stage.step("place")
+    assert seen == [("True", False)]
+
+
 async def test_a_volume_that_is_full_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.store()
 
