@@ -60,7 +60,8 @@ async def plane(space: LocalSpace, host: Kube) -> AsyncIterator[Plane]:
 async def first_plane(space: LocalSpace, host: Kube) -> AsyncIterator[Plane]:
     """The control plane that every Space begins with, and an empty bucket. Billing is off."""
     await nothing_is_left(space, host)
-    for prefix in ("ctp1-", "keyless-vector"):
+    # A role of a control plane that is gone may trust the namespaces of all.
+    for prefix in ("ctp1-", "cp-", "keyless-vector"):
         acting.drop_roles(space, prefix)
     await sharing.unshare(host)
     found = await open_plane(space, host, "ctp1", own=f"ctp1-{secrets.token_hex(3)}")

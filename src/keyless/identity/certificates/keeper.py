@@ -113,7 +113,7 @@ class Keeper:
             await self._kube.replace(MUTATINGWEBHOOKCONFIGURATIONS, told, field_manager=FIELD_MANAGER)
             return
         before = texts_of(secret)
-        await self._write(secret, before | self._made(step, held, before))
+        await self._write(secret, before | self._made(step, held, before), configuration)
 
     def _made(self, step: Step, held: Held | None, before: Mapping[str, str]) -> dict[str, str]:
         """What the step changes in the Secret."""
@@ -136,12 +136,14 @@ class Keeper:
         made = sign({"ca.crt": authority, "ca.key": key}, wanted, self._now())
         return {CERTIFICATE: made.certificate, KEY: made.key}
 
-    async def _write(self, secret: KubeObject | None, texts: Mapping[str, str]) -> None:
+    async def _write(self, secret: KubeObject | None, texts: Mapping[str, str], configuration: KubeObject) -> None:
         data = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
         metadata: KubeObject = {
             "name": self.place.secret,
             "namespace": self.place.namespace,
             "labels": {MARK: "true"},
+            # It goes with the registration: `helm uninstall` knows nothing of what the webhook made.
+            "ownerReferences": [_owner(configuration)],
         }
         if secret is None:
             made: KubeObject = {"metadata": metadata, "type": "Opaque", "data": data}
@@ -169,6 +171,15 @@ class Keeper:
         elif self.trouble and not trouble:
             log.info("certificate is looked after again")
         self.trouble = trouble
+
+
+def _owner(configuration: KubeObject) -> KubeObject:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "name": configuration["metadata"]["name"],
+        "uid": configuration["metadata"]["uid"],
+    }
 
 
 def _with_bundle(configuration: KubeObject, place: Place, bundle: str) -> KubeObject:

@@ -245,6 +245,14 @@ async def test_a_secret_of_somebody_else_is_left_and_told(world: World) -> None:
     assert world.secret["data"] == data
 
 
+async def test_it_goes_with_the_registration_that_an_uninstall_removes(world: World) -> None:
+    await world.settle(0)
+    (configuration,) = world.kube.stored(MUTATINGWEBHOOKCONFIGURATIONS)
+    (secret,) = world.kube.stored(SECRETS)
+    (owner,) = secret["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("MutatingWebhookConfiguration", configuration["metadata"]["uid"])
+
+
 async def test_a_registration_without_our_service_is_told(world: World) -> None:
     world.kube.put(MUTATINGWEBHOOKCONFIGURATIONS, {"metadata": {"name": "pod-identity-webhook"}, "webhooks": []})
     with pytest.raises(Permanent, match="whom to trust"):
