@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from keyless.kube.resources import DEPLOYMENTS
-from keyless.space.values import Billing, Values, Workload
+from keyless.kube.resources import DEPLOYMENTS, PERSISTENTVOLUMECLAIMS
+from keyless.space.values import Billing, Persistence, Values, Workload
 from unit.space.world import BILLING, ROLE, World
 
 WITH_ROLE = Values(billing=BILLING, vector=Workload(annotations={"eks.amazonaws.com/role-arn": ROLE}))
@@ -53,3 +53,20 @@ async def test_keys_that_win_over_a_role_are_told_as_wrong(world: World) -> None
     told = await world.condition("BillingConfigured")
     assert (told["status"], told["reason"]) == ("False", "StaticKeysSet")
     assert f"the keys win over role {ROLE}" in told["message"]
+
+
+@pytest.mark.parametrize(("volume", "kept"), [("", False), ("pv-1", True)])
+async def test_left_to_choose_it_keeps_a_claim_that_has_its_volume_alone(world: World, volume: str, kept: bool) -> None:
+    """Of a claim that nobody provisions a volume for, usage would wait for ever."""
+    world.values = Values(billing=BILLING, persistence=Persistence(enabled=True))
+    world.create()
+    await world.settle()
+    namespace = await world.host_namespace()
+    claim = await world.host.get(PERSISTENTVOLUMECLAIMS, "vector-spool", namespace)
+    world.host.put(PERSISTENTVOLUMECLAIMS, {**claim, "spec": {**claim["spec"], "volumeName": volume}})
+    world.values = Values(billing=BILLING)
+    await world.settle()
+    pod = (await world.host.get(DEPLOYMENTS, "vector", namespace))["spec"]["template"]["spec"]
+    (spool,) = [one for one in pod["volumes"] if one["name"] == "spool"]
+    assert ("persistentVolumeClaim" in spool) == kept
+    assert await world.exists(PERSISTENTVOLUMECLAIMS, "vector-spool", namespace)

@@ -256,23 +256,6 @@ async def test_a_component_that_goes_and_comes_many_times_is_nobodys_quarrel(wor
         assert synced is None or synced["status"] == "True", synced
 
 
-@pytest.mark.parametrize(("volume", "kept"), [("", False), ("pv-1", True)])
-async def test_left_to_choose_it_keeps_a_claim_that_has_its_volume_alone(world: World, volume: str, kept: bool) -> None:
-    """Of a claim that nobody provisions a volume for, usage would wait for ever."""
-    world.values = WITH_VOLUME
-    world.create()
-    await world.settle()
-    namespace = await world.host_namespace()
-    claim = await world.host.get(PERSISTENTVOLUMECLAIMS, "vector-spool", namespace)
-    world.host.put(PERSISTENTVOLUMECLAIMS, {**claim, "spec": {**claim["spec"], "volumeName": volume}})
-    world.values = Values(billing=BILLING)
-    await world.settle()
-    pod = (await world.host.get(DEPLOYMENTS, "vector", namespace))["spec"]["template"]["spec"]
-    (spool,) = [one for one in pod["volumes"] if one["name"] == "spool"]
-    assert ("persistentVolumeClaim" in spool) == kept
-    assert await world.exists(PERSISTENTVOLUMECLAIMS, "vector-spool", namespace)
-
-
 async def test_usage_that_could_not_be_stored_keeps_its_volume(world: World) -> None:
     world.values = WITH_VOLUME
     world.create()
