@@ -143,6 +143,8 @@ def places(space: OneNode) -> Iterator[OneNode]:
         bare = role(name) | {"metadata": {"name": "tried", "namespace": name}}
         space.kubectl("apply", "-f", "-", given=json.dumps(bare))
     space.kubectl("create", "secret", "generic", "theirs", "-n", PLAIN)
+    # Without it the pod of a group would be refused before any policy is asked.
+    space.kubectl("create", "serviceaccount", "backup", "-n", GROUP)
     for one in THERE:
         space.kubectl("apply", "-f", "-", given=json.dumps(one))
     space.kubectl("wait", "--for=create", "serviceaccount/default", "-n", HOST, "--timeout=60s")
