@@ -43,10 +43,10 @@ class Etcd:
         async with self._opened() as client, _failures():
             answer = await client.post("/v3/maintenance/status", json={})
             said = _document(answer.content, answer.status_code)
-        header = said.get("header") or {}
+        header = _part(said, "header")
         try:
             return State(str(said["version"]), str(header.get("cluster_id", "")), int(header["revision"]))
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, OverflowError):
             raise EtcdFailure("etcd's status: expected its version and revision, found something else") from None
 
     async def snapshot(self) -> AsyncGenerator[bytes]:
@@ -60,7 +60,7 @@ class Etcd:
                 _document(await answer.aread(), answer.status_code)
             async for line in _lines(answer):
                 said = _document(line, answer.status_code)
-                if piece := _piece((said.get("result") or {}).get("blob")):
+                if piece := _piece(_part(said, "result").get("blob")):
                     yield piece
 
     @asynccontextmanager
@@ -83,7 +83,7 @@ class Etcd:
 async def _failures() -> AsyncIterator[None]:
     try:
         yield
-    except (httpx.HTTPError, ssl.SSLError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
         # Its words may be empty, as a timeout's are.
         raise EtcdFailure(f"etcd did not answer: {type(error).__name__}: {error}".rstrip(": ")) from error
 
@@ -116,6 +116,12 @@ def _document(body: bytes, status: int) -> dict[str, Any]:
         words = told.get("message", "") if isinstance(told, dict) else said.get("message", "") or told or ""
         raise EtcdFailure(f"etcd answered {status}: {str(words)[:300]}")
     return said
+
+
+def _part(said: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object within; what is none counts as not there, whatever it is."""
+    found = said.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _piece(blob: Any) -> bytes:

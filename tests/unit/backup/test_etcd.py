@@ -68,7 +68,19 @@ async def test_an_answer_that_is_no_snapshot_is_told(folder: Path, status: int, 
     assert 10 < len(str(raised.value)) < 500
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"", b'{"version":"3.6.8","header":{"revision":"x"}}'])
+@pytest.mark.parametrize("result", [b'"text"', b"[1]", b"7", b"true", b"null"])
+async def test_a_message_without_a_piece_is_nothing_whatever_it_holds(folder: Path, result: bytes) -> None:
+    body = b'{"result":' + result + b"}\n"
+    assert await everything(etcd_that(folder, lambda _: httpx.Response(200, content=body))) == b""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"{}", b"[]", b"", b'{"version":"3.6.8","header":{"revision":"x"}}'),
+        *(b'{"version":"3.6.8","header":' + header + b"}" for header in (b'"x"', b"[1]", b"7", b'{"revision":1e999}')),
+    ],
+)
 async def test_a_status_that_is_none_is_told(folder: Path, body: bytes) -> None:
     with pytest.raises(EtcdFailure):
         await etcd_that(folder, lambda _: httpx.Response(200, content=body)).state()
