@@ -14,7 +14,8 @@ _NEXT_STEPS = {
     errno.EDQUOT: "the quota is reached: free some space there and try again",
     errno.EROFS: "the file system is mounted read-only: choose another place",
     errno.EACCES: "this user may not: change its rights or its owner, or choose another place",
-    errno.EPERM: "this user may not: change its rights or its owner, or choose another place",
+    errno.EPERM: "this user may not: change its owner, or free it with `chattr -i` where `lsattr -d` shows that it is "
+    "immutable, or choose another place",
     errno.ENOENT: "create it, or name another",
     errno.ENOTDIR: "a part of the path is no folder: name another",
     errno.EISDIR: "a file was expected, not a folder: name another",

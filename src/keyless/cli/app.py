@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from keyless.api import KeylessError
 from keyless.cli import exits
 from keyless.cli.commands import COMMANDS
+from keyless.cli.empty import refuse_empty_paths
 from keyless.cli.examples import with_examples
 from keyless.cli.installed import left_out
 from keyless.cli.naming import did_you_mean
@@ -36,7 +37,7 @@ class LazyGroup(TyperGroup):
             return None
         command = typer.main.get_command(importlib.import_module(entry.module).app)
         command.name = cmd_name
-        return with_examples(command, cmd_name)
+        return refuse_empty_paths(with_examples(command, cmd_name))
 
 
 app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
