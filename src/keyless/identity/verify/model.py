@@ -1,7 +1,8 @@
 """The facts that a chain is judged by, and the links that come out.
 
-A fact is a value, ``None`` where the thing does not exist, or :class:`Unread` where it could not be read. Only
-:mod:`keyless.identity.verify.gather` makes facts from live systems; :func:`keyless.identity.verify.verify` judges them.
+A fact is a value, ``None`` where the thing does not exist, or :class:`Unread` where it could not be read; those of
+AWS are in :mod:`keyless.identity.verify.found`. Only :mod:`keyless.identity.verify.gather` makes facts from live
+systems; :func:`keyless.identity.verify.verify` judges them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,15 @@ from enum import StrEnum
 from keyless.api import Access, Reason
 from keyless.identity.verify.around import Around
 from keyless.identity.verify.behind import Reached
-from keyless.policy import Document, Source
-from keyless.policy.amend import Written
+from keyless.identity.verify.found import ANOTHER as ANOTHER
+from keyless.identity.verify.found import Association as Association
+from keyless.identity.verify.found import Bucket as Bucket
+from keyless.identity.verify.found import Cluster as Cluster
+from keyless.identity.verify.found import Missing as Missing
+from keyless.identity.verify.found import Provider as Provider
+from keyless.identity.verify.found import Role as Role
+from keyless.identity.verify.found import Unread as Unread
+from keyless.policy import Document
 
 ANNOTATION = "eks.amazonaws.com/role-arn"
 STS_AUDIENCE = "sts.amazonaws.com"
@@ -22,7 +30,6 @@ POD_IDENTITY_AUDIENCE = "pods.eks.amazonaws.com"
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
 SKIP_LABEL = "eks.amazonaws.com/skip-pod-identity-webhook"
 AGENT_ADDON = "eks-pod-identity-agent"
-ANOTHER = "another"
 STORAGE_VARIABLES = {
     "KEYLESS_BILLING_BUCKET": "aws.bucket",
     "KEYLESS_BILLING_REGION": "aws.region",
@@ -77,13 +84,6 @@ class Fix:
     command: str
     says: str = ""
     diff: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """What could not be read, and ``why`` ("lacks iam:GetRole")."""
-
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,108 +202,6 @@ class Workload:
     deployed: bool
     pods: tuple[Pod, ...]
     last_run: Run | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The cluster as AWS knows it. ``issuer`` is what its tokens carry; ``name`` is empty off EKS."""
-
-    name: str
-    issuer: str
-    account: str
-    region: str
-    partition: str = "aws"
-
-    @property
-    def host_path(self) -> str:
-        """The issuer as IAM writes it in ARNs and condition keys: without scheme and port."""
-        host, slash, path = self.issuer.partition("://")[2].partition("/")
-        return f"{host.partition(':')[0]}{slash}{path}"
-
-    @property
-    def provider_arn(self) -> str:
-        """The ARN of the OIDC provider that IAM should have."""
-        return f"arn:{self.partition}:iam::{self.account}:oidc-provider/{self.host_path}"
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """An IAM OIDC provider; ``url`` as IAM returns it, without scheme."""
-
-    arn: str
-    url: str
-    client_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Association:
-    """A Pod Identity association. ``policy`` is the session policy that bounds its sessions, where it has one.
-
-    ``target_arn``: the role that the session of ``role_arn`` goes on to, telling ``external_id``; empty without one.
-    """
-
-    association_id: str
-    namespace: str
-    service_account: str
-    role_arn: str
-    tags: bool = True
-    policy: Source | None = None
-    target_arn: str = ""
-    external_id: str = ""
-
-    @property
-    def words(self) -> str:
-        """Which one, and what it leads to."""
-        onward = f", and from there target role {self.target_arn}" if self.target_arn else ""
-        return f"{self.association_id}: {self.role_arn}{onward}"
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A role: its trust policy, compiled, and all documents that bound what it may do.
-
-    ``written`` is the trust policy and ``inline`` the inline policies by name, as IAM has them: a fix starts there.
-    """
-
-    arn: str
-    trust: Document
-    identity: tuple[Source, ...]
-    boundary: Source | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    written: Written | None = None
-    inline: Mapping[str, Written] | Unread = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The name without the path, as session ARNs carry it."""
-        return self.arn.rpartition("/")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """A bucket that is there, where it is, and its policy; ``None`` where it has none.
-
-    ``owner``: the account, where it is certain; ``ANOTHER`` where it is only certain that it is not the caller's.
-    """
-
-    name: str
-    region: str
-    policy: Source | None = None
-    written: Written | None = None
-    owner: str = ""
-
-    @property
-    def foreign(self) -> bool:
-        """Whether it is certainly of another account than the caller's."""
-        return self.owner == ANOTHER
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A thing that was looked for and is not there; ``near`` are names of such things that resemble it."""
-
-    name: str
-    near: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
