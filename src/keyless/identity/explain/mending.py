@@ -14,7 +14,8 @@ from keyless.identity.verify.key_link import key_is_enabled, restore_secrets
 from keyless.identity.verify.model import Facts, Fix, Role
 from keyless.identity.verify.permission import bounded
 from keyless.identity.verify.permission_fix import Holds, permit
-from keyless.identity.verify.resource_fix import put_key_policy
+from keyless.identity.verify.resource_fix import put_key_policy, renew_key_policy
+from keyless.identity.verify.stale import told
 from keyless.identity.verify.trust import denied_by
 from keyless.policy import Decision, Layer, Outcome, Source
 
@@ -36,8 +37,7 @@ def resource_is_there(evidence: Evidence) -> Link | None:
 
 def resource_is_usable(evidence: Evidence) -> Link | None:
     """Told only where a secret that waits for its deletion, or a key that is off, refuses everybody."""
-    question, cluster = evidence.question, evidence.chain.cluster
-    region = cluster.region if isinstance(cluster, Cluster) else ""
+    question, region = evidence.question, _region(evidence)
     if evidence.deleted:
         found = (
             f"{question.resource} is scheduled for deletion, from {evidence.deleted} on: {question.action} is refused"
@@ -95,6 +95,8 @@ def _of_service(evidence: Evidence, role: Role, decision: Decision) -> Link:
 def _of_key(evidence: Evidence, role: Role, decision: Decision) -> Link:
     """In the role's own policies where the key's leaves it to them, else in the key's policy."""
     link = _link("key", evidence.chain, role, decision)
+    if stale := _stale_key(evidence, role, link):
+        return stale
     if link.advice:
         return link
 
@@ -134,12 +136,27 @@ def _permit(evidence: Evidence, role: Role, decision: Decision, holds: Holds) ->
 
 
 def _put_key_policy(evidence: Evidence, role: Role) -> Fix | None:
-    use, cluster = evidence.key, evidence.chain.cluster
+    use = evidence.key
     if not isinstance(use, KeyUse):
         return None
+    return put_key_policy(use, role, _region(evidence), lambda policy: _key_allows(evidence, use, role, policy))
 
-    def holds(policy: Source) -> bool:
-        found = decide_key(replace(evidence, key=replace(use, policy=policy)), role)
-        return found is not None and found.allowed
 
-    return put_key_policy(use, role, cluster.region if isinstance(cluster, Cluster) else "", holds)
+def _stale_key(evidence: Evidence, role: Role, link: Link) -> Link | None:
+    """The role was made again: the id that the key's policy keeps is of the one that is gone."""
+    use = evidence.key
+    if not isinstance(use, KeyUse) or not (kept := told(use.written, "key policy")):
+        return None
+    fix = renew_key_policy(use, role, _region(evidence), lambda policy: _key_allows(evidence, use, role, policy))
+    stale = replace(link, found=f"{link.found}; {kept}", reason=Reason.PRINCIPAL_STALE)
+    return stale.fixed_by(fix, "") if fix else None
+
+
+def _key_allows(evidence: Evidence, use: KeyUse, role: Role, policy: Source) -> bool:
+    found = decide_key(replace(evidence, key=replace(use, policy=policy)), role)
+    return found is not None and found.allowed
+
+
+def _region(evidence: Evidence) -> str:
+    cluster = evidence.chain.cluster
+    return cluster.region if isinstance(cluster, Cluster) else ""

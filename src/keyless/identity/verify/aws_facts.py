@@ -210,7 +210,8 @@ class AwsFacts:
         sources = tuple(document_source(f"inline policy {key}", each, "identity") for key, each in documents.items())
         written = Unread(unread[0].why) if unread else documents
         policies = (*sources, *unread, *attached)
-        return Role(arn, trust, policies, limit, tags, as_written(found["AssumeRolePolicyDocument"]), written)
+        text, unique_id = as_written(found["AssumeRolePolicyDocument"]), found.get("RoleId", "")
+        return Role(arn, trust, policies, limit, tags, text, written, unique_id)
 
     async def _inline(self, role: str) -> tuple[dict[str, Written], tuple[Unreadable, ...]]:
         try:

@@ -50,7 +50,8 @@ def principal_of(role: Role) -> Principal:
     """A session of the role."""
     arn = Arn.parse(role.arn)
     session = f"arn:{arn.partition}:sts::{arn.account}:assumed-role/{role.name}/{_SESSION}"
-    return Principal("AssumedRole", arn.account, session, role_arn=role.arn)
+    unique_id = f"{role.unique_id}:{_SESSION}" if role.unique_id else ""
+    return Principal("AssumedRole", arn.account, session, role_arn=role.arn, unique_id=unique_id)
 
 
 def session_keys(chain: Facts, role: Role, resource: str) -> dict[str, ContextValue]:

@@ -10,7 +10,8 @@ from keyless.identity.verify.behind import KeyUse, Unseen
 from keyless.identity.verify.deciding import constrained, decide_key
 from keyless.identity.verify.model import Cluster, Facts, Fix, Link, Role, State
 from keyless.identity.verify.permission_fix import permit
-from keyless.identity.verify.resource_fix import elsewhere, put_key_policy
+from keyless.identity.verify.resource_fix import elsewhere, put_key_policy, renew_key_policy
+from keyless.identity.verify.stale import told
 from keyless.identity.verify.trust import denied_by
 from keyless.identity.verify.untold import untold
 from keyless.policy import Decision, Layer, Outcome, Source, explain
@@ -107,9 +108,16 @@ def _doubts(use: KeyUse, decision: Decision, role: Role) -> list[str]:
 
 def _refused(facts: Facts, role: Role, use: KeyUse, decision: Decision) -> Link:
     """In the role's own policies where the key's leaves it to them, else in the key's policy."""
-    told = "; ".join(line.strip() for line in explain(decision)[1:])
-    found = f"{use.action} on {use.arn}: {told}"
+    why = "; ".join(line.strip() for line in explain(decision)[1:])
+    kept = told(use.written, "key policy")
+    found = f"{use.action} on {use.arn}: {why}{f'; {kept}' if kept else ''}"
     link = Link("key", State.BROKEN, _EXPECTED, found, Reason.PERMISSION_MISSING)
+
+    def agrees(policy: Source) -> bool:
+        return decide_key(facts, role, replace(use, policy=policy), {}).allowed
+
+    if kept and (renewal := renew_key_policy(use, role, region_of(facts), agrees)):
+        return replace(link, reason=Reason.PRINCIPAL_STALE).fixed_by(renewal, "")
     if decision.outcome is Outcome.EXPLICIT_DENY:
         return replace(link, reason=Reason.PERMISSION_DENIED_EXPLICITLY, advice=denied_by(decision))
     if decision.layer in (Layer.BOUNDARY, Layer.SESSION):
@@ -120,9 +128,6 @@ def _refused(facts: Facts, role: Role, use: KeyUse, decision: Decision) -> Link:
 
     def holds(identity: tuple[Source, ...]) -> bool:
         return decide_key(facts, replace(role, identity=identity), use, {}).allowed
-
-    def agrees(policy: Source) -> bool:
-        return decide_key(facts, role, replace(use, policy=policy), {}).allowed
 
     fix = permit(role, access, [(use.action, use.arn)], holds) or put_key_policy(use, role, region_of(facts), agrees)
     return link.fixed_by(fix, "no change of the role's policies or the key's is proven to allow this: amend by hand")

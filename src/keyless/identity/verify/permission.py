@@ -11,7 +11,8 @@ from keyless.identity.verify.demanded import values_that_meet
 from keyless.identity.verify.model import Bucket, Cluster, Facts, Link, Missing, Role, State, Unread
 from keyless.identity.verify.permission_fix import needed, permit
 from keyless.identity.verify.pods import is_role_arn
-from keyless.identity.verify.resource_fix import put_bucket_policy
+from keyless.identity.verify.resource_fix import Holds, put_bucket_policy, renew_bucket_policy
+from keyless.identity.verify.stale import told
 from keyless.identity.verify.trust import denied_by
 from keyless.identity.verify.untold import absent_of, untold
 from keyless.policy import Decision, Document, Layer, Named, Outcome, Source, Unreadable, denied_within, explain
@@ -85,6 +86,8 @@ def _without_the_role(facts: Facts, unread: Unread, access: Access) -> Link | No
         return not any(one.decision.outcome in _REFUSED for one in _decisions(after, role, access))
 
     link = _refused_by_policy(access, refused)
+    if stale := _stale(link, bucket, facts.role_arn, holds):
+        return stale
     if link.advice:
         return link
     fix = put_bucket_policy(
@@ -139,6 +142,8 @@ def _told(decision: Decision) -> str:
 def _refused(facts: Facts, role: Role, access: Access, refused: list[_Judged]) -> Link:
     """A Deny is told first: no Allow helps against it."""
     link, first = _refused_by_policy(access, refused), _first(refused)
+    if stale := _stale_bucket(facts, role, access, link):
+        return stale
     if link.advice:
         return link.fixed_by(values_that_meet(facts, [one.decision for one in refused]), link.advice)
     if first.layer in (Layer.BOUNDARY, Layer.SESSION):
@@ -150,6 +155,27 @@ def _refused(facts: Facts, role: Role, access: Access, refused: list[_Judged]) -
     fix = permit(role, access, [(one.action, one.pattern) for one in refused], holds)
     otherwise = "no change of the role's inline policies is proven to allow this and to leave the rest as it is"
     return link.fixed_by(fix, otherwise)
+
+
+def _stale_bucket(facts: Facts, role: Role, access: Access, link: Link) -> Link | None:
+    bucket = facts.bucket
+    if not isinstance(bucket, Bucket):
+        return None
+
+    def holds(policy: Source) -> bool:
+        after = replace(facts, bucket=replace(bucket, policy=policy))
+        return all(one.decision.allowed for one in _decisions(after, role, access))
+
+    return _stale(link, bucket, role.arn, holds)
+
+
+def _stale(link: Link, bucket: Bucket, arn: str, holds: Holds) -> Link | None:
+    """The role was made again: the id that the bucket's policy keeps is of the one that is gone."""
+    kept = told(bucket.written, f"policy of bucket {bucket.name}")
+    fix = renew_bucket_policy(bucket, arn, holds) if kept else None
+    if fix is None:
+        return None
+    return replace(link, found=f"{link.found}; {kept}", reason=Reason.PRINCIPAL_STALE).fixed_by(fix, "")
 
 
 def _first(refused: list[_Judged]) -> Decision:

@@ -14,7 +14,7 @@ from keyless.api import Reason
 from keyless.identity.verify.deciding import principal_of
 from keyless.identity.verify.model import Cluster, Facts, Fix, Link, Role, State, Unread
 from keyless.identity.verify.roles import role_is_there
-from keyless.identity.verify.stale import renewed, stale_principals
+from keyless.identity.verify.stale import renewal, told
 from keyless.identity.verify.trust import denied_by, explained, role_trusts_the_component, session_tags
 from keyless.identity.verify.trust_fix import POD_ACTIONS, admit_role
 from keyless.policy import ContextValue, Decision, Document, Named, Outcome, Policies, Request, evaluate, parse
@@ -78,19 +78,16 @@ def _judged(facts: Facts, first: Role, target: Role, cluster: Cluster, expected:
 
 def _stale(first: Role, target: Role, expected: str, holds: Callable[[Document], bool]) -> Link | None:
     """The first role was made again: the id that the trust policy keeps is of the one that is gone."""
-    ids = stale_principals(target.written)
-    if not ids or target.written is None:
-        return None
-    found = f"the trust policy of {target.name} names {', '.join(ids)}, what IAM keeps of a role that was deleted"
-    after = renewed(target.written, ids[0], first.arn)
-    if len(ids) > 1 or not holds(parse(after, "trust")):
+    after = renewal(target.written, first.arn)
+    if target.written is None or after is None or not holds(parse(after, "trust")):
         return None  # whose id it was nobody can tell: what is missing is told as for any trust policy
+    found = told(target.written, f"trust policy of {target.name}")
     command = f"aws iam update-assume-role-policy --role-name {target.name} --policy-document"
     fix = f"{command} {shlex.quote(compact(after))}"
     says = (
         f"puts {first.arn} in the place of that id; whoever it was is gone, and IAM keeps the new role's id from now on"
     )
-    link = Link("trust", State.BROKEN, expected, f"{found}: it admits nobody", Reason.PRINCIPAL_STALE)
+    link = Link("trust", State.BROKEN, expected, found, Reason.PRINCIPAL_STALE)
     return link.fixed_by(Fix(fix, says, difference(target.written, after)), "")
 
 

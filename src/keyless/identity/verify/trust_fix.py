@@ -10,6 +10,7 @@ from typing import Any
 
 from keyless.identity.verify.federation import audience_of
 from keyless.identity.verify.model import Cluster, Facts, Fix, Role
+from keyless.identity.verify.stale import living, stale_principals
 from keyless.policy import Document, MalformedPolicy, parse, size, web_identity_trust
 from keyless.policy.amend import Written, compact, difference, proven, replacing, statements, with_statement
 
@@ -37,18 +38,21 @@ def admit_token(facts: Facts, role: Role, cluster: Cluster, holds: Holds) -> Fix
     """Admit the component's token: one subject more where a statement fits, else one statement more."""
     subject, audience = facts.subject_name, audience_of(facts)
     exact = token_statement(cluster.provider_arn, [subject], audience)
-    return _first_proven(role, _by_token(role.written, cluster, subject, exact), holds)
+    written = _kept(role)
+    return _first_proven(role, written, _by_token(written, cluster, subject, exact), holds)
 
 
 def admit_pods(role: Role, tags: Mapping[str, str], holds: Holds) -> Fix | None:
     """Admit EKS Pod Identity: the action or the tag's value that is missing, else one statement more."""
     actions = POD_ACTIONS if tags else POD_ACTIONS[:1]
-    return _first_proven(role, _by_service(role.written, actions, tags), holds)
+    written = _kept(role)
+    return _first_proven(role, written, _by_service(written, actions, tags), holds)
 
 
 def admit_role(role: Role, arn: str, actions: Sequence[str], external_id: str, holds: Holds) -> Fix | None:
     """Admit another role, under the external id that is told: the action that is missing, else one statement more."""
-    return _first_proven(role, _by_role(role.written, arn, actions, external_id), holds)
+    written = _kept(role)
+    return _first_proven(role, written, _by_role(written, arn, actions, external_id), holds)
 
 
 def token_statement(provider_arn: str, subjects: Sequence[str], audience: str) -> Written:
@@ -63,18 +67,26 @@ def pods_statement(actions: Sequence[str] = POD_ACTIONS) -> dict[str, Any]:
     return {"Effect": "Allow", "Principal": {"Service": PODS_SERVICE}, "Action": list(actions)}
 
 
-def _first_proven(role: Role, candidates: Iterator[_Candidate], holds: Holds) -> Fix | None:
+def _kept(role: Role) -> Written | None:
+    """What of the trust policy can be written back: IAM takes no id of a principal that was deleted."""
+    return living(role.written) if role.written else None
+
+
+def _first_proven(role: Role, written: Written | None, candidates: Iterator[_Candidate], holds: Holds) -> Fix | None:
     """Nothing where no candidate is proven: a command that may harm is not printed."""
-    if role.written is None:
+    if written is None:
         return None
+    ids = ", ".join(stale_principals(role.written))
+    unchanged = "; nothing else changes"
+    rest = f" and leaves out {ids}, which IAM knows no more" if ids else unchanged
     for each in candidates:
         text = compact(each.after)
         # The bound on what is proven, too: the proof compares each value with each.
         if size(text) > _LARGEST:
             continue
-        if _admits(each.after, holds) and proven(role.written, each.after, [each.added], "trust"):
+        if _admits(each.after, holds) and proven(written, each.after, [each.added], "trust"):
             command = f"aws iam update-assume-role-policy --role-name {role.name} --policy-document {shlex.quote(text)}"
-            return Fix(command, each.says, difference(role.written, each.after))
+            return Fix(command, each.says.removesuffix(unchanged) + rest, difference(role.written, each.after))
     return None
 
 

@@ -31,6 +31,7 @@ _OF_THE_CALL = frozenset(
         "sourcevpce",
         "tagkeys",
         "useragent",
+        "userid",
         "vpcsourceip",
     ]
 )
