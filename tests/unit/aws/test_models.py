@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 
 import pytest
 from botocore.loaders import create_loader
 
-from keyless.aws.models import lean_loader
+from keyless.aws.models import Later, lean_loader
 
 
 def without_words(value):
@@ -37,3 +38,15 @@ def test_the_endpoints_of_every_service_are_there_when_asked_for():
 
 def test_a_model_that_is_nowhere_is_unknown_to_both():
     assert lean_loader().list_available_services("service-2") == create_loader().list_available_services("service-2")
+
+
+def test_values_that_wait_as_texts_take_little_more_than_their_texts():
+    values = {f"service{n}": {"endpoints": {"us-east-1": {"hostname": f"host{n}"}}} for n in range(200)}
+    tracemalloc.start()
+    try:
+        later = Later(values)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    # A dict's entry and an object's head are some 150 bytes each.
+    assert held < sum(len(json.dumps(later[name])) + 300 for name in later)
