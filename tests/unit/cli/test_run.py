@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import json
 import os
 import signal
@@ -147,3 +148,14 @@ def test_what_nobody_foresaw_is_called_a_bug_by_its_place_and_not_its_words(ende
     last = capfd.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("keyless: this is a bug of ours, please report it: KeyError at serve, line ")
     assert "AKIA" not in last
+
+
+def test_a_component_looks_for_cycles_seldom_and_leaves_the_interpreter_as_it_was() -> None:
+    before, seen = (gc.get_threshold(), gc.get_freeze_count()), []
+
+    async def work() -> None:
+        seen.append((gc.get_threshold(), gc.get_freeze_count() > before[1]))
+
+    assert run.serve("sample", work()) == 0
+    assert seen == [(run.GC_THRESHOLDS, True)]
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
