@@ -74,7 +74,7 @@ def read_only(url: str, period: tuple[datetime, datetime]) -> int:
 def reported(url: str, period: tuple[datetime, datetime]) -> int:
     """The report by team as the command runs it: how many resource-hours it tells."""
     bucket = S3Bucket(Session.with_keys(Keys(KEY, SECRET), region=REGION), "bench", endpoint=url)
-    asked = Asked("acme", period, ZoneInfo("UTC"), ("team",), "managed", DEFAULT)
+    asked = Asked(("acme",), period, ZoneInfo("UTC"), ("team",), "managed", DEFAULT)
     made = report_of(bucket, asked, "json", now=NOW, wrap=dict)
     assert isinstance(made, str), made
     told = json.loads(made)

@@ -50,7 +50,7 @@ def capacity(
     from keyless.billing.report.teams import DEFAULT
 
     as_json = require_output(output)
-    source, options = opened(account, bucket, folder, provider, endpoint)
+    source, options = opened([account], bucket, folder, provider, endpoint)
     now = datetime.now(UTC)
     if resource_hours is None and operations is None:
         raise typer.BadParameter("expected --resource-hours, --operations or both")
@@ -61,7 +61,7 @@ def capacity(
         raise typer.BadParameter(f"expected a first day of which an hour is over, found {from_} until {to}")
     zone = ZoneInfo("UTC")
     asked = Asked(
-        account, (start, measured_to), zone, ("meter",), "all", DEFAULT, (), force_incomplete, options, ourselves()
+        (account,), (start, measured_to), zone, ("meter",), "all", DEFAULT, (), force_incomplete, options, ourselves()
     )
     found = capacity_of(source, asked, bought, now=now)
     if isinstance(found, Refusal):

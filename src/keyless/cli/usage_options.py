@@ -10,6 +10,14 @@ if TYPE_CHECKING:
     from keyless.aws.writing import Writing
 
 AccountOption = Annotated[str, typer.Option(envvar="UP_BILLING_ACCOUNT", help="The account.")]
+
+AccountsOption = Annotated[
+    list[str] | None,
+    typer.Option("--account", envvar="UP_BILLING_ACCOUNT", metavar="<str>", help="The account; may be repeated."),
+]
+AllAccountsOption = Annotated[
+    bool, typer.Option("--all-accounts", help="Every account that the bucket holds usage of.")
+]
 BucketOption = Annotated[str, typer.Option(envvar="UP_BILLING_BUCKET", help="The bucket that holds the usage.")]
 ProviderOption = Annotated[
     str, typer.Option(envvar="UP_BILLING_PROVIDER", metavar="aws", help="Where the bucket is: aws.")

@@ -12,10 +12,10 @@ import typer
 from keyless.cli import exits
 from keyless.cli.naming import ourselves
 from keyless.cli.output import one
-from keyless.cli.usage_options import AccountOption, EndpointOption, ProviderOption, checked
+from keyless.cli.usage_options import AccountsOption, AllAccountsOption, EndpointOption, ProviderOption, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from zoneinfo import ZoneInfo
 
     from keyless.billing.export.service import Bucket
@@ -47,7 +47,9 @@ _Output = Annotated[
 
 
 def report(
-    account: AccountOption,
+    context: typer.Context,
+    account: AccountsOption = None,
+    all_accounts: AllAccountsOption = False,
     bucket: _Bucket = "",
     folder: _Folder = None,
     billing_month: Annotated[str, typer.Option(envvar="UP_BILLING_MONTH", metavar="2006-01", help="A month.")] = "",
@@ -80,12 +82,13 @@ def report(
         raise typer.BadParameter("expected --out=FILE beside it: Parquet is nothing to look at", param_hint="--output")
     if output not in FORMATS:
         raise typer.BadParameter(f"expected {', '.join(FORMATS)}, found {output!r}", param_hint="--output")
-    source, options = opened(account, bucket, folder, provider, endpoint)
+    named = _named(context, account or [], all_accounts=all_accounts)
+    source, options = opened(named, bucket, folder, provider, endpoint)
     now = datetime.now(UTC)
     zone = zone_of(time_zone)
     try:
         asked = Asked(
-            account=account,
+            accounts=named,
             period=_period(billing_month, billing_custom, zone, now, running=force_incomplete),
             zone=zone,
             by=by_untrusted(by or ["team"]),
@@ -123,13 +126,26 @@ def _print(source: Bucket, asked: Asked, output: str, out: Path | None, now: dat
     typer.echo(made, nl=False)
 
 
+def _named(context: typer.Context, accounts: list[str], *, all_accounts: bool) -> tuple[str, ...]:
+    """None: all of them. What the environment names gives way to a flag. Raises click's usage error."""
+    source = context.get_parameter_source("account")
+    written = source is not None and source.name == "COMMANDLINE"
+    if all_accounts and not written:
+        return ()
+    if all_accounts or not accounts:
+        raise typer.BadParameter("expected one of --account and --all-accounts")
+    return tuple(accounts)
+
+
 def opened(
-    account: str, bucket: str, folder: Path | None, provider: str, endpoint: str
+    accounts: Sequence[str], bucket: str, folder: Path | None, provider: str, endpoint: str
 ) -> tuple[Bucket, tuple[str, ...]]:
     """The bucket or its copy, and the flags that name it. Raises click's usage error."""
     if bool(bucket) == bool(folder):
         raise typer.BadParameter("expected one of --bucket and --folder")
-    options = checked(account, bucket or "copy", provider, endpoint)
+    options: tuple[str, ...] = ()
+    for account in accounts or ["all"]:
+        options = checked(account, bucket or "copy", provider, endpoint)
     if folder is not None:
         from keyless.billing.export.folder import FolderBucket
 

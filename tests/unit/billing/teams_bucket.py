@@ -15,6 +15,7 @@ from keyless.billing.ledger.model import (
     Gvk,
     Link,
     Measure,
+    Member,
     Meter,
     Metered,
     Opening,
@@ -35,13 +36,22 @@ class Filler:
     """One control plane's collector: each call stores an hour of what stayed the same all of it."""
 
     def __init__(
-        self, bucket: MemoryBucket, number: int, start: datetime, *, inside: int = INSIDE_LIMIT, **labels: str
+        self,
+        bucket: MemoryBucket,
+        number: int,
+        start: datetime,
+        *,
+        inside: int = INSIDE_LIMIT,
+        account: str = "acme",
+        planes: Sequence[Member] = PLANES,
+        **labels: str,
     ) -> None:
         self._inside = inside
-        self.plane = replace(PLANES[number], created_at=start)
+        self._account = account
+        self.plane = replace(planes[number], created_at=start)
         self.bucket = bucket
         self.labels = labels
-        self._census = tuple(replace(plane, created_at=start) for plane in PLANES)
+        self._census = tuple(replace(plane, created_at=start) for plane in planes)
         self._link = Link(f"spool-{number}")
         self._sequence = 0
 
@@ -68,7 +78,11 @@ class Filler:
             frames.append(Sample(at, counts))
             if dimensions:
                 frames.append(Metered(at, True, told, rows))
-        packed = pack(Opening(a_source(control_plane=self.plane), self._sequence, start), frames, inside=self._inside)
+        packed = pack(
+            Opening(a_source(control_plane=self.plane, account=self._account), self._sequence, start),
+            frames,
+            inside=self._inside,
+        )
         assert packed is not None
         if stored_at is not None:
             receipts = tuple(Receipt(o.key, f"R{o.sha256[:8]}", "", stored_at) for o in packed.objects)

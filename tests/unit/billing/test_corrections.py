@@ -62,7 +62,7 @@ def members(pieces: bytes) -> dict[str, bytes]:
 
 def reported(bucket: MemoryBucket, output: str = "json", *by: str, **changes):
     values = {
-        "account": "acme",
+        "accounts": ("acme",),
         "period": (DAY, END),
         "zone": ZoneInfo("UTC"),
         "by": by or ("revision",),

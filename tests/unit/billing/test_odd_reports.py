@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fuzzing import effort
 from keyless.billing.ledger.model import Dimensions, Gvk, Malformed, Meter
 from keyless.billing.report.grouping import Cube
-from keyless.billing.report.model import Plane, Use, What
+from keyless.billing.report.model import Plane, Use, What, summed
 from keyless.billing.report.output import harmless
 from keyless.billing.report.prices import prices_untrusted
 from keyless.billing.report.teams import DEFAULT, rules_untrusted
@@ -54,7 +54,8 @@ def lines(found, *by, zone="UTC", prices=PRICES):
     cube = Cube(by, ZoneInfo(zone), DEFAULT, prices)
     for use in found:
         cube.add(use)
-    return cube.lines()
+    parts, totals = cube.lines()
+    return parts, summed(totals)
 
 
 def added(parts):

@@ -20,7 +20,7 @@ OBJECTS = {"within manifests": 128 * 1024, "beside them": 0}
 
 
 def total(bucket):
-    asked = Asked("acme", (START, START + HOURS * HOUR), ZoneInfo("UTC"), ("team",), "managed", DEFAULT)
+    asked = Asked(("acme",), (START, START + HOURS * HOUR), ZoneInfo("UTC"), ("team",), "managed", DEFAULT)
     found = report_of(bucket, asked, "json", now=START + 90 * HOUR, wrap=dict)
     assert isinstance(found, str), found
     return json.loads(found)["total"]["maximumResourceHours"]

@@ -41,7 +41,7 @@ def bucket():
 
 def asked(*by, **changes):
     values = {
-        "account": "acme",
+        "accounts": ("acme",),
         "period": (START, START + HOURS * HOUR),
         "zone": UTC_ZONE,
         "by": by or ("team",),
@@ -129,10 +129,10 @@ def test_a_missing_hour_is_refused_and_named_and_written_into_a_forced_report(bu
 
 
 def test_an_account_that_nobody_knows_is_refused_with_those_that_are_there(bucket):
-    refused = made(bucket, account="acmee")
+    refused = made(bucket, accounts=("acmee",))
     assert isinstance(refused, Refusal)
     assert "account 'acme': 2026-10" in refused.detail
-    assert made(bucket, account="acmee", force_incomplete=True)["lines"] == []
+    assert made(bucket, accounts=("acmee",), force_incomplete=True)["lines"] == []
 
 
 @pytest.mark.parametrize("by", ["team", "provider", "hour", "plane.team"])
@@ -295,7 +295,7 @@ def test_every_hour_counts_in_one_local_day_whatever_the_clocks_do(name, day):
     first = start.replace(minute=0)
     for number in range(24 * 4):
         cube.add(use(first + number * HOUR))
-    lines, total = cube.lines()
+    lines, [total] = cube.lines()
     assert total.quantity.maximum == 24 * 4 == sum(line.quantity.maximum for line in lines)
     for line in lines[1:-1]:
         here = datetime.fromisoformat(line.values[0])

@@ -1,12 +1,14 @@
 """``keyless billing report``: what it prints, from which flags, and with which code it ends."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from keyless.cli import exits
 from keyless.cli.app import main
-from unit.billing.teams_bucket import two_teams
+from unit.billing.samples import CTP1, VPC
+from unit.billing.teams_bucket import HOUR, Filler, two_teams
 from unit.billing.test_usage_report import START
 
 DAY = "--billing-custom=2026-10-30/2026-10-30"
@@ -51,6 +53,44 @@ def test_prices_and_rules_come_from_files_and_the_report_goes_to_one(copy, tmp_p
     assert report(copy, *flags, "--output=html", f"--out={out}") == exits.HELD
     assert "198.00 EUR" in out.read_text()
     assert report(copy, *flags, "--output=html", f"--out={out}") != exits.HELD, "a file is never overwritten"
+
+
+def test_accounts_are_repeated_or_all_of_them_and_one_of_the_environment_gives_way(tmp_path, capsys, monkeypatch):
+    bucket = two_teams(START, 24)
+    theirs = [replace(CTP1, id="22222222-5bb8-4a7e-9f41-2fc38ef4b065", host_namespace="mxp-2-system")]
+    filler = Filler(bucket, 0, START, account="globex", planes=theirs)
+    for number in range(24):
+        filler.hour(START + number * HOUR, [(VPC, None, 2)])
+    for key, body in bucket.objects.items():
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).write_bytes(body)
+
+    def accounts(*words):
+        command = ["billing", "report", f"--folder={tmp_path}", DAY, "--by=account", "-ojson"]
+        assert main([*command, *words]) == exits.HELD
+        return {
+            line["values"][0]: line["maximumResourceHours"] for line in json.loads(capsys.readouterr().out)["lines"]
+        }
+
+    both = {"acme": 396, "globex": 48}
+    assert accounts("--account=acme", "--account=globex") == accounts("--all-accounts") == both
+    monkeypatch.setenv("UP_BILLING_ACCOUNT", "acme globex")
+    assert accounts() == both
+    monkeypatch.setenv("UP_BILLING_ACCOUNT", "acme")
+    assert accounts() == {"acme": 396}
+    assert accounts("--all-accounts") == both
+
+
+@pytest.mark.parametrize("words", [(), ("--account=acme", "--all-accounts")])
+def test_accounts_are_named_or_all_of_them_are_asked_for(copy, capsys, words):
+    assert main(["billing", "report", f"--folder={copy}", DAY, *words]) == exits.WRONG_USE
+    assert "expected one of --account and --all-accounts" in " ".join(capsys.readouterr().err.split())
+
+
+def test_all_accounts_of_a_period_without_any_is_no_empty_report(copy, capsys):
+    command = ["billing", "report", f"--folder={copy}", "--all-accounts", "--billing-month=2020-01"]
+    assert main(command) == exits.DID_NOT_HOLD
+    assert "expected usage of any account" in " ".join(capsys.readouterr().err.split())
 
 
 def test_days_are_those_of_the_zone(copy, capsys):

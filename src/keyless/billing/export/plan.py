@@ -113,12 +113,17 @@ def nothing_found(request: Request, held: Held, now: datetime) -> Refusal:
     start, end = request.period
     period = f"{stamp(start)} to {stamp(end)}"
     begun = "" if start < now else ", which has not begun"
-    lines = [f"  account {account!r}: {', '.join(months)}" for account, months in held.months[:SHOWN]]
-    there = "\n".join(["it holds usage of:", *lines]) if lines else "it holds no usage at all"
     return Refusal(
         Reason.USAGE_MISSING,
-        f"expected usage of account {request.account!r} from {period}{begun}, found none in the bucket; {there}",
+        f"expected usage of account {request.account!r} from {period}{begun}, found none in the bucket;"
+        f" {describe_held(held)}",
     )
+
+
+def describe_held(held: Held) -> str:
+    """What there is in place of what was expected."""
+    lines = [f"  account {account!r}: {', '.join(months)}" for account, months in held.months[:SHOWN]]
+    return "\n".join(["it holds usage of:", *lines]) if lines else "it holds no usage at all"
 
 
 def is_unknown(request: Request, held: Held) -> bool:

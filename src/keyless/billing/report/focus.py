@@ -1,4 +1,4 @@
-"""A report in the columns of FOCUS 1.0 or 1.3: one line for each day, control plane, kind, provider and team.
+"""A report in the columns of FOCUS 1.0 or 1.3: one line for each day, account, control plane, kind, provider and team.
 
 https://focus.finops.org/focus-specification/v1-0/ and v1-3/: columns that a version requires are there; those that do
 not apply are empty in 1.0, whose validator asks for them, and left out of 1.3, which makes them depend on what a
@@ -22,8 +22,8 @@ from keyless.billing.ledger.model import stamp
 from keyless.billing.report.model import UNALLOCATED, UNKNOWN, Report
 from keyless.billing.report.output import costs, currencies, digest, exact_hours, harmless
 
-FIELDS = ("day", "group", "control-plane", "control-plane-id", "meter", "kind", "version", "provider", "team",
-          "revision")  # fmt: skip
+FIELDS = ("day", "account", "group", "control-plane", "control-plane-id", "meter", "kind", "version", "provider",
+          "team", "revision")  # fmt: skip
 COLUMNS = (
     "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
     "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
@@ -82,8 +82,8 @@ def _text(value: object) -> object:
 def focus_rows(report: Report) -> Iterator[dict[str, Any]]:
     """Values of every column of every version: texts, decimals, None."""
     money = currencies(report) or [NOBODY]
-    hours = exact_hours([line.quantity for line in report.lines])
-    amounts = {currency: costs(report.lines, currency) for currency in money}
+    hours = exact_hours(report).lines
+    amounts = {currency: costs(report, currency).lines for currency in money}
     for at, line in enumerate(report.lines):
         mine = [currency for currency in money if currency in line.costs] or money[:1]
         for number, currency in enumerate(mine):
@@ -95,7 +95,7 @@ def focus_rows(report: Report) -> Iterator[dict[str, Any]]:
 def _row(
     report: Report, values: tuple[str, ...], currency: str, cost: Decimal, quantity: int, exact: Decimal
 ) -> dict[str, Any]:
-    day, group, plane, plane_id, meter, kind, version, provider, team, revision = values
+    day, account, group, plane, plane_id, meter, kind, version, provider, team, revision = values
     zone = ZoneInfo(report.zone)
     start = datetime.fromisoformat(day).replace(tzinfo=zone)
     end = (start.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
@@ -103,8 +103,8 @@ def _row(
     name = "" if kind == UNKNOWN else kind
     return {
         "BilledCost": cost,
-        "BillingAccountId": report.account,
-        "BillingAccountName": report.account,
+        "BillingAccountId": account,
+        "BillingAccountName": account,
         "BillingCurrency": currency,
         "BillingPeriodStart": stamp(first),
         "BillingPeriodEnd": stamp(last),

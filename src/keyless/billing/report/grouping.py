@@ -13,7 +13,7 @@ from keyless.billing.report.prices import Price, Rated, rates
 from keyless.billing.report.teams import Rule, is_field, team_of, value_of
 
 TIMES: Mapping[str, str] = {"day": "%Y-%m-%d", "month": "%Y-%m", "hour": "%Y-%m-%dT%H:%M%z"}
-NO_PRICE: Rated = -1, ""
+NO_PRICE = -1
 
 
 @dataclass(slots=True)
@@ -59,7 +59,8 @@ class Cube:
         fixed, applying = known
         values = tuple(time or value or f"r{revision}" for time, value in zip(self._times, fixed, strict=True))
         number = next((n for n in applying if self.prices[n].holds_on(self._day)), None)
-        rated = NO_PRICE if number is None else (number, f"{self._day:%Y-%m}")
+        account = what.plane.account
+        rated = (NO_PRICE, "", account) if number is None else (number, f"{self._day:%Y-%m}", account)
         return self.sums.setdefault((rated, values), Quantity())
 
     def _fixed(self, what: What) -> tuple[str, ...]:
@@ -77,17 +78,19 @@ class Cube:
         place = (what.plane, what.dimensions, what.labels)
         return tuple(n for n, price in enumerate(self.prices) if price.applies(*place))
 
-    def lines(self) -> tuple[tuple[Line, ...], Line]:
-        """The lines in order, and their total."""
+    def lines(self) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+        """The lines in order, and the total of each account."""
         totals: dict[Rated, Quantity] = {}
         for (rated, _), quantity in self.sums.items():
             totals.setdefault(rated, Quantity()).add(quantity)
-        average = rates(self.prices, {n: q for n, q in totals.items() if n != NO_PRICE})
+        average = rates(self.prices, {n: q for n, q in totals.items() if n[0] != NO_PRICE})
         grouped: dict[tuple[str, ...], dict[Rated, Quantity]] = {}
         for (rated, values), quantity in self.sums.items():
             grouped.setdefault(values, {})[rated] = quantity
         lines = tuple(self._line(values, grouped[values], average) for values in sorted(grouped, key=self._order))
-        return lines, self._line((), totals, average)
+        accounts = sorted({account for _, _, account in totals})
+        of = [(each, {n: q for n, q in totals.items() if n[2] == each}) for each in accounts]
+        return lines, tuple(self._line((account,), parts, average) for account, parts in of)
 
     def _order(self, values: tuple[str, ...]) -> tuple[str, ...]:
         """As texts sort, but hours as they came: where clocks go back, the later of two has the smaller offset."""
@@ -103,7 +106,7 @@ class Cube:
         costs: dict[str, Fraction] = {}
         for rated, part in sorted(parts.items(), key=lambda each: each[0]):
             quantity.add(part)
-            if rated == NO_PRICE:
+            if rated[0] == NO_PRICE:
                 unpriced.add(part)
                 continue
             price = self.prices[rated[0]]
@@ -115,7 +118,18 @@ def by_untrusted(names: Sequence[str]) -> tuple[str, ...]:
     """Check what a report is grouped by; raises ``ValueError`` that names what there is."""
     for name in names:
         if name not in TIMES and name not in {"team", REVISION} and not is_field(name):
-            known = [*TIMES, "team", "group", "control-plane", "meter", "kind", "version", "provider", "namespace"]
+            known = [
+                *TIMES,
+                "team",
+                "account",
+                "group",
+                "control-plane",
+                "meter",
+                "kind",
+                "version",
+                "provider",
+                "namespace",
+            ]
             more = [REVISION, "composite", "claim", "claim-namespace", "composition", "label.KEY", "plane.KEY"]
             raise ValueError(f"expected some of {', '.join([*known, *more])}; found {name!r}")
     if len(set(names)) != len(names):

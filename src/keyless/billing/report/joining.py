@@ -133,7 +133,7 @@ def _share(covered: Covered, taken: list[tuple[datetime, datetime]]) -> Fraction
 def _plane(covered: Covered, content: MeterFile | None) -> Plane:
     own = covered.control_plane
     labels = tuple(sorted(content.plane.items())) if content is not None else ()
-    return Plane(own.id, own.group, own.name, labels)
+    return Plane(own.id, own.group, own.name, labels, covered.account)
 
 
 def _rows(covered: Covered, content: MeterFile | Counts, told: Told, catalogue: Catalogue) -> Iterator[Found]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -33,6 +33,7 @@ class Plane:
     group: str
     name: str
     labels: tuple[tuple[str, str], ...] = ()
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,12 +94,13 @@ class Line:
 class Report:
     """A whole report. ``collected_at`` is its newest manifest's closing time: who makes it again makes the same."""
 
-    account: str
+    accounts: tuple[str, ...]
     period: tuple[datetime, datetime]
     zone: str
     by: tuple[str, ...]
     lines: tuple[Line, ...]
-    total: Line
+    totals: tuple[Line, ...]
+    """One for each account that used something, by its name: what the account's own report says."""
     collected_at: datetime | None
     heads: tuple[tuple[str, int, str], ...]
     """For each spool the control plane, the number and the SHA-256 of its last manifest in the period."""
@@ -112,6 +114,23 @@ class Report:
     closed_until: datetime | None = None
     """The watermark: what is stored later of the hours before it is a correction."""
     corrections: tuple[Correction, ...] = ()
+
+    @property
+    def total(self) -> Line:
+        """Of all accounts."""
+        return summed(self.totals)
+
+
+def summed(lines: Iterable[Line]) -> Line:
+    """What they add up to."""
+    quantity, unpriced = Quantity(), Quantity()
+    costs: dict[str, Fraction] = {}
+    for line in lines:
+        quantity.add(line.quantity)
+        unpriced.add(line.unpriced)
+        for currency, amount in line.costs.items():
+            costs[currency] = costs.get(currency, Fraction(0)) + amount
+    return Line((), quantity, costs, unpriced)
 
 
 HOUR = timedelta(hours=1)

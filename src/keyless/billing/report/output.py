@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from keyless.api.words import counted
 from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver, printable
@@ -19,11 +19,20 @@ from keyless.billing.report.prices import digits_of, rounded
 
 # Enough that a single resource's second is seen: 1/3600 of an hour.
 DECIMALS = 4
+NAMED = 5
+"""More accounts than these are counted in a title, not named."""
 
 
-def exact_hours(quantities: Sequence[Quantity]) -> list[Decimal]:
-    """Resource-hours that add up to their rounded sum."""
-    return rounded([Fraction(each.milliseconds, HOUR_MS) for each in quantities], DECIMALS)
+class Shares(NamedTuple):
+    """What each line has, and what they add up to."""
+
+    lines: list[Decimal]
+    total: Decimal
+
+
+def exact_hours(report: Report) -> Shares:
+    """Resource-hours."""
+    return _shared(report, lambda line: Fraction(line.quantity.milliseconds, HOUR_MS), DECIMALS)
 
 
 def currencies(report: Report) -> list[str]:
@@ -31,9 +40,25 @@ def currencies(report: Report) -> list[str]:
     return sorted(report.total.costs)
 
 
-def costs(lines: Sequence[Line], currency: str) -> list[Decimal]:
-    """What each line costs, to the currency's own decimals; they add up to the rounded total."""
-    return rounded([line.costs.get(currency, Fraction(0)) for line in lines], digits_of(currency))
+def costs(report: Report, currency: str) -> Shares:
+    """What each line costs, to the currency's own decimals."""
+    return _shared(report, lambda line: line.costs.get(currency, Fraction(0)), digits_of(currency))
+
+
+def _shared(report: Report, amount: Callable[[Line], Fraction], digits: int) -> Shares:
+    """Rounded so that the lines add up to the total, and the total to what each account's own report says."""
+    totals = {line.values[0]: Fraction(rounded([amount(line)], digits)[0]) for line in report.totals}
+    whole = sum(totals.values(), Fraction(0))
+    at = report.by.index("account") if "account" in report.by else None
+    places: dict[str, list[int]] = {}
+    for number, line in enumerate(report.lines):
+        places.setdefault("" if at is None else line.values[at], []).append(number)
+    found = dict[int, Decimal]()
+    for account, numbers in places.items():
+        total = whole if at is None else totals[account]
+        parts = rounded([amount(report.lines[n]) for n in numbers], digits, total)
+        found |= dict(zip(numbers, parts, strict=True))
+    return Shares([found[n] for n in range(len(report.lines))], rounded([whole], digits)[0])
 
 
 def rows(report: Report) -> tuple[list[str], list[list[str]], list[str]]:
@@ -42,17 +67,17 @@ def rows(report: Report) -> tuple[list[str], list[list[str]], list[str]]:
     unpriced = bool(money) and report.total.unpriced != Quantity()
     header = [*report.by, "resource-hours by maximum", "resource-hours exact", "made", *money]
     header += ["resource-hours without a price"] if unpriced else []
-    hours = exact_hours([line.quantity for line in report.lines])
-    columns = [costs(report.lines, currency) for currency in money]
+    hours = exact_hours(report)
+    columns = [costs(report, currency) for currency in money]
     found = []
     for at, line in enumerate(report.lines):
-        row = [*line.values, str(line.quantity.maximum), f"{hours[at]:f}", str(line.quantity.created)]
-        row += [f"{column[at]:f}" for column in columns]
+        row = [*line.values, str(line.quantity.maximum), f"{hours.lines[at]:f}", str(line.quantity.created)]
+        row += [f"{column.lines[at]:f}" for column in columns]
         found.append(row + ([str(line.unpriced.maximum)] if unpriced else []))
     whole = report.total
     total = ["total", *[""] * (len(report.by) - 1)] if report.by else []
-    total += [str(whole.quantity.maximum), f"{exact_hours([whole.quantity])[0]:f}", str(whole.quantity.created)]
-    total += [f"{costs([whole], currency)[0]:f}" for currency in money]
+    total += [str(whole.quantity.maximum), f"{hours.total:f}", str(whole.quantity.created)]
+    total += [f"{column.total:f}" for column in columns]
     return header, found, total + ([str(whole.unpriced.maximum)] if unpriced else [])
 
 
@@ -70,7 +95,7 @@ def as_text(report: Report) -> str:
 
     ruler = "  ".join("-" * width for width in widths)
     said = [
-        f"Usage of account {report.account} from {_local(report, 0)} to {_local(report, 1)} ({report.zone})",
+        f"Usage of {accounts_named(report)} from {_local(report, 0)} to {_local(report, 1)} ({report.zone})",
         f"as stored up to {stamp(report.collected_at) if report.collected_at else 'no time'}; report {digest(report)}",
         *([_closed(report.closed_until)] if report.closed_until else []),
         "",
@@ -81,6 +106,14 @@ def as_text(report: Report) -> str:
         line(total).rstrip(),
     ]
     return "\n".join([*said, *_notes(report)])
+
+
+def accounts_named(report: Report) -> str:
+    """``account acme``, ``accounts acme, globex`` or, of many, how many."""
+    names = [printable(each) for each in report.accounts]
+    if len(names) == 1:
+        return f"account {names[0]}"
+    return f"accounts {', '.join(names)}" if len(names) <= NAMED else counted(len(names), "account")
 
 
 def _closed(until: datetime) -> str:
@@ -123,17 +156,23 @@ def as_csv(report: Report) -> str:
 def document(report: Report) -> dict[str, Any]:
     """The report as JSON; numbers with decimals are texts, for JSON's own are not exact."""
     money = currencies(report)
-    hours = exact_hours([line.quantity for line in report.lines])
-    columns = {currency: costs(report.lines, currency) for currency in money}
+    hours = exact_hours(report)
+    columns = {currency: costs(report, currency) for currency in money}
     lines: list[dict[str, Any]] = []
     for at, line in enumerate(report.lines):
-        price = [{"currency": currency, "amount": f"{columns[currency][at]:f}"} for currency in money]
+        price = [{"currency": currency, "amount": f"{columns[currency].lines[at]:f}"} for currency in money]
         lines.append(
-            {"values": list(line.values), **_quantity(line.quantity, hours[at]), "costs": price, **_unpriced(line)}
+            {
+                "values": list(line.values),
+                **_quantity(line.quantity, hours.lines[at]),
+                "costs": price,
+                **_unpriced(line),
+            }
         )
     whole = report.total
     return {
-        "account": report.account,
+        "account": report.accounts[0] if len(report.accounts) == 1 else None,
+        "accounts": list(report.accounts),
         "from": stamp(report.period[0]),
         "to": stamp(report.period[1]),
         "timeZone": report.zone,
@@ -143,8 +182,8 @@ def document(report: Report) -> dict[str, Any]:
         "groupedBy": list(report.by),
         "lines": lines,
         "total": {
-            **_quantity(whole.quantity, exact_hours([whole.quantity])[0]),
-            "costs": [{"currency": each, "amount": f"{costs([whole], each)[0]:f}"} for each in money],
+            **_quantity(whole.quantity, hours.total),
+            "costs": [{"currency": each, "amount": f"{columns[each].total:f}"} for each in money],
             **_unpriced(whole),
         },
         "withoutDimensions": report.without_dimensions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,13 +15,20 @@ from keyless.api.words import counted
 from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver, printable
 from keyless.billing.ledger.completeness import without
 from keyless.billing.ledger.manifests import Covered, lives
-from keyless.billing.ledger.model import HOUR, hour_of, stamp
+from keyless.billing.ledger.model import HOUR, Member, hour_of, stamp
 from keyless.billing.report.model import UNALLOCATED, Report
-from keyless.billing.report.output import costs, currencies, digest, exact_hours, rows
+from keyless.billing.report.output import accounts_named, costs, currencies, digest, exact_hours, rows
 from keyless.billing.report.prices import rounded
 from keyless.billing.report.svg import OTHERS, PALETTE, colour, stacked, strip
 
-PAGE_FIELDS = (("team",), ("day", "team"), ("day", "team", "kind"), ("control-plane",), ("kind",))
+PAGE_FIELDS = (
+    ("team",),
+    ("day", "team"),
+    ("day", "team", "kind"),
+    ("account", "control-plane"),
+    ("kind",),
+    ("account",),
+)
 MOVERS = 10
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 ROWS = 40
@@ -44,12 +52,14 @@ svg{max-width:100%;height:auto;fill:currentColor}pre{white-space:pre-wrap;overfl
 
 def as_page(reports: Sequence[Report], manifests: Sequence[Covered]) -> str:
     """``reports`` are by :data:`PAGE_FIELDS`."""
-    by_team, by_day, by_kind_day, by_plane, by_kind = reports
-    title = f"Usage of {by_team.account}, {_span(by_team)}"
+    by_team, by_day, by_kind_day, by_plane, by_kind, by_account = reports
+    several = len(by_team.accounts) > 1
+    title = f"Usage of {accounts_named(by_team)}, {_span(by_team)}"
     body = [
         f"<h1>{escape(title)}</h1>",
         f"<h2>{_what(by_team)}</h2>",
         _summary(by_team),
+        *(["<h2>By account</h2>", _table(by_account)] if several else []),
         "<h2>By team</h2>",
         _table(by_team),
         "<h2>By day</h2>",
@@ -61,7 +71,7 @@ def as_page(reports: Sequence[Report], manifests: Sequence[Covered]) -> str:
         "<h2>By kind</h2>",
         _table(by_kind),
         "<h2>Control planes</h2>",
-        _table(by_plane),
+        _table(by_plane if several else _of_one_account(by_plane)),
         "<h2>Idle control planes</h2>",
         _idle(by_plane, manifests),
         "<h2>What this rests on</h2>",
@@ -76,12 +86,18 @@ def as_page(reports: Sequence[Report], manifests: Sequence[Covered]) -> str:
 
 def _summary(report: Report) -> str:
     money = currencies(report)
-    parts = [f'<span class="big">{costs([report.total], each)[0]:,f} {escape(each)}</span>' for each in money]
+    parts = [f'<span class="big">{costs(report, each).total:,f} {escape(each)}</span>' for each in money]
     hours = report.total.quantity.maximum
     parts.append(f'<span class="big">{counted_hours(hours)}</span><br>')
-    parts.append(f"by the hourly maximum; {exact_hours([report.total.quantity])[0]:,f} by exact time;")
+    parts.append(f"by the hourly maximum; {exact_hours(report).total:,f} by exact time;")
     whole = "complete" if not (report.missing or report.faults) else '<b class="bad">incomplete: see below</b>'
     return f"<p>{' '.join(parts)} {whole}.</p>"
+
+
+def _of_one_account(report: Report) -> Report:
+    """Without the column that says the same in every line."""
+    lines = tuple(replace(line, values=line.values[1:]) for line in report.lines)
+    return replace(report, by=report.by[1:], lines=lines)
 
 
 def counted_hours(number: int) -> str:
@@ -147,6 +163,7 @@ def _completeness(report: Report, manifests: Sequence[Covered]) -> str:
     start, end = hour_of(report.period[0]), report.period[1]
     spans: dict[str, list[tuple[datetime, datetime]]] = {}
     slack: dict[str, timedelta] = {}
+    account_of = {covered.control_plane.id: covered.account for covered in manifests}
     for covered in manifests:
         gaps = [(gap.start, gap.end) for gap in covered.gaps if not gap.kinds]
         spans.setdefault(covered.control_plane.id, []).extend(without((covered.start, covered.end), gaps))
@@ -159,7 +176,7 @@ def _completeness(report: Report, manifests: Sequence[Covered]) -> str:
             cells.append(_share(at, owed, mine.get(at, []), slack.get(plane_id, timedelta())))
             at += HOUR
         if any(cell >= 0 for cell in cells):
-            lines.append((f"{life.control_plane.group}/{life.control_plane.name}", cells))
+            lines.append((" ".join(_place(account_of.get(plane_id, ""), life.control_plane, report)), cells))
     lines.sort(key=lambda line: (sum(1 for cell in line[1] if cell < 0 or cell >= 1) - len(line[1]), line[0]))
     more = f'<p class="note">and {counted(len(lines) - ROWS, "more control plane")}</p>' if len(lines) > ROWS else ""
     drawn = strip(
@@ -213,13 +230,19 @@ def _movers(report: Report) -> str:
 
 def _idle(report: Report, manifests: Sequence[Covered]) -> str:
     """Those that were metered and held nothing."""
-    used = {line.values[0] for line in report.lines if line.quantity.maximum}
-    there = {f"{c.control_plane.group}/{c.control_plane.name}" for c in manifests}
-    idle = sorted(there - used)
+    used = {line.values for line in report.lines if line.quantity.maximum}
+    there = {(c.account, f"{c.control_plane.group}/{c.control_plane.name}") for c in manifests}
+    idle = [" ".join(each[0 if len(report.accounts) > 1 else 1 :]) for each in sorted(there - used)]
     if not idle:
         return "<p>None: each held at least one resource.</p>"
     more = f'<p class="note">and {counted(len(idle) - ROWS, "more control plane")}</p>' if len(idle) > ROWS else ""
     return f"<ul>{''.join(f'<li><bdi>{escape(printable(name))}</bdi></li>' for name in idle[:ROWS])}</ul>{more}"
+
+
+def _place(account: str, plane: Member, report: Report) -> tuple[str, ...]:
+    """Two accounts may each have a default/ctp1."""
+    name = f"{plane.group}/{plane.name}"
+    return (account, name) if len(report.accounts) > 1 else (name,)
 
 
 def _basis(report: Report) -> str:

@@ -29,8 +29,8 @@ def as_parquet(report: Report) -> bytes:
     """The lines of a report, without their total: a tool sums by itself. Raises ``Permanent`` without the extra."""
     pa = _pyarrow()
     zone = ZoneInfo(report.zone)
-    money = {each: costs(report.lines, each) for each in currencies(report)}
-    hours = exact_hours([line.quantity for line in report.lines])
+    money = {each: costs(report, each).lines for each in currencies(report)}
+    hours = exact_hours(report).lines
     columns: list[Column] = [(name, _time_type(pa, name, report.zone)) for name in report.by]
     columns += [
         ("resource_hours_by_maximum", pa.int64()),
@@ -102,7 +102,7 @@ def _written(pa: Any, columns: Sequence[Column], rows: Iterable[Sequence[Any]], 
     for row in rows:
         for column, value in zip(found, row, strict=True):
             column.append(value)
-    said: Mapping[str, str] = {"account": report.account, "digest": digest(report), "timeZone": report.zone}
+    said: Mapping[str, str] = {"account": ", ".join(report.accounts), "digest": digest(report), "timeZone": report.zone}
     schema = pa.schema(columns, metadata={f"keyless.{name}": value for name, value in said.items()})
     try:
         arrays = [pa.array(values, kind) for values, (_, kind) in zip(found, columns, strict=True)]

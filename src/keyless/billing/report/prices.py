@@ -11,9 +11,9 @@
       measure: exact
       tiers: [{upTo: 10000, price: "0.02"}, {price: "0.01"}]
 
-Of every hour's usage the first price that matches counts. Tiers are graduated over each month's quantity, so that two
-months cost what their reports say; a line has the share of the price's total that it has of its quantity, so that lines
-add up to the total exactly.
+Of every hour's usage the first price that matches counts. Tiers are graduated over the quantity of an account's month,
+so that two months, or two accounts, cost what their reports say; a line has the share of the price's total that it has
+of its quantity, so that lines add up to the total exactly.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from keyless.billing.report.model import Plane, Quantity
 from keyless.billing.report.teams import Labels, conditions_untrusted, value_of
 
 MAXIMUM, EXACT = "maximum", "exact"
-Rated = tuple[int, str]
-"""The number of a price in its sheet, and the month whose quantity it is graduated over."""
+Rated = tuple[int, str, str]
+"""The number of a price in its sheet, and the month and the account whose quantity it is graduated over."""
 # ISO 4217: currencies that are not counted in hundredths.
 _DIGITS = dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV"), 0)
 _DIGITS |= dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
@@ -100,15 +100,20 @@ def digits_of(currency: str) -> int:
     return _DIGITS.get(currency, 2)
 
 
-def rounded(amounts: Sequence[Fraction], digits: int) -> list[Decimal]:
-    """Amounts to so many decimals, whose sum is the rounded sum of all: the largest remainders are rounded up."""
+def rounded(amounts: Sequence[Fraction], digits: int, total: Fraction | None = None) -> list[Decimal]:
+    """Amounts to so many decimals, whose sum is ``total``: the largest remainders are rounded up.
+
+    Without ``total`` it is the rounded sum of all.
+    """
     unit = 10**digits
     scaled = [amount * unit for amount in amounts]
     floors = [int(each // 1) for each in scaled]
-    short = round(sum(scaled, Fraction(0))) - sum(floors)
+    whole = round(sum(scaled, Fraction(0))) if total is None else round(total * unit)
     order = sorted(range(len(scaled)), key=lambda n: (floors[n] - scaled[n], n))
-    for at in order[:short]:
-        floors[at] += 1
+    # Of a total that was rounded in parts more, or less, than a unit a line may be to share.
+    each, rest = divmod(whole - sum(floors), len(order)) if order else (0, 0)
+    for place, at in enumerate(order):
+        floors[at] += each + (place < rest)
     # From a text, for arithmetic of decimals is cut to the context's 28 digits.
     return [Decimal(f"{each}E-{digits}") for each in floors]
 

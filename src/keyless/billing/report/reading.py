@@ -87,6 +87,37 @@ def read(
     return source if refused is None else refused
 
 
+def read_all(
+    bucket: Bucket,
+    requests: Sequence[Request],
+    sink: Callable[[Iterable[Use]], None],
+    *,
+    now: datetime,
+    closing: Closing = hour_closing,
+) -> Source | Refusal:
+    """As :func:`read`, of several accounts; a refusal names what stands against each of them."""
+    found = [read(bucket, request, sink, now=now, closing=closing) for request in requests]
+    if len(found) == 1:
+        return found[0]
+    refused = [(request, each) for request, each in zip(requests, found, strict=True) if isinstance(each, Refusal)]
+    if not refused:
+        return _joined([each for each in found if isinstance(each, Source)])
+    said = "\n".join(f"account {request.account}: {each.detail}" for request, each in refused)
+    return Refusal(refused[0][1].reason, said)
+
+
+def _joined(sources: Sequence[Source]) -> Source:
+    whole = Source(closing=sources[0].closing)
+    for each in sources:
+        whole.manifests += each.manifests
+        whole.faults += each.faults
+        whole.waivers += each.waivers
+        whole.missing += each.missing
+        whole.without_dimensions += each.without_dimensions
+        whole.limited += each.limited
+    return whole
+
+
 def uses(
     bucket: Bucket, account: str, period: tuple[datetime, datetime], source: Source, pool: Readers
 ) -> Iterator[Use]:
@@ -198,16 +229,17 @@ class _Bodies:
         return self._kept[key] if self._uses[key] else self._kept.pop(key)
 
 
-def report(request: Request, source: Source, cube: Cube, zone: str) -> Report:
-    """Put together what was read and what was made of it."""
-    lines, total = cube.lines()
+def report(requests: Sequence[Request], source: Source, cube: Cube, zone: str) -> Report:
+    """Put together what was read and what was made of it; the requests differ in their accounts alone."""
+    lines, totals = cube.lines()
+    request = requests[0]
     return Report(
-        request.account,
+        tuple(each.account for each in requests),
         request.period,
         zone,
         cube.by,
         lines,
-        total,
+        totals,
         source.collected_at,
         source.heads,
         source.missing,
@@ -223,5 +255,9 @@ def report(request: Request, source: Source, cube: Cube, zone: str) -> Report:
 
 def _watermark(request: Request, source: Source) -> datetime:
     """By what is stored, not by the clock: who makes the report again makes the same."""
-    newest = source.collected_at or request.period[0]
-    return max(request.period[0], min(request.period[1], closed_until(newest)))
+    newest: dict[str, datetime] = {}
+    for covered in source.manifests:
+        newest[covered.account] = max(newest.get(covered.account, covered.end), covered.end)
+    # Of several accounts an hour is closed when it is in all of them.
+    closed = min(map(closed_until, newest.values()), default=request.period[0])
+    return max(request.period[0], min(request.period[1], closed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from keyless.api import Refusal
 from keyless.billing.export.plan import Period, Request
 from keyless.billing.export.service import Bucket
 from keyless.billing.ledger.corrections import hour_closing
+from keyless.billing.report.accounts import accounts_of
 from keyless.billing.report.capacity import CAPACITY_FIELDS, Bought, Meeting, meetings
 from keyless.billing.report.focus import FIELDS as FOCUS_FIELDS
 from keyless.billing.report.focus import VERSIONS as FOCUS
@@ -22,15 +23,18 @@ from keyless.billing.report.model import PLANE_METER, Report, Use, What
 from keyless.billing.report.output import as_csv, as_text, document
 from keyless.billing.report.page import PAGE_FIELDS, as_page
 from keyless.billing.report.prices import Price
-from keyless.billing.report.reading import Source, read, report
+from keyless.billing.report.reading import Source, read_all, report
 from keyless.billing.report.teams import Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One report. ``command`` and ``options`` are what a printed command repeats."""
+    """One report; without ``accounts`` of every one that stored something.
 
-    account: str
+    ``command`` and ``options`` are what a printed command repeats.
+    """
+
+    accounts: tuple[str, ...]
     period: Period
     zone: ZoneInfo
     by: tuple[str, ...]
@@ -40,6 +44,14 @@ class Asked:
     force_incomplete: bool = False
     options: tuple[str, ...] = ()
     command: str = "keyless"
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """One for each account, in the order of their names: whatever the order, the report is the same."""
+        return tuple(
+            Request(each, self.period, self.force_incomplete, options=self.options, command=self.command)
+            for each in sorted(set(self.accounts))
+        )
 
     def cube(self, *by: str) -> Cube:
         """A grouping of its own."""
@@ -63,7 +75,10 @@ def report_of(
 
     ``parquet``: the columns of FOCUS as Parquet, not as CSV.
     """
-    request = Request(asked.account, asked.period, asked.force_incomplete, options=asked.options, command=asked.command)
+    if not asked.accounts:
+        if isinstance(found := accounts_of(bucket, asked.period), Refusal):
+            return found
+        asked = replace(asked, accounts=found)
     wanted: Mapping[str, Sequence[tuple[str, ...]]] = {**dict.fromkeys(FOCUS, (FOCUS_FIELDS,)), "html": PAGE_FIELDS}
     cubes = [asked.cube(*by) for by in wanted.get(output, (asked.by,))]
 
@@ -71,10 +86,10 @@ def report_of(
         filled(cubes, uses, asked.wants)
 
     closing = month_closing(asked.zone) if output in FOCUS else hour_closing
-    source = read(bucket, request, sink, now=now, closing=closing)
+    source = read_all(bucket, asked.requests, sink, now=now, closing=closing)
     if isinstance(source, Refusal):
         return source
-    reports = [report(request, source, cube, asked.zone.key) for cube in cubes]
+    reports = [report(asked.requests, source, cube, asked.zone.key) for cube in cubes]
     if output == "parquet" or (parquet and output in FOCUS):
         from keyless.billing.report.parquet import as_parquet, focus_as_parquet
 
@@ -84,13 +99,12 @@ def report_of(
 
 def capacity_of(bucket: Bucket, asked: Asked, bought: Bought, *, now: datetime) -> tuple[Meeting, ...] | Refusal:
     """What was bought against what was used; a refusal as of a report."""
-    request = Request(asked.account, asked.period, asked.force_incomplete, options=asked.options, command=asked.command)
     cube = asked.cube(*CAPACITY_FIELDS)
 
     def sink(uses: Iterable[Use]) -> None:
         filled([cube], uses, asked.wants)
 
-    source = read(bucket, request, sink, now=now)
+    source = read_all(bucket, asked.requests, sink, now=now)
     if isinstance(source, Refusal):
         return source
     return meetings(bought, cube.lines()[0], min(asked.period[1], now))

@@ -28,6 +28,7 @@ FIELDS: Mapping[str, Callable[[Plane, Dimensions | None], str | None]] = {
     "group": lambda plane, _: plane.group,
     "control-plane": lambda plane, _: f"{plane.group}/{plane.name}",
     "control-plane-id": lambda plane, _: plane.id,
+    "account": lambda plane, _: plane.account,
     "meter": lambda _, d: d.meter.value if d else PLANE_METER,
     "kind": lambda _, d: f"{d.gvk.kind}.{d.gvk.group}" if d and d.gvk.group else d.gvk.kind if d else "ControlPlane",
     "version": lambda _, d: d.gvk.version if d else None,
