@@ -56,12 +56,13 @@ def to_delete(keys: Iterable[str], place: str, *, keep: int, now: datetime) -> t
     """The keys that go, in order: of each folder the manifest first, so that what is half deleted is no snapshot.
 
     The newest ``keep`` whole snapshots stay (one at least). What was cut off goes when it is a day old and a whole
-    snapshot is newer.
+    snapshot is newer. An etcd's revision only grows: what is of a higher one than the newest is of an etcd that was
+    lost, and may be all that is left of it.
     """
     found = folders(keys, place)
     whole = complete(found)
     kept = whole[-max(keep, 1) :]
-    gone = set(whole) - set(kept)
+    gone = {folder for folder in set(whole) - set(kept) if _revision(folder) <= _revision(kept[-1])}
     if kept:
         gone |= {folder for folder in found if folder not in whole and _is_cut_off(folder, kept[-1], now)}
     names = (MANIFEST, ENCRYPTION, SNAPSHOT)
@@ -76,8 +77,11 @@ def _is_cut_off(folder: str, last: str, now: datetime) -> bool:
 
 
 def _order(folder: str) -> tuple[str, int]:
-    stamp, _, revision = folder.partition("-")
-    return stamp, int(revision)
+    return folder.partition("-")[0], _revision(folder)
+
+
+def _revision(folder: str) -> int:
+    return int(folder.partition("-")[2])
 
 
 def choose(wanted: Wanted, keys: Iterable[str], prefix: str) -> str | Refusal:

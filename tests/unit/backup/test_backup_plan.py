@@ -93,6 +93,26 @@ def test_only_ours_goes_and_the_newest_stay(whole: set[int], cut: set[int], fore
     assert left == tuple(map(folder, sorted(whole)))[-max(keep, 1) :]
 
 
+@given(
+    before=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    after=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    keep=st.integers(0, 4),
+)
+def test_snapshots_of_an_etcd_that_began_anew_drive_out_none_of_the_one_that_was_lost(
+    before: list[int], after: list[int], keep: int
+) -> None:
+    """Growth from snapshot to snapshot, in two lives; while the second is behind, all of the last of the first stay."""
+    first = [folder(hour, 1000 + sum(before[: hour + 1])) for hour in range(len(before))]
+    held = keys_of(*first)
+    for count in range(len(after)):
+        held += keys_of(folder(20 + count, sum(after[: count + 1])))
+        gone = plan.to_delete(held, PLACE, keep=keep, now=NOON + 30 * HOUR)
+        held = [each for each in held if each not in gone]
+        left = plan.complete(plan.folders(held, PLACE))
+        assert set(first) <= set(left)
+        assert len(left) - len(first) == min(count + 1, max(keep, 1))
+
+
 @given(st.sets(st.integers(0, 30), min_size=2), st.integers(0, 5), st.data())
 def test_a_deletion_that_stops_anywhere_leaves_no_half_of_a_snapshot_to_restore(
     whole: set[int], keep: int, data: st.DataObject

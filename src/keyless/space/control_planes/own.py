@@ -12,7 +12,7 @@ from dataclasses import replace
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import PODS
-from keyless.space.control_planes import restoring
+from keyless.space.control_planes import holding, restoring
 from keyless.space.control_planes.availability import unavailable
 from keyless.space.control_planes.model import Facts, IssueCertificates, MakeKeys, Pending, Plan, Remove, Served, Step
 from keyless.space.control_planes.writing import write
@@ -150,6 +150,9 @@ def _refusal(facts: Facts, place: Place) -> Refusal | None:
                 f"{key} exists and is not this control plane's: a control plane's API needs that name; "
                 "choose another spec.hostNamespace for a new control plane, or remove it",
             )
+    # Before what it once began as is brought again: that may be long out of date.
+    if (lost := holding.lost(facts, place)) is not None:
+        return lost
     if restoring.is_due(facts, place):
         return restoring.refusal(facts, place)
     if issuing.is_placed(facts.host.get(restored_key(place))) and workload_key(place) not in facts.host:

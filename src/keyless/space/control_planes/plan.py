@@ -147,7 +147,10 @@ def _served(facts: Facts, place: Place) -> Plan:
         return _unanswered(facts)
     match holding.check(facts, place):
         case Refusal() as lost:
-            return _stopped(facts, lost)
+            # What it was must not be driven out of the bucket by snapshots of what it is.
+            ended = workloads.end_pods(facts, place, components.BACKUP) or Plan()
+            stopped = _stopped(facts, lost)
+            return replace(stopped, steps=ended.steps, again_seconds=ended.again_seconds or stopped.again_seconds)
         case Label() as note:
             return Plan((note,), again_seconds=SOON_SECONDS, keeps=True)
     if (plan := _held(facts, place)) is not None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from keyless.kube import NotFound
 from keyless.kube.memory import MemoryKube
-from keyless.kube.resources import DEPLOYMENTS, NAMESPACES, SECRETS
+from keyless.kube.resources import (
+    CONTROLPLANES,
+    DEPLOYMENTS,
+    NAMESPACES,
+    PERSISTENTVOLUMECLAIMS,
+    PODS,
+    SECRETS,
+    SERVICEACCOUNTS,
+    STATEFULSETS,
+)
 from keyless.space.control_planes.holding import HOLDS
-from keyless.space.values import Values
-from unit.space.world import BILLING, World
+from keyless.space.control_planes.restoring import ANNOTATION
+from keyless.space.values import Backup, Values
+from unit.space.world import BILLING, CTP1, World
 
 OWN = Values(mode="kubernetes", billing=BILLING)
 
@@ -73,6 +85,47 @@ async def test_one_that_began_anew_is_told_and_nothing_is_made_inside(world: Wor
     with pytest.raises(NotFound):
         await next(iter(world.insides.values())).get(NAMESPACES, "keyless-system")
     assert await world.exists(DEPLOYMENTS, "vector", namespace), "usage that it holds is still stored"
+
+
+async def test_no_snapshot_of_one_that_began_anew_is_taken_until_somebody_wants_it(world: World) -> None:
+    world.values = replace(OWN, backup=Backup(enabled=True, bucket="snapshots"))
+    namespace, _ = await _made(world)
+    assert await world.exists(DEPLOYMENTS, "backup", namespace)
+    await _lose(world)
+    await world.settle()
+    await world.settle()
+    assert (await world.condition("Ready"))["reason"] == "DataLost"
+    assert not await world.exists(DEPLOYMENTS, "backup", namespace)
+    assert not [pod for pod in world._objects(PODS) if pod["metadata"]["name"].startswith("backup")]
+    await world.host.patch(SECRETS, "control-plane-keys", {"metadata": {"labels": {HOLDS: None}}}, namespace)
+    await world.settle()
+    assert await world.exists(DEPLOYMENTS, "backup", namespace)
+
+
+SNAPSHOT = "706c49fa-5bb8-4a7e-9f41-2fc38ef4b065/20261122T120000Z-7"
+
+
+@pytest.mark.parametrize("begun_as", ["", SNAPSHOT.replace("Z-7", "Z-2")], ids=["new", "restored once"])
+async def test_one_whose_host_namespace_was_lost_is_told_and_not_made_anew(world: World, begun_as: str) -> None:
+    world.values = replace(OWN, backup=Backup(enabled=True, bucket="snapshots"))
+    namespace, _ = await _made(world)
+    plane = await world.plane()
+    plane["metadata"]["annotations"] = {ANNOTATION: begun_as} if begun_as else {}
+    plane["status"]["backup"] = {"snapshot": SNAPSHOT}
+    world.host.put(CONTROLPLANES, plane)
+    for res in (DEPLOYMENTS, STATEFULSETS, PODS, SECRETS, PERSISTENTVOLUMECLAIMS, SERVICEACCOUNTS, NAMESPACES):
+        for obj in world._objects(res):
+            if namespace in (obj["metadata"].get("namespace"), obj["metadata"]["name"]):
+                world._forget(res, obj)
+    await world.settle()
+    ready = await world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "DataLost")
+    assert f"keyless.dev/restore-from: {SNAPSHOT}" in ready["message"]
+    for res, name in ((SECRETS, "control-plane-keys"), (STATEFULSETS, "control-plane"), (DEPLOYMENTS, "backup")):
+        assert not await world.exists(res, name, namespace), name
+    await world.host.delete(CONTROLPLANES, CTP1.name, CTP1.namespace)
+    await world.settle()
+    assert not await world.exists(CONTROLPLANES, CTP1.name, CTP1.namespace)
 
 
 async def test_whoever_begins_anew_with_nothing_says_so_by_the_printed_command(world: World) -> None:
