@@ -90,6 +90,8 @@ class Reason(StrEnum):
     DATA_LOST = "DataLost"
     API_KEYS_LOST = "ApiKeysLost"
     COPY_REFUSED = "CopyRefused"
+    PAUSED = "Paused"
+    PAUSE_REFUSED = "PauseRefused"
     ATTACHED_SECRET_MISSING = "AttachedSecretMissing"
     ATTACHED_CREDENTIAL_REFUSED = "AttachedCredentialRefused"
     CONNECTION_SECRET_REFUSED = "ConnectionSecretRefused"

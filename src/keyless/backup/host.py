@@ -38,10 +38,11 @@ class Host:
         self._source = source
         self._now = now
 
-    async def deleted_at(self) -> datetime | None:
-        """When the control plane was deleted; None while it is not."""
-        stamp = ((await self._own()).get("metadata") or {}).get("deletionTimestamp")
-        return datetime.fromisoformat(stamp) if stamp else None
+    async def is_stopping(self) -> bool:
+        """Whether nothing will run any more: the control plane was deleted, or shall be paused."""
+        own = await self._own()
+        paused = ((own.get("spec") or {}).get("crossplane") or {}).get("state") == "Paused"
+        return paused or bool((own.get("metadata") or {}).get("deletionTimestamp"))
 
     async def report(self, said: Said, stored: Manifest | None) -> None:
         """Write the condition, and where the last snapshot lies; what was told of an earlier one stays."""

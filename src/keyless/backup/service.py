@@ -1,4 +1,4 @@
-"""``keyless run backup``: a snapshot at each interval, and one more when the control plane is deleted.
+"""``keyless run backup``: a snapshot at each interval, and one more when the control plane is deleted or paused.
 
 With ``restore`` it puts one back and ends: see ``restoring.py``.
 """
@@ -119,7 +119,7 @@ class Backups:
 
     async def _last_one(self) -> float:
         """The pod is ended: with its control plane, or for a rollout. Usage is flushed before this pod is ended."""
-        if await self._host.deleted_at() is not None:
+        if await self._host.is_stopping():
             await self.take()
         return 0.0
 

@@ -64,7 +64,7 @@ class Stage:
         return found
 
     def whole(self) -> tuple[str, ...]:
-        return plan.complete(plan.folders(self.s3.objects, PLACE))
+        return plan.complete(plan.folders(list(self.s3.objects), PLACE))
 
     async def attempt(self) -> float:
         return await self.backups._attempt(self.backups.step, 60)
@@ -193,9 +193,14 @@ async def test_keys_that_are_not_mounted_are_told_and_nothing_is_stored(stage: S
     assert stage.s3.objects == {}
 
 
-@pytest.mark.parametrize(("deleted", "taken"), [(True, 2), (False, 1)])
+DELETED = {"metadata": {"deletionTimestamp": "2026-11-29T12:01:00Z"}}
+PAUSED = {"spec": {"crossplane": {"state": "Paused"}}}
+RUNNING = {"spec": {"crossplane": {"state": "Running"}}}
+
+
+@pytest.mark.parametrize(("change", "taken"), [(DELETED, 2), (PAUSED, 2), (RUNNING, 1), ({}, 1)])
 async def test_one_more_is_taken_when_the_pod_ends_with_its_control_plane_and_not_for_a_rollout(
-    stage: Stage, deleted: bool, taken: int
+    stage: Stage, change: dict, taken: int
 ) -> None:
     running = asyncio.create_task(stage.backups.run())
     while not stage.whole():
@@ -203,11 +208,8 @@ async def test_one_more_is_taken_when_the_pod_ends_with_its_control_plane_and_no
     while "status" not in await stage.own():
         await asyncio.sleep(0)
     stage.clock.pass_by(minutes=1)
-    if deleted:
-        own = await stage.own()
-        stage.kube.put(
-            CONTROLPLANES, {**own, "metadata": {**own["metadata"], "deletionTimestamp": "2026-11-29T12:01:00Z"}}
-        )
+    own = await stage.own()
+    stage.kube.put(CONTROLPLANES, {**own, **change, "metadata": {**own["metadata"], **change.get("metadata", {})}})
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

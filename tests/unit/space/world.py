@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -164,7 +165,8 @@ class World:
         moved = False
         for each in self._objects(STATEFULSETS):
             metadata, spec = each["metadata"], each["spec"]
-            wanted = {"updateRevision": str(metadata["generation"]), "readyReplicas": 0 if self.broken else 1}
+            ready = 0 if self.broken else spec["replicas"]
+            wanted = {"updateRevision": _revision(spec["template"]), "readyReplicas": ready}
             if each.get("status") != wanted:
                 claim = spec["volumeClaimTemplates"][0]
                 named = {**claim["metadata"], "name": "data-control-plane-0", "namespace": metadata["namespace"]}
@@ -255,6 +257,11 @@ class World:
                     text, place = text.replace(uid, word), place.replace(uid, word)
                 found[place] = _without_times(text)
         return found
+
+
+def _revision(template: KubeObject) -> str:
+    """What a StatefulSet calls a template: scaling makes no new one."""
+    return format(zlib.crc32(json.dumps(template, sort_keys=True).encode()), "x")
 
 
 class _Shown:

@@ -22,6 +22,7 @@ from keyless.space.control_planes.model import (
     Remove,
     Served,
     SetFinalizers,
+    SetPauses,
     Side,
     Step,
     Tell,
@@ -58,6 +59,8 @@ class Hands:
             case Claim(control_plane_id, host_namespace):
                 claimed = {"controlPlaneID": control_plane_id, "hostNamespace": host_namespace}
                 await self._replace_status(facts, {**facts.status, **claimed})
+            case SetPauses(pauses):
+                await self._replace_status(facts, {**facts.status, "pauses": list(pauses)})
             case DropCondition(kind):
                 kept = [each for each in facts.status.get("conditions") or () if each["type"] != kind]
                 await self._replace_status(facts, {**facts.status, "conditions": kept})

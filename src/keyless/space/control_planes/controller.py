@@ -266,5 +266,5 @@ def _mine(status: KubeObject) -> KubeObject:
     return {**mine, "conditions": sorted(conditions, key=lambda each: findings.TYPES.index(each["type"]))}
 
 
-_PLACED = ("controlPlaneID", "hostNamespace")
+_PLACED = ("controlPlaneID", "hostNamespace", "pauses")
 _OURS = (*_PLACED, "message", "observedGeneration", "firstAvailableAt")

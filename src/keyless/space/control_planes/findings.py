@@ -33,7 +33,8 @@ IDENTITY_VARIABLES = ("AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 
 def not_managed(facts: Facts) -> tuple[Finding, ...]:
     """Fields that are accepted for the sake of existing manifests and not acted upon."""
-    ignored = [f"spec.{name}" for name in ("crossplane", "class") if facts.spec.get(name)]
+    crossplane = {name for name, value in (facts.spec.get("crossplane") or {}).items() if value and name != "state"}
+    ignored = [*(["spec.crossplane"] if crossplane else []), *(["spec.class"] if facts.spec.get("class") else [])]
     if not ignored:
         return ()
     message = f"{' and '.join(ignored)} accepted and not acted upon: no Crossplane is installed in control planes"

@@ -15,7 +15,7 @@ from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, 
 from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
-from keyless.space.control_planes import belonging, copies, findings, holding, network, tenant
+from keyless.space.control_planes import belonging, copies, findings, holding, network, pausing, tenant
 from keyless.space.control_planes.api import ways_in
 from keyless.space.control_planes.attached import given_key, is_outgrown
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, own_key, way_of
@@ -97,6 +97,9 @@ class Gatherer:
         narrow: Facts | None = None
         ways, known_void = self._worth_trying(name, ways_in(facts), facts.now)
         facts = replace(facts, given_refused=known_void)
+        if not ways and pausing.is_stopped(facts):
+            # Nobody answers there until it is resumed: watches would ask without end.
+            await self._tenants.forget(name)
         for served in ways:
             try:
                 found = await self._looked_into(facts, served, await self._tenants.at(name, served))

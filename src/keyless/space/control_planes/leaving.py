@@ -18,7 +18,7 @@ from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.kube.resources import CLUSTERROLEBINDINGS, NAMESPACES
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
-from keyless.space.control_planes import belonging, copies, network, own, tenant
+from keyless.space.control_planes import belonging, copies, network, own, pausing, tenant
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.model import (
     API,
@@ -157,19 +157,29 @@ def _remove_remains(facts: Facts, place: Place) -> Plan | None:
     keys = [key for name in components.NAMES for key in components.remains(name, place)]
     left = (*keys, components.volume_key(place), *copies.existing(facts, place), *network.existing(facts, place))
     due = [key for key in left if _exists(facts, key)]
-    told = _unsaved(facts) if components.account_key(components.BACKUP, place) in due else ()
+    told: tuple[Tell, ...] = _unsaved(facts) if components.account_key(components.BACKUP, place) in due else ()
+    if components.volume_key(place) in due:
+        told += pausing.lost_at_deletion(facts, place)
     return Plan((*told, *(Remove(key) for key in due)), _deleting("removing the components")) if due else None
 
 
 def _unsaved(facts: Facts) -> tuple[Tell, ...]:
     """Said once: that the last snapshot is missing, and which one there is."""
     stored = facts.status.get("backup") or {}
-    if stored.get("takenAt", "") >= facts.control_plane["metadata"]["deletionTimestamp"]:
+    if stored.get("takenAt", "") >= _last_change(facts):
         return ()
     said = condition_of(facts.status.get("conditions"), CONDITIONS[components.BACKUP][0]) or {}
     last = f"the last one is {stored['snapshot']}" if stored.get("snapshot") else "there is none"
     message = f"no snapshot of what was deleted could be stored: {last}; {said.get('message', '')}".rstrip("; ")
     return (Tell(Reason.SNAPSHOT_NOT_STORED, message),)
+
+
+def _last_change(facts: Facts) -> str:
+    """From when on a snapshot holds all that there is: the deletion, or the pause, after which nothing was written."""
+    paused = pausing.since(facts)
+    if paused is not None:
+        return timestamp(paused - pausing.LAST_SNAPSHOT)
+    return str(facts.control_plane["metadata"]["deletionTimestamp"])
 
 
 def _inside_keys() -> tuple[Key, ...]:

@@ -246,6 +246,13 @@ class IssueCertificates:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPauses:
+    """Write from when to when nothing ran, the newest last; one without ``to`` goes on."""
+
+    pauses: tuple[KubeObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DropCondition:
     """Take away what a component said that is no longer there."""
 
@@ -270,6 +277,7 @@ Step = (
     | IssueToken
     | MakeKeys
     | IssueCertificates
+    | SetPauses
     | DropCondition
     | Tell
 )

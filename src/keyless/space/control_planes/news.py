@@ -76,7 +76,7 @@ def ready_news(before: KubeObject, after: KubeObject) -> tuple[News, ...]:
     old, new = (condition_of(status.get("conditions"), "Ready") for status in (before, after))
     if new is None or new["reason"] in PASSING or (old is not None and old.get("reason") == new["reason"]):
         return ()
-    level: EventLevel = "Normal" if new["status"] == "True" else "Warning"
+    level: EventLevel = "Normal" if new["status"] == "True" or new["reason"] == Reason.PAUSED else "Warning"
     return (News(level, new["reason"], new.get("message") or "the control plane is ready"),)
 
 

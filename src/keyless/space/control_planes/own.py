@@ -38,8 +38,8 @@ from keyless.space.values import Values
 
 def served(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
     """The API as it stands; None: nobody has asked for one yet."""
-    if refusal := _refusal(facts, place):
-        return refusal
+    if refused := refusal(facts, place):
+        return refused
     address = _addresses(facts, place)
     live = facts.host.get(workload_key(place))
     if why := restoring.waiting(facts, place):
@@ -58,9 +58,9 @@ def served(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
     return Served(_url(address[0]), ca, certificate=certificate, key=key)
 
 
-def keep(facts: Facts, place: Place) -> Plan:
-    """What is due to make or to renew; without steps it is as it should be."""
-    if _refusal(facts, place) is not None:
+def keep(facts: Facts, place: Place, *, stopped: bool = False) -> Plan:
+    """What is due to make or to renew; without steps it is as it should be. ``stopped``: all but a pod."""
+    if refusal(facts, place) is not None:
         return Plan()
     values = facts.values if isinstance(facts.values, Values) else None
     address = _addresses(facts, place)
@@ -87,7 +87,7 @@ def keep(facts: Facts, place: Place) -> Plan:
     )
     if due <= 0:
         return replace(before, steps=(*before.steps, IssueCertificates(every, backup=backed_up)))
-    runs = _pod(facts, place)
+    runs = _pod(facts, place, stopped=stopped)
     waits = [due, *(each for each in (before.again_seconds, runs.again_seconds) if each is not None)]
     return Plan((*before.steps, *runs.steps), (*before.findings, *runs.findings), min(waits))
 
@@ -103,12 +103,13 @@ def remains(facts: Facts, place: Place) -> tuple[Key, ...]:
     )
 
 
-def _pod(facts: Facts, place: Place) -> Plan:
+def _pod(facts: Facts, place: Place, *, stopped: bool) -> Plan:
     live = facts.host.get(workload_key(place))
     if not isinstance(facts.values, Values):
         return Plan()
     v6 = any(ipaddress.ip_address(each).version == 6 for each in _addresses(facts, place)[:1])
-    written = write(facts, (_wanted(facts.values, place, live, v6=v6),))
+    wanted = _wanted(facts.values, place, live, v6=v6, replicas=0 if stopped else 1)
+    written = write(facts, (wanted,))
     stuck: tuple[Step, ...] = tuple(
         Remove(Key(PODS, pod["metadata"]["name"], pod["metadata"]["namespace"]))
         for pod in facts.pods.get(NAME, ())
@@ -117,14 +118,14 @@ def _pod(facts: Facts, place: Place) -> Plan:
     return replace(written, steps=(*written.steps, *stuck))
 
 
-def _wanted(values: Values, place: Place, live: KubeObject | None, *, v6: bool) -> Item:
+def _wanted(values: Values, place: Place, live: KubeObject | None, *, v6: bool, replicas: int) -> Item:
     """A StatefulSet's claims cannot be changed: what exists keeps the size and class that it was made with."""
     if live is None:
-        return workload.workload(values, place, v6=v6)
+        return workload.workload(values, place, v6=v6, replicas=replicas)
     spec = live["spec"]["volumeClaimTemplates"][0]["spec"]
     size, storage_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName", "")
     api = replace(values.api_server, size=size, storage_class=storage_class)
-    return workload.workload(replace(values, api_server=api), place, v6=v6)
+    return workload.workload(replace(values, api_server=api), place, v6=v6, replicas=replicas)
 
 
 def _is_stuck(pod: KubeObject, live: KubeObject | None) -> bool:
@@ -141,7 +142,8 @@ def _is_stuck(pod: KubeObject, live: KubeObject | None) -> bool:
     return not is_ready and (metadata.get("labels") or {}).get("controller-revision-hash") not in (None, wanted)
 
 
-def _refusal(facts: Facts, place: Place) -> Refusal | None:
+def refusal(facts: Facts, place: Place) -> Refusal | None:
+    """Why nothing is made: something of another, or of its own, stands in the way."""
     for key in all_keys(place):
         live = facts.host.get(key)
         if live is not None and _owner(live) != place.control_plane_id:

@@ -21,6 +21,7 @@ from keyless.space.control_planes import (
     inside,
     network,
     own,
+    pausing,
     restoring,
     workloads,
 )
@@ -69,7 +70,18 @@ def plan(facts: Facts) -> Plan:
         return _on_the_way(facts, SetFinalizers((*finalizers, FINALIZER)))
     if place is None:
         return _on_the_way(facts, _claim(facts))
-    return _namespace(facts, place) or _api(facts, place) or _served(facts, place)
+    return (
+        _namespace(facts, place)
+        or _paused(facts, place)
+        or pausing.resume(facts)
+        or _api(facts, place)
+        or _served(facts, place)
+    )
+
+
+def _paused(facts: Facts, place: Place) -> Plan | None:
+    held = pausing.hold(facts, place)
+    return replace(held, findings=(*held.findings, *findings.not_managed(facts))) if held is not None else None
 
 
 def _refusal(facts: Facts) -> Refusal | None:
@@ -180,7 +192,7 @@ def _served(facts: Facts, place: Place) -> Plan:
         waits.append(UNAVAILABLE_SECONDS)
     return Plan(
         steps=tuple(step for part in parts for step in part.steps),
-        findings=(*told, *attached.findings(facts), *findings.not_managed(facts)),
+        findings=(*told, *attached.findings(facts), *pausing.refused(facts), *findings.not_managed(facts)),
         again_seconds=min(waits, default=None),
         chains=tuple(part.steps for part in parts if part.steps),
     )

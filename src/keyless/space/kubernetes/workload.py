@@ -77,10 +77,10 @@ def policy(values: Values | None, place: Place) -> Item:
     )
 
 
-def workload(values: Values, place: Place, *, v6: bool = False) -> Item:
+def workload(values: Values, place: Place, *, v6: bool = False, replicas: int = 1) -> Item:
     """One pod with a volume of its own. A StatefulSet: two etcds on one volume would destroy it.
 
-    ``v6``: pods have addresses of IPv6 alone.
+    ``v6``: pods have addresses of IPv6 alone. ``replicas`` 0: it is paused, and its volume stays.
     """
     # Labels by which the operator knows the volume when it takes the control plane away.
     claim: KubeObject = {"metadata": {"name": "data", "labels": _labels(place)}, "spec": _claim(values)}
@@ -90,7 +90,7 @@ def workload(values: Values, place: Place, *, v6: bool = False) -> Item:
         place.host_namespace,
         labels=_labels(place),
         spec={
-            "replicas": 1,
+            "replicas": replicas,
             "serviceName": NAME,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
