@@ -171,3 +171,70 @@ def test_what_is_left_of_an_interval_is_exactly_what_nothing_took(interval, take
     assert {m for part in left for m in minutes(*part)} == expected
     assert all(start < end for start, end in left)
     assert left == sorted(left)
+
+
+def pause(start, end=None):
+    return {"from": text(start)} | ({"to": text(end)} if end else {})
+
+
+def resting(*pauses):
+    return [member(PLANE, pauses=list(pauses))]
+
+
+def test_hours_in_which_a_control_plane_was_paused_are_no_gap():
+    first, _, last = whole()
+    told = covered(last.start, last.end, census=resting(pause(NOON + HOUR, NOON + 2 * HOUR)))
+    assert found(PERIOD, [first, told]) == []
+    # A neighbour tells it too, also before it has ended.
+    other = {"controlPlane": member(OTHER)}
+    going_on = whole(census=resting(pause(NOON + HOUR)), **other)
+    assert found(PERIOD, [first, *going_on]) == []
+
+
+def test_what_was_not_measured_beside_a_pause_is_missing():
+    first, _, last = whole()
+    told = covered(last.start, last.end, census=resting(pause(NOON + HOUR, NOON + 80 * MINUTE)))
+    assert found(PERIOD, [first, told]) == [(PLANE, NOON + 82 * MINUTE, NOON + 2 * HOUR, NOT_COVERED)]
+
+
+def test_the_last_word_of_a_lone_collector_holds_until_it_is_known_better():
+    last_word = covered(NOON, NOON + HOUR, census=resting(pause(NOON + HOUR)))
+    assert found(PERIOD, [last_word]) == [], "it is paused, as far as anybody knows"
+    again = covered(NOON + 150 * MINUTE, NOON + 3 * HOUR)
+    assert found(PERIOD, [last_word, again]) == [(PLANE, NOON + HOUR, NOON + 150 * MINUTE, NOT_COVERED)]
+    short = pause(NOON + 61 * MINUTE, NOON + 90 * MINUTE)
+    told = covered(NOON + 150 * MINUTE, NOON + 3 * HOUR, census=resting(short))
+    assert found(PERIOD, [last_word, told]) == [(PLANE, NOON + 92 * MINUTE, NOON + 150 * MINUTE, NOT_COVERED)]
+
+
+def test_kinds_that_were_not_counted_are_missing_also_beside_a_pause():
+    some = covered(NOON, NOON + HOUR, gaps=[gap(NOON, NOON + 5 * MINUTE, "KindNotListed", kinds=[VPC])])
+    told = whole(census=resting(pause(NOON, NOON + MINUTE)))[1:]
+    assert found(PERIOD, [some, *told]) == [(PLANE, NOON, NOON + 5 * MINUTE, "KindNotListed")]
+
+
+@pytest.mark.parametrize("bad", [{"from": "x"}, {"from": text(NOON), "to": text(NOON - HOUR)}, {}])
+def test_a_pause_that_nobody_can_read_is_no_manifest(bad):
+    with pytest.raises(Malformed):
+        covered(NOON, NOON + HOUR, census=resting(bad))
+
+
+moments = st.integers(0, 180).map(lambda n: NOON + n * MINUTE)
+
+
+@given(
+    runs=st.lists(st.tuples(moments, moments).map(sorted), max_size=4),
+    rests=st.lists(st.tuples(moments, moments).map(sorted), max_size=4),
+)
+@effort(100)
+def test_pauses_take_away_from_what_is_missing_what_they_say_and_two_minutes_beside_it(runs, rests):
+    measured = [covered(a, min(b, a + HOUR)) for a, b in runs]
+    told = covered(NOON + 3 * HOUR, NOON + 4 * HOUR, census=resting(*(pause(a, b) for a, b in rests)))
+    before = missing(PERIOD, [*measured, covered(NOON + 3 * HOUR, NOON + 4 * HOUR)])
+    after = missing(PERIOD, [*measured, told])
+    allowed = [(a - 2 * MINUTE, b + 2 * MINUTE) for a, b in rests]
+    assert all(any(old.start <= new.start and new.end <= old.end for old in before) for new in after)
+    for old in before:
+        for start, end in without((old.start, old.end), allowed):
+            if end - start > 3 * MINUTE:
+                assert any(new.start <= start and end <= new.end for new in after), "no more than that"

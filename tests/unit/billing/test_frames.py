@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from keyless.billing.ledger.model import (
     Gap,
     Malformed,
     Opening,
+    Pause,
     Polled,
     Sample,
     Unknown,
@@ -106,7 +108,15 @@ def test_no_bytes_raise_anything_but_malformed(cut, noise):
 
 
 def test_a_deletion_once_seen_is_never_forgotten():
-    from dataclasses import replace
-
     gone = replace(CTP1, deleted_at=NOON, billed_from=NOON - seconds(5))
     assert frames.merged([gone], [CTP1, CTP2]) == (CTP2, gone)
+
+
+def test_pauses_are_read_back_and_who_knows_the_end_of_one_knows_more():
+    began, ended = Pause(NOON), Pause(NOON, NOON + seconds(60))
+    other = Pause(NOON + seconds(120))
+    told = replace(CTP1, pauses=(began, other))
+    assert read(written([Census((told,))]))[1] == [Census((told,))]
+    known = replace(CTP1, pauses=(ended,))
+    for one, later in ((told, known), (known, told)):
+        assert frames.merged([one], [later]) == (replace(CTP1, pauses=(ended, other)),)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzzing import effort
+from keyless.billing.report.page import _share
 from keyless.billing.report.prices import prices_untrusted
 from keyless.billing.report.svg import NAME, shortened, stacked, strip
 from unit.billing.bucket import MemoryBucket
@@ -107,3 +108,19 @@ def test_one_resource_hour_is_one():
     page = made(bucket, output="html", period=(START, START + HOUR))
     assert '<span class="big">1 resource-hour</span>' in page
     assert START.astimezone(UTC) == START
+
+
+@pytest.mark.parametrize(
+    ("rests", "spans", "share"),
+    [
+        ([(0, 60)], [], -1.0),
+        ([(0, 30)], [(30, 60)], 1.0),
+        ([(0, 30)], [], 0.5),
+        ([], [(0, 15)], 0.25),
+    ],
+)
+def test_an_hour_that_was_paused_owes_nothing_and_is_not_red(rests, spans, share):
+    def minutes(pairs):
+        return [(START + timedelta(minutes=a), START + timedelta(minutes=b)) for a, b in pairs]
+
+    assert _share(START, (START, START + HOUR), minutes(rests), minutes(spans), timedelta()) == share

@@ -13,7 +13,16 @@ from keyless.billing.collector.ports import Said
 from keyless.billing.collector.settings import Settings
 from keyless.billing.ledger.capacity_used import Used, used_document, used_untrusted
 from keyless.billing.ledger.frames import signature_document, signature_untrusted
-from keyless.billing.ledger.model import ChainHead, HeadSignature, Lost, Malformed, Member, moment_untrusted, stamp
+from keyless.billing.ledger.model import (
+    ChainHead,
+    HeadSignature,
+    Lost,
+    Malformed,
+    Member,
+    Pause,
+    moment_untrusted,
+    stamp,
+)
 from keyless.kube import Event, Informer, Kube, NotFound, condition_of, set_condition
 from keyless.kube.resources import CONTROLPLANES
 
@@ -54,7 +63,19 @@ class Space:
         now = self._now()
         self._gone = {i: m for i, m in self._gone.items() if m.deleted_at and now - m.deleted_at < REMEMBERED}
         living = (found for item in self._informer.items() if (found := member_of(item)) is not None)
-        return tuple(sorted({**self._gone, **{member.id: member for member in living}}.values()))
+        told = (self._pausing(replace(each, pauses=recent(each.pauses, now))) for each in living)
+        return tuple(sorted({**self._gone, **{member.id: member for member in told}}.values()))
+
+    def _pausing(self, member: Member) -> Member:
+        """With the pause that begins: where this is the only control plane, nobody else could tell of it."""
+        if not self._leaving or member.id != self._settings.control_plane_id or not self._shall_pause():
+            return member
+        return replace(member, pauses=(*member.pauses, Pause(self._now())))
+
+    def _shall_pause(self) -> bool:
+        settings = self._settings
+        seen = self._informer.get(settings.control_plane_name, settings.control_plane_group) or {}
+        return ((seen.get("spec") or {}).get("crossplane") or {}).get("state") == "Paused"
 
     def heads(self) -> tuple[ChainHead, ...]:
         """How far the chains of the next few control planes are, which store under the same account and bucket."""
@@ -197,7 +218,26 @@ def member_of(control_plane: dict[str, Any]) -> Member | None:
         deleted_at=moment_untrusted(deleted) if deleted else None,
         billed_from=moment_untrusted(billed["lastTransitionTime"]) if billed else None,
         lost=lost_of(status) if deleted else None,
+        pauses=pauses_of(status),
     )
+
+
+def pauses_of(status: dict[str, Any]) -> tuple[Pause, ...]:
+    """What the operator wrote of pauses; what nobody can read is none, and its time is missing."""
+    found = []
+    for each in status.get("pauses") or ():
+        try:
+            pause = Pause(moment_untrusted(each["from"]), moment_untrusted(each["to"]) if each.get("to") else None)
+        except (Malformed, KeyError, TypeError, AttributeError):
+            continue
+        if pause.end is None or pause.end >= pause.start:
+            found.append(pause)
+    return tuple(sorted(found, key=lambda pause: pause.start))
+
+
+def recent(pauses: Sequence[Pause], now: datetime) -> tuple[Pause, ...]:
+    """Those that are not told yet by a day of manifests: a census must not grow with a control plane's age."""
+    return tuple(each for each in pauses if each.end is None or now - each.end < REMEMBERED)
 
 
 def billing_status(

@@ -2,7 +2,7 @@
 
 The census is the union of the control planes that any collector saw in the host's API. A member owes usage for its
 life: from its creation, or from when it was billed, to its deletion. What the intervals of its manifests leave open is
-missing, unless somebody waived it.
+missing, unless somebody waived it, or the control plane was paused.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from keyless.billing.ledger.manifests import Covered, Life, Unmeasured, join, manifest_untrusted
 from keyless.billing.ledger.model import Gvk, Member
@@ -19,9 +19,11 @@ from keyless.billing.ledger.waivers import Waiver
 NO_MANIFEST = "NoManifest"
 NOT_COVERED = "NotCovered"
 
-__all__ = ["NOT_COVERED", "NO_MANIFEST", "Coverage", "Missing", "manifest_untrusted", "missing", "without"]
+__all__ = ["NOT_COVERED", "NO_MANIFEST", "Coverage", "Missing", "manifest_untrusted", "missing", "paused", "without"]
 
 Interval = tuple[datetime, datetime]
+PAUSE_EDGE = timedelta(minutes=2)
+"""A collector ends before the API server that it counts in and begins after it: so much beside a pause is its own."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +60,9 @@ class Coverage:
             waived = [(w.start, w.end) for w in waivers if w.control_plane == plane_id and w.start and w.end]
             result += _owed(life, owed, self._planes.get(plane_id) or _Plane(), waived)
         return sorted(result, key=lambda m: (m.control_plane.id, m.start, m.end, m.reason, m.kinds))
+
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class _Plane:
@@ -99,13 +104,14 @@ def missing(period: Interval, found: Iterable[Covered], waivers: Sequence[Waiver
 
 def _owed(life: Life, owed: Interval, own: _Plane, waived: Sequence[Interval]) -> list[Missing]:
     plane, slack = life.control_plane, own.slack
+    settled = [*waived, *paused(life, own.measured, slack)]
     gaps = sorted(own.gaps, key=lambda gap: (gap.start, gap.end))
     found = [
         Missing(plane, *part, _reason(life, gaps, *part, known=own.manifests > 0))
         for open_ in without(owed, own.measured)
         if open_[1] - open_[0] > slack
         # What a waiver leaves of a stretch is as short as two samples may lie apart, or it is missing.
-        for part in without(open_, waived)
+        for part in without(open_, settled)
         if part[1] - part[0] > slack
     ]
     for gap in (gap for gap in gaps if gap.kinds):
@@ -119,6 +125,22 @@ def _measured(covered: Covered) -> list[Interval]:
     """The interval of a manifest, less what it says was not measured."""
     gaps = [(gap.start, gap.end) for gap in covered.gaps if not gap.kinds]
     return without((covered.start, covered.end), gaps)
+
+
+def paused(life: Life, measured: Sequence[Interval], slack: timedelta) -> list[Interval]:
+    """When the control plane did not run, as far as anybody who knows told of it.
+
+    A pause of which no end is known goes on, unless a later one ended or something was measured since: then it was
+    given up before it began, and what is open beside it is missing.
+    """
+    ended = [pause for pause in life.pauses if pause.end is not None]
+    latest = max((end for _, end in measured), default=_FIRST)
+    return [
+        (pause.start - PAUSE_EDGE, _LAST if pause.end is None else pause.end + PAUSE_EDGE)
+        for pause in life.pauses
+        if pause.end is not None
+        or (latest <= pause.start + slack and all(other.start < pause.start for other in ended))
+    ]
 
 
 def without(interval: Interval, taken: Iterable[Interval]) -> list[Interval]:

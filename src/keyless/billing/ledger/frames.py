@@ -38,11 +38,13 @@ from keyless.billing.ledger.model import (
     Member,
     Metered,
     Opening,
+    Pause,
     Polled,
     Receipt,
     Sample,
     Source,
     Unknown,
+    joined_pauses,
     moment_untrusted,
     stamp,
 )
@@ -193,6 +195,8 @@ def member_document(member: Member) -> dict[str, Any]:
     if member.lost is not None:
         lost = member.lost
         document["lost"] = {"from": stamp(lost.start), "to": stamp(lost.end), "reason": lost.reason}
+    if member.pauses:
+        document["pauses"] = [_pause_document(pause) for pause in member.pauses]
     return document
 
 
@@ -208,7 +212,19 @@ def member_untrusted(document: Any) -> Member:
         deleted_at=_moment(document.get("deletedAt")),
         billed_from=_moment(document.get("billedFrom")),
         lost=Lost(moment_untrusted(lost["from"]), moment_untrusted(lost["to"]), str(lost["reason"])) if lost else None,
+        pauses=tuple(_pause_untrusted(pause) for pause in document.get("pauses", ())),
     )
+
+
+def _pause_document(pause: Pause) -> dict[str, str]:
+    return {"from": stamp(pause.start), **({"to": stamp(pause.end)} if pause.end is not None else {})}
+
+
+def _pause_untrusted(document: Any) -> Pause:
+    pause = Pause(moment_untrusted(document["from"]), _moment(document.get("to")))
+    if pause.end is not None and pause.end < pause.start:
+        raise Malformed("pauses: expected a pause that ends after it begins")
+    return pause
 
 
 def head_document(head: ChainHead) -> dict[str, Any]:
@@ -282,6 +298,7 @@ def merged(census: Iterable[Member], later: Iterable[Member]) -> tuple[Member, .
             deleted_at=member.deleted_at or before.deleted_at,
             billed_from=member.billed_from or before.billed_from,
             lost=member.lost or before.lost,
+            pauses=joined_pauses(before.pauses, member.pauses),
         )
     return tuple(sorted(found.values()))
 

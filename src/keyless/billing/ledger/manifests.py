@@ -26,8 +26,10 @@ from keyless.billing.ledger.model import (
     Malformed,
     Member,
     Misnamed,
+    Pause,
     Receipt,
     Skipped,
+    joined_pauses,
     moment_untrusted,
 )
 from keyless.billing.ledger.objects import DIGEST_DIGITS, name_stem
@@ -75,6 +77,7 @@ class Life:
     billed_from: datetime | None = None
     deleted_at: datetime | None = None
     lost: tuple[Unmeasured, ...] = ()
+    pauses: tuple[Pause, ...] = ()
 
     def within(self, period: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
         """The part of the life that lies in ``period``; empty where the start is not before the end."""
@@ -199,6 +202,7 @@ def _joined(one: Life, later: Life) -> Life:
         min(starts) if starts else None,
         max(ends) if ends else None,
         tuple(dict.fromkeys((*one.lost, *later.lost))),
+        joined_pauses(one.pauses, later.pauses),
     )
 
 
@@ -312,11 +316,13 @@ def _life_of(text: bytes) -> Life:
     # A month names the same control planes thousands of times.
     document = orjson.loads(text)
     billed, deleted, lost = document.get("billedFrom"), document.get("deletedAt"), document.get("lost")
+    member = member_untrusted(document)
     return Life(
-        member_untrusted(document),
+        member,
         moment_untrusted(billed) if billed else None,
         moment_untrusted(deleted) if deleted else None,
         (_gap(lost),) if lost else (),
+        member.pauses,
     )
 
 

@@ -76,11 +76,20 @@ class Lost:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Pause:
+    """A time in which nothing of a control plane ran; ``end`` None: it had not ended when this was told."""
+
+    start: datetime
+    end: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A control plane that a collector saw in the host's API: a line of the census.
 
-    It owes usage from ``billed_from`` (from its creation, where that is not known) until ``deleted_at``.
+    It owes usage from ``billed_from`` (from its creation, where that is not known) until ``deleted_at``, but for its
+    pauses; of those that ended the last day's are told.
     """
 
     id: str
@@ -91,6 +100,7 @@ class Member:
     deleted_at: datetime | None = None
     billed_from: datetime | None = None
     lost: Lost | None = None
+    pauses: tuple[Pause, ...] = ()
 
     def __lt__(self, other: Member) -> bool:
         return (self.id, self.group, self.name, self.host_namespace, self.created_at) < (
@@ -100,6 +110,13 @@ class Member:
             other.host_namespace,
             other.created_at,
         )
+
+
+def joined_pauses(one: Collection[Pause], other: Collection[Pause]) -> tuple[Pause, ...]:
+    """The union of what two told, in order; who knows the end of a pause knows more."""
+    found = {pause.start: pause for pause in one}
+    found |= {pause.start: pause for pause in other if pause.end is not None or pause.start not in found}
+    return tuple(found[start] for start in sorted(found))
 
 
 @dataclass(frozen=True, slots=True, order=True)

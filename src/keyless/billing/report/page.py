@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from keyless.api.words import counted
 from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver, printable
-from keyless.billing.ledger.completeness import without
+from keyless.billing.ledger.completeness import Interval, paused, without
 from keyless.billing.ledger.manifests import Covered, lives
 from keyless.billing.ledger.model import HOUR, Member, hour_of, stamp
 from keyless.billing.report.model import UNALLOCATED, Report
@@ -171,9 +171,10 @@ def _completeness(report: Report, manifests: Sequence[Covered]) -> str:
     lines = []
     for plane_id, life in sorted(lives(manifests).items(), key=lambda item: (item[1].control_plane.group, item[0])):
         owed = life.within(report.period)
+        rests = paused(life, sorted(spans.get(plane_id, [])), slack.get(plane_id, timedelta()))
         cells, at, mine = [], start, _by_hour(spans.get(plane_id, []))
         while at < end:
-            cells.append(_share(at, owed, mine.get(at, []), slack.get(plane_id, timedelta())))
+            cells.append(_share(at, owed, rests, mine.get(at, []), slack.get(plane_id, timedelta())))
             at += HOUR
         if any(cell >= 0 for cell in cells):
             lines.append((" ".join(_place(account_of.get(plane_id, ""), life.control_plane, report)), cells))
@@ -182,7 +183,8 @@ def _completeness(report: Report, manifests: Sequence[Covered]) -> str:
     drawn = strip(
         lines[:ROWS], title="How much of each hour is accounted for", start=start.astimezone(ZoneInfo(report.zone))
     )
-    note = '<p class="note">green: all of the hour is stored; yellow: a part; red: nothing; grey: none is owed</p>'
+    colours = "green: all of the hour is stored; yellow: a part; red: nothing; grey: none is owed, or it was paused"
+    note = f'<p class="note">{colours}</p>'
     return drawn + note + more
 
 
@@ -193,13 +195,11 @@ def _by_hour(spans: Sequence[tuple[datetime, datetime]]) -> dict[datetime, list[
     return found
 
 
-def _share(
-    hour: datetime, owed: tuple[datetime, datetime], spans: list[tuple[datetime, datetime]], slack: timedelta
-) -> float:
+def _share(hour: datetime, owed: Interval, rests: list[Interval], spans: list[Interval], slack: timedelta) -> float:
     start, end = max(hour, owed[0]), min(hour + HOUR, owed[1])
-    if start >= end:
+    if start >= end or not without((start, end), rests):
         return -1.0
-    open_ = [b - a for a, b in without((start, end), spans) if b - a > slack]
+    open_ = [b - a for a, b in without((start, end), [*rests, *spans]) if b - a > slack]
     return 1 - sum(open_, timedelta()) / (end - start)
 
 

@@ -1,7 +1,7 @@
 """``spec.crossplane.state: Paused``: nothing of a control plane runs, and nothing of it is lost. Pure.
 
-First the components end and store what they hold, then the one that takes snapshots takes a last one, then the API
-server stops. Volumes, keys, accounts and rights stay. ``status.pauses`` says from when to when nothing ran: it is begun
+First the components end and store what they hold, a last snapshot among it; the collector last; then the API server
+stops. Volumes, keys, accounts and rights stay. ``status.pauses`` says from when to when nothing ran: it is begun
 when the last pod is gone and ended before the first one comes, so that no time in which anything could be made is left
 out of what is owed.
 
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from keyless.api import Reason
 from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.space import components
-from keyless.space.components import BACKUP, VECTOR, deployment_key
+from keyless.space.components import VECTOR, deployment_key
 from keyless.space.control_planes import own
 from keyless.space.control_planes.model import Facts, Finding, Plan, SetPauses, Tell, way_of
 from keyless.space.control_planes.workloads import CONDITIONS, end_pods
@@ -121,10 +121,10 @@ def lost_at_deletion(facts: Facts, place: Place) -> tuple[Tell, ...]:
 
 
 def _end_components(facts: Facts, place: Place) -> Plan | None:
-    """The one that takes snapshots last: what the others wrote is in the last one."""
+    """The collector last: no more of the time in which the API still serves goes uncounted than must."""
     if why := _holds_usage(facts, place):
         return _told(why, 1.0)
-    for names in (components.INSIDE, (BACKUP,)):
+    for names in ((*(name for name in components.NAMES if name != VECTOR),), (VECTOR,)):
         plans = {name: plan for name in names if (plan := end_pods(facts, place, name)) is not None}
         if plans:
             steps = tuple(step for plan in plans.values() for step in plan.steps)

@@ -15,7 +15,7 @@ from fuzzing import effort
 from keyless.billing.collector.host import Space, billing_status, head_of, lost_of, member_of, not_stored
 from keyless.billing.collector.plan import NEIGHBOURS, neighbours
 from keyless.billing.collector.ports import Said
-from keyless.billing.ledger.model import ChainHead
+from keyless.billing.ledger.model import ChainHead, Pause
 from keyless.kube import NotFound, condition_of
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES
@@ -180,6 +180,43 @@ def test_what_a_deleted_control_plane_could_not_store_is_read_from_its_own_last_
     assert (member.lost.start, member.lost.end, member.lost.reason) == (NOON, NOON + seconds(90), "AccessDenied")
     for changed in ({"status": "True"}, {"message": "who knows"}, {"message": "usage from x to y is not stored"}):
         assert lost_of({"conditions": [stored | changed]}) is None
+
+
+HOUR = timedelta(hours=1)
+RESTS = [
+    {"from": "2026-10-29T12:00:00Z", "to": "2026-10-30T11:00:00Z"},
+    {"from": "2026-10-30T12:00:00Z", "to": "2026-10-30T14:00:00Z"},
+    {"from": "x"},
+    "word",
+    {"from": "2026-10-31T11:00:00Z", "to": "2026-10-31T10:00:00Z"},
+    {"from": "2026-10-31T11:00:00Z"},
+]
+
+
+async def test_pauses_of_the_last_day_stand_in_the_census_and_what_nobody_can_read_is_none():
+    async with a_space(CTP1, CTP2) as (space, kube, _):
+        kube.put(CONTROLPLANES, control_plane(CTP2, pauses=RESTS))
+        known = (Pause(NOON - 24 * HOUR, NOON - 22 * HOUR), Pause(NOON - HOUR))
+        await until(lambda: next(m for m in space.census() if m.id == CTP2.id).pauses == known)
+
+
+@pytest.mark.parametrize(
+    ("state", "leaves", "told"),
+    [
+        ("Paused", True, (Pause(NOON),)),
+        ("Paused", False, ()),
+        ("Running", True, ()),
+    ],
+)
+async def test_a_collector_that_ends_with_its_control_plane_tells_that_it_pauses(state, leaves, told):
+    async with a_space(CTP1, CTP2) as (space, kube, _):
+        for member in (CTP1, CTP2):
+            kube.put(CONTROLPLANES, {**control_plane(member, told=1), "spec": {"crossplane": {"state": state}}})
+        await until(lambda: all("told" in each["status"] for each in space._informer.items()))
+        if leaves:
+            space.leave()
+        assert space.own().pauses == told
+        assert next(m for m in space.census() if m.id == CTP2.id).pauses == (), "that is for its own collector to say"
 
 
 def test_a_control_plane_without_an_id_is_no_member():
