@@ -14,12 +14,13 @@ from pathlib import Path
 import structlog
 
 from keyless.api import KeylessError, Permanent
-from keyless.identity.certificates.plan import AUTHORITY_LIFE, Held, Step, next_step
+from keyless.identity.certificates.plan import AUTHORITY_LIFE, Authority, Held, Step, next_step, taken_along
 from keyless.identity.certificates.reading import (
     AUTHORITY_KEY,
     BUNDLE,
     CERTIFICATE,
     KEY,
+    authorities_of,
     bundle_of,
     hooks_of,
     read_held,
@@ -86,12 +87,14 @@ class Keeper:
             bundle = bundle_of(hooks_of(configuration, self.place.namespace, self.place.service))
             held = read_held(secret)
             self._lay_out(held, secret, bundle)
-            step = next_step(held, bundle, self.place.names, self._now())
+            trusted = authorities_of(bundle)
+            step = next_step(held, bundle, trusted, self.place.names, self._now())
             if step is None:
                 return
+            others = taken_along(held, trusted, self._now())
             # Whoever was quicker did this step, or another: look again.
             with contextlib.suppress(Conflict, AlreadyExists):
-                await self._do(step, held, secret, configuration)
+                await self._do(step, held, secret, configuration, others)
                 log.info("certificate", did=str(step))
 
     async def _secret(self) -> KubeObject | None:
@@ -107,19 +110,33 @@ class Keeper:
             )
         return found
 
-    async def _do(self, step: Step, held: Held | None, secret: KubeObject | None, configuration: KubeObject) -> None:
+    async def _do(
+        self,
+        step: Step,
+        held: Held | None,
+        secret: KubeObject | None,
+        configuration: KubeObject,
+        others: tuple[Authority, ...],
+    ) -> None:
         if step is Step.TELL and held is not None:
             told = _with_bundle(configuration, self.place, held.bundle)
             await self._kube.replace(MUTATINGWEBHOOKCONFIGURATIONS, told, field_manager=FIELD_MANAGER)
             return
         before = texts_of(secret)
-        await self._write(secret, before | self._made(step, held, before), configuration)
+        await self._write(secret, before | self._made(step, held, before, others), configuration)
 
-    def _made(self, step: Step, held: Held | None, before: Mapping[str, str]) -> dict[str, str]:
+    def _made(
+        self, step: Step, held: Held | None, before: Mapping[str, str], others: tuple[Authority, ...]
+    ) -> dict[str, str]:
         """What the step changes in the Secret."""
+        along = "".join(one.pem for one in others)
         if held is None or step is Step.MAKE:
             new = self._authority()
-            return new | self._signed(new[BUNDLE], new[AUTHORITY_KEY])
+            return {**new, BUNDLE: new[BUNDLE] + along} | self._signed(new[BUNDLE], new[AUTHORITY_KEY])
+        if step is Step.TAKE_ALONG:
+            # Signed anew, too: by the age of what is served the others know when to leave.
+            signed = self._signed(held.authorities[0].pem, before[AUTHORITY_KEY])
+            return {BUNDLE: held.bundle + along} | signed
         if step is Step.SIGN:
             return self._signed(held.authorities[0].pem, before[AUTHORITY_KEY])
         if step is Step.ADD_AUTHORITY:

@@ -62,6 +62,14 @@ def bundle_of(hooks: list[dict[str, Any]]) -> str:
         return ""
 
 
+def authorities_of(bundle: str) -> tuple[Authority, ...]:
+    """The authorities of a bundle; none where a part of it is no certificate, since then it lets nobody in."""
+    try:
+        return tuple(_authority(one) for one in x509.load_pem_x509_certificates(bundle.encode()))
+    except _READ_ERRORS:
+        return ()
+
+
 def _leads_to(hook: Mapping[str, Any], namespace: str, name: str) -> bool:
     service = (hook.get("clientConfig") or {}).get("service") or {}
     return (service.get("namespace"), service.get("name")) == (namespace, name)
