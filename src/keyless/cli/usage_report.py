@@ -15,13 +15,16 @@ from keyless.cli.output import one
 from keyless.cli.usage_options import AccountsOption, AllAccountsOption, EndpointOption, ProviderOption, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from keyless.billing.export.service import Bucket
     from keyless.billing.report.service import Asked
+    from keyless.billing.report.since import Earlier
 
 T = TypeVar("T")
+CHANGES = ("text", "csv", "json")
+"""How changes since a report are printed."""
 FORMATS = ("text", "csv", "json", "parquet", "focus", "focus-1.3", "html")
 
 
@@ -39,6 +42,13 @@ _By = Annotated[
 ]
 _Force = Annotated[
     bool, typer.Option(envvar="UP_BILLING_FORCE_INCOMPLETE", help="Write the report although usage is missing.")
+]
+_Since = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="REPORT",
+        help="What changed since this report (its --output json, or an export's .sig): of its accounts and period.",
+    ),
 ]
 _Output = Annotated[
     str,
@@ -63,6 +73,7 @@ def report(
     time_zone: Annotated[str, typer.Option(help="Whose midnights begin days and months, as Europe/Berlin.")] = "UTC",
     output: _Output = "text",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this new file instead.")] = None,
+    since: _Since = None,
     force_incomplete: _Force = False,
     provider: ProviderOption = "aws",
     endpoint: EndpointOption = "",
@@ -82,14 +93,19 @@ def report(
         raise typer.BadParameter("expected --out=FILE beside it: Parquet is nothing to look at", param_hint="--output")
     if output not in FORMATS:
         raise typer.BadParameter(f"expected {', '.join(FORMATS)}, found {output!r}", param_hint="--output")
-    named = _named(context, account or [], all_accounts=all_accounts)
+    earlier = _earlier(since, billing_month, billing_custom, output) if since else None
+    if earlier and "revision" in (by or ()):
+        raise typer.BadParameter("expected another field beside --since, which tells each revision", param_hint="--by")
+    named = earlier.accounts if earlier else _named(context, account or [], all_accounts=all_accounts)
     source, options = opened(named, bucket, folder, provider, endpoint)
     now = datetime.now(UTC)
-    zone = zone_of(time_zone)
+    zone = zone_of(earlier.zone if earlier else time_zone)
     try:
         asked = Asked(
             accounts=named,
-            period=_period(billing_month, billing_custom, zone, now, running=force_incomplete),
+            period=earlier.period
+            if earlier
+            else _period(billing_month, billing_custom, zone, now, running=force_incomplete),
             zone=zone,
             by=by_untrusted(by or ["team"]),
             meter=_meter(meter),
@@ -101,21 +117,28 @@ def report(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    _print(source, asked, output, out, now)
+    _print(source, asked, output, out, now, earlier)
 
 
-def _print(source: Bucket, asked: Asked, output: str, out: Path | None, now: datetime) -> None:
+def _print(source: Bucket, asked: Asked, output: str, out: Path | None, now: datetime, earlier: Earlier | None) -> None:
     """To a new file or to the terminal; a refusal is code 1."""
     from keyless.api import Refusal
     from keyless.billing.export.output import must_be_writable, write_new
-    from keyless.billing.report.service import report_of
+    from keyless.billing.report.service import changes_of, report_of
+
+    def wrap(found: Mapping[str, Any]) -> Mapping[str, Any]:
+        return one("UsageReport", found)
 
     if out is not None:
         must_be_writable(out)
     parquet = out is not None and out.suffix == ".parquet"
     if parquet and not output.startswith(("parquet", "focus")):
         raise typer.BadParameter(f"expected parquet or focus for {out}, found {output}", param_hint="--output")
-    made = report_of(source, asked, output, now=now, wrap=lambda found: one("UsageReport", found), parquet=parquet)
+    made: str | bytes | Refusal
+    if earlier is not None:
+        made = changes_of(source, asked, earlier, output, now=now, wrap=wrap)
+    else:
+        made = report_of(source, asked, output, now=now, wrap=wrap, parquet=parquet)
     if isinstance(made, Refusal):
         typer.echo(f"keyless: {made.detail}", err=True)
         raise typer.Exit(exits.DID_NOT_HOLD)
@@ -124,6 +147,24 @@ def _print(source: Bucket, asked: Asked, output: str, out: Path | None, now: dat
         typer.echo(f"Report saved to {out.absolute()}")
         return
     typer.echo(made, nl=False)
+
+
+def _earlier(path: Path, month: str, custom: str, output: str) -> Earlier:
+    """The report that is asked about. Raises click's usage error, or ``Permanent`` that names the file."""
+    from keyless.api import Permanent, os_failure
+    from keyless.billing.ledger.model import Malformed
+    from keyless.billing.report.since import earlier_untrusted
+
+    if month or custom:
+        raise typer.BadParameter("expected no period beside it: it is the report's own", param_hint="--since")
+    if output not in CHANGES:
+        raise typer.BadParameter(f"expected {', '.join(CHANGES)} beside --since, found {output!r}", param_hint="-o")
+    try:
+        return earlier_untrusted(str(path), path.read_bytes())
+    except OSError as error:
+        raise os_failure(error) from None
+    except Malformed as error:
+        raise Permanent(str(error)) from None
 
 
 def _named(context: typer.Context, accounts: list[str], *, all_accounts: bool) -> tuple[str, ...]:

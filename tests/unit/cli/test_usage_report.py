@@ -100,6 +100,32 @@ def test_days_are_those_of_the_zone(copy, capsys):
     assert found["lines"][0]["maximumResourceHours"] == sum(range(1, 16)) + 4 * 15
 
 
+def test_changes_since_a_report_are_of_its_account_and_period(copy, tmp_path, capsys):
+    earlier = tmp_path / "earlier.json"
+    assert report(copy, DAY, "--time-zone=Asia/Tokyo", "-ojson", "--force-incomplete", f"--out={earlier}") == exits.HELD
+    command = ["billing", "report", f"--folder={copy}", f"--since={earlier}"]
+    capsys.readouterr()
+    assert main([*command, "--force-incomplete"]) == exits.HELD
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "Usage of account acme from 2026-10-29T15:00:00Z to 2026-10-30T15:00:00Z: what changed since"
+    )
+    assert "the report stands" in said
+    wrong = {
+        (DAY,): "expected no period beside it",
+        ("--output=html",): "expected text, csv, json beside --since",
+        ("--by=revision",): "which tells each revision",
+    }
+    for words, told in wrong.items():
+        assert main([*command, *words]) == exits.WRONG_USE
+        assert told in " ".join(capsys.readouterr().err.split())
+    assert main([*command[:-1], f"--since={tmp_path}/none.json"]) != exits.HELD
+    assert "none.json" in capsys.readouterr().err
+    earlier.write_text("{}")
+    assert main(command) != exits.HELD
+    assert "earlier.json: expected what `keyless billing report --output json` prints" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from fractions import Fraction
+from typing import Protocol
 
 from keyless.billing.ledger.corrections import FIRST
 from keyless.billing.report.model import REVISION, UNKNOWN, Line, Quantity, Use, What
@@ -137,7 +138,14 @@ def by_untrusted(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def filled(cubes: Sequence[Cube], uses: Iterable[Use], wanted: Callable[[What], bool]) -> None:
+class Sums(Protocol):
+    """Sums uses."""
+
+    def add(self, use: Use) -> None:
+        """Count a use in."""
+
+
+def filled(cubes: Sequence[Sums], uses: Iterable[Use], wanted: Callable[[What], bool]) -> None:
     """Go through the uses once; what is ``wanted`` is asked once for each combination."""
     adding = [cube.add for cube in cubes]
     known: dict[What, bool] = {}

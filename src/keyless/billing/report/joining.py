@@ -7,7 +7,7 @@ share it. Times of segments add up; where two segments overlap (two pods at once
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -24,6 +24,9 @@ from keyless.billing.ledger.model import HOUR, Dimensions, Gvk, Malformed, Meter
 from keyless.billing.report.model import HOUR_MS, Plane, Use, What
 
 Kind = tuple[Meter, Gvk]
+Knows = Callable[[Covered], bool]
+BEFORE = 0
+"""The revision of what an earlier report told already, whatever it was there."""
 Content = MeterFile | Counts | None
 Found = tuple[What, int, int, int]
 """How many at the kind's peak, for how many milliseconds, and how many made."""
@@ -37,18 +40,28 @@ class Told:
     without_dimensions: int = 0
     limited: int = 0
     closing: Closing = hour_closing
+    known: Knows | None = None
+    """What an earlier report was made from; of it uses have the revision :data:`BEFORE`."""
+
+    def numbers(self, hour: datetime, segments: list[Covered]) -> list[int]:
+        """The revision of each segment of an hour."""
+        found = revisions(hour, segments, self.closing)
+        known = self.known
+        if known is None:
+            return found
+        return [BEFORE if known(each) else number for each, number in zip(segments, found, strict=True)]
 
 
 def hour_uses(
     hour: datetime, segments: list[tuple[Covered, Content]], told: Told, catalogue: Catalogue
 ) -> Iterator[Use]:
     """One control plane's hour, and what its later revisions changed of it."""
-    numbers = revisions(hour, [covered for covered, _ in segments], told.closing)
-    if max(numbers) == FIRST:
+    numbers = told.numbers(hour, [covered for covered, _ in segments])
+    if set(numbers) == {FIRST}:
         yield from _uses(hour, segments, told, catalogue)
         return
     before: dict[What, Use] = {}
-    for number in range(FIRST, max(numbers) + 1):
+    for number in sorted(set(numbers)):
         until = [each for each, revision in zip(segments, numbers, strict=True) if revision <= number]
         # What is told of segments is told once, with all of them.
         said = told if number == max(numbers) else Told()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from keyless.billing.ledger.completeness import Missing
 from keyless.billing.ledger.corrections import FIRST, Correction
 from keyless.billing.ledger.integrity import Fault
-from keyless.billing.ledger.model import Dimensions
+from keyless.billing.ledger.model import ChainHead, Dimensions
 from keyless.billing.ledger.waivers import Waiver
 
 HOUR_MS = 3_600_000
@@ -102,8 +102,8 @@ class Report:
     totals: tuple[Line, ...]
     """One for each account that used something, by its name: what the account's own report says."""
     collected_at: datetime | None
-    heads: tuple[tuple[str, int, str], ...]
-    """For each spool the control plane, the number and the SHA-256 of its last manifest in the period."""
+    heads: tuple[ChainHead, ...]
+    """For each spool its last manifest in the period."""
     missing: tuple[Missing, ...] = ()
     faults: tuple[Fault, ...] = ()
     waivers: tuple[Waiver, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from keyless.api.words import counted
 from keyless.billing.export.plan import describe, describe_correction, describe_fault, describe_waiver, printable
-from keyless.billing.ledger.model import stamp
+from keyless.billing.ledger.frames import head_document
+from keyless.billing.ledger.model import ChainHead, stamp
 from keyless.billing.ledger.report_file import correction_document, fault_document, missing_document
 from keyless.billing.report.model import HOUR_MS, Line, Quantity, Report
 from keyless.billing.report.prices import digits_of, rounded
@@ -84,28 +85,26 @@ def rows(report: Report) -> tuple[list[str], list[list[str]], list[str]]:
 def as_text(report: Report) -> str:
     """A table for a terminal."""
     header, lines, total = rows(report)
-    table = [header, *([printable(cell) for cell in row] for row in lines), total]
-    widths = [max(len(row[at]) for row in table) for at in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        by = len(report.by)
-        return "  ".join(
-            c.ljust(w) if at < by else c.rjust(w) for at, (c, w) in enumerate(zip(row, widths, strict=True))
-        )
-
-    ruler = "  ".join("-" * width for width in widths)
     said = [
         f"Usage of {accounts_named(report)} from {_local(report, 0)} to {_local(report, 1)} ({report.zone})",
         f"as stored up to {stamp(report.collected_at) if report.collected_at else 'no time'}; report {digest(report)}",
         *([_closed(report.closed_until)] if report.closed_until else []),
         "",
-        *(line(row).rstrip() for row in table[:1]),
-        ruler,
-        *(line(row).rstrip() for row in table[1:-1]),
-        ruler,
-        line(total).rstrip(),
+        *table(header, [[printable(cell) for cell in row] for row in lines], total, names=len(report.by)),
     ]
     return "\n".join([*said, *_notes(report)])
+
+
+def table(header: Sequence[str], lines: Sequence[Sequence[str]], total: Sequence[str], *, names: int) -> list[str]:
+    """Lines of a table; the first ``names`` columns are names, the others numbers."""
+    widths = [max(len(row[at]) for row in (header, *lines, total)) for at in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = enumerate(zip(row, widths, strict=True))
+        return "  ".join(c.ljust(w) if at < names else c.rjust(w) for at, (c, w) in cells).rstrip()
+
+    ruler = "  ".join("-" * width for width in widths)
+    return [line(header), ruler, *map(line, lines), ruler, line(total)]
 
 
 def accounts_named(report: Report) -> str:
@@ -193,15 +192,20 @@ def document(report: Report) -> dict[str, Any]:
         "waivers": [{"id": waiver.id, **waiver.document()} for waiver in report.waivers],
         "closedUntil": stamp(report.closed_until) if report.closed_until else None,
         "corrections": [correction_document(each) for each in report.corrections],
-        "heads": [{"controlPlane": plane, "sequence": n, "sha256": sha} for plane, n, sha in report.heads],
+        "heads": [head_document(head) for head in report.heads],
     }
 
 
 def digest(report: Report) -> str:
-    """Names what the report was made from: the SHA-256 over its heads, of which each stands for all before it."""
+    """Names what the report was made from."""
+    return digest_of(report.heads)
+
+
+def digest_of(heads: Iterable[ChainHead]) -> str:
+    """The SHA-256 over heads, of which each stands for all before it."""
     import hashlib
 
-    said = "\n".join(f"{plane} {number} {sha256}" for plane, number, sha256 in report.heads)
+    said = "\n".join(f"{head.control_plane} {head.sequence} {head.sha256}" for head in heads)
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 

@@ -24,10 +24,11 @@ from keyless.billing.ledger.integrity import MALFORMED, OBJECT_MISSING, Fault, c
 from keyless.billing.ledger.manifests import MANIFEST_LIMIT, Committed, Covered, manifest_with_meters_untrusted
 from keyless.billing.ledger.meter_file import METER_PREFIX
 from keyless.billing.ledger.meter_reading import meter_untrusted, meter_within_untrusted
-from keyless.billing.ledger.model import Malformed, hour_of
+from keyless.billing.ledger.model import ChainHead, Malformed, hour_of
+from keyless.billing.ledger.signed import heads_of
 from keyless.billing.ledger.waivers import Waiver, standing, touching
 from keyless.billing.report.grouping import Cube
-from keyless.billing.report.joining import Catalogue, Content, Told, hour_uses
+from keyless.billing.report.joining import Catalogue, Content, Knows, Told, hour_uses
 from keyless.billing.report.model import Report, Use
 
 Segment = tuple[str, Covered, Any]
@@ -50,14 +51,9 @@ class Source(Told):
         return max((covered.end for covered in self.manifests), default=None)
 
     @property
-    def heads(self) -> tuple[tuple[str, int, str], ...]:
-        """The last manifest of each spool: control plane, number, SHA-256."""
-        found: dict[tuple[str, str], Covered] = {}
-        for covered in self.manifests:
-            key = (covered.control_plane.id, covered.spool)
-            if key not in found or covered.sequence > found[key].sequence:
-                found[key] = covered
-        return tuple((key[0], covered.sequence, covered.sha256) for key, covered in sorted(found.items()))
+    def heads(self) -> tuple[ChainHead, ...]:
+        """The last manifest of each spool."""
+        return heads_of(self.manifests)
 
 
 def read(
@@ -67,12 +63,13 @@ def read(
     *,
     now: datetime,
     closing: Closing = hour_closing,
+    known: Knows | None = None,
 ) -> Source | Refusal:
     """Give every use of the period to ``sink``; a refusal where usage is missing or cannot be trusted.
 
     An hour is of the period in which it starts; what is stored after ``closing`` of it is a correction.
     """
-    source = Source(closing=closing)
+    source = Source(closing=closing, known=known)
     period = request.period[0], min(request.period[1], now)
     with readers(READERS) as pool:
         sink(uses(bucket, request.account, period, source, pool))
@@ -94,9 +91,10 @@ def read_all(
     *,
     now: datetime,
     closing: Closing = hour_closing,
+    known: Knows | None = None,
 ) -> Source | Refusal:
     """As :func:`read`, of several accounts; a refusal names what stands against each of them."""
-    found = [read(bucket, request, sink, now=now, closing=closing) for request in requests]
+    found = [read(bucket, request, sink, now=now, closing=closing, known=known) for request in requests]
     if len(found) == 1:
         return found[0]
     refused = [(request, each) for request, each in zip(requests, found, strict=True) if isinstance(each, Refusal)]

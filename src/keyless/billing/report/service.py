@@ -15,6 +15,9 @@ from keyless.billing.export.service import Bucket
 from keyless.billing.ledger.corrections import hour_closing
 from keyless.billing.report.accounts import accounts_of
 from keyless.billing.report.capacity import CAPACITY_FIELDS, Bought, Meeting, meetings
+from keyless.billing.report.changes import as_csv as changes_as_csv
+from keyless.billing.report.changes import as_document
+from keyless.billing.report.changes import as_text as changes_as_text
 from keyless.billing.report.focus import FIELDS as FOCUS_FIELDS
 from keyless.billing.report.focus import VERSIONS as FOCUS
 from keyless.billing.report.focus import as_focus, month_closing
@@ -24,6 +27,7 @@ from keyless.billing.report.output import as_csv, as_text, document
 from keyless.billing.report.page import PAGE_FIELDS, as_page
 from keyless.billing.report.prices import Price
 from keyless.billing.report.reading import Source, read_all, report
+from keyless.billing.report.since import Changes, Earlier, Split, gone, late_of
 from keyless.billing.report.teams import Rule
 
 
@@ -95,6 +99,33 @@ def report_of(
 
         return focus_as_parquet(reports[0], FOCUS[output]) if output in FOCUS else as_parquet(reports[0])
     return _printed(output, reports, source, wrap)
+
+
+def changes_of(
+    bucket: Bucket,
+    asked: Asked,
+    earlier: Earlier,
+    output: str,
+    *,
+    now: datetime,
+    wrap: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> str | Refusal:
+    """What changed since a report, of its own accounts and period; a refusal as of a report."""
+    split, whole = Split(asked.cube()), asked.cube()
+
+    def sink(uses: Iterable[Use]) -> None:
+        filled([whole, split], uses, asked.wants)
+
+    source = read_all(bucket, asked.requests, sink, now=now, known=earlier.knows())
+    if isinstance(source, Refusal):
+        return source
+    if (lost := gone(source.manifests, earlier)) is not None:
+        return lost
+    was, is_ = (report(asked.requests, source, cube, asked.zone.key) for cube in (split.was, whole))
+    found = Changes(earlier, was, is_, tuple(late_of(source.manifests, earlier, split, source.closing)))
+    if output == "json":
+        return json.dumps(wrap(as_document(found)), indent=2, ensure_ascii=False) + "\n"
+    return changes_as_csv(found) if output == "csv" else changes_as_text(found) + "\n"
 
 
 def capacity_of(bucket: Bucket, asked: Asked, bought: Bought, *, now: datetime) -> tuple[Meeting, ...] | Refusal:
