@@ -73,7 +73,7 @@ def filled(parts):
     return bucket
 
 
-@effort(25)
+@effort(12)
 @given(stored())
 def test_was_is_what_the_report_said_and_is_what_one_says_now(given_parts):
     parts, known = given_parts
@@ -94,7 +94,7 @@ def test_was_is_what_the_report_said_and_is_what_one_says_now(given_parts):
     assert found["since"]["digest"] == earlier["digest"]
 
 
-@effort(25)
+@effort(12)
 @given(stored())
 def test_every_segment_since_is_told_once_and_what_each_changed_adds_up(given_parts):
     parts, known = given_parts
