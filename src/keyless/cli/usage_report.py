@@ -89,13 +89,8 @@ def report(
     from keyless.billing.report.service import Asked
     from keyless.billing.report.teams import DEFAULT, rules_untrusted
 
-    if output == "parquet" and out is None:
-        raise typer.BadParameter("expected --out=FILE beside it: Parquet is nothing to look at", param_hint="--output")
-    if output not in FORMATS:
-        raise typer.BadParameter(f"expected {', '.join(FORMATS)}, found {output!r}", param_hint="--output")
-    earlier = _earlier(since, billing_month, billing_custom, output) if since else None
-    if earlier and "revision" in (by or ()):
-        raise typer.BadParameter("expected another field beside --since, which tells each revision", param_hint="--by")
+    _must_be_known(output, out)
+    earlier = _earlier(since, billing_month or billing_custom, output, by or []) if since else None
     named = earlier.accounts if earlier else _named(context, account or [], all_accounts=all_accounts)
     source, options = opened(named, bucket, folder, provider, endpoint)
     now = datetime.now(UTC)
@@ -149,14 +144,23 @@ def _print(source: Bucket, asked: Asked, output: str, out: Path | None, now: dat
     typer.echo(made, nl=False)
 
 
-def _earlier(path: Path, month: str, custom: str, output: str) -> Earlier:
+def _must_be_known(output: str, out: Path | None) -> None:
+    if output == "parquet" and out is None:
+        raise typer.BadParameter("expected --out=FILE beside it: Parquet is nothing to look at", param_hint="--output")
+    if output not in FORMATS:
+        raise typer.BadParameter(f"expected {', '.join(FORMATS)}, found {output!r}", param_hint="--output")
+
+
+def _earlier(path: Path, period: str, output: str, by: list[str]) -> Earlier:
     """The report that is asked about. Raises click's usage error, or ``Permanent`` that names the file."""
     from keyless.api import Permanent, os_failure
     from keyless.billing.ledger.model import Malformed
     from keyless.billing.report.since import earlier_untrusted
 
-    if month or custom:
+    if period:
         raise typer.BadParameter("expected no period beside it: it is the report's own", param_hint="--since")
+    if "revision" in by:
+        raise typer.BadParameter("expected another field beside --since, which tells each revision", param_hint="--by")
     if output not in CHANGES:
         raise typer.BadParameter(f"expected {', '.join(CHANGES)} beside --since, found {output!r}", param_hint="-o")
     try:
