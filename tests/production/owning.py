@@ -18,8 +18,8 @@ class Owned:
     """``create`` ends when it is ready; ``seconds`` is how long that took."""
 
     def __init__(self, space: OneNode, name: str, folder: Path, *, restore: str = "") -> None:
-        self.space, self.name, self._folder, self._restore = space, name, folder, restore
-        self.volume = folder / "volume"
+        self.space, self.name, self._restore = space, name, restore
+        self.volume, self.kubeconfig = folder / "volume", folder / "kubeconfig"
         self.namespace, self.seconds = "", 0.0
 
     def create(self) -> None:
@@ -45,7 +45,7 @@ class Owned:
         self.seconds = time.monotonic() - began
         self.space.kubectl("wait", f"secret/{self.name}", "-n", "default", "--for=create", "--timeout=30s")
         data = self.space.object("secret", self.name, "-n", "default")["data"]
-        (self._folder / "kubeconfig").write_bytes(base64.b64decode(data["kubeconfig"]))
+        self.kubeconfig.write_bytes(base64.b64decode(data["kubeconfig"]))
 
     def wait(self, condition: str, status: str, *, seconds: int = 120) -> None:
         """Wait for a condition of the ControlPlane; where it does not come, say how everything stands."""
@@ -55,9 +55,9 @@ class Owned:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{told(self.space, self.name, self.namespace)}") from None
 
-    def kubectl(self, *words: str) -> str:
+    def kubectl(self, *words: str, given: str | None = None) -> str:
         """What kubectl prints inside."""
-        return said(*self._words(), *words)
+        return said(*self._words(), *words, given=given)
 
     def answers(self, *words: str) -> bool:
         """Whether kubectl inside ends well."""
@@ -71,7 +71,7 @@ class Owned:
     def _words(self) -> tuple[str | Path, ...]:
         clients = kubernetes_clients(GUIDES)
         assert clients is not None
-        return (clients / "kubectl", "--kubeconfig", self._folder / "kubeconfig")
+        return (clients / "kubectl", "--kubeconfig", self.kubeconfig)
 
 
 def told(space: OneNode, name: str, namespace: str) -> str:

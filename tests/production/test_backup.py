@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from guides.page import chosen
-from production.attached import Brought
+from production import planes
 from production.beside import PROVIDER, Beside
 from production.following import clean, reader_of
 from production.images import ROOT
@@ -151,23 +151,20 @@ class TestSnapshots:
 
 @pytest.mark.parametrize("way", [IRSA, POD_IDENTITY], ids=["irsa", "pods"])
 def test_the_backup_guide(
-    space: OneNode, brought: Brought, cloud: Beside, tmp_path: Path, way: str, request: pytest.FixtureRequest
+    space: OneNode, cloud: Beside, tmp_path: Path, way: str, request: pytest.FixtureRequest
 ) -> None:
     """Word for word, to the control plane that began as the snapshot."""
     short = request.node.callspec.id
     _helm(space, *OFF)
-    clean(cloud, brought)
+    clean(cloud)
     for folder in ("o", "a"):
         (tmp_path / folder).mkdir()
     own, again = Owned(space, f"read-{short}", tmp_path / "o"), tmp_path / "a"
     own.create()
     again.chmod(0o777)
     space.volume(f"{own.namespace}-again", again, claim=(f"{own.namespace}-again", CLAIM), size="8Gi")
-    reader = reader_of(tmp_path, GUIDES, space, brought, cloud, own.namespace, f"read-{short}")
-    reader.said(
-        f"export YOUR_BACKUP_BUCKET=read-{short}-snapshots YOUR_BACKUP_ROLE_NAME=read-{short}-backup "
-        f"YOUR_CONTROL_PLANE={own.name}"
-    )
+    reader = reader_of(tmp_path, GUIDES, space, planes.own(own), cloud, f"read-{short}")
+    reader.said(f"export YOUR_BACKUP_BUCKET=read-{short}-snapshots YOUR_BACKUP_ROLE_NAME=read-{short}-backup")
     blocks = chosen(PAGE, "Before you begin", way, "Verify your configuration", "Restore", without=("eksctl",))
     try:
         reader.follow(blocks)

@@ -1,9 +1,12 @@
-"""Both guides, word for word, on a real Kubernetes, by IRSA and by Pod Identity, with helm 3 and helm 4."""
+"""Both guides, word for word, on a real Kubernetes, by IRSA and by Pod Identity, with helm 3 and helm 4.
+
+Each with a control plane whose API was brought, and with one that the Space made itself beside those.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +14,13 @@ import pytest
 from guides.page import Block, chosen
 from guides.reader import Reader
 from guides.record import data_calls
+from production import planes
 from production.attached import Brought
 from production.beside import PROVIDER, Beside
 from production.following import clean, reader_of
 from production.node import OneNode
+from production.owning import Owned
+from production.planes import Plane
 from tests.tools import GUIDES, SECOND, Layer
 
 pytestmark = [pytest.mark.production, pytest.mark.timeout(600)]
@@ -25,13 +31,32 @@ PASSWORD = "correct-horse-battery"
 Reading = Callable[[str, Layer], Reader]
 
 
+@pytest.fixture(scope="module")
+def others(brought: Brought, other: Brought, host_namespace: str, other_namespace: str) -> tuple[Plane, ...]:
+    """The two whose APIs were brought."""
+    return planes.attached(brought, "ctp1", host_namespace), planes.attached(other, "ctp2", other_namespace)
+
+
+@pytest.fixture(scope="module", params=["attached", "own"])
+def plane(
+    request: pytest.FixtureRequest, space: OneNode, others: tuple[Plane, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Plane]:
+    """The reader's control plane."""
+    if request.param == "attached":
+        yield others[0]
+        return
+    made = Owned(space, "mine", tmp_path_factory.mktemp("o"))
+    made.create()
+    yield planes.own(made)
+    made.delete()
+
+
 @pytest.fixture
-def reading(
-    space: OneNode, brought: Brought, cloud: Beside, host_namespace: str, other_namespace: str, tmp_path: Path
-) -> Reading:
-    """A reader, by name and clients, in a Space of two control planes where nobody has read a page."""
-    clean(cloud, brought)
-    return lambda own, layer: reader_of(tmp_path, layer, space, brought, cloud, host_namespace, own)
+def reading(space: OneNode, cloud: Beside, plane: Plane, others: tuple[Plane, ...], tmp_path: Path) -> Reading:
+    """A reader, by name and clients, in a Space of two or three control planes where nobody has read a page."""
+    clean(cloud, *{each.name: each for each in (*others, plane)}.values())
+    kind = "" if plane in others else f"{plane.name}-"
+    return lambda own, layer: reader_of(tmp_path, layer, space, plane, cloud, f"{kind}{own}")
 
 
 def followed(page: str, *sections: str) -> list[Block]:
@@ -57,11 +82,11 @@ def usage_was_stored(reader: Reader) -> None:
     assert (row["tags"]["customresource_kind"], row["value"]) == ("VPC", 3)
 
 
-def the_secret_arrived_and_was_told_nowhere(reader: Reader, space: OneNode, brought: Brought) -> None:
-    data = json.loads(brought.kubectl("get", "secret", "database", "-n", "payments", "-o", "json"))["data"]
+def the_secret_arrived_and_was_told_nowhere(reader: Reader, space: OneNode, plane: Plane) -> None:
+    data = json.loads(plane.kubectl("get", "secret", "database", "-n", "payments", "-o", "json"))["data"]
     assert set(data) == {"username", "password", "endpoint"}
     kinds = "externalsecrets,clusterexternalsecrets,clustersecretstores,events"
-    told = brought.kubectl("get", kinds, "-A", "-o", "yaml")
+    told = plane.kubectl("get", kinds, "-A", "-o", "yaml")
     told += space.kubectl("get", "events,controlplanes,sharedsecretstores,sharedexternalsecrets", "-A", "-o", "yaml")
     told += space.kubectl("logs", "deploy/external-secrets", "-n", reader.variable("YOUR_NAMESPACE"))
     assert PASSWORD not in told
@@ -78,40 +103,45 @@ def stored(space: OneNode, plane: str, status: str, words: str) -> None:
     assert words in f"{condition['reason']} {condition['message']}"
 
 
-def test_the_billing_guide_by_irsa_and_the_second_control_plane_once_the_trust_names_it(
-    reading: Reading, space: OneNode, cloud: Beside, other_namespace: str
+def test_the_billing_guide_by_irsa_and_other_control_planes_once_the_trust_names_them(
+    reading: Reading, space: OneNode, cloud: Beside, plane: Plane, others: tuple[Plane, ...]
 ) -> None:
     reader = reading("irsa", GUIDES)
+    role = reader.variable("YOUR_BILLING_ROLE_NAME")
     reader.follow(followed(BILLING, BEFORE, IRSA, VERIFY)[:-2])
     refused = reader.run("keyless verify billing")
-    # An exact trust policy admits one control plane: the page's table tells of the second.
+    # An exact trust policy admits one control plane: the page's table tells of those that come after.
     assert refused.returncode == 1
     assert "ControlPlaneNotTrusted" in reader.run("keyless verify billing --output json").stdout
-    stored(space, "ctp2", "False", "AccessDenied")
+    more = [each for each in others if each != plane]
+    for each in more:
+        stored(space, each.name, "False", "AccessDenied")
     trust = json.loads((reader.folder / "billing-trust.json").read_text())
     condition = trust["Statement"][0]["Condition"]["StringEquals"]
-    subjects = [condition[f"{PROVIDER}:sub"], f"system:serviceaccount:{other_namespace}:vector"]
-    condition[f"{PROVIDER}:sub"] = subjects
-    cloud.aws("iam", "update-assume-role-policy", "--role-name", "irsa-billing", "--policy-document", json.dumps(trust))
-    stored(space, "ctp2", "True", ":assumed-role/irsa-billing/")
+    subjects = [f"system:serviceaccount:{each.namespace}:vector" for each in more]
+    condition[f"{PROVIDER}:sub"] = [condition[f"{PROVIDER}:sub"], *subjects]
+    cloud.aws("iam", "update-assume-role-policy", "--role-name", role, "--policy-document", json.dumps(trust))
+    for each in more:
+        stored(space, each.name, "True", f":assumed-role/{role}/")
     reader.follow(followed(BILLING, VERIFY)[-2:])
     usage_was_stored(reader)
-    only_the_role_touched_data(reader, space, "s3:PutObject", "irsa-billing", "botocore-session-")
+    only_the_role_touched_data(reader, space, "s3:PutObject", role, "botocore-session-")
     issuer = cloud.aws("eks", "describe-cluster", "--name", "keyless")["cluster"]["identity"]["oidc"]["issuer"]
     assert issuer == space.api.url
 
 
-def test_the_billing_guide_by_pod_identity(reading: Reading, space: OneNode) -> None:
+def test_the_billing_guide_by_pod_identity(reading: Reading, space: OneNode, plane: Plane) -> None:
     reader = reading("pods", SECOND)
+    role = reader.variable("YOUR_BILLING_ROLE_NAME")
     reader.follow([one for one in followed(BILLING, BEFORE, POD_IDENTITY, VERIFY) if "keyless verify" not in one.text])
     # The condition may still be an earlier reader's: this reader's is the one that names the role.
     told = "{.status.conditions[?(@.type=='BillingStored')].message}"
-    plane = ("get", "controlplane/ctp1", "-n", "default", "-o", f"jsonpath={told}")
-    space.parts.wait("usage by the role", lambda: ":assumed-role/pods-billing/" in space.kubectl(*plane))
-    # The second control plane has no association, and verify says so of it alone.
-    assert reader.run("keyless verify billing --control-plane ctp1").returncode == 0
+    asked = ("get", f"controlplane/{plane.name}", "-n", "default", "-o", f"jsonpath={told}")
+    space.parts.wait("usage by the role", lambda: f":assumed-role/{role}/" in space.kubectl(*asked))
+    # The other control planes have no association, and verify says so of them alone.
+    assert reader.run(f"keyless verify billing --control-plane {plane.name}").returncode == 0
     usage_was_stored(reader)
-    only_the_role_touched_data(reader, space, "s3:PutObject", "pods-billing", "eks-keyless-vector-")
+    only_the_role_touched_data(reader, space, "s3:PutObject", role, "eks-keyless-vector-")
 
 
 @pytest.mark.parametrize(
@@ -120,14 +150,14 @@ def test_the_billing_guide_by_pod_identity(reading: Reading, space: OneNode) -> 
     ids=["irsa", "pod-identity"],
 )
 def test_the_shared_secrets_guide(
-    reading: Reading, space: OneNode, brought: Brought, way: str, layer: Layer, session: str
+    reading: Reading, space: OneNode, plane: Plane, way: str, layer: Layer, session: str
 ) -> None:
-    own = "shared-irsa" if way == IRSA else "shared-pods"
-    reader = reading(own, layer)
+    reader = reading("shared-irsa" if way == IRSA else "shared-pods", layer)
+    role = reader.variable("YOUR_ESO_ROLE_NAME")
     blocks = followed(SECRETS, BEFORE, way, SHARE, VERIFY, RESTART)
     reader.follow([one for one in blocks if "keyless verify" not in one.text])
-    # ctp2 is no part of what is shared here: the page's stores select ctp1.
-    reader.said("keyless verify shared-secrets --control-plane ctp1")
-    the_secret_arrived_and_was_told_nowhere(reader, space, brought)
-    only_the_role_touched_data(reader, space, "secretsmanager:GetSecretValue", f"{own}-secrets", session)
-    only_the_role_touched_data(reader, space, "ssm:GetParameter", f"{own}-secrets", session)
+    # The others are no part of what is shared here: the page's stores select one control plane.
+    reader.said(f"keyless verify shared-secrets --control-plane {plane.name}")
+    the_secret_arrived_and_was_told_nowhere(reader, space, plane)
+    only_the_role_touched_data(reader, space, "secretsmanager:GetSecretValue", role, session)
+    only_the_role_touched_data(reader, space, "ssm:GetParameter", role, session)

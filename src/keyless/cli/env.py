@@ -40,14 +40,14 @@ def env(
         print(shell({"KUBECONFIG": str(path)}))
         return
     access = Access(**json.loads((folder / "access.json").read_text(encoding="utf-8")))
-    namespace, remark = asyncio.run(_host_namespace(folder, access.host_namespace))
+    name, namespace, remark = asyncio.run(_control_plane(folder, access.control_plane, access.host_namespace))
     if remark:
         print(f"keyless: {remark}", file=sys.stderr)
-    print(shell(exports(replace(access, host_namespace=namespace))))
+    print(shell(exports(replace(access, control_plane=name, host_namespace=namespace))))
 
 
-async def _host_namespace(folder: Path, first: str) -> tuple[str, str]:
-    """Return the host namespace for the guides' variables, and a remark where it is not the first control plane's.
+async def _control_plane(folder: Path, name: str, first: str) -> tuple[str, str, str]:
+    """Return name and host namespace for the guides' variables, and a remark where they are not the first one's.
 
     The first one may be gone: a reader's next command would then speak of a namespace that is not there.
     """
@@ -59,23 +59,29 @@ async def _host_namespace(folder: Path, first: str) -> tuple[str, str]:
         async with connect({"KUBECONFIG": str(folder / "kubeconfig")}) as kube:
             found = (await kube.list(CONTROLPLANES)).items
     except KeylessError as error:
-        return first, f"the control planes could not be asked ({error}); YOUR_NAMESPACE may be out of date"
-    return living_namespace(first, found)
+        return name, first, f"the control planes could not be asked ({error}); YOUR_NAMESPACE may be out of date"
+    return living_one(first, found)
 
 
-def living_namespace(first: str, control_planes: list[KubeObject]) -> tuple[str, str]:
-    """Return the host namespace of the first control plane, or of the oldest that lives and a remark that says so."""
+def living_one(first: str, control_planes: list[KubeObject]) -> tuple[str, str, str]:
+    """Return name and host namespace of the first control plane, or of the oldest that lives and a remark on it."""
+    from keyless.local.boot.exports import OF_A_CONTROL_PLANE
+
     living = {
         namespace: obj["metadata"]
         for obj in sorted(control_planes, key=lambda one: str(one["metadata"].get("creationTimestamp")))
         if (namespace := (obj.get("status") or {}).get("hostNamespace")) and "deletionTimestamp" not in obj["metadata"]
     }
     if first in living:
-        return first, ""
+        return living[first]["name"], first, ""
     if not living:
-        return "", "there is no control plane: YOUR_NAMESPACE and YOUR_CONTROL_PLANE_NAMESPACE are unset"
+        return "", "", f"there is no control plane: {', '.join(OF_A_CONTROL_PLANE)} are unset"
     namespace, metadata = next(iter(living.items()))
-    return namespace, f"YOUR_NAMESPACE is that of control plane {metadata['namespace']}/{metadata['name']}"
+    return (
+        metadata["name"],
+        namespace,
+        f"YOUR_NAMESPACE is that of control plane {metadata['namespace']}/{metadata['name']}",
+    )
 
 
 async def _control_plane_kubeconfig(folder: Path, name: str, group: str) -> Path:

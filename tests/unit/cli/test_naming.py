@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keyless.cli import dispatch
-from keyless.cli.env import living_namespace
+from keyless.cli.env import living_one
 from keyless.cli.naming import next_step, ourselves, with_state
 from keyless.local.boot.exports import Access, exports, shell
 
@@ -75,25 +75,25 @@ def plane(name: str, namespace: str, created: str, **metadata: Any) -> dict[str,
 
 
 @pytest.mark.parametrize(
-    ("planes", "namespace", "remark"),
+    ("planes", "name", "namespace", "remark"),
     [
-        ([plane("ctp1", "first", "2026-01-01")], "first", ""),
-        ([plane("ctp2", "second", "2026-01-02"), plane("ctp1", "first", "2026-01-01")], "first", ""),
-        ([plane("b", "later", "2026-01-03"), plane("a", "sooner", "2026-01-02")], "sooner", "default/a"),
-        ([plane("ctp1", "first", "2026-01-01", deletionTimestamp="2026-01-02")], "", "no control plane"),
-        ([plane("new", "", "2026-01-01")], "", "no control plane"),
-        ([], "", "no control plane"),
+        ([plane("ctp1", "first", "2026-01-01")], "ctp1", "first", ""),
+        ([plane("ctp2", "second", "2026-01-02"), plane("ctp1", "first", "2026-01-01")], "ctp1", "first", ""),
+        ([plane("b", "later", "2026-01-03"), plane("a", "sooner", "2026-01-02")], "a", "sooner", "default/a"),
+        ([plane("ctp1", "first", "2026-01-01", deletionTimestamp="2026-01-02")], "", "", "no control plane"),
+        ([plane("new", "", "2026-01-01")], "", "", "no control plane"),
+        ([], "", "", "no control plane"),
     ],
 )
 def test_the_guides_variables_name_a_control_plane_that_lives(
-    planes: list[dict[str, Any]], namespace: str, remark: str
+    planes: list[dict[str, Any]], name: str, namespace: str, remark: str
 ) -> None:
-    found, said = living_namespace("first", planes)
-    assert found == namespace
+    *found, said = living_one("first", planes)
+    assert found == [name, namespace]
     assert (remark in said) if remark else said == ""
 
 
 def test_a_namespace_that_is_not_there_is_unset() -> None:
     lines = shell(exports(Access("/s/kubeconfig", "/ca", "http://127.0.0.1:1", "A", "B"))).splitlines()
-    assert "unset YOUR_CONTROL_PLANE_NAMESPACE YOUR_NAMESPACE" in lines
+    assert "unset YOUR_CONTROL_PLANE YOUR_CONTROL_PLANE_NAMESPACE YOUR_NAMESPACE" in lines
     assert not any(line.startswith("export YOUR_NAMESPACE") for line in lines)

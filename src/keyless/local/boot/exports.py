@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from keyless.local.boot.options import CLUSTER_NAME
+from keyless.local.boot.options import CLUSTER_NAME, CONTROL_PLANE
 
-NAMESPACES = ("YOUR_CONTROL_PLANE_NAMESPACE", "YOUR_NAMESPACE")
+OF_A_CONTROL_PLANE = ("YOUR_CONTROL_PLANE", "YOUR_CONTROL_PLANE_NAMESPACE", "YOUR_NAMESPACE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Access:
     host_namespace: str = ""
     oidc_provider: str = ""
     """The issuer of a cluster elsewhere, without its scheme; empty: our own cluster's."""
+    control_plane: str = CONTROL_PLANE
+    """The one whose host namespace it is."""
 
 
 def exports(access: Access) -> dict[str, str]:
@@ -55,6 +57,7 @@ def guide_variables(access: Access) -> dict[str, str]:
         "YOUR_REGION": access.region,
         "YOUR_CLUSTER_NAME": CLUSTER_NAME,
         "YOUR_OIDC_PROVIDER": access.oidc_provider or f"127.0.0.1/clusters/{CLUSTER_NAME}",
+        "YOUR_CONTROL_PLANE": access.control_plane if access.host_namespace else "",
         "YOUR_CONTROL_PLANE_NAMESPACE": access.host_namespace,
         "YOUR_NAMESPACE": access.host_namespace,
         "YOUR_BILLING_BUCKET": "keyless-billing",
@@ -69,7 +72,7 @@ def guide_variables(access: Access) -> dict[str, str]:
 def shell(variables: Mapping[str, str]) -> str:
     """Lines for ``eval``. A session token or a profile of the caller's own would win over the keys: away with them."""
     # A namespace that is not there is unset: an empty one would make `kubectl -n ""` mean another.
-    absent = [name for name in NAMESPACES if variables.get(name) == ""]
+    absent = [name for name in OF_A_CONTROL_PLANE if variables.get(name) == ""]
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items() if name not in absent]
     lines += [f"unset {' '.join(absent)}"] if absent else []
     if "AWS_ACCESS_KEY_ID" in variables:
