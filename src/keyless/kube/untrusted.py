@@ -7,7 +7,6 @@ Bodies are never quoted: what is broken may be a Secret.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -85,11 +84,14 @@ def _is_named(obj: Any) -> bool:
     if not isinstance(obj, dict):
         return False
     metadata = obj.get("metadata")
+    # Spelled out: it is asked of every event of every watch, and what orjson makes is a dict or is none.
     return (
         isinstance(metadata, dict)
         and isinstance(metadata.get("name"), str)
-        and all(isinstance(metadata.get(part) or {}, Mapping) for part in ("labels", "annotations"))
-        and all(isinstance(obj.get(part) or {}, Mapping) for part in ("spec", "status"))
+        and isinstance(metadata.get("labels") or {}, dict)
+        and isinstance(metadata.get("annotations") or {}, dict)
+        and isinstance(obj.get("spec") or {}, dict)
+        and isinstance(obj.get("status") or {}, dict)
     )
 
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import IO, Any
+
+import orjson
 
 from keyless.billing.ledger.metered import metered_payload, metered_untrusted
 from keyless.billing.ledger.model import (
@@ -149,7 +150,7 @@ class Reader:
             at = self._file.tell()
             body = self._file.read(length) if mark == MARK and length <= MAX_PAYLOAD else b""
             if mark == MARK and len(body) == length and zlib.crc32(body) == crc:
-                yield json.loads(body)
+                yield orjson.loads(body)
                 continue
             # Behind the damage, the next mark; without one the file was cut off here.
             self._file.seek(at - _HEAD.size + 1)
@@ -176,7 +177,7 @@ class Reader:
             body = self._file.read(length) if length <= MAX_PAYLOAD else b""
             if len(body) < length or zlib.crc32(body) != crc:
                 return
-            yield json.loads(body)
+            yield orjson.loads(body)
 
 
 def member_document(member: Member) -> dict[str, Any]:
@@ -304,7 +305,7 @@ def merged(census: Iterable[Member], later: Iterable[Member]) -> tuple[Member, .
 
 
 def _framed(payload: dict[str, Any]) -> bytes:
-    body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
+    body = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
     return _HEAD.pack(MARK, len(body), zlib.crc32(body)) + body
 
 
