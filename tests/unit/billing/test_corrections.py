@@ -22,7 +22,7 @@ from keyless.billing.ledger.completeness import manifest_untrusted
 from keyless.billing.ledger.corrections import GRACE, closed_until, corrections, revisions
 from keyless.billing.report.service import Asked, report_of
 from keyless.billing.report.teams import DEFAULT
-from unit.billing.bucket import MemoryBucket
+from unit.billing.bucket import MemoryBucket, manifest_document, manifest_entry, text
 from unit.billing.samples import BUCKET, VPC
 from unit.billing.teams_bucket import HOUR, Filler
 
@@ -208,3 +208,27 @@ def test_the_watermark_is_a_quarter_of_an_hour_behind_what_is_stored():
         filler.hour(DAY + number * HOUR, [(VPC, None, 1)])
     found = reported(bucket, force_incomplete=True)
     assert found["closedUntil"] == "2026-10-31T01:00:00Z"
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.none() | st.integers(-90, 300)), max_size=12))
+@effort(60)
+def test_hours_without_a_late_segment_change_nothing_of_those_with_one(told):
+    def covered(number, plane, hour, minutes):
+        start = DAY + timedelta(hours=hour)
+        at = None if minutes is None else start + timedelta(hours=1, minutes=minutes)
+        receipts = [] if at is None else [{"key": "k", "requestId": "r", "session": "", "at": text(at)}]
+        document = manifest_document(
+            start, start + timedelta(hours=1), plane=f"plane-{plane}", sequence=number, receipts=receipts
+        )
+        return manifest_untrusted(*manifest_entry(document))
+
+    found = [covered(number, *each) for number, each in enumerate(told)]
+    places = {(each.start, each.control_plane.id) for each in found}
+    apart = [
+        correction
+        for place in sorted(places)
+        for correction in corrections([each for each in found if (each.start, each.control_plane.id) == place])
+    ]
+    assert list(corrections(found)) == apart
+    late = [minutes for _, _, minutes in told if minutes is not None and minutes > GRACE / MINUTE]
+    assert sum(each.segments for each in apart) == len(late)

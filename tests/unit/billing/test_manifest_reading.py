@@ -85,3 +85,18 @@ def test_lives_are_the_union_of_all_censuses_though_one_that_recurs_is_not_gone_
     # Each with a census of its own, equal to others but never the same.
     apart = [replace(each, lives=(*each.lives,)) for each in found]
     assert lives(found) == lives(apart)
+
+
+def test_a_census_that_recurs_is_gone_through_for_the_first_alone_however_many_manifests_bear_it():
+    gone_through = []
+
+    class Told(tuple):
+        def __iter__(self):
+            gone_through.append(len(self))
+            return super().__iter__()
+
+    census = [member(), member(OTHER)]
+    one = manifest_untrusted(*manifest_entry(manifest_document(DAY, DAY + HOUR, census=census, heads=[])))
+    told = Told(one.lives)
+    assert lives([replace(one, lives=told, sequence=number) for number in range(50)]) == lives([one])
+    assert len(gone_through) <= 2

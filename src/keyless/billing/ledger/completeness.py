@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from keyless.billing.ledger.manifests import Covered, Life, Unmeasured, join, manifest_untrusted
+from keyless.billing.ledger.manifests import Covered, Joined, Life, Unmeasured, manifest_untrusted
 from keyless.billing.ledger.model import Gvk, Member
 from keyless.billing.ledger.waivers import Waiver
 
@@ -41,14 +41,21 @@ class Coverage:
     """What manifests account for, told of one after another: memory grows with what is missing, not with time."""
 
     def __init__(self) -> None:
-        self.lives: dict[str, Life] = {}
+        self._joined = Joined()
         self._planes: dict[str, _Plane] = {}
-        self._census: tuple[Life, ...] = ()
+
+    @property
+    def lives(self) -> dict[str, Life]:
+        """Every control plane that was named, by id."""
+        return self._joined.lives
 
     def add(self, covered: Covered) -> None:
         """Count a manifest in."""
-        self._census = join(self.lives, covered, self._census)
-        self._planes.setdefault(covered.control_plane.id, _Plane()).add(covered)
+        self._joined.add(covered)
+        plane = self._planes.get(covered.control_plane.id)
+        if plane is None:
+            plane = self._planes[covered.control_plane.id] = _Plane()
+        plane.add(covered)
 
     def missing(self, period: Interval, waivers: Sequence[Waiver] = ()) -> list[Missing]:
         """What is neither accounted for nor waived within ``period`` (end exclusive; the caller cuts it off at now)."""
@@ -124,7 +131,8 @@ def _owed(life: Life, owed: Interval, own: _Plane, waived: Sequence[Interval]) -
 def _measured(covered: Covered) -> list[Interval]:
     """The interval of a manifest, less what it says was not measured."""
     gaps = [(gap.start, gap.end) for gap in covered.gaps if not gap.kinds]
-    return without((covered.start, covered.end), gaps)
+    whole = (covered.start, covered.end)
+    return without(whole, gaps) if gaps else [whole] if whole[0] < whole[1] else []
 
 
 def paused(life: Life, measured: Sequence[Interval], slack: timedelta) -> list[Interval]:

@@ -121,7 +121,7 @@ class Covered:
     @property
     def stored_at(self) -> datetime | None:
         """When its objects were stored, by S3's clock; None where nobody wrote that down."""
-        return max((receipt.at for receipt in self.receipts), default=None)
+        return max([receipt.at for receipt in self.receipts]) if self.receipts else None
 
     @property
     def control_plane(self) -> Member:
@@ -171,27 +171,38 @@ def lives(manifests: Iterable[Covered]) -> dict[str, Life]:
 
     The earliest beginning counts and the latest end: usage is owed for any time that anybody says it was billed.
     """
-    found: dict[str, Life] = {}
-    census: tuple[Life, ...] = ()
+    joined = Joined()
     for manifest in manifests:
-        census = join(found, manifest, census)
-    return found
+        joined.add(manifest)
+    return joined.lives
 
 
-def join(found: dict[str, Life], manifest: Covered, before: tuple[Life, ...]) -> tuple[Life, ...]:
-    """Add to ``found`` what one manifest knows of lives; ``before`` is what this returned for the one before it."""
-    # The manifests of an hour mostly have one census: it says nothing new but of whose line was just counted in.
-    own = manifest.control_plane.id
-    repeated = manifest.lives is before
-    later = [life for life in before if life.control_plane.id == own] if repeated else manifest.lives
-    # A manifest's own line is as of its beginning, the census is later.
-    for life in (manifest.life, *later):
-        known = found.get(life.control_plane.id)
-        if known is None:
-            found[life.control_plane.id] = life
-        elif known is not life and known != life:
-            found[life.control_plane.id] = _joined(known, life)
-    return manifest.lives
+class Joined:
+    """What manifests know of lives, told of one after another."""
+
+    def __init__(self) -> None:
+        self.lives: dict[str, Life] = {}
+        self._census: tuple[Life, ...] = ()
+        self._lines: dict[str, list[Life]] = {}
+        """The census that was counted in last, by control plane."""
+
+    def add(self, manifest: Covered) -> None:
+        """Count in what one manifest knows."""
+        # The manifests of an hour mostly have one census: it says nothing new but of whose line was just counted in.
+        # To look for that line in all of it, at each manifest, would be the square of the control planes.
+        if manifest.lives is self._census:
+            later: Iterable[Life] = self._lines.get(manifest.control_plane.id, ())
+        else:
+            later, self._census, self._lines = manifest.lives, manifest.lives, {}
+            for life in manifest.lives:
+                self._lines.setdefault(life.control_plane.id, []).append(life)
+        # A manifest's own line is as of its beginning, the census is later.
+        for life in (manifest.life, *later):
+            known = self.lives.get(life.control_plane.id)
+            if known is None:
+                self.lives[life.control_plane.id] = life
+            elif known is not life and known != life:
+                self.lives[life.control_plane.id] = _joined(known, life)
 
 
 def _joined(one: Life, later: Life) -> Life:
