@@ -102,6 +102,7 @@ class Reason(StrEnum):
     COMPONENTS_UNAVAILABLE = "ComponentsUnavailable"
     IDENTITY_INJECTED = "IdentityInjected"
     IDENTITY_CHANGED = "IdentityChanged"
+    DELETION_PROTECTED = "DeletionProtected"
     DELETION_TIMED_OUT = "DeletionTimedOut"
     # Crossplane's own words for the conditions Ready and Synced.
     AVAILABLE = "Available"

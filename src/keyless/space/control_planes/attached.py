@@ -11,7 +11,7 @@ from __future__ import annotations
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import SECRETS
-from keyless.space.control_planes import belonging, tenant, tokens
+from keyless.space.control_planes import belonging, protection, tenant, tokens
 from keyless.space.control_planes.model import (
     ATTACHED_ANNOTATION,
     CREDENTIAL,
@@ -47,7 +47,7 @@ def ways_in(facts: Facts) -> tuple[Served, ...] | Refusal:
     if own is None or (own.server, own.ca_pem) != (given.server, given.ca_pem):
         return (given,)
     # At the end the given one goes first: the narrow one cannot take away what it stands on.
-    leaving = bool(facts.control_plane["metadata"].get("deletionTimestamp"))
+    leaving = bool(facts.control_plane["metadata"].get("deletionTimestamp")) and not protection.holds(facts)
     return (given, own) if leaving or _is_news(facts) or _is_over(facts) else (own, given)
 
 

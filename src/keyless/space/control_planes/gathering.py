@@ -15,7 +15,7 @@ from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, 
 from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
-from keyless.space.control_planes import belonging, copies, findings, holding, network, pausing, tenant
+from keyless.space.control_planes import belonging, copies, findings, holding, network, pausing, protection, tenant
 from keyless.space.control_planes.api import ways_in
 from keyless.space.control_planes.attached import given_key, is_outgrown
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, own_key, way_of
@@ -73,7 +73,7 @@ class Gatherer:
         if isinstance(values, Values):
             facts = replace(facts, values=self._values_for(values, place.host_namespace))
         facts = replace(facts, host=await _existing(self._host, _host_keys(control_plane, place)))
-        leaving = bool(control_plane["metadata"].get("deletionTimestamp"))
+        leaving = bool(control_plane["metadata"].get("deletionTimestamp")) and not protection.holds(facts)
         if way_of(facts) is None and not leaving:
             facts = replace(facts, serves_logical_clusters=await self._serves_logical_clusters())
         # At the end also what an API server of its own was begun with, before anything told that it is one.

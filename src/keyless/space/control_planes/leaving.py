@@ -18,7 +18,7 @@ from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.kube.resources import CLUSTERROLEBINDINGS, NAMESPACES
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
-from keyless.space.control_planes import belonging, copies, network, own, pausing, tenant
+from keyless.space.control_planes import belonging, copies, network, own, pausing, protection, tenant
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.model import (
     API,
@@ -56,6 +56,8 @@ def leave(facts: Facts) -> Plan:
         return Plan()
     if place is None:
         return _let_go(facts)
+    if (unmark := protection.mark(facts, place, on=False)) is not None:
+        return Plan((unmark,), _deleting("taking the protection off the host namespace"))
     refused = _refused(facts)
     plan = (
         _wait_for_usage(facts, place, refused)
@@ -74,13 +76,17 @@ def release(facts: Facts) -> Plan:
     Its components go, with their rights; a volume stays that holds what could not be stored. The API that the host
     serves for it stays as volumes do, for it holds its users' objects.
     """
-    if facts.control_plane["metadata"].get("deletionTimestamp"):
+    if facts.control_plane["metadata"].get("deletionTimestamp") and not protection.holds(facts):
         return leave(facts)
     if FINALIZER not in (facts.control_plane["metadata"].get("finalizers") or ()):
         return Plan()
     place = facts.place
     if place is None:
         return _let_go(facts)
+    if (unmark := protection.mark(facts, place, on=False)) is not None:
+        return Plan(
+            (unmark,), _deleting("the Space is being uninstalled: taking the protection off the host namespace")
+        )
     parts = [retire(facts, place, name) for name in components.NAMES]
     steps = tuple(step for part in parts for step in part.steps)
     waits = [part.again_seconds for part in parts if part.again_seconds is not None]

@@ -22,6 +22,7 @@ from keyless.space.control_planes import (
     network,
     own,
     pausing,
+    protection,
     restoring,
     workloads,
 )
@@ -59,8 +60,13 @@ RESERVED = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 def plan(facts: Facts) -> Plan:
     """The next steps; without steps and ``again_seconds`` nothing is left to do."""
-    if facts.control_plane["metadata"].get("deletionTimestamp"):
+    if facts.control_plane["metadata"].get("deletionTimestamp") and not protection.holds(facts):
         return leave(facts)
+    alive = _alive(facts)
+    return replace(alive, findings=(*alive.findings, *protection.finding(facts)))
+
+
+def _alive(facts: Facts) -> Plan:
     refusal = _refusal(facts)
     if refusal is not None:
         return _stopped(facts, refusal)
@@ -114,7 +120,8 @@ def _namespace(facts: Facts, place: Place) -> Plan | None:
     if owner == place.control_plane_id:
         if live["metadata"].get("deletionTimestamp"):
             return _waiting(facts, f"{key} is being deleted; it is made again when it is gone")
-        return None
+        marks = protection.mark(facts, place, on=protection.is_protected(facts))
+        return Plan((marks,), again_seconds=SOON_SECONDS, keeps=True) if marks is not None else None
     if owner or GROUP_LABEL in labels or place.host_namespace in RESERVED:
         whose = f"control plane {owner}" if owner else "the cluster or a group"
         return _stopped(
