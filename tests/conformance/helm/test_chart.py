@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +28,8 @@ GUIDES = [
 ]
 
 
-async def _values(helm, *flags: str) -> Values:
-    code, out, errors = await helm("template", "spaces", "spaces-helm-chart", *flags)
+async def _values(helm, *flags: str, chart: str = "spaces-helm-chart") -> Values:
+    code, out, errors = await helm("template", "spaces", chart, *flags)
     assert code == 0, errors
     (config_map,) = [each for each in yaml.safe_load_all(out) if each and each["kind"] == "ConfigMap"]
     values = parse_values(config_map["data"]["values.json"])
@@ -62,6 +63,20 @@ async def test_persistence_has_three_positions(helm, word: str) -> None:
 async def test_a_section_emptied_with_null_is_the_default(helm) -> None:
     values = await _values(helm, "--set", "controlPlanes.vector.serviceAccount.customAnnotations=null")
     assert values.vector.annotations == {}
+
+
+async def test_an_upgrade_goes_on_from_annotations_that_an_earlier_one_emptied_with_null(helm, tmp_path: Path) -> None:
+    """With ``--reuse-values`` Helm keeps the null, and the chart's own values lose the key, as in this copy."""
+    chart = tmp_path / "chart"
+    shutil.copytree(ROOT / "spaces-helm-chart", chart)
+    own = yaml.safe_load((chart / "values.yaml").read_text())
+    flags = []
+    for name in ("vector", "sharedSecrets", "backup"):
+        del own["controlPlanes"][name]["serviceAccount"]["customAnnotations"]
+        flags += ["--set", f"controlPlanes.{name}.serviceAccount.customAnnotations=null"]
+    (chart / "values.yaml").write_text(yaml.safe_dump(own))
+    values = await _values(helm, *flags, chart=str(chart))
+    assert values.vector.annotations == values.external_secrets.annotations == values.backups.annotations == {}
 
 
 @pytest.mark.parametrize(
