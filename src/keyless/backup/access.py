@@ -7,7 +7,7 @@ from keyless.aws.writing import BARE, HEADERS, Writing
 
 COMPONENT = "backup"
 SERVICE_ACCOUNT = "backup"
-_SENT = ("ServerSideEncryption", "SSEKMSKeyId")
+_SENT = ("ServerSideEncryption", "SSEKMSKeyId", "ACL")
 
 
 def access(bucket: str, prefix: str, control_plane_id: str, *, partition: str, writing: Writing = BARE) -> Access:

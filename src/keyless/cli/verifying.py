@@ -49,6 +49,7 @@ BACKUP = Subject(
     condition="BackedUp",
     enabled="backup.enabled",
     annotations="controlPlanes.backup.serviceAccount.customAnnotations",
+    storage="backup.storage",
 )
 EXPORT_SUBJECT = Subject(
     title="billing export",

@@ -12,7 +12,9 @@ from keyless.policy import Decision, Outcome, evaluate
 
 _ENCRYPTION = "s3:x-amz-server-side-encryption"
 _KEY = f"{_ENCRYPTION}-aws-kms-key-id"
-_VALUES = {_ENCRYPTION: "serverSideEncryption", _KEY: "ssekmsKeyId", "s3:x-amz-acl": "acl"}
+_ACL = "s3:x-amz-acl"
+_WITH_ACL = ("billing.storage",)
+_VALUES = {_ENCRYPTION: "serverSideEncryption", _KEY: "ssekmsKeyId", _ACL: "acl"}
 """The value below ``Subject.storage`` for each condition key: facts/s3-writes.md."""
 _ANY = {_ENCRYPTION: "AES256"}
 """What will do where a policy wants the header and does not say which."""
@@ -27,6 +29,9 @@ def values_that_meet(facts: Facts, refused: Iterable[Decision]) -> Fix | None:
             return None
         said = met
     if not said or not facts.subject.storage:
+        return None
+    # Only what is uploaded for others to read has an ACL to set.
+    if _ACL in said and facts.subject.storage not in _WITH_ACL:
         return None
     changes = {f"{facts.subject.storage}.aws.{_VALUES[key]}": value for key, value in said.items()}
     return Fix(upgrade(facts.space, changes), "says so of everything that is stored from then on")

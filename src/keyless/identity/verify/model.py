@@ -250,6 +250,14 @@ class Facts:
         return self.control_plane.host_namespace if self.control_plane else ""
 
     @property
+    def paused(self) -> str:
+        """The operator's words where the control plane is paused: nothing of it runs, and nothing is broken."""
+        ready = self.control_plane.conditions.get("Ready") if self.control_plane else None
+        return (
+            ready.message if ready is not None and ready.reason == Reason.PAUSED and not self.subject.of_space else ""
+        )
+
+    @property
     def enabled(self) -> bool:
         """Whether the values in force switch the component on; one of the Space's own by its schedule."""
         value = self.space.values.get(self.subject.enabled, "")

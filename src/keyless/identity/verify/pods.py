@@ -43,6 +43,8 @@ def workload_runs(facts: Facts) -> Link:
     workload = facts.workload
     if not facts.enabled:
         return Link("workload", State.SKIPPED, expected, "the component is not enabled")
+    if facts.paused:
+        return Link("workload", State.HELD, f"{expected}, or the control plane is paused", facts.paused)
     if workload is None or not workload.deployed:
         found = "no such Deployment"
         advice = f"the operator makes it: kubectl describe controlplanes -A says what keeps it from {namespace}"
@@ -198,8 +200,10 @@ def _create_association(facts: Facts, role_arn: str) -> str:
     )
 
 
-def pods_are_injected(facts: Facts) -> Link:
+def pods_are_injected(facts: Facts) -> Link | None:
     """Every pod carries the variables of the way that is in force; a changed annotation restarts nothing by itself."""
+    if facts.paused and not facts.pods:
+        return None  # those of its resumption are made with the identity that is in force then
     names = _POD_IDENTITY if facts.by_association else _IRSA
     way = "Pod Identity" if facts.by_association else f"AWS_ROLE_ARN={facts.role_arn}"
     expected = f"pods carry {' and '.join(names)} ({way})"

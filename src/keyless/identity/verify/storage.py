@@ -23,6 +23,8 @@ from keyless.identity.verify.near import is_slip
 from keyless.identity.verify.values import dropped, upgrade
 
 _PLACE = ("bucket", "region", "endpoint")
+_WITH_PROVIDER = ("billing.storage",)
+"""Sections that name a provider beside the bucket; others know AWS alone."""
 _STORED_IN = re.compile(r"s3://([a-z0-9.-]+)")
 
 
@@ -35,12 +37,13 @@ def storage_is_named(facts: Facts) -> Link | None:
     wanted = {name: facts.space.values.get(f"{section}.{path}", "") for name, path in STORAGE_VARIABLES.items()}
     bucket, region, endpoint = (facts.space.values.get(f"{section}.aws.{each}", "") for each in _PLACE)
     expected = f"pods store in {key}={bucket or 'NAME'}"
-    provider = facts.space.values.get(f"{section}.provider", "")
+    provider = facts.space.values.get(f"{section}.provider", "") if section in _WITH_PROVIDER else "aws"
     fault = bucket_fault(bucket) if bucket else ""
     if not bucket or fault or provider != "aws":
-        found = f"{section}.provider={provider!r}, {key}={bucket!r}" + (f": {fault}" if fault else "")
+        said = f"{section}.provider={provider!r}, " if section in _WITH_PROVIDER else ""
+        found = f"{said}{key}={bucket!r}" + (f": {fault}" if fault else "")
         link = Link("storage", State.BROKEN, expected, found, Reason.STORAGE_NOT_NAMED)
-        return link.fixed_by(_named(facts, fault), f"set {key} to the name of the bucket where usage is to be stored")
+        return link.fixed_by(_named(facts, fault), f"set {key} to the name of the bucket that is meant")
     if region and not endpoint and (fault := region_fault(region)):
         found = f"{section}.aws.region={region!r}: {fault}"
         link = Link("storage", State.BROKEN, expected, found, Reason.STORAGE_NOT_NAMED)
@@ -63,7 +66,8 @@ def _named(facts: Facts, fault: str) -> Fix | None:
     section, values = facts.subject.storage, facts.space.values
     bucket = values.get(f"{section}.aws.bucket", "")
     lost = dropped(facts.space, (f"{section}.",))
-    missing = {f"{section}.provider"} if values.get(f"{section}.provider") != "aws" else set()
+    unsaid = section in _WITH_PROVIDER and values.get(f"{section}.provider") != "aws"
+    missing = {f"{section}.provider"} if unsaid else set()
     missing |= set() if bucket else {f"{section}.aws.bucket"}
     # What an upgrade lost is put back as a whole, but only where that is what is missing.
     if lost and not fault and missing <= set(lost.values):
@@ -71,7 +75,7 @@ def _named(facts: Facts, fault: str) -> Fix | None:
     meant = bucket.strip().removeprefix("s3://").partition("/")[0] if fault else bucket
     if not meant or bucket_fault(meant):
         return None
-    changes = {} if values.get(f"{section}.provider") == "aws" else {f"{section}.provider": "aws"}
+    changes = {f"{section}.provider": "aws"} if unsaid else {}
     return Fix(upgrade(facts.space, changes | ({f"{section}.aws.bucket": meant} if fault else {})))
 
 

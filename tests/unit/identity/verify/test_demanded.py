@@ -10,7 +10,9 @@ import pytest
 from keyless.api import Reason
 from keyless.aws import Session
 from keyless.aws.writing import Writing
+from keyless.backup.access import access as snapshots
 from keyless.billing.access import access
+from keyless.cli.verifying import BACKUP
 from keyless.identity.verify import Facts, State
 from keyless.identity.verify.behind import KeyUse
 from keyless.identity.verify.model import Bucket
@@ -139,3 +141,22 @@ async def test_the_key_behind_a_write_is_the_one_it_names_else_the_bucket_s(
     assert asked == ([key] if key else [])
     uses = [use for one in found.values() for use in one.keys.values()]
     assert [use.action for use in uses if isinstance(use, KeyUse)] == (["kms:GenerateDataKey"] * 2 if key else [])
+
+
+@pytest.mark.parametrize(
+    ("condition", "wanted"),
+    [
+        (NOT_ENCRYPTED, ["backup.storage.aws.serverSideEncryption=aws:kms"]),
+        (OTHER_KEY, [f"backup.storage.aws.ssekmsKeyId={ARN}", "backup.storage.aws.serverSideEncryption=aws:kms"]),
+        (NOT_OWNED, []),
+    ],
+)
+def test_what_a_bucket_of_snapshots_demands_is_met_by_values_that_there_are(condition, wanted: list[str]) -> None:
+    facts = chain(Writing(), condition)
+    values = {"backup.enabled": "true", "backup.storage.aws.bucket": "usage"}
+    asked = snapshots("usage", "", "706c49fa", partition="aws")
+    link = named(replace(facts, subject=BACKUP, space=replace(facts.space, values=values), access=asked), "permission")
+    assert (link.state, link.reason) == (State.BROKEN, Reason.PERMISSION_DENIED_EXPLICITLY)
+    assert all(each in link.fix for each in wanted)
+    assert bool(wanted) is ("backup.storage.aws" in link.fix)
+    assert "acl" not in link.fix
