@@ -25,7 +25,7 @@ from keyless.space.workload_identity import plan as deciding
 from keyless.space.workload_identity.model import BILLING, Host, Row, Spec, host_of, rows_of, spec_of
 from keyless.space.workload_identity.plan import Seen, Trouble
 from keyless.space.workload_identity.proof import Prover
-from keyless.space.workload_identity.wishes import billing_wish, secrets_wish
+from keyless.space.workload_identity.wishes import billing_wish, prefix_fault, secrets_wish
 
 FIELD_MANAGER = "keyless-identity"
 PROBES_AT_ONCE = 20
@@ -79,6 +79,7 @@ class Follower:
         self._host, self._aws, self._prover, self._clusters = host, aws, prover, clusters
         self._read_values, self._now, self._pause = read_values, now, pause
         self._done: dict[str, Done] = {}
+        self._probed: dict[str, dict[str, datetime]] = {}
         self._known: dict[str, tuple[datetime, Mapping[str, HeldAssociation]]] = {}
 
     async def reconcile(self, name: str) -> float | None:
@@ -143,6 +144,8 @@ class Follower:
         if isinstance(values, Refusal):
             return Trouble(values.reason, values.detail)
         if spec.component != BILLING:
+            if fault := prefix_fault(spec.prefix):
+                return Trouble(Reason.GRANT_REFUSED, f"spec.secretPrefix: {fault}")
             return secrets_wish(spec.prefix, spec.role, spec.key, cluster, namespaces)
         if not values.billing.bucket:
             return Trouble(
@@ -152,8 +155,12 @@ class Follower:
 
     async def _probe(self, spec: Spec, hosts: Mapping[str, Host], made: Iterable[Row]) -> Seen:
         effective, refused, bare = set(), {}, set()
-        for row in deciding.unprobed(made, PROBES_AT_ONCE):
+        probed = self._probed.setdefault(spec.component, {})
+        for gone in probed.keys() - hosts.keys():
+            del probed[gone]
+        for row in deciding.unprobed(made, PROBES_AT_ONCE, probed):
             host = hosts[row.namespace]
+            probed[row.namespace] = self._now()
             why = await self._prover.refusal(spec, host, row)
             if await self._prover.is_bare(spec, host, row):
                 bare.add(row.namespace)
@@ -166,11 +173,16 @@ class Follower:
         return Seen(effective, refused, bare)
 
     async def _restart(self, spec: Spec, row: Row) -> None:
-        """``kubectl rollout restart``, at most once in some minutes: a rollout that hangs is left its time."""
-        due = row.since + (self._now() - row.since) // RESTART_EVERY * RESTART_EVERY
-        annotations = {"kubectl.kubernetes.io/restartedAt": timestamp(due)}
-        patch: KubeObject = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+        """``kubectl rollout restart``, unless there was one a moment ago: a new pod takes its time to come up.
+
+        The Deployment itself says when that was, by whosever hand: nothing that is kept here outlives this process.
+        """
         try:
+            live = await self._host.get(DEPLOYMENTS, spec.deployment, row.namespace)
+            if deciding.was_restarted(live, self._now(), RESTART_EVERY):
+                return
+            annotations = {deciding.RESTARTED_AT: timestamp(self._now())}
+            patch: KubeObject = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
             await self._host.patch(DEPLOYMENTS, spec.deployment, patch, row.namespace, kind="strategic")
         except NotFound:
             return  # it is made with its identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from keyless.api import Reason
 from keyless.api.words import counted
@@ -15,6 +15,8 @@ from keyless.space.workload_identity.model import PODS, Host, Row, Spec
 SLOW = timedelta(minutes=2)
 """AWS shows a change everywhere within seconds; what takes longer has another cause."""
 ASSOCIATIONS = 5000
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+"""What ``kubectl rollout restart`` writes into a pod template."""
 _WARN = 0.8
 
 
@@ -154,7 +156,23 @@ def settled(row: Row) -> bool:
     return row.is_effective or row.reason == Reason.IDENTITY_KEPT
 
 
-def unprobed(made: Iterable[Row], most: int) -> list[Row]:
-    """Whom to probe now: the longest waiting first, and not too many at once, since STS's quota is everybody's."""
+def unprobed(made: Iterable[Row], most: int, probed: Mapping[str, datetime]) -> list[Row]:
+    """Whom to probe now, not too many at once, since STS's quota is everybody's.
+
+    ``probed``: when each host namespace was probed last. Who was never comes first: those that nothing helps wait
+    longest, and would keep all others from their turn.
+    """
     waiting = [row for row in made if row.role and not settled(row)]
-    return sorted(waiting, key=lambda row: row.since)[:most]
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(waiting, key=lambda row: (probed.get(row.namespace, never), row.since))[:most]
+
+
+def was_restarted(deployment: KubeObject, now: datetime, within: timedelta) -> bool:
+    """Whether its pods were told to be made anew not long ago; a moment that cannot be read is none."""
+    template = (deployment.get("spec") or {}).get("template") or {}
+    text = ((template.get("metadata") or {}).get("annotations") or {}).get(RESTARTED_AT)
+    try:
+        # One that lies ahead by more than clocks differ says nothing.
+        return text is not None and abs(now - datetime.fromisoformat(str(text))) < within
+    except (ValueError, TypeError):
+        return False

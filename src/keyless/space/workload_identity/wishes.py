@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from keyless.api import Access
 from keyless.billing.access import EXPORT, export_statements
 from keyless.identity.grants import Wish
@@ -9,6 +11,16 @@ from keyless.identity.verify import Cluster
 from keyless.policy.amend import Written
 from keyless.shared_secrets.access import ACTIONS
 from keyless.space.workload_identity.model import ACCOUNTS, BILLING, SHARED_SECRETS
+
+_PREFIX = re.compile(r"[A-Za-z0-9/_+=.@!-]+", re.ASCII)
+
+
+def prefix_fault(prefix: str) -> str:
+    """What speaks against a beginning of names; empty: nothing. A wildcard in it would let in what nobody named."""
+    if _PREFIX.fullmatch(prefix) and prefix.strip("/"):
+        return ""
+    expected = "expected the beginning of names of secrets and parameters: letters, digits and /_+=.@!-, no wildcard"
+    return f"{expected}, found {prefix!r}"
 
 
 def billing_wish(bucket: str, role: str, key: str, cluster: Cluster, namespaces: tuple[str, ...]) -> Wish:
