@@ -39,6 +39,10 @@ def unforeseen(error: Exception) -> int:
     return report(told)
 
 
+class Stopped(Permanent):
+    """AWS or Kubernetes did not do all of what was asked: what is left is done by asking again."""
+
+
 class NotSeen(Permanent):
     """AWS or Kubernetes did not show what a command needs: theirs to grant, not a wrong use."""
 
@@ -46,7 +50,7 @@ class NotSeen(Permanent):
 def code_for(error: KeylessError) -> int:
     """``OTHER_SIDE`` for what a server said, for what may pass by itself and for bugs; ``WRONG_USE`` for the rest."""
     remote = any(kind.__module__.startswith(REMOTE) for kind in type(error).__mro__)
-    return OTHER_SIDE if remote or isinstance(error, Transient | Bug | NotSeen) else WRONG_USE
+    return OTHER_SIDE if remote or isinstance(error, Transient | Bug | NotSeen | Stopped) else WRONG_USE
 
 
 def named(error: Exception, trace: str = "the log has its trace") -> KeylessError:

@@ -10,6 +10,7 @@ import typer
 from keyless.billing.access import EXPORT
 from keyless.billing.export.scheduled import PREFIX
 from keyless.cli.exits import NotSeen
+from keyless.cli.grant_options import require_options
 from keyless.cli.handing_over import ANNOTATION, Annotated
 from keyless.cli.verifying import BILLING, EXPORT_SUBJECT, SHARED_SECRETS, export_needs
 from keyless.identity.grants import Asked, Mode, Way, Wish
@@ -44,6 +45,7 @@ async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: st
         raise typer.BadParameter(f"expected exact, system or any, found {options.mode!r}", param_hint="--mode")
     if options.way == Way.PODS and not cluster_name:
         raise typer.BadParameter("associations belong to an EKS cluster: name it", param_hint="--cluster-name")
+    require_options(options)
     kubernetes = KubeFacts(kube, Release())
     planes = await kubernetes.control_planes()
     space = await kubernetes.space(planes)

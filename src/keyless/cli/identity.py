@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keyless.api import Permanent
 from keyless.cli import exits
 from keyless.cli.options import OutputOption, StateOption, require_output, state_folder, use_local_space
 from keyless.cli.output import one, print_json, print_text
@@ -149,7 +148,7 @@ def destroy(
 
 @app.command()
 def tighten(
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="The role's name.")],
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="The role's name, or its ARN.")],
     trail: TrailOption = None,
     keys: KeysOption = False,
     state: StateOption = None,
@@ -161,6 +160,7 @@ def tighten(
 
     as_json = require_output(output)
     use_local_space(state)
+    role = role.rpartition("/")[2] if role.startswith("arn:") else role
     policies = asyncio.run(inline_policies(role))
     found = judged(role, policies, trail or [], state_folder(state), keys=keys)
     if as_json:
@@ -230,7 +230,7 @@ async def _run(
         raise typer.Exit(exits.DID_NOT_HOLD)
     outcome = await do(made, aws, pause=asyncio.sleep, tell=lambda step: print(f"done: {step.says}"))
     if outcome.stopped:
-        raise Permanent(f"{outcome.done} of {len(made.steps)} steps are done, then {outcome.stopped}")
+        raise exits.Stopped(f"{outcome.done} of {len(made.steps)} steps are done, then {outcome.stopped}")
     return len(made.steps)
 
 

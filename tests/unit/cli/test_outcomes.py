@@ -203,6 +203,20 @@ def destroys(world: World) -> int:
     return refusing_the_steps("destroy")(world)
 
 
+def stopped(command: str) -> Scenario:
+    """AWS refuses the first write."""
+
+    def scenario(world: World) -> int:
+        world.aws.answers["ListRoles"] = {"Roles": []}
+        world.without("CreateRole", "UpdateAssumeRolePolicy", "PutRolePolicy", "DeleteRole")
+        if command == "destroy":
+            step = Step("iam", "DeleteRole", {"RoleName": "keyless-vector"}, "says", "what", "deleted")
+            world.patch.setattr("keyless.identity.grants.undo", lambda *_: Plan((step,), (), {}, {}))
+        return world.run("identity", command, "--yes")
+
+    return scenario
+
+
 ROWS: dict[tuple[str, str], Scenario] = {
     ("verify space", "the Space is installed whole"): installed_whole,
     ("verify space", "a part of it is missing, or not ready within --wait-seconds"): after(words=["verify", "space"]),
@@ -210,6 +224,8 @@ ROWS: dict[tuple[str, str], Scenario] = {
     ("identity tighten", "a file of CloudTrail cannot be read"): tightens_by_no_trail,
     ("identity tighten", "there is no such role, or AWS did not show it"): tightens_nothing,
     ("identity apply", "the steps were not agreed to"): refusing_the_steps("apply"),
+    ("identity apply", "AWS refused a step, or somebody changed something: the rest is not done"): stopped("apply"),
+    ("identity destroy", "AWS refused a step, or somebody changed something: the rest is not done"): stopped("destroy"),
     ("identity destroy", "the steps were not agreed to"): destroys,
     ("crds", "the definitions were printed"): after(words=["crds"]),
     ("secrets explain", "a manifest is none that could be read"): explains_no_manifest,
