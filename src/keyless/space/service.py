@@ -51,6 +51,7 @@ from keyless.space.definitions import apply_definitions, definitions_served, req
 from keyless.space.items import CONTROL_PLANE_LABEL, OURS
 from keyless.space.predecessors import LABELS, running_predecessors
 from keyless.space.settings import Settings
+from keyless.space.usage_metrics import UsageMetrics
 from keyless.space.values import Values, parse_values
 from keyless.space.watched import named, unmanaged
 from keyless.space.workload_identity.service import Following
@@ -79,6 +80,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         planes.set_function(operator.count)
         leading = Gauge("keyless_operator_leading", "1 in the operator that holds the lease.", registry=registry)
         leading.set_function(lambda: float(operator.lease.is_held))
+        registry.register(operator.usage_metrics)
         async with Tasks() as group:
             group.create_task(serve(Probes(operator.ready, registry), listener))
             group.create_task(operator.run())
@@ -138,6 +140,9 @@ class Operator:
             self._writing, self._tenants, gatherer, now=now, resync_seconds=settings.resync_seconds
         )
         self._controller = Controller("control-planes", self._loop.reconcile)
+        self.usage_metrics = UsageMetrics(
+            host, settings.namespace, self._good_values, self._planes.items, acts=self._may_write
+        )
         self._licensing = Licensing(self._writing, self._bought, self._planes.items, now=now)
         self._connect_events()
 
@@ -164,6 +169,7 @@ class Operator:
                 group.create_task(self._controller.run(self._settings.workers))
                 group.create_task(self._following.run())
                 group.create_task(self._licensing.run())
+                group.create_task(self.usage_metrics.run())
         finally:
             await self._loop.forget_all()
             if self._defined.is_set():
@@ -173,8 +179,12 @@ class Operator:
         return self.lease.is_held
 
     def _bought(self) -> Bought | None:
+        values = self._good_values()
+        return values.capacity.bought if values else None
+
+    def _good_values(self) -> Values | None:
         values = self.read_values()
-        return values.capacity.bought if isinstance(values, Values) else None
+        return values if isinstance(values, Values) else None
 
     def count(self) -> int:
         """How many control planes there are."""

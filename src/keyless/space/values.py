@@ -219,6 +219,8 @@ class Values:
     backups: Workload = Workload()
     """What runs ``keyless run backup``."""
     capacity: Capacity = Capacity()
+    export_schedule: str = ""
+    """When closed months are exported; empty: never."""
     vector: Workload = Workload()
     persistence: Persistence = Persistence()
     shared_secrets: bool = True
@@ -261,6 +263,7 @@ def _values(reader: Reader) -> Values:
         backup=_backup(reader),
         backups=_workload(reader, "controlPlanes.backup"),
         capacity=_capacity(reader),
+        export_schedule=reader.get("billing.export.schedule", ""),
         vector=_workload(reader, "controlPlanes.vector"),
         persistence=Persistence(
             enabled=reader.tristate("controlPlanes.vector.persistence.enabled"),

@@ -52,7 +52,14 @@ def _pod(objects: dict[tuple[str, str], Any]) -> Any:
 
 async def test_a_schedule_brings_a_job_and_its_service_account_and_nothing_else(helm) -> None:
     plain, scheduled = await _rendered(helm, *NAMED), await _rendered(helm, *ON)
-    assert scheduled.keys() - plain.keys() == {("CronJob", "billing-export"), ("ServiceAccount", "billing-export")}
+    watched = {(kind, "spaces-operator-billing-export") for kind in ("Role", "RoleBinding")}
+    assert scheduled.keys() - plain.keys() == {
+        ("CronJob", "billing-export"), ("ServiceAccount", "billing-export"), *watched
+    }  # fmt: skip
+    role, binding = (scheduled[kind, "spaces-operator-billing-export"] for kind in ("Role", "RoleBinding"))
+    [rule] = role["rules"]
+    assert (rule["resources"], rule["resourceNames"], rule["verbs"]) == (["cronjobs"], ["billing-export"], ["get"])
+    assert [each["name"] for each in binding["subjects"]] == ["spaces-operator"]
     job = _job(scheduled)
     assert (job["schedule"], job["timeZone"], job["concurrencyPolicy"]) == ("0 3 1-3 * *", "Etc/UTC", "Forbid")
     assert (job["successfulJobsHistoryLimit"], job["failedJobsHistoryLimit"]) == (3, 3)
@@ -66,7 +73,8 @@ async def test_its_pod_is_restricted_enters_no_api_and_is_what_an_api_server_tak
     assert violations({"kind": "Pod", **template}, "restricted") == []
     assert template["spec"]["automountServiceAccountToken"] is False
     assert objects["ServiceAccount", "billing-export"]["automountServiceAccountToken"] is False
-    assert not [key for key in objects if "Binding" in key[0] and "billing-export" in str(objects[key])]
+    bound = [each for key in objects if "Binding" in key[0] for each in objects[key].get("subjects", ())]
+    assert "billing-export" not in [each["name"] for each in bound]
     assert (
         validate("batch", "CronJob", default("batch", "CronJob", deepcopy(objects["CronJob", "billing-export"]))) == []
     )
