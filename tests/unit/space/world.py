@@ -221,6 +221,8 @@ class World:
         obj = self.meddle(plural, as_stored(obj))
         if plural != "pods" or operation != "CREATE" or not self.webhook:
             return obj
+        if "serviceAccountName" not in obj["spec"]:
+            return obj  # of an API server, which calls nobody
         name, namespace = obj["spec"]["serviceAccountName"], obj["metadata"]["namespace"]
         accounts = [each["metadata"] for each in self._objects(SERVICEACCOUNTS)]
         found = next(each for each in accounts if (each["name"], each["namespace"]) == (name, namespace))

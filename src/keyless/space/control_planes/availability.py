@@ -14,6 +14,8 @@ from keyless.kube import KubeObject, condition_of
 
 PASSING = ("ContainerCreating", "PodInitializing")
 """What every pod waits for when it starts."""
+OF_IMAGE = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
+"""Told with the image's name: of a pod with several containers its own name does not say which one is missing."""
 LONGEST = 300
 """Characters kept of another system's sentence: a condition is read in a table."""
 
@@ -50,13 +52,17 @@ def _of_pod(pod: KubeObject) -> str:
         waiting = (container.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason", "")
         if reason and reason not in PASSING:
-            return f"{reason}{_ended(container)}"
+            return f"{reason}{_image(container) if reason in OF_IMAGE else ''}{_ended(container)}"
     scheduled = condition_of(status.get("conditions"), "PodScheduled")
     if scheduled is not None and scheduled.get("status") == "False":
         return f"Pending: {scheduled.get('reason', '')}: {_short(scheduled.get('message', ''))}"
     if status.get("phase") == "Failed":
         return f"Failed: {status.get('reason') or 'its containers ended'}"
     return ""
+
+
+def _image(container: KubeObject) -> str:
+    return f": {_short(container['image'])}" if container.get("image") else ""
 
 
 def _ended(container: KubeObject) -> str:

@@ -23,7 +23,7 @@ from keyless.space.control_planes.ports import ReadValues, ValuesFor
 from keyless.space.control_planes.tenants import Tenant, Tenants
 from keyless.space.control_planes.workloads import intent_of, promises_role
 from keyless.space.items import CONTROL_PLANE_LABEL, Key
-from keyless.space.kubernetes.names import all_keys, keys_key, workload_key
+from keyless.space.kubernetes.names import NAME, all_keys, claim_key, keys_key, workload_key
 from keyless.space.place import Place
 from keyless.space.values import Values
 
@@ -85,6 +85,7 @@ class Gatherer:
             own = await _existing(self._host, (*all_keys(place), *backup))
             facts = replace(facts, host={**facts.host, **own})
         facts = replace(facts, pods=await self._pods(place))
+        facts = replace(facts, pod_refused=await self._why_no_pod(facts, place))
         if leaving:
             # An API of our own goes as a whole; one that was brought stays, and what we made in it must not.
             return await self._inside(name, facts) if way_of(facts) == "attached" else facts
@@ -175,6 +176,27 @@ class Gatherer:
             component = pod["metadata"]["labels"].get("app.kubernetes.io/name", "")
             found[component] = (*found.get(component, ()), pod)
         return found
+
+    async def _why_no_pod(self, facts: Facts, place: Place) -> str:
+        """What the host says to a dry run of its API server's pod, where that is due and not there."""
+        live = facts.host.get(workload_key(place))
+        if live is None or facts.pods.get(NAME) or not live["spec"].get("replicas", 1):
+            return ""
+        template = live["spec"]["template"]
+        claim = {"name": "data", "persistentVolumeClaim": {"claimName": claim_key(place).name}}
+        spec = {**template["spec"], "volumes": [*template["spec"].get("volumes", ()), claim]}
+        metadata = {
+            "generateName": f"{NAME}-",
+            "namespace": place.host_namespace,
+            "labels": template["metadata"]["labels"],
+        }
+        try:
+            await self._host.create(PODS, {"metadata": metadata, "spec": spec}, dry_run=True)
+        except (Unauthorized, Unreachable):
+            raise
+        except ApiError as error:
+            return str(error)[:500]
+        return ""
 
     async def _default_storage_class(self, facts: Facts, place: Place) -> bool:
         asked = isinstance(facts.values, Values) and facts.values.billing.enabled

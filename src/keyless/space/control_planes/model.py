@@ -87,6 +87,8 @@ class Facts:
     """By component: how long its identity has been missing; under ``API`` how long the API has not answered."""
     applied: Mapping[tuple[Side, Key], Applied] = field(default_factory=dict)
     """What is known of earlier writes."""
+    pod_refused: str = ""
+    """Why the host takes no pod of its API server, where it has none."""
     default_storage_class: bool = False
     serves_logical_clusters: bool | None = None
     """Whether the host serves the kind; None: not looked up, for something else decides."""

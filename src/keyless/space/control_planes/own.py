@@ -52,7 +52,7 @@ def served(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
     if known is None:
         return Pending(f"waiting for {operator_key(place)}")
     if not (live.get("status") or {}).get("readyReplicas") and facts.tenant is None:
-        why = unavailable(NAME, _as_deployment(live), facts.pods.get(NAME, ()))
+        why = _refused_pod(facts, place) or unavailable(NAME, _as_deployment(live), facts.pods.get(NAME, ()))
         return Pending(f"waiting for {workload_key(place)} to be ready: {why}")
     ca, certificate, key = known
     return Served(_url(address[0]), ca, certificate=certificate, key=key)
@@ -169,6 +169,19 @@ def refusal(facts: Facts, place: Place) -> Refusal | None:
             "the control plane holds, delete the ControlPlane",
         )
     return None
+
+
+def _refused_pod(facts: Facts, place: Place) -> str:
+    """A StatefulSet says of a pod that may not be made nothing in its status: it was asked for, without making it."""
+    if not facts.pod_refused:
+        return ""
+    step = (
+        f"`kubectl describe resourcequota -n {place.host_namespace}` shows it: raise it, or ask for less in "
+        "controlPlanes.kubernetes.resources"
+        if "quota" in facts.pod_refused
+        else f"what refuses pods in namespace {place.host_namespace} has to admit this one"
+    )
+    return f"its pod is refused: {facts.pod_refused}; {step}"
 
 
 def _owner(live: KubeObject) -> str:

@@ -35,6 +35,12 @@ LOOPS = _waiting("CrashLoopBackOff", lastState={"terminated": {"exitCode": 2, "r
         ({"status": {}}, [_pod(**_waiting("PodInitializing"))], "vector: no ready pod yet"),
         (SERVES, [_pod(**_waiting("ImagePullBackOff"))], "vector: pod vector-2 is ImagePullBackOff"),
         (
+            SERVES,
+            [_pod(**_waiting("ImagePullBackOff", image="registry.test/etcd:3"))],
+            "vector: pod vector-2 is ImagePullBackOff: registry.test/etcd:3",
+        ),
+        ({}, [_pod(**_waiting("CrashLoopBackOff", image="a/b"))], "vector: pod vector-2 is CrashLoopBackOff"),
+        (
             STUCK,
             [_pod(**_waiting("ErrImagePull"))],
             "vector: its rollout did not finish within its progress deadline, pod vector-2 is ErrImagePull",

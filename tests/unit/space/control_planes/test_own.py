@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
-from keyless.kube import KubeObject
+from keyless.kube import Forbidden, KubeObject
+from keyless.kube.errors import failure_status
 from keyless.kube.resources import (
     CONTROLPLANES,
     NAMESPACES,
@@ -156,6 +157,51 @@ async def test_why_the_api_server_does_not_start_is_said(world: World) -> None:
     assert (ready["status"], ready["reason"]) == ("False", "Creating")
     assert "waiting for StatefulSet control-plane" in ready["message"]
     assert "no ready pod yet" in ready["message"]
+
+
+REFUSALS = [
+    (
+        'pods "control-plane-x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1',
+        "shows it: raise it, or ask for less in controlPlanes.kubernetes.resources",
+    ),
+    ('pods "control-plane-x" is forbidden: violates PodSecurity', "has to admit this one"),
+]
+
+
+@pytest.mark.parametrize(("words", "step"), REFUSALS)
+async def test_a_pod_that_the_host_refuses_is_told_with_the_next_step(world: World, words: str, step: str) -> None:
+    def refuse(plural: str, obj: KubeObject) -> KubeObject:
+        if plural == "pods":
+            raise Forbidden(failure_status(403, "Forbidden", words))
+        return obj
+
+    world.broken, world.meddle = True, refuse
+    world.create()
+    for _ in range(12):
+        await world.loop.reconcile(CTP1)
+        world.play()
+    ready = await _ready(world)
+    assert (ready["status"], ready["reason"]) == ("False", "Creating")
+    assert f"its pod is refused: {words}" in ready["message"]
+    assert step in ready["message"]
+    world.broken, world.meddle = False, lambda plural, obj: obj
+    await world.settle()
+    assert (await _ready(world))["status"] == "True"
+
+
+async def test_an_image_that_is_missing_is_told_by_its_name(world: World) -> None:
+    namespace = await _made(world)
+    world.broken = True
+    owner = next(each for each in world._objects(STATEFULSETS))
+    labels = {**owner["metadata"]["labels"], "controller-revision-hash": owner["status"]["updateRevision"]}
+    waiting = {"name": "etcd", "image": "registry.test/etcd:9", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    pod = {"metadata": {"name": "control-plane-0", "namespace": namespace, "labels": labels}}
+    world.webhook, world._end_pods = False, lambda: False
+    world.host.put(PODS, {**pod, "spec": {"containers": []}, "status": {"containerStatuses": [waiting]}})
+    for _ in range(12):
+        await world.loop.reconcile(CTP1)
+        world.play()
+    assert "pod control-plane-0 is ImagePullBackOff: registry.test/etcd:9" in (await _ready(world))["message"]
 
 
 async def test_in_a_namespace_that_stays_nothing_of_it_is_left(world: World) -> None:
