@@ -20,13 +20,17 @@ class Owned:
     def __init__(self, space: OneNode, name: str, folder: Path, *, restore: str = "") -> None:
         self.space, self.name, self._restore = space, name, restore
         self.volume, self.kubeconfig = folder / "volume", folder / "kubeconfig"
-        self.namespace, self.seconds = "", 0.0
+        self.namespace, self.seconds, self._began = f"{name}-host", 0.0, 0.0
 
     def create(self) -> None:
+        """Make the ControlPlane and wait until it is ready."""
+        self.begin()
+        self.finish()
+
+    def begin(self) -> None:
         """Make the ControlPlane, and its volume as soon as it is asked for."""
-        self.volume.mkdir(mode=0o777)
+        self.volume.mkdir(mode=0o777, exist_ok=True)
         self.volume.chmod(0o777)
-        self.namespace = f"{self.name}-host"
         # A volume that waits for its claim: what a storage class with a provisioner does in the same second.
         self.space.volume(self.namespace, self.volume, claim=(self.namespace, CLAIM), size="8Gi")
         plane = {
@@ -39,10 +43,13 @@ class Owned:
             },
             "spec": {"hostNamespace": {"name": self.namespace}, "writeConnectionSecretToRef": {"name": self.name}},
         }
-        began = time.monotonic()
+        self._began = time.monotonic()
         self.space.kubectl("apply", "-f", "-", given=json.dumps(plane))
+
+    def finish(self) -> None:
+        """Wait until it is ready, and take its kubeconfig."""
         self.wait("Ready", "True", seconds=180 if self._restore else 120)
-        self.seconds = time.monotonic() - began
+        self.seconds = time.monotonic() - self._began
         self.space.kubectl("wait", f"secret/{self.name}", "-n", "default", "--for=create", "--timeout=30s")
         data = self.space.object("secret", self.name, "-n", "default")["data"]
         self.kubeconfig.write_bytes(base64.b64decode(data["kubeconfig"]))
@@ -64,9 +71,11 @@ class Owned:
         return succeeds(*self._words(), *words)
 
     def delete(self) -> None:
-        """Take the control plane away, and its volume."""
-        self.space.kubectl("delete", "controlplane", self.name, "-n", "default", "--timeout=120s")
-        self.space.kubectl("delete", "persistentvolume", self.namespace)
+        """Take the control plane away, and its volume; what is gone already is no fault."""
+        self.space.kubectl(
+            "delete", "controlplane", self.name, "-n", "default", "--ignore-not-found", "--timeout=120s"
+        )  # fmt: skip
+        self.space.kubectl("delete", "persistentvolume", self.namespace, "--ignore-not-found")
 
     def _words(self) -> tuple[str | Path, ...]:
         clients = kubernetes_clients(GUIDES)
