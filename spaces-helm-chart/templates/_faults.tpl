@@ -59,7 +59,8 @@ altogether other domain is somebody else's, and where the right one is there a n
 
 {{- /* What would be pulled by nobody: a node says "invalid reference format" and not why. */ -}}
 {{- define "spaces.refuseImageThatIsNone" -}}
-{{- $image := .Values.image -}}
+{{- $given := .Values.image | default dict -}}
+{{- $image := dict "repository" ($given.repository | default "keyless/keyless") "tag" ($given.tag | default .Chart.AppVersion) -}}
 {{- $at := printf "image.repository is %q" $image.repository -}}
 {{- if regexMatch "^[a-z]+://" $image.repository -}}
 {{- include "spaces.refuse" (printf "%s: expected a name without %s, as registry.example.com/keyless" $at (regexFind "^[a-z]+://" $image.repository)) -}}
@@ -99,11 +100,14 @@ altogether other domain is somebody else's, and where the right one is there a n
 {{- define "spaces.faults" -}}
 {{- include "spaces.refuseImageThatIsNone" . -}}
 {{- include "spaces.refuseScrapeThatIsLate" . -}}
-{{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.vector" "annotations" (.Values.controlPlanes.vector.serviceAccount.customAnnotations | default dict)) -}}
-{{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.sharedSecrets" "annotations" (.Values.controlPlanes.sharedSecrets.serviceAccount.customAnnotations | default dict)) -}}
-{{- include "spaces.refuseRoleThatIsNone" (dict "section" "billing.export" "annotations" (((.Values.billing.export).serviceAccount).customAnnotations | default dict)) -}}
-{{- if has .Values.billing.storage.provider (list "gcp" "azure") -}}
-{{- include "spaces.refuse" (printf "billing.storage.provider is %q, which is not implemented: expected aws; `--set billing.storage.provider=aws`" .Values.billing.storage.provider) -}}
+{{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.vector" "annotations" ((((.Values.controlPlanes).vector).serviceAccount).customAnnotations | default dict)) -}}
+{{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.sharedSecrets" "annotations" ((((.Values.controlPlanes).sharedSecrets).serviceAccount).customAnnotations | default dict)) -}}
+{{- include "spaces.refuseRoleThatIsNone" (dict "section" "controlPlanes.backup" "annotations" ((((.Values.controlPlanes).backup).serviceAccount).customAnnotations | default dict)) -}}
+{{- include "spaces.refuseRoleThatIsNone" (dict "section" "billing.export" "annotations" ((((.Values.billing).export).serviceAccount).customAnnotations | default dict)) -}}
+{{- with ((.Values.billing).storage).provider -}}
+{{- if has . (list "gcp" "azure") -}}
+{{- include "spaces.refuse" (printf "billing.storage.provider is %q, which is not implemented: expected aws; `--set billing.storage.provider=aws`" .) -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 

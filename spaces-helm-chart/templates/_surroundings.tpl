@@ -1,11 +1,12 @@
 {{- define "spaces.image" -}}
-{{- .Values.image.repository -}}
-{{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag }}{{ end -}}
+{{- $image := .Values.image | default dict -}}
+{{- $image.repository | default "keyless/keyless" -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end -}}
 {{- end }}
 
 {{- /*
 What every pod is told of the way out, as the operator tells it to the components (space/surroundings.py). Values that
-an earlier chart left, by --reuse-values, may lack a section.
+an earlier chart left, by --reuse-values, may lack a section, and so do those that somebody set to null.
 */ -}}
 {{- define "spaces.environment" -}}
 {{- $proxy := .Values.proxy | default dict -}}

@@ -23,7 +23,9 @@ A self-hosted Space on Kubernetes whose components reach AWS by workload identit
       --set image.repository=YOUR_REGISTRY/keyless --wait
     helm test spaces --namespace spaces
 
-A key that is not listed here is refused, with the one that was meant. A key set to null is its default.
+A key that is not listed here is refused, with the one that was meant. A key set to null is as if it had not been
+given: its default stands, but `resources`, `tolerations`, `priorityClassName` and `secretRef.name` are then empty. Helm
+lets null take away what was set before with `--reset-then-reuse-values`, and with `--reuse-values` it does not.
 """
 
 
@@ -91,11 +93,12 @@ def _row(value: Value, defaults: Any) -> str:
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    if "const" in schema:
-        return f"`{json.dumps(schema['const'])}` alone"
     if "enum" in schema:
-        return " or ".join(f"`{json.dumps(word)}`" for word in schema["enum"])
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        words = [word for word in schema["enum"] if word is not None]
+        return " or ".join(f"`{json.dumps(word)}`" for word in words) + (" alone" if len(words) == 1 else "")
+    kinds = (
+        [kind for kind in schema["type"] if kind != "null"] if isinstance(schema["type"], list) else [schema["type"]]
+    )
     return " or ".join(kinds)
 
 

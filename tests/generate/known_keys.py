@@ -49,6 +49,11 @@ ELSEWHERE = {
 }
 
 
+def _is_fixed(schema: Mapping[str, Any]) -> bool:
+    """Whether it takes a single value, so that nobody can have meant it."""
+    return len([word for word in schema.get("enum", ()) if word is not None]) == 1
+
+
 def tree(schema: Mapping[str, Any], part: Mapping[str, Any]) -> Any:
     """A section's keys; ``[one]`` where it is a list; True where any value does."""
     node = resolved(schema, part)
@@ -65,7 +70,7 @@ def places(schema: Mapping[str, Any]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for value in values(schema):
         ours = not _NOT_IMPLEMENTED.intersection(value.path.split("."))
-        dead = not ours or "const" in value.schema or "not read" in value.schema["description"]
+        dead = not ours or _is_fixed(value.schema) or "not read" in value.schema["description"]
         name = value.path.rsplit(".", 1)[-1].lower()
         # A word like kind or name stands in many places and says nothing of any.
         if not dead and len(name) >= _TELLING and "[]" not in value.path and "\\." not in value.path:

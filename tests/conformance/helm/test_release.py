@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.generate.chart_page import values
 
+from keyless.identity.verify import model as verify
+from keyless.identity.verify.values import Value, upgrade
 from keyless.local.boot.release import installed
 from keyless.local.cluster import Cluster, ClusterSettings
 from keyless.local.cluster.serve import serve
@@ -102,6 +106,32 @@ async def test_a_second_upgrade_drops_the_first_ones_values_unless_asked_to_reus
     assert (kept["billing"]["enabled"], kept["account"]) == (True, "acme")
     await space.helm("upgrade", "spaces", "spaces-helm-chart", "--set", "sharedSecrets.enabled=true")
     assert (await space.values())["billing"]["enabled"] is False
+
+
+async def test_what_is_set_to_null_hinders_no_later_upgrade(space: Space) -> None:
+    """Helm keeps the null of a value that was never set, and holds the next upgrade's values to the schema with it."""
+    schema = json.loads(Path("spaces-helm-chart/values.schema.json").read_text(encoding="utf-8"))
+    paths = [each.path for each in values(schema) if not each.section and "[]" not in each.path]
+    assert "controlPlanes.backup.serviceAccount.customAnnotations" in paths
+    nulls = [word for path in paths for word in ("--set", f"{path}=null")]
+    for flags in (nulls, ["--set", "account=acme"]):
+        await space.helm("upgrade", "spaces", "spaces-helm-chart", "--reuse-values", *flags)
+    assert (await space.values())["account"] == "acme"
+
+
+async def test_the_printed_command_takes_a_value_away_for_good(space: Space) -> None:
+    """With ``--reuse-values`` helm would let what was set before stand."""
+    key = r"controlPlanes.vector.serviceAccount.customAnnotations.eks\.amazonaws\.com/role-arn"
+    role = "arn:aws:iam::111122223333:role/billing"
+    await space.helm("upgrade", "spaces", "spaces-helm-chart", "--set", "account=acme", "--set", f"{key}={role}")
+    here = verify.Space({}, (), frozenset())
+    _, _, *words = shlex.split(upgrade(here, {key: Value(None)}))
+    await space.helm("upgrade", *words)
+    for _ in range(2):
+        kept = await space.values()
+        assert kept["account"] == "acme"
+        assert not kept["controlPlanes"]["vector"]["serviceAccount"]["customAnnotations"]
+        await space.helm("upgrade", "spaces", "spaces-helm-chart", "--reuse-values")
 
 
 async def test_a_rollback_brings_the_first_values_back(space: Space) -> None:

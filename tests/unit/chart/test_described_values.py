@@ -46,6 +46,16 @@ def test_every_key_says_of_which_type_it_is() -> None:
     assert not untyped
 
 
+def test_every_key_takes_null_which_helm_keeps_in_a_release() -> None:
+    own = [key for key in KEYS if "[]" not in key.path]
+    typed = [key.path for key in own if "type" in key.schema and "null" not in key.schema["type"]]
+    listed = [key.path for key in own if "enum" in key.schema and None not in key.schema["enum"]]
+    # Of null no pattern says anything, so what must fit none of some patterns says that it is a text.
+    negated = [key.path for key in own if "not" in key.schema and key.schema["not"].get("type") != "string"]
+    assert (typed, listed, negated) == ([], [], [])
+    assert not [key.path for key in own if "const" in key.schema]
+
+
 def test_every_default_is_in_the_schema() -> None:
     known = {key.path for key in KEYS}
     free = [key.path for key in KEYS if not key.section and key.schema.get("type") not in ("string", "boolean")]

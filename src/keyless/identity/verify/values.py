@@ -82,14 +82,20 @@ def dropped(space: Space, prefixes: tuple[str, ...]) -> Dropped | None:
 
 
 def upgrade(space: Space, changes: Mapping[str, str]) -> str:
-    """The helm command that sets ``changes`` and keeps the rest."""
+    """The helm command that sets ``changes``, None takes a value away, and keeps the rest."""
     flags = "".join(_flag(path, value) for path, value in changes.items())
-    return f"helm upgrade {space.release} {space.chart} --reuse-values{flags}"
+    # With --reuse-values helm lets what was set before stand where null takes it away.
+    reuse = "--reset-then-reuse-values" if None in map(_exactly, changes.values()) else "--reuse-values"
+    return f"helm upgrade {space.release} {space.chart} {reuse}{flags}"
+
+
+def _exactly(value: str) -> object:
+    return value.json if isinstance(value, Value) else _meant(value)
 
 
 def _flag(path: str, value: str) -> str:
     """``--set`` where it takes the text for the value it is; else JSON, which leaves nothing to be guessed."""
-    meant = value.json if isinstance(value, Value) else _meant(value)
+    meant = _exactly(value)
     if isinstance(meant, str) and _PLAIN.fullmatch(meant) and not _TYPED.fullmatch(meant):
         return f" --set {_quoted(f'{path}={meant}')}"
     if meant is None or isinstance(meant, (bool, int)):  # as JSON a whole number would become a float

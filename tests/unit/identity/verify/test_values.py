@@ -80,4 +80,5 @@ def test_only_revisions_that_took_effect_count(status: str, counts: bool) -> Non
 )
 def test_a_value_travels_as_what_it_is(value: object, flag: str) -> None:
     space = Space({}, (), frozenset())
-    assert upgrade(space, flatten({"a": value})) == f"helm upgrade spaces spaces-helm-chart --reuse-values {flag}"
+    reuse = "--reset-then-reuse-values" if value is None else "--reuse-values"
+    assert upgrade(space, flatten({"a": value})) == f"helm upgrade spaces spaces-helm-chart {reuse} {flag}"
