@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 
+from keyless.api import Permanent
 from keyless.identity.grants.model import Asked, HeldRole, Mode, Way, Wish
+from keyless.identity.verify.stale import living, stale_principals
 from keyless.policy import MalformedPolicy, admitted, parse
-from keyless.policy.amend import Written, statements
+from keyless.policy.amend import Written, compact, statements
 
 AUDIENCE = "sts.amazonaws.com"
 NOBODY: Written = {"Sid": "KeylessNobody", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole*"}
@@ -100,6 +103,25 @@ def edited(asked: Asked, wish: Wish, role: HeldRole) -> list[str]:
 def same(one: object, other: object) -> bool:
     """Whether two documents say the same: IAM may give a list of one back as its only value."""
     return _plain(one) == _plain(other)
+
+
+def require_storable(role: str, trust: Written | None) -> None:
+    """Raises ``Permanent`` where a statement of others names what was deleted: IAM would take nothing written from it.
+
+    The command that mends it leaves those ids out, which mean nobody; whether to is for whoever wrote the statement.
+    """
+    ids = ", ".join(stale_principals(trust))
+    if not ids or trust is None:
+        return
+    rest = living(trust)
+    by = "remove it by hand"
+    if rest and statements(rest):
+        text = shlex.quote(compact(rest))
+        by = f"aws iam update-assume-role-policy --role-name {role} --policy-document {text} leaves it out"
+    raise Permanent(
+        f"role {role}: expected a trust policy that IAM takes back, found a statement of others with {ids}, what it "
+        f"keeps of a principal that was deleted and refuses in whatever is written: {by}"
+    )
 
 
 def _plain(value: object) -> object:

@@ -17,6 +17,7 @@ from keyless.identity.grants.documents import (
     admitted_by_others,
     edited,
     own_subjects,
+    require_storable,
     same,
     sid_of,
     signed,
@@ -55,7 +56,8 @@ class _Making:
 
 
 def plan(asked: Asked, have: Have) -> Plan:
-    """What is missing, in a safe order. Raises ``Permanent`` where a person changed a statement of ours."""
+    """What is missing, in a safe order. Raises ``Permanent`` where a person changed a statement of ours, or IAM would
+    take no trust policy that keeps a statement of others."""
     made = _Making()
     if asked.way is Way.IRSA:
         made.steps += _provider(asked, have)
@@ -230,6 +232,7 @@ def _role(asked: Asked, wish: Wish, held: HeldRole | None, name: str, subjects: 
     if held is None:
         made.steps.append(_create(asked, name, after))
     elif not same(sorted_statements(before), sorted_statements(after)):
+        require_storable(name, held.trust)
         guard = Guard("GetRole", {"RoleName": name}, ("Role", "AssumeRolePolicyDocument"), held.trust)
         params = {"RoleName": name, "PolicyDocument": compact(after)}
         what, does = f"role {name}", f"change trust ({_more_and_fewer(asked, before, subjects)})"
@@ -312,6 +315,7 @@ def _take_away(asked: Asked, wish: Wish, role: HeldRole) -> Iterator[Step]:
     sids, what = {sid_of(asked), str(NOBODY["Sid"])}, f"role {role.name}"
     others = [one for one in statements(role.trust) if one.get("Sid") not in sids]
     if others and len(others) < len(statements(role.trust)):
+        require_storable(role.name, role.trust)
         after = with_own(role.trust, [], sids)
         guard = Guard("GetRole", {"RoleName": role.name}, ("Role", "AssumeRolePolicyDocument"), role.trust)
         params = {"RoleName": role.name, "PolicyDocument": compact(after)}
