@@ -1,0 +1,88 @@
+"""What control planes of the Space's own cost on the node: time, memory, processor. By hand: ``KEYLESS_PRICE=1``.
+
+It measures and asserts nothing of how fast the machine is; ``docs/reference/control-planes.md`` has what was seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from production.node import NAME, OneNode
+from production.owning import Owned
+
+pytestmark = [
+    pytest.mark.production,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(not os.environ.get("KEYLESS_PRICE"), reason="a measurement, run by hand with KEYLESS_PRICE=1"),
+]
+AT_ONCE, OBJECTS, IDLE_SECONDS = 10, 1000, 30.0
+
+
+def test_the_price_of_one_and_of_ten_at_once(space: OneNode, tmp_path: Path) -> None:
+    one = Owned(space, "price", tmp_path)
+    one.create()
+    print(f"one: ready after {one.seconds:.1f} s; load {os.getloadavg()[0]:.1f}", flush=True)
+    told(one, "idle")
+    items = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c{number}", "namespace": "default"},
+         "data": {"a": "b" * 1024}}
+        for number in range(OBJECTS)
+    ]  # fmt: skip
+    path = tmp_path / "objects.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    one.kubectl("create", "-f", str(path))
+    told(one, f"with {OBJECTS} objects")
+    one.delete()
+    ten(space, tmp_path)
+
+
+def ten(space: OneNode, folder: Path) -> None:
+    """All are asked for at once."""
+    planes = []
+    for number in range(AT_ONCE):
+        (folder / str(number)).mkdir()
+        planes.append(Owned(space, f"price{number}", folder / str(number)))
+    began = time.monotonic()
+    for plane in planes:
+        plane.begin()
+    for plane in planes:
+        plane.wait("Ready", "True", seconds=600)
+        print(f"{plane.name} is seen ready {time.monotonic() - began:.0f} s after the first was asked for", flush=True)
+    print(f"load {os.getloadavg()[0]:.1f}", flush=True)
+    told(planes[0], f"one of {AT_ONCE}, idle")
+    for plane in planes:
+        space.kubectl("delete", "controlplane", plane.name, "-n", "default", "--wait=false")
+    for plane in planes:
+        plane.delete()
+
+
+def told(plane: Owned, what: str) -> None:
+    """The kubelet's own numbers, over a while of rest."""
+    time.sleep(IDLE_SECONDS)
+    first = containers(plane)
+    time.sleep(IDLE_SECONDS)
+    for name, now in containers(plane).items():
+        seconds = (_time(now) - _time(first[name])) or IDLE_SECONDS
+        used = (now["cpu"]["usageCoreNanoSeconds"] - first[name]["cpu"]["usageCoreNanoSeconds"]) / 1e9 / seconds
+        memory = now["memory"]["workingSetBytes"] / 2**20
+        print(f"  {what}: {name}: {memory:.0f} MiB working set, {used:.1%} of a core", flush=True)
+    size = sum(path.stat().st_blocks * 512 for path in plane.volume.rglob("*") if path.is_file()) / 2**20
+    print(f"  {what}: volume: {size:.0f} MiB", flush=True)
+
+
+def containers(plane: Owned) -> dict[str, dict[str, Any]]:
+    """Of all pods of its host namespace."""
+    found = json.loads(plane.space.kubectl("get", "--raw", f"/api/v1/nodes/{NAME}/proxy/stats/summary"))
+    mine = [pod for pod in found["pods"] if pod["podRef"]["namespace"] == plane.namespace]
+    return {one["name"]: one for pod in mine for one in pod["containers"]}
+
+
+def _time(container: dict[str, Any]) -> float:
+    stamp = container["cpu"]["time"]
+    return time.mktime(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S"))
