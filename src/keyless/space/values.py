@@ -42,6 +42,11 @@ Mode = Literal["auto", "logical", "attached", "kubernetes"]
 MODES: tuple[Mode, ...] = ("auto", "logical", "attached", "kubernetes")
 
 
+_PART = r"(?:[a-z0-9-]|\{name\}|\{group\}|\{id\})+"
+# Without the control plane's own name all of them would be called alike.
+_HOSTNAME = re.compile(rf"(?=.*\{{(?:name|id)\}}){_PART}(?:\.{_PART})*", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Billing:
     """Where usage is stored; ``secret`` empty means workload identity."""
@@ -189,6 +194,10 @@ class ApiServer:
     resources: KubeObject = field(default_factory=dict)
     """By container: ``etcd``, ``kube-apiserver``, ``kube-controller-manager``."""
     scheduling: KubeObject = field(default_factory=dict)
+    service_type: str = "ClusterIP"
+    service_annotations: KubeObject = field(default_factory=dict)
+    hostname: str = ""
+    """By which callers from outside name it: ``{name}``, ``{group}`` and ``{id}`` are the control plane's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +367,21 @@ def _api_server(reader: Reader, section: str) -> ApiServer:
         storage_class=reader.get(f"{section}.persistence.storageClassName", ""),
         resources=reader.get(f"{section}.resources", {}),
         scheduling=_scheduling(reader, section),
+        service_type=reader.word(f"{section}.service.type", "ClusterIP", one_of=("ClusterIP", "LoadBalancer")),
+        service_annotations=reader.get(f"{section}.service.annotations", {}),
+        hostname=_hostname(reader, f"{section}.service.hostname"),
     )
+
+
+def _hostname(reader: Reader, path: str) -> str:
+    found = reader.get(path, "")
+    if found and not _HOSTNAME.fullmatch(found):
+        expected = (
+            "a DNS name in which {name}, {group} and {id} may stand for the control plane's, one of them at least"
+        )
+        reader.faults.append(f"{path}: expected {expected}, found {found!r}")
+        return ""
+    return found
 
 
 def _secrets_sync(reader: Reader, section: str) -> SecretsSync:

@@ -418,3 +418,18 @@ def test_what_a_pod_must_reach_on_its_node_and_in_its_cluster_never_takes_the_pr
 def test_what_no_pod_could_be_made_of_is_refused_by_its_place(document: dict[str, object], said: str) -> None:
     assert said in _refused(document)
     assert "word-nobody-may-see" not in _refused(document)
+
+
+@pytest.mark.parametrize("name", ["{name}.example.com", "a-{id}.example.com", "{name}-{group}", ""])
+def test_a_hostname_that_each_control_plane_has_for_itself_is_taken(name: str) -> None:
+    values = parse_values(json.dumps({"controlPlanes": {"kubernetes": {"service": {"hostname": name}}}}))
+    assert isinstance(values, Values)
+    assert values.api_server.hostname == name
+
+
+@pytest.mark.parametrize(
+    "name", ["api.example.com", "{group}.example.com", "{name}..com", "{Name}.com", "https://{name}"]
+)
+def test_a_hostname_that_all_would_share_or_that_is_none_is_refused(name: str) -> None:
+    said = _refused({"controlPlanes": {"kubernetes": {"service": {"hostname": name}}}})
+    assert "controlPlanes.kubernetes.service.hostname: expected a DNS name in which {name}" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 from keyless.kube import AlreadyExists, Kube, KubeObject, NotFound, record
 from keyless.kube.model import Propagation
@@ -122,7 +123,7 @@ class Hands:
         issued = Issued(status.token, account["metadata"]["uid"], facts.now, status.expires_at)
         written = tokens.secret_item(
             step.secret,
-            self._served,
+            replace(self._served, server=step.server) if step.server else self._served,
             issued,
             owners=step.owners,
             kubeconfig=step.kubeconfig,

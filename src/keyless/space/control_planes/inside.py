@@ -8,8 +8,8 @@ from keyless.api import Reason
 from keyless.kube.resources import SECRETS
 from keyless.space import components
 from keyless.space.components import EXTERNAL_SECRETS
-from keyless.space.control_planes import attached, tenant, tokens
-from keyless.space.control_planes.model import Facts, Finding, IssueToken, Plan, Remove, Served, Step
+from keyless.space.control_planes import attached, own, tenant, tokens
+from keyless.space.control_planes.model import Facts, Finding, IssueToken, Plan, Remove, Served, Step, way_of
 from keyless.space.control_planes.workloads import Intent, foreign_definitions
 from keyless.space.control_planes.writing import write
 from keyless.space.items import Item, Key, is_ours
@@ -61,7 +61,9 @@ def connect(facts: Facts, place: Place, served: Served) -> Plan:
         return _refused(f"{key} exists and is not the operator's; choose another name or delete it")
     if live is not None and place.uid not in [each["uid"] for each in live["metadata"].get("ownerReferences") or ()]:
         return _refused(f"{key} is another control plane's; choose another name, or delete it once that one is gone")
-    return _issue(facts, served, IssueToken(tenant.CONNECTION, key, owners=(place.owner,), kubeconfig=True))
+    server = own.outside(facts, place) if way_of(facts) == "kubernetes" else ""
+    step = IssueToken(tenant.CONNECTION, key, owners=(place.owner,), kubeconfig=True, server=server)
+    return _issue(facts, replace(served, server=server) if server else served, step)
 
 
 def disconnect(facts: Facts) -> Plan:

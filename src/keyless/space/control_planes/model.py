@@ -229,6 +229,8 @@ class IssueToken:
     owners: tuple[KubeObject, ...] = ()
     kubeconfig: bool = False
     lifetime_seconds: int = 3600
+    server: str = ""
+    """By which URL it is used, where that is another than the operator's own."""
     made_from: str = ""
     """Which version of the brought Secret it was made with."""
 

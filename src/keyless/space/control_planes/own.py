@@ -78,7 +78,7 @@ def keep(facts: Facts, place: Place, *, stopped: bool = False) -> Plan:
             return replace(first, steps=(*before.steps, *first.steps))
         return replace(before, steps=(*before.steps, MakeKeys()))
     before = replace(before, steps=(*before.steps, *restoring.over(facts, place)))
-    every = addresses(place, address)
+    every = (*addresses(place, address), *_outside(facts, place))
     # A credential for etcd that nobody uses is not made; values that cannot be read change nothing.
     backed_up = values.backup.serves if values is not None else backup_key(place) in facts.host
     due = min(
@@ -90,6 +90,12 @@ def keep(facts: Facts, place: Place, *, stopped: bool = False) -> Plan:
     runs = _pod(facts, place, stopped=stopped)
     waits = [due, *(each for each in (before.again_seconds, runs.again_seconds) if each is not None)]
     return Plan((*before.steps, *runs.steps), (*before.findings, *runs.findings), min(waits))
+
+
+def outside(facts: Facts, place: Place) -> str:
+    """The URL by which callers from outside reach it: by its name in the values, else by its load balancer's."""
+    found = _outside(facts, place)
+    return _url(found[0]) if found else ""
 
 
 def remains(facts: Facts, place: Place) -> tuple[Key, ...]:
@@ -194,8 +200,25 @@ def _addresses(facts: Facts, place: Place) -> tuple[str, ...]:
     return tuple(each for each in found if each and each != "None")
 
 
+def _outside(facts: Facts, place: Place) -> tuple[str, ...]:
+    """Its names and addresses outside, the one to call it by first."""
+    service = facts.host.get(service_key(place)) or {}
+    if isinstance(facts.values, Values):
+        hostname, kind = facts.values.api_server.hostname, facts.values.api_server.service_type
+    else:
+        hostname, kind = "", (service.get("spec") or {}).get("type", "")
+    # What an earlier load balancer left in the status is no way in any more.
+    balancers = (
+        ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") if kind == "LoadBalancer" else ()
+    )
+    given = [each.get("hostname") or each.get("ip") or "" for each in balancers or ()]
+    for word, own in (("{name}", place.name), ("{group}", place.group), ("{id}", place.control_plane_id)):
+        hostname = hostname.replace(word, own)
+    return tuple(dict.fromkeys(each for each in (hostname, *given) if each))
+
+
 def _url(address: str) -> str:
-    return f"https://[{address}]" if ipaddress.ip_address(address).version == 6 else f"https://{address}"
+    return f"https://[{address}]" if ":" in address else f"https://{address}"
 
 
 def _as_deployment(live: KubeObject) -> KubeObject:

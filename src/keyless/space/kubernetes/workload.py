@@ -23,7 +23,7 @@ from keyless.space.kubernetes.names import (
 )
 from keyless.space.place import Place
 from keyless.space.surroundings import PULL_COPY
-from keyless.space.values import Values
+from keyless.space.values import ApiServer, Values
 
 USER = 65532
 """Neither image needs root."""
@@ -48,12 +48,14 @@ def service(values: Values | None, place: Place) -> Item:
     ports = [{"name": "https", "port": 443, "targetPort": PORT, "protocol": "TCP"}]
     if values is not None and values.backup.serves:
         ports.append({"name": "etcd", "port": ETCD_PORT, "targetPort": ETCD_PORT, "protocol": "TCP"})
+    api = values.api_server if values is not None else ApiServer()
     return item(
         SERVICES,
         NAME,
         place.host_namespace,
         labels=_labels(place),
-        spec={"type": "ClusterIP", "selector": {"app.kubernetes.io/name": NAME}, "ports": ports},
+        annotations=dict(api.service_annotations),
+        spec={"type": api.service_type, "selector": {"app.kubernetes.io/name": NAME}, "ports": ports},
     )
 
 

@@ -93,6 +93,54 @@ async def test_certificates_name_every_way_to_the_api_and_are_renewed_at_half_th
     assert (await _ready(world))["status"] == "True"
 
 
+NAMED = ApiServer(hostname="{name}.{group}.example.com")
+BALANCED = ApiServer(service_type="LoadBalancer", service_annotations={"cloud": "internal"})
+
+
+async def _connection(world: World) -> dict[str, str]:
+    found = await world.host.get(SECRETS, "mine", "default")
+    return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
+
+
+@pytest.mark.parametrize(
+    ("api", "ingress", "name"),
+    [
+        (NAMED, [], "ctp1.default.example.com"),
+        (BALANCED, [{"hostname": "lb-1.elb.test"}], "lb-1.elb.test"),
+        (BALANCED, [{"ip": "203.0.113.7"}], "203.0.113.7"),
+        (BALANCED, [{"ip": "2001:db8::7"}], "[2001:db8::7]"),
+        (replace(BALANCED, hostname="{id}.example.com"), [{"ip": "203.0.113.7"}], "ID.example.com"),
+    ],
+)
+async def test_a_way_in_from_outside_is_in_the_certificate_and_in_the_connection(
+    world: World, api: ApiServer, ingress: list[KubeObject], name: str
+) -> None:
+    world.values = replace(OWN, api_server=api)
+    namespace = await _made(world, spec={"writeConnectionSecretToRef": {"name": "mine"}})
+    service = await world.host.get(SERVICES, "control-plane", namespace)
+    assert service["spec"]["type"] == api.service_type
+    assert api.service_annotations.items() <= (service["metadata"].get("annotations") or {}).items()
+    world.host.put(SERVICES, {**service, "status": {"loadBalancer": {"ingress": ingress}}})
+    await world.settle()
+    name = name.replace("ID", (await world.plane())["status"]["controlPlaneID"])
+    made = (await _secret(world, "control-plane-certificates"))["api-server.crt"]
+    names = x509.load_pem_x509_certificate(made.encode()).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    told = {*names.value.get_values_for_type(x509.DNSName)}
+    told |= {str(each) for each in names.value.get_values_for_type(x509.IPAddress)}
+    assert name.strip("[]") in told
+    connection = await _connection(world)
+    assert connection["server"] == f"https://{name}"
+    assert f'"server":"https://{name}"' in connection["kubeconfig"]
+    component = await _secret(world, "kubeconfig-vector")
+    assert component["server"] == f"https://{service['spec']['clusterIP']}", "components stay inside"
+    assert (await _ready(world))["status"] == "True"
+    world.values = OWN
+    await world.settle()
+    assert (await _connection(world))["server"] == f"https://{service['spec']['clusterIP']}"
+
+
 async def test_certificates_that_expired_while_nobody_looked_are_made_anew(world: World) -> None:
     await _made(world)
     world.clock += timedelta(days=400)
