@@ -25,6 +25,7 @@ from keyless.cli.usage_options import (
     checked,
     writing_of,
 )
+from keyless.cli.usage_signing import signing
 
 if TYPE_CHECKING:
     from keyless.api import Refusal
@@ -50,6 +51,20 @@ def export_closed(
     force_incomplete: Annotated[
         bool, typer.Option(envvar="UP_BILLING_FORCE_INCOMPLETE", help="Write reports although usage is missing.")
     ] = False,
+    sign_key: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="KEYLESS_BILLING_EXPORT_SIGN_KEY", metavar="FILE", help="Sign with this Ed25519 private key (PEM)."
+        ),
+    ] = None,
+    sign_kms: Annotated[
+        str,
+        typer.Option(
+            envvar="KEYLESS_BILLING_EXPORT_SIGN_KMS",
+            metavar="KEY",
+            help="Sign with this KMS key (id, ARN, alias/NAME).",
+        ),
+    ] = "",
     provider: ProviderOption = "aws",
     endpoint: EndpointOption = "",
     server_side_encryption: EncryptionOption = "",
@@ -59,7 +74,8 @@ def export_closed(
 ) -> None:
     """Export every closed month that has no report in the bucket yet.
 
-    A report that is there is never written again; a month that is refused is named, and the others go on.
+    A report that is there is never written again; a month that is refused is named, and the others go on. With a key
+    to sign with, each report has its signature beside it (.sig), and without one none is written.
     """
     from datetime import UTC
 
@@ -70,6 +86,7 @@ def export_closed(
 
     options = checked(account, bucket, provider, endpoint)
     place = folder(prefix, account)
+    key = signing(sign_key, sign_kms, compat=False)
     storage = S3Bucket.from_environment(os.environ, bucket, endpoint)
     writing = writing_of(server_side_encryption, ssekms_key_id, expected_bucket_owner, acl)
     reports = S3Bucket.from_environment(os.environ, report_bucket or bucket, endpoint, writing)
@@ -82,7 +99,7 @@ def export_closed(
         return _kept(storage, asked, work / f"{month}.tgz", source=f"{endpoint} {bucket}", now=now)
 
     made = []
-    for each in through(storage, reports, request, export, place=place, now=now):
+    for each in through(storage, reports, request, export, place=place, now=now, key=key):
         made.append(each)
         typer.echo(_told(each, reports.name), err=bool(each.refused))
     refused = sum(1 for each in made if each.refused)
@@ -113,4 +130,4 @@ def _told(made: Made, bucket: str) -> str:
     place = f"s3://{bucket}/{made.key}"
     if made.there:
         return f"{made.month}: somebody else has written {place} meanwhile"
-    return f"{made.month}: written to {place}, {counted(made.rows, 'row')}"
+    return f"{made.month}: written to {place}, {counted(made.rows, 'row')}{', signed' if made.signed else ''}"

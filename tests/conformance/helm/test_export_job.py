@@ -112,6 +112,23 @@ async def test_everything_that_is_set_arrives(helm) -> None:
     assert template["spec"]["nodeSelector"] == {"disk": "ssd"}
 
 
+@pytest.mark.parametrize(
+    ("flag", "variable", "value"),
+    [
+        ("kmsKeyId=alias/billing", "KEYLESS_BILLING_EXPORT_SIGN_KMS", "alias/billing"),
+        ("secretRef.name=billing-key", "KEYLESS_BILLING_EXPORT_SIGN_KEY", "/etc/keyless/signing/signing.key"),
+    ],
+)
+async def test_what_signs_usage_signs_its_reports(helm, flag, variable, value) -> None:
+    pod = _pod(await _rendered(helm, *ON, f"billing.signing.{flag}"))["spec"]
+    (container,) = pod["containers"]
+    told = {each["name"]: each.get("value") for each in container["env"] if "SIGN" in each["name"]}
+    assert told == {variable: value}
+    mounted = {each["mountPath"] for each in container["volumeMounts"]}
+    assert ("/etc/keyless/signing" in mounted) == flag.startswith("secretRef")
+    assert ("signing" in {each["name"] for each in pod["volumes"]}) == flag.startswith("secretRef")
+
+
 async def test_a_policy_keeps_everybody_out_of_it_and_binds_what_goes_out(helm) -> None:
     objects = await _rendered(helm, *ON, "networkPolicy.enabled=true", "networkPolicy.egress[0].ports[0].port=443")
     policy = objects["NetworkPolicy", "billing-export"]["spec"]

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from keyless.api import Permanent, os_failure
 from keyless.aws import AWS_FAILURES, Session
+from keyless.aws.errors import Said
 from keyless.billing.ledger.signed import Signature, message_of
 
 ED25519 = "Ed25519"
@@ -34,6 +35,16 @@ _HASHES: Mapping[str, Callable[[], hashes.HashAlgorithm]] = {
     "384": hashes.SHA384,
     "512": hashes.SHA512,
 }
+_OFFLINE = "or verify with its public key, which asks nobody: --verify-key"
+_ADVICE: Mapping[str, str] = {
+    "NotFound": "expected a key of this account and region; one of another account, or its alias, is named by its ARN",
+    "AccessDenied": "allow kms:{operation} on it to the caller, and of another account's key in its own policy",
+    "Disabled": "it is disabled: aws kms enable-key",
+    "KMSInvalidState": "it is about to be deleted, or has no material: aws kms cancel-key-deletion, then enable-key",
+    "InvalidKeyUsage": "expected a key that was made to sign (SIGN_VERIFY or GENERATE_VERIFY_MAC)",
+    "KeyUnavailable": "try it again",
+}
+"""By KMS's code: docs of its operations."""
 _INVALID = ("KMSInvalidSignatureException", "KMSInvalidMacException")
 
 
@@ -115,7 +126,7 @@ class KmsKey:
     def sign(self, statement: bytes) -> Signature:
         """By the first algorithm that the key has, which is asked for once: each signature is one more request."""
         if self._described is None:
-            self._described = self._session.call_blocking("kms", "DescribeKey", KeyId=self._key)["KeyMetadata"]
+            self._described = self._call("DescribeKey")["KeyMetadata"]
         try:
             return self._signed(self._described, statement)
         except Exception:
@@ -126,16 +137,14 @@ class KmsKey:
     def _signed(self, found: Any, statement: bytes) -> Signature:
         message = message_of(statement)
         if macs := found.get("MacAlgorithms"):
-            answer = self._session.call_blocking(
-                "kms", "GenerateMac", KeyId=self._key, MacAlgorithm=macs[0], Message=message
-            )
+            answer = self._call("GenerateMac", MacAlgorithm=macs[0], Message=message)
             return Signature(statement, macs[0], answer.get("KeyId", found["Arn"]), answer["Mac"])
         offered = found.get("SigningAlgorithms", ())
         algorithm = next((each for each in PREFERRED if each in offered), "")
         if not algorithm:
             said = f"expected a key that signs by one of {', '.join(PREFERRED)}, or an HMAC key"
             raise Permanent(f"{self._key}: {said}; found one for {found.get('KeyUsage', 'nothing')}")
-        answer = self._session.call_blocking("kms", "Sign", SigningAlgorithm=algorithm, **self._message(message))
+        answer = self._call("Sign", SigningAlgorithm=algorithm, Message=message, MessageType="RAW")
         return Signature(statement, algorithm, answer.get("KeyId", found["Arn"]), answer["Signature"])
 
     def holds(self, signature: Signature) -> bool:
@@ -144,18 +153,32 @@ class KmsKey:
         try:
             if signature.algorithm.startswith("HMAC_"):
                 mac = {"MacAlgorithm": signature.algorithm, "Mac": signature.signature, "Message": message}
-                self._session.call_blocking("kms", "VerifyMac", KeyId=self._key, **mac)
+                self._call("VerifyMac", **mac)
             else:
                 signed = {"SigningAlgorithm": signature.algorithm, "Signature": signature.signature}
-                self._session.call_blocking("kms", "Verify", **signed, **self._message(message))
+                self._call("Verify", **signed, Message=message, MessageType="RAW")
         except AWS_FAILURES as error:
             if error.code.removesuffix("Exception") in {each.removesuffix("Exception") for each in _INVALID}:
                 return False
             raise
         return True
 
-    def _message(self, message: bytes) -> dict[str, Any]:
-        return {"KeyId": self._key, "Message": message, "MessageType": "RAW"}
+    def _call(self, operation: str, **params: Any) -> Any:
+        """One request; a refusal names the key, and what to do about it."""
+        try:
+            return self._session.call_blocking("kms", operation, KeyId=self._key, **params)
+        except AWS_FAILURES as error:
+            advice = _advice(error.code, operation)
+            if not advice:
+                raise
+            message = f"{error.message}: key {self._key}: {advice}"
+            raise type(error)(Said(error.operation, error.code, message, error.request_id)) from error
+
+
+def _advice(code: str, operation: str) -> str:
+    """What to do about a refusal of KMS; empty where its own words are all there is."""
+    found = _ADVICE.get(code.removesuffix("Exception"), "").format(operation=operation)
+    return f"{found}; {_OFFLINE}" if found and operation == "Verify" else found
 
 
 def fingerprint(key: ed25519.Ed25519PublicKey) -> str:

@@ -159,7 +159,13 @@ class S3Bucket:
 
     def put_new(self, key: str, body: bytes, content_type: str = "application/json") -> bool:
         """Write unless the key is taken; whether it was written now. A key with its content's hash is written once."""
-        spared: frozenset[Spared] = frozenset()
+        return self._put(key, body, content_type, frozenset())
+
+    def put_over(self, key: str, body: bytes, content_type: str = "application/json") -> None:
+        """Write whatever is there; raises as :meth:`list` does."""
+        self._put(key, body, content_type, frozenset({Spared.CONDITION}))
+
+    def _put(self, key: str, body: bytes, content_type: str, spared: frozenset[Spared]) -> bool:
         while True:
             members = self._writing.members(body, content_type, spared)
             headers = {HEADERS[name]: value for name, value in members.items()}

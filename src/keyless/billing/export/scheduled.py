@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from keyless.api import Permanent, Refusal
 from keyless.billing.export.plan import Request, closed_month, period_of
 from keyless.billing.export.service import Bucket, Export
+from keyless.billing.ledger.signed import SUFFIX, Inflated, Statement
+
+if TYPE_CHECKING:
+    # With it comes the library of its keys, which who looks for the prefix alone does not need.
+    from keyless.billing.export.keys import Signing
 
 PREFIX = "report"
 """Beside the usage, where the peer never looks."""
@@ -29,6 +34,9 @@ class Reports(Protocol):
     def put_new(self, key: str, body: bytes, content_type: str = ...) -> bool:
         """Write unless the key is taken; whether it was written."""
 
+    def put_over(self, key: str, body: bytes, content_type: str = ...) -> None:
+        """Write whatever is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -39,6 +47,7 @@ class Made:
     rows: int = 0
     there: bool = False
     refused: str = ""
+    signed: bool = False
 
 
 def folder(prefix: str, account: str) -> str:
@@ -81,28 +90,50 @@ def export_closed(
     *,
     place: str,
     now: datetime,
+    key: Signing | None = None,
 ) -> Iterator[Made]:
     """Each month that is owed, as it is done. Raises what the bucket raises; the months before it are done then.
 
-    ``request`` of a month says what is asked, ``export`` reads and builds it; ``place`` is :func:`folder`'s.
+    ``request`` of a month says what is asked, ``export`` reads and builds it; ``place`` is :func:`folder`'s; ``key``
+    signs, and without its signature no report is written.
     """
     account = request(closed_month(now)).account
     below = f"manifest/account={account}/date="
     with_usage = sorted({month for name in bucket.groups(below) if (month := _month_in(name, below))})
     reported = {
-        key[len(place) : -len(".tgz")] for item in reports.list(place) if (key := str(item.key)).endswith(".tgz")
+        name[len(place) : -len(".tgz")] for item in reports.list(place) if (name := str(item.key)).endswith(".tgz")
     }
     for month in owed(with_usage, reported, closed_month(now)):
-        key = f"{place}{month}.tgz"
+        name = f"{place}{month}.tgz"
         if month not in with_usage:
-            yield Made(month, key, refused=_nothing(request(month), month, key))
+            yield Made(month, name, refused=_nothing(request(month), month, name))
             continue
         made = export(month, request(month))
         if isinstance(made, Refusal):
-            yield Made(month, key, refused=made.detail)
+            yield Made(month, name, refused=made.detail)
             continue
-        written = reports.put_new(key, b"".join(made.archive), "application/gzip")
-        yield Made(month, key, made.rows, there=not written)
+        archive = b"".join(made.archive)
+        if key is not None:
+            # Before the report: one that is there is never looked at again, and has its signature then.
+            _put_signature(reports, name, _signature(key, request(month), archive, made))
+        written = reports.put_new(name, archive, "application/gzip")
+        yield Made(month, name, made.rows, there=not written, signed=key is not None)
+
+
+def _signature(key: Signing, request: Request, archive: bytes, made: Export) -> bytes:
+    inflated = Inflated()
+    inflated.add(archive)
+    statement = Statement(request.account, *request.period, inflated.sha256(), made.heads)
+    return key.sign(statement.written()).written()
+
+
+def _put_signature(reports: Reports, name: str, body: bytes) -> None:
+    """One that a killed run left is of no report: it is replaced, unless its report came meanwhile."""
+    signature = f"{name}{SUFFIX}"
+    if reports.put_new(signature, body, "application/json"):
+        return
+    if name not in {str(item.key) for item in reports.list(name)}:
+        reports.put_over(signature, body, "application/json")
 
 
 def _month_in(name: str, below: str) -> str:

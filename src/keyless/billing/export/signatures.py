@@ -13,12 +13,12 @@ from keyless.billing.export.service import Export
 from keyless.billing.export.updating import FileTarget, source_bytes
 from keyless.billing.export.verifying import Known
 from keyless.billing.ledger.model import Malformed
-from keyless.billing.ledger.signed import Inflated, Statement, signature_untrusted, statement_untrusted
+from keyless.billing.ledger.signed import SUFFIX, Inflated, Statement, signature_untrusted, statement_untrusted
 
 
 def signature_file(report: Path) -> Path:
     """Where the signature of a report lies."""
-    return report.with_name(f"{report.name}.sig")
+    return report.with_name(f"{report.name}{SUFFIX}")
 
 
 def write_signed(out: Path, made: Export, request: Request, key: Signing | None) -> None:

@@ -23,6 +23,8 @@ from keyless.billing.ledger.manifests import Covered
 from keyless.billing.ledger.model import ChainHead, Malformed, moment_untrusted, stamp
 
 VERSION = 1
+SUFFIX = ".sig"
+"""What a signature's name has beyond its report's."""
 # Ten thousand heads are two megabytes.
 SIGNATURE_LIMIT = 32 * 2**20
 _PREFIX = b"keyless-billing-report-v1\n"
