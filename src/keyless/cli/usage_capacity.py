@@ -55,6 +55,8 @@ def capacity(
     if resource_hours is None and operations is None:
         raise typer.BadParameter("expected --resource-hours, --operations or both")
     start, end = _day("--from", from_), _day("--to", to, after=1)
+    if not start < end:
+        raise typer.BadParameter(f"expected a last day from {from_} on, found {to}", param_hint="--to")
     bought = Bought(resource_hours, operations, start, end)
     measured_to = min(end, hour_of(now) + HOUR if force_incomplete else closed_until(now))
     if not start < measured_to:

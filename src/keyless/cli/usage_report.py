@@ -248,9 +248,12 @@ def _read(path: Path, parse: Callable[[str, str], T]) -> T:
     from keyless.api import os_failure
 
     try:
-        return parse(str(path), path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise os_failure(error) from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: expected a text in UTF-8, found other bytes: save it as UTF-8") from None
+    return parse(str(path), text)
 
 
 __all__: list[Any] = ["report"]

@@ -136,6 +136,7 @@ def test_changes_since_a_report_are_of_its_account_and_period(copy, tmp_path, ca
         (("--time-zone=../etc/passwd", DAY), "expected a name as Europe/Berlin"),
         ((), "expected one of --billing-month and --billing-custom"),
         (("--billing-month=2999-01",), "expected a period of which an hour is over"),
+        (("--billing-custom=2026-10-31/2026-10-01",), "expected a last day from 2026-10-31 on, found 2026-10-01"),
         (("--bucket=b", DAY), "expected one of --bucket and --folder"),
         (("--output=parquet", DAY), "expected --out=FILE beside it"),
         (("--output=csv", "--out=x.parquet", DAY), "expected parquet or focus for x.parquet"),
@@ -149,6 +150,10 @@ def test_wrong_use_names_what_is_wrong(copy, capsys, words, said):
 def test_a_file_that_is_not_there_or_not_right_is_named(copy, tmp_path, capsys):
     assert report(copy, DAY, f"--teams={tmp_path}/none.yaml") != exits.HELD
     assert "none.yaml" in capsys.readouterr().err
+    for flag in ("--prices", "--teams"):
+        (tmp_path / "latin.yaml").write_bytes("prices: équipe".encode("latin-1"))
+        assert report(copy, DAY, f"{flag}={tmp_path}/latin.yaml") == exits.WRONG_USE
+        assert "latin.yaml: expected a text in UTF-8" in " ".join(capsys.readouterr().err.split())
     (tmp_path / "prices.yaml").write_text("prices: [{currency: EUR, price: 0.5}]")
     assert report(copy, DAY, f"--prices={tmp_path}/prices.yaml") == exits.WRONG_USE
     assert "prices[0].price" in " ".join(capsys.readouterr().err.split())
@@ -167,3 +172,6 @@ def test_capacity_is_compared_with_usage_of_every_meter(copy, capsys):
     assert main([*command, "--resource-hours=396"]) == exits.DID_NOT_HOLD
     assert "FAILED resource-hours: 396.00 of 396 (100.00%)" in capsys.readouterr().out
     assert main(["billing", "capacity", "--account=acme", f"--folder={copy}", *flags[:2]]) == exits.WRONG_USE
+    capsys.readouterr()
+    assert main([*command[:-2], "--to=2026-10-01", "--operations=1"]) == exits.WRONG_USE
+    assert "expected a last day from 2026-10-30 on, found 2026-10-01" in " ".join(capsys.readouterr().err.split())

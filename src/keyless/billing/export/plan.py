@@ -65,7 +65,7 @@ def period_of(month: str, custom: str) -> Period:
         raise ValueError(f"invalid format: expected 2006-01-02/2006-01-02, found {custom!r}")
     start, end = (_date(text, f"a date as 2006-01-02, found {text!r}") for text in (first, last))
     if end + DAY - start < HOUR:
-        raise ValueError("time range must be at least 1h")
+        raise ValueError(f"time range must be at least 1h: expected a last day from {first} on, found {last}")
     return start, end + DAY
 
 
