@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fuzzing import effort
 from keyless.api import Permanent, Refusal
-from keyless.billing.export import updating
+from keyless.billing.export import output
 from keyless.billing.export.plan import Request, period_of
 from keyless.billing.export.recomputing import recomputed
 from keyless.billing.export.service import export
@@ -149,7 +149,7 @@ def test_an_update_killed_at_any_step_leaves_the_old_report_or_the_new_one(tmp_p
 
     with monkeypatch.context() as patched:
         if step != "after":
-            patched.setattr(f"keyless.billing.export.updating.{step}", killed)
+            patched.setattr(f"keyless.billing.export.output.{step}", killed)
             with pytest.raises(KilledHere):
                 update(FileTarget(target), source, force_incomplete=False)
             assert target.read_bytes() == old
@@ -164,7 +164,7 @@ def test_a_full_disk_leaves_the_old_report_and_nothing_else(tmp_path, monkeypatc
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(updating.os, "fsync", full)
+    monkeypatch.setattr(output.os, "fsync", full)
     with pytest.raises(Permanent, match="No space left"):
         update(FileTarget(target), source, force_incomplete=False)
     assert os.listdir(tmp_path) == ["s.tgz"]

@@ -6,14 +6,12 @@ at once one is refused and runs again.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from keyless.api import Permanent, Reason, Refusal, os_failure
-from keyless.billing.export.output import umask
+from keyless.billing.export.output import write_over
 from keyless.billing.export.plan import describe_hole
 from keyless.billing.ledger.merging import hole, merged, written
 from keyless.billing.ledger.model import Malformed
@@ -81,23 +79,10 @@ class FileTarget:
 
     def replace(self, pieces: Iterator[bytes]) -> None:
         """Beside it first; the rename is the one step."""
-        partial: Path | None = None
         try:
-            mode = self._path.stat().st_mode & 0o777 if self._path.exists() else 0o666 & ~umask()
-            handle, name = tempfile.mkstemp(prefix=".keyless-report-", dir=self._path.parent)
-            partial = Path(name)
-            with os.fdopen(handle, "wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.chmod(mode)
-            partial.replace(self._path)
+            write_over(self._path, pieces)
         except OSError as error:
             raise os_failure(error) from None
-        finally:
-            if partial is not None:
-                partial.unlink(missing_ok=True)
 
 
 class Versioned(Protocol):
