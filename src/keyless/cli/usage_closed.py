@@ -35,6 +35,20 @@ if TYPE_CHECKING:
     from keyless.billing.export.service import Export
 
 
+_SignKey = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="KEYLESS_BILLING_EXPORT_SIGN_KEY", metavar="FILE", help="Sign with this Ed25519 private key (PEM)."
+    ),
+]
+_SignKms = Annotated[
+    str,
+    typer.Option(
+        envvar="KEYLESS_BILLING_EXPORT_SIGN_KMS", metavar="KEY", help="Sign with this KMS key (id, ARN, alias/NAME)."
+    ),
+]
+
+
 def export_closed(
     account: AccountOption,
     bucket: BucketOption,
@@ -51,20 +65,8 @@ def export_closed(
     force_incomplete: Annotated[
         bool, typer.Option(envvar="UP_BILLING_FORCE_INCOMPLETE", help="Write reports although usage is missing.")
     ] = False,
-    sign_key: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="KEYLESS_BILLING_EXPORT_SIGN_KEY", metavar="FILE", help="Sign with this Ed25519 private key (PEM)."
-        ),
-    ] = None,
-    sign_kms: Annotated[
-        str,
-        typer.Option(
-            envvar="KEYLESS_BILLING_EXPORT_SIGN_KMS",
-            metavar="KEY",
-            help="Sign with this KMS key (id, ARN, alias/NAME).",
-        ),
-    ] = "",
+    sign_key: _SignKey = None,
+    sign_kms: _SignKms = "",
     provider: ProviderOption = "aws",
     endpoint: EndpointOption = "",
     server_side_encryption: EncryptionOption = "",

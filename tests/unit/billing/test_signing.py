@@ -135,7 +135,7 @@ class KilledHere(BaseException):
     pass
 
 
-@pytest.mark.parametrize("step", ["updating.os.fsync", "updating.Path.replace", "output._name", "keys.KeyFile.sign"])
+@pytest.mark.parametrize("step", ["output.os.fsync", "output.Path.replace", "output._name", "keys.KeyFile.sign"])
 def test_a_kill_at_any_step_leaves_no_report_without_its_signature(files, monkeypatch, step):
     def killed(*_, **__):
         raise KilledHere
