@@ -161,7 +161,10 @@ def test_wrong_use_is_found_before_anything_is_read(world, tmp_path, name, capsy
 
 
 def test_a_folder_that_may_not_be_written_is_found_before_anything_is_read(world, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("pathlib.Path.open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    def denied(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("keyless.billing.export.output.tempfile.mkstemp", denied)
     assert run(world, tmp_path)[0] == 2
     assert world["requests"] == []
     assert "report.tgz: the report could not be written: Permission denied" in capsys.readouterr().err
