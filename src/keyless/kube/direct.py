@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import h11
 
+from keyless.kube.answering import Broken, Head
 from keyless.kube.limits import (
     CALL_SECONDS,
     CONNECT_SECONDS,
@@ -21,7 +22,7 @@ from keyless.kube.limits import (
 )
 from keyless.kube.source import Endpoint
 from keyless.kube.transport import Request, Response, Stream
-from keyless.kube.wire import BUFFER_BYTES, Broken, Unsendable, Wire, open_wire
+from keyless.kube.wire import BUFFER_BYTES, Unsendable, Wire, open_wire
 
 # What RFC 3986 lets stand in a path; all else is escaped.
 _PATH_SAFE = "/%:@!$&'()*+,;=~"
@@ -74,7 +75,7 @@ class Direct:
         self._open.add(wire)
         try:
             head = await self._ask(wire, request, token, SILENCE_SECONDS)
-            yield Stream(head.status_code, wire.chunks(SILENCE_SECONDS), _headers(head))
+            yield Stream(head.status, wire.chunks(SILENCE_SECONDS), head.headers)
         finally:
             self._drop(wire)
 
@@ -105,7 +106,7 @@ class Direct:
             self._sweep_later()
         else:
             wire.close()
-        return Response(head.status_code, _headers(head), body)
+        return Response(head.status, head.headers, body)
 
     async def _connect(self) -> Wire:
         try:
@@ -144,7 +145,7 @@ class Direct:
         self._open.discard(wire)
         wire.close()
 
-    async def _ask(self, wire: Wire, request: Request, token: str | None, seconds: float) -> h11.Response:
+    async def _ask(self, wire: Wire, request: Request, token: str | None, seconds: float) -> Head:
         headers = {"host": self._authority, "user-agent": USER_AGENT, "accept-encoding": "identity", **request.headers}
         if token:
             headers["authorization"] = f"Bearer {token}"
@@ -160,10 +161,6 @@ class Direct:
                 return await wire.ask(asked, request.body)
         except TimeoutError:
             raise Broken(f"silence for {seconds:.0f} s") from None
-
-
-def _headers(head: h11.Response) -> dict[str, str]:
-    return {key.decode("ascii"): value.decode("latin-1") for key, value in head.headers}
 
 
 def _target(request: Request) -> str:

@@ -18,12 +18,13 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from keyless.api import Permanent, os_failure
+from keyless.kube.answering import Broken
 from keyless.kube.direct import Direct
 from keyless.kube.errors import Unreachable, failure_status
 from keyless.kube.limits import CALL_TOTAL_SECONDS, LINE_BYTES
 from keyless.kube.source import Endpoint, Source
 from keyless.kube.transport import Request, Response, Stream
-from keyless.kube.wire import Broken, Unsendable
+from keyless.kube.wire import Unsendable
 
 
 class HttpTransport:

@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from keyless.kube.answering import Broken
 from keyless.kube.limits import CALL_SECONDS, CONNECT_SECONDS, IDLE_SECONDS, MAX_CALLS, SILENCE_SECONDS, USER_AGENT
 from keyless.kube.source import Endpoint
 from keyless.kube.transport import Request, Response, Stream
-from keyless.kube.wire import Broken, Unsendable
+from keyless.kube.wire import Unsendable
 
 
 class Proxied:

@@ -1,9 +1,9 @@
 """One HTTP/1.1 connection that costs little to hold open and little to read from.
 
 Hundreds of watches stand for hours and say a line now and then. asyncio's own TLS keeps 256 KiB for each of them, and
-httpx passes each line through six layers with a timer in each. Here a connection is a socket, OpenSSL's object and h11,
-which knows the protocol; all connections of a server read into one buffer, for each empties it before the next one
-reads.
+httpx passes each line through six layers with a timer in each. Here a connection is a socket, OpenSSL's object and
+llhttp, which knows the protocol; all connections of a server read into one buffer, for each empties it before the next
+one reads.
 """
 
 from __future__ import annotations
@@ -17,18 +17,14 @@ from typing import cast
 
 import h11
 
+from keyless.kube.answering import Answer, Broken, Head
+
 ADDRESS_SECONDS = 3.0
 """How long one address of several may be silent before the next one is tried."""
 BUFFER_BYTES = 8 * 1024
 """OpenSSL's memory between socket and record keeps the size of the largest read: small reads keep it small."""
-HEAD_BYTES = 100 * 1024
-"""The longest head of an answer."""
 HIGH_BYTES = 256 * 1024
 """What may wait for a slow reader before the socket is left alone."""
-
-
-class Broken(Exception):
-    """No (whole) answer came; the text says what did."""
 
 
 class Unsendable(Exception):
@@ -47,12 +43,10 @@ class Wire(asyncio.BufferedProtocol):
         if context is not None:
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._secured: bool = self._tls is None
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
         self._chunks: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._paused = False
-        self._response: h11.Response | None = None
-        self._ended = True
+        self._answer: Answer | None = None
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._heard_at = 0.0
@@ -61,8 +55,8 @@ class Wire(asyncio.BufferedProtocol):
     @property
     def reusable(self) -> bool:
         """Whether the last answer was read to its end and both sides mean to go on."""
-        done = self._ended and not self._chunks and not self._http.trailing_data[0]
-        return self._error is None and done and self._http.our_state is h11.DONE
+        answer = self._answer
+        return self._error is None and not self._chunks and answer is not None and answer.ended and answer.keeps
 
     async def secured(self) -> None:
         """Wait until TLS stands."""
@@ -72,22 +66,13 @@ class Wire(asyncio.BufferedProtocol):
     def _has_shaken(self) -> bool:
         return self._secured
 
-    async def ask(self, request: h11.Request, body: bytes | None) -> h11.Response:
+    async def ask(self, request: h11.Request, body: bytes | None) -> Head:
         """Send a request and wait for the head of its answer."""
-        if self._http.our_state is h11.DONE:
-            self._http.start_next_cycle()
-        self._response, self._ended = None, False
-        data = self._http.send(request) or b""
-        if body:
-            data += self._http.send(h11.Data(data=body)) or b""
-        data += self._http.send(h11.EndOfMessage()) or b""
-        self._write(data)
-        while (head := self._head()) is None:
+        answer = self._answer = Answer(self._chunks)
+        self._write(_sent(request, body))
+        while answer.head is None:
             await self._wait()
-        return head
-
-    def _head(self) -> h11.Response | None:
-        return self._response
+        return answer.head
 
     async def chunks(self, silence_seconds: float) -> AsyncIterator[bytes]:
         """The answer's body as it comes; silence for so long breaks it."""
@@ -97,7 +82,7 @@ class Wire(asyncio.BufferedProtocol):
                 chunk = self._chunks.popleft()
                 self._waiting_bytes -= len(chunk)
                 yield chunk
-            if self._ended:
+            if self._answer is None or self._answer.ended:
                 return
             self._resume()
             await self._wait()
@@ -145,6 +130,8 @@ class Wire(asyncio.BufferedProtocol):
             self._error = error
         self._quiet()
         self._wake()
+        if self._answer is not None:
+            self._answer.drop()
         if self._transport is not None:
             self._transport.abort()
 
@@ -187,18 +174,12 @@ class Wire(asyncio.BufferedProtocol):
                 self._shake()
             if self._secured:
                 self._decrypt(self._tls)
-        except (h11.RemoteProtocolError, OSError) as error:
+        except (Broken, OSError) as error:
             self._fail(error)
 
     def eof_received(self) -> bool:
         """The server ended: whether in the middle of something h11 knows."""
-        try:
-            self._take(b"")
-        except h11.RemoteProtocolError as error:
-            self._fail(error)
-        if self._error is None:
-            self._error = Broken("the server closed the connection")
-        self._wake()
+        self._end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -231,35 +212,48 @@ class Wire(asyncio.BufferedProtocol):
                 break
             except ssl.SSLZeroReturnError:
                 data = b""
-            self._take(data)
             if not data:
-                self._error = self._error or Broken("the server closed the connection")
+                self._end()
                 break
+            self._take(data)
         if self._outgoing.pending and self._transport is not None:
             self._transport.write(self._outgoing.read())  # the answer to a new key, say
 
     def _take(self, data: bytes) -> None:
-        """Hand bytes, or the end (none), to h11 and keep what it makes of them."""
-        if data and self._ended:
-            raise h11.RemoteProtocolError("the server speaks without being asked")
-        self._http.receive_data(data)
-        while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA or event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
-                break
-            if isinstance(event, h11.Response):
-                self._response = event
-            elif isinstance(event, h11.Data):
-                chunk = bytes(event.data)
-                self._chunks.append(chunk)
-                self._waiting_bytes += len(chunk)
-            elif isinstance(event, h11.EndOfMessage):
-                self._ended = True
-                self._quiet()
+        """Hand bytes to the parser and keep what it makes of them. Raises ``Broken``."""
+        answer, held = self._answer, len(self._chunks)
+        if answer is None:
+            raise Broken("the server speaks without being asked")
+        answer.feed(data)
+        for number in range(held, len(self._chunks)):
+            self._waiting_bytes += len(self._chunks[number])
+        if answer.ended:
+            self._quiet()
         if self._waiting_bytes > HIGH_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
+
+    def _end(self) -> None:
+        """The server ended: whether in the middle of something the parser knows."""
+        try:
+            if self._answer is not None:
+                self._answer.end()
+        except Broken as error:
+            self._fail(error)
+        self._quiet()
+        if self._error is None:
+            self._error = Broken("the server closed the connection")
+        self._wake()
+
+
+def _sent(request: h11.Request, body: bytes | None) -> bytes:
+    """A request as bytes; h11 knows what may stand there."""
+    http = h11.Connection(h11.CLIENT)
+    data = http.send(request) or b""
+    if body:
+        data += http.send(h11.Data(data=body)) or b""
+    return data + (http.send(h11.EndOfMessage()) or b"")
 
 
 async def open_wire(host: str, port: int, context: ssl.SSLContext | None, name: str, buffer: memoryview) -> Wire:
