@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keyless.billing.ledger.model import Gvk, Meter
+from keyless.billing.ledger.model import Gvk, HashedOnce, Meter, hashed_once
 from keyless.kube import KubeObject
 
 COMPOSITE = "crossplane.io/composite"
@@ -27,8 +27,9 @@ REFERENCES_LIMIT = 10_000
 PACKAGES = ("Provider", "Configuration", "Function", "ProviderRevision", "ConfigurationRevision")
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(HashedOnce):
     """What an object tells; None is what it does not. ``owner`` is its controller's uid, a composite's its own."""
 
     namespace: str | None = None

@@ -36,10 +36,10 @@ class Followed:
     told_lists: int = 0
     unknown: bool = False
     peaks: dict[datetime, int] = field(default_factory=dict)
+    gvk: Gvk = field(init=False)
 
-    @property
-    def gvk(self) -> Gvk:
-        return Gvk(self.resource.group, self.resource.version, self.resource.kind)
+    def __post_init__(self) -> None:
+        self.gvk = Gvk(self.resource.group, self.resource.version, self.resource.kind)
 
     @property
     def managed(self) -> bool:

@@ -266,4 +266,10 @@ class Metering:
 
 def sorted_counts(counts: Mapping[Dimensions, int]) -> list[tuple[Dimensions, int]]:
     """In an order that does not change from run to run."""
-    return sorted(counts.items(), key=lambda item: (item[1], repr(item[0])))
+    return sorted(counts.items(), key=lambda item: (item[1], _order(item[0])))
+
+
+def _order(of: Dimensions) -> tuple[object, ...]:
+    # No value is empty, so that empty may stand for None.
+    names = (of.provider, of.namespace, of.composite, of.claim, of.claim_namespace, of.composition, *of.labels)
+    return (of.meter, of.gvk, of.limited, *(name or "" for name in names))

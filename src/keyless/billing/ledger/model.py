@@ -6,12 +6,14 @@ between two uploads, all within one UTC hour; it becomes one object in the bucke
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import lru_cache
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 HOUR = timedelta(hours=1)
 
 
@@ -23,8 +25,35 @@ class Misnamed(Malformed):
     """What lies under a name that other content, another place or another number gave it."""
 
 
+class HashedOnce:
+    """Room for the hash of a value that is looked up again and again; see :func:`hashed_once`."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+
+def hashed_once(cls: type[T]) -> type[T]:
+    """A frozen dataclass on :class:`HashedOnce` keeps its hash: of ten fields within fields it is dearer than the rest.
+
+    The hash is no field: copies, comparisons and texts know nothing of it.
+    """
+    made: Callable[[T], int] = cls.__hash__
+
+    def kept(self: Any) -> int:
+        try:
+            found: int = self._hash
+        except AttributeError:
+            found = made(self)
+            object.__setattr__(self, "_hash", found)
+        return found
+
+    cls.__hash__ = kept  # type: ignore[method-assign]  # a decorator replaces what it decorates
+    return cls
+
+
+@hashed_once
 @dataclass(frozen=True, slots=True, order=True)
-class Gvk:
+class Gvk(HashedOnce):
     """A kind of managed resource, as the peer's tags name it. No part may be empty: the peer aborts on that."""
 
     group: str
@@ -263,8 +292,9 @@ class Limited(IntEnum):
     ALL = 2
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Dimensions:
+class Dimensions(HashedOnce):
     """What resources share that are counted as one number. None: the object, or its owner, did not say.
 
     ``labels`` are the values of the chosen labels, in the order in which :class:`Described` names them.

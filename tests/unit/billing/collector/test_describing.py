@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzzing import effort
-from keyless.billing.collector.describing import Composite, composite_of, meter_of, package_of, traits_of
+from keyless.billing.collector.describing import Composite, Traits, composite_of, meter_of, package_of, traits_of
 from keyless.billing.ledger.model import Gvk, Meter
 
 CONTROLLER = {"apiVersion": "example.org/v1", "kind": "XApp", "name": "app-x", "uid": "u-1", "controller": True}
@@ -107,3 +110,17 @@ def test_whatever_an_api_answers_is_told_or_unknown(obj, meter):
 def test_a_value_that_is_too_long_is_unknown_and_says_so():
     found = traits_of({"metadata": {"labels": {"team": "x" * 254}}}, Meter.MANAGED, ("team",))
     assert (found.labels, found.cut) == ((None,), True)
+
+
+@given(st.lists(st.none() | st.sampled_from(["a", "b"]), min_size=5, max_size=5), st.booleans())
+@effort(40)
+def test_values_that_keep_their_hash_are_as_equal_as_values_that_do_not(names, cut):
+    def made():
+        return Traits(*names[:4], labels=(names[4],), owner="u", cut=cut)
+
+    one, other = made(), made()
+    assert hash(one) == hash(one) == hash(other) == hash(replace(one))
+    assert one == other
+    assert len({one, other, copy(one), deepcopy(one), replace(one, owner="v")}) == 2
+    assert repr(one) == repr(other)
+    assert "hash" not in repr(one)
