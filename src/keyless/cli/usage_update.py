@@ -10,7 +10,16 @@ import typer
 
 from keyless.api.words import counted
 from keyless.cli import exits
-from keyless.cli.usage_options import EndpointOption, ProviderOption, checked
+from keyless.cli.usage_options import (
+    AclOption,
+    EncryptionOption,
+    EndpointOption,
+    KeyOption,
+    OwnerOption,
+    ProviderOption,
+    checked,
+    writing_of,
+)
 
 
 def update(
@@ -22,6 +31,10 @@ def update(
     force_incomplete: Annotated[
         bool, typer.Option(envvar="UP_BILLING_FORCE_INCOMPLETE", help="Also where a time lies between the two reports.")
     ] = False,
+    server_side_encryption: EncryptionOption = "",
+    ssekms_key_id: KeyOption = "",
+    expected_bucket_owner: OwnerOption = "",
+    acl: AclOption = "",
 ) -> None:
     """Merge a report into another one, which is made where it is not there.
 
@@ -34,10 +47,11 @@ def update(
     from keyless.billing.export.updating import update as merge
     from keyless.billing.ledger.model import stamp
 
+    writing = writing_of(server_side_encryption, ssekms_key_id, expected_bucket_owner, acl)
     place: Target = FileTarget(Path(target))
     if bucket:
         checked("any", bucket, provider, endpoint)
-        place = ObjectTarget(S3Bucket.from_environment(os.environ, bucket, endpoint), target)
+        place = ObjectTarget(S3Bucket.from_environment(os.environ, bucket, endpoint, writing), target)
     made = merge(place, source, force_incomplete=force_incomplete)
     if isinstance(made, Refusal):
         typer.echo(f"keyless: {made.detail}", err=True)

@@ -5,6 +5,7 @@ Two write: the collector, and the commands that record decisions. Both are held 
 
 from __future__ import annotations
 
+import contextlib
 import base64
 import zlib
 from collections.abc import Iterator
@@ -100,6 +101,8 @@ def command(name: str, keys: Keys, send: Any, writing: Writing) -> S3Bucket:
 async def written(who: str, bucket: str, keys: Keys, send: Any, writing: Writing) -> None:
     if who == "collector":
         await collector(bucket, keys, send, writing).put_new(KEY, BODY, "application/json")
+    elif who == "report update":
+        command(bucket, keys, send, writing).put_if(KEY, BODY, None)
     else:
         command(bucket, keys, send, writing).put_new(KEY, BODY)
 
@@ -127,7 +130,7 @@ DEMANDS = {
 }
 
 
-@pytest.mark.parametrize("who", ["collector", "command"])
+@pytest.mark.parametrize("who", ["collector", "command", "report update"])
 @pytest.mark.parametrize("demand", DEMANDS)
 async def test_what_a_bucket_demands_the_values_meet(cloud: Cloud, who: str, demand: str) -> None:
     condition, writing, must_be_set, encryption = DEMANDS[demand]
@@ -150,7 +153,7 @@ async def test_what_a_bucket_demands_the_values_meet(cloud: Cloud, who: str, dem
         assert head["SSEKMSKeyId"] == key
 
 
-@pytest.mark.parametrize("who", ["collector", "command"])
+@pytest.mark.parametrize("who", ["collector", "command", "report update"])
 async def test_a_key_that_the_role_may_not_use_is_named_with_the_right_that_lacks(cloud: Cloud, who: str) -> None:
     key = cloud.kms.create_key()["KeyMetadata"]["Arn"]
     with pytest.raises(AWS_FAILURES) as refused:
@@ -159,7 +162,7 @@ async def test_a_key_that_the_role_may_not_use_is_named_with_the_right_that_lack
     assert key in str(refused.value)
 
 
-@pytest.mark.parametrize("who", ["collector", "command"])
+@pytest.mark.parametrize("who", ["collector", "command", "report update"])
 async def test_in_the_bucket_of_another_account_nothing_is_stored(cloud: Cloud, who: str) -> None:
     bucket = cloud.bucket()
     with pytest.raises(AWS_FAILURES) as refused:
@@ -168,7 +171,7 @@ async def test_in_the_bucket_of_another_account_nothing_is_stored(cloud: Cloud, 
     assert "Contents" not in cloud.s3.list_objects_v2(Bucket=bucket)
 
 
-@pytest.mark.parametrize("who", ["collector", "command"])
+@pytest.mark.parametrize("who", ["collector", "command", "report update"])
 @pytest.mark.parametrize("checksum", ["SHA256", "CRC32", "none"])
 async def test_a_bucket_with_object_lock_takes_what_is_stored(cloud: Cloud, who: str, checksum: str) -> None:
     bucket = cloud.bucket(ObjectLockEnabledForBucket=True)
@@ -217,6 +220,16 @@ async def test_another_server_is_spared_what_it_lacks_and_the_body_stays_guarded
     assert sent.requests[-1].headers["X-Amz-Content-SHA256"] not in {"UNSIGNED-PAYLOAD", b"UNSIGNED-PAYLOAD"}
 
 
+@pytest.mark.parametrize("server", SERVERS)
+async def test_an_update_of_a_report_never_writes_without_its_condition(server: str) -> None:
+    answers, _ = SERVERS[server]
+    sent = Answers(*answers)
+    with contextlib.suppress(AWS_FAILURES):
+        await written("report update", "usage", Keys("AKIA", "secret"), sent, Writing())
+    assert sent.requests
+    assert all(request.headers["If-None-Match"] == "*" for request in sent.requests)
+
+
 async def test_what_a_server_lacks_is_asked_of_it_once() -> None:
     sent = Answers((501, xml("NotImplemented"), {}), STORED)
     store = collector("usage", Keys("AKIA", "secret"), sent, Writing())
@@ -234,7 +247,7 @@ async def test_a_proxy_s_refusal_of_a_moment_costs_the_condition_nothing() -> No
     assert "If-None-Match" in sent.requests[-1].headers
 
 
-@pytest.mark.parametrize("who", ["collector", "command"])
+@pytest.mark.parametrize("who", ["collector", "command", "report update"])
 @pytest.mark.parametrize(
     "refusal",
     [

@@ -188,12 +188,22 @@ class S3Bucket:
     def put_if(self, key: str, body: bytes, etag: str | None) -> None:
         """Write where the object is still the one with this ETag (None: still none); raises as :meth:`list` does."""
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
-        try:
-            self._ask("PutObject", "PUT", key, body=body, headers={**condition, "Content-Type": "application/gzip"})
-        except AWS_FAILURES as error:
-            if error.code == "PreconditionFailed":
-                raise Permanent(f"{key}: somebody has written it meanwhile: run the same command again") from None
-            raise
+        # The condition is never spared: without it what somebody else has written would be lost.
+        spared = frozenset({Spared.CONDITION})
+        while True:
+            members = self._writing.members(body, "application/gzip", spared)
+            headers = {**condition, **{HEADERS[name]: value for name, value in members.items()}}
+            try:
+                self._ask("PutObject", "PUT", key, body=body, headers=headers)
+            except AWS_FAILURES as error:
+                if error.code == "PreconditionFailed":
+                    raise Permanent(f"{key}: somebody has written it meanwhile: run the same command again") from None
+                more = spare(error.code, error.message, spared, checksum=self._writing.checksum)
+                if more is None:
+                    raise
+                spared |= {more}
+            else:
+                return
 
     def _pages(self, prefix: str, more: dict[str, str]) -> Iterator[tuple[Any, Callable[[str], str]]]:
         # Encoded, for a key may hold characters that XML cannot.
