@@ -5,8 +5,8 @@ Two write: the collector, and the commands that record decisions. Both are held 
 
 from __future__ import annotations
 
-import contextlib
 import base64
+import contextlib
 import zlib
 from collections.abc import Iterator
 from itertools import count

@@ -179,10 +179,14 @@ class Follower:
         """
         try:
             live = await self._host.get(DEPLOYMENTS, spec.deployment, row.namespace)
-            if deciding.was_restarted(live, self._now(), RESTART_EVERY):
+            wanted = deciding.identity(spec, row)
+            if deciding.was_restarted(live, self._now(), RESTART_EVERY, wanted):
                 return
             annotations = {deciding.RESTARTED_AT: timestamp(self._now())}
-            patch: KubeObject = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+            patch: KubeObject = {
+                "metadata": {"annotations": {deciding.RESTARTED_FOR: wanted}},
+                "spec": {"template": {"metadata": {"annotations": annotations}}},
+            }
             await self._host.patch(DEPLOYMENTS, spec.deployment, patch, row.namespace, kind="strategic")
         except NotFound:
             return  # it is made with its identity

@@ -17,6 +17,8 @@ SLOW = timedelta(minutes=2)
 ASSOCIATIONS = 5000
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 """What ``kubectl rollout restart`` writes into a pod template."""
+RESTARTED_FOR = "keyless.dev/restarted-for"
+"""On the Deployment: the identity that our last restart was for."""
 _WARN = 0.8
 
 
@@ -167,12 +169,22 @@ def unprobed(made: Iterable[Row], most: int, probed: Mapping[str, datetime]) -> 
     return sorted(waiting, key=lambda row: (probed.get(row.namespace, never), row.since))[:most]
 
 
-def was_restarted(deployment: KubeObject, now: datetime, within: timedelta) -> bool:
-    """Whether its pods were told to be made anew not long ago; a moment that cannot be read is none."""
+def identity(spec: Spec, row: Row) -> str:
+    """What a pod lacks that is to be made anew: the way and the role."""
+    return f"{spec.mode} {row.role}"
+
+
+def was_restarted(deployment: KubeObject, now: datetime, within: timedelta, wanted: str) -> bool:
+    """Whether its pods were told to be made anew for ``wanted`` not long ago; a moment that cannot be read is none.
+
+    A restart of ours for another identity does not count: those pods lack the new one, however young they are.
+    """
+    noted = ((deployment.get("metadata") or {}).get("annotations") or {}).get(RESTARTED_FOR, wanted)
     template = (deployment.get("spec") or {}).get("template") or {}
     text = ((template.get("metadata") or {}).get("annotations") or {}).get(RESTARTED_AT)
     try:
         # One that lies ahead by more than clocks differ says nothing.
-        return text is not None and abs(now - datetime.fromisoformat(str(text))) < within
+        near = text is not None and abs(now - datetime.fromisoformat(str(text))) < within
     except (ValueError, TypeError):
         return False
+    return near and noted == wanted

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzzing import effort
-from keyless.kube.resources import DEPLOYMENTS
+from keyless.kube.resources import DEPLOYMENTS, WORKLOADIDENTITIES
 from keyless.space.workload_identity.controller import PROBES_AT_ONCE, RESTART_EVERY
-from keyless.space.workload_identity.plan import RESTARTED_AT, was_restarted
+from keyless.space.workload_identity.plan import RESTARTED_AT, RESTARTED_FOR, was_restarted
 from unit.identity.grants.test_grants import host_namespace
 from unit.space.workload_identity.test_following import NOON, World
 
@@ -59,21 +59,38 @@ async def test_a_restart_by_a_persons_hand_counts() -> None:
     assert await looks(world, 60) == [by_hand]
 
 
+async def test_a_restart_for_another_identity_does_not_count() -> None:
+    """The way was changed a moment after pods were made anew for the one of before."""
+    world = World(restart="Automatic")
+    world.plane(1)
+    world.pod(1)
+    first = await looks(world, 30)
+    assert len(first) == 1
+    world.host.put(
+        WORKLOADIDENTITIES, {"metadata": {"name": "billing"}, "spec": {**world.spec, "mode": "pod-identity"}}
+    )
+    second = await looks(world, 60)
+    assert len({*first, *second}) == 2
+    assert not set(await looks(world, RESTART_EVERY.total_seconds() - 90)) - set(second), "and once for this one"
+
+
 moments = st.integers(1_600_000_000, 2_000_000_000).map(lambda at: datetime.fromtimestamp(at, UTC))
 texts = st.one_of(moments.map(lambda at: at.isoformat()), st.text(max_size=8), st.none(), st.integers())
 
 
 @effort(60)
-@given(texts, moments)
-def test_whatever_stands_there_is_read_or_counts_as_nothing(text: Any, now: datetime) -> None:
+@given(texts, moments, st.sampled_from([None, "irsa role", "pod-identity role"]))
+def test_whatever_stands_there_is_read_or_counts_as_nothing(text: Any, now: datetime, noted: str | None) -> None:
     annotations = {} if text is None else {RESTARTED_AT: text}
-    deployment = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    deployment: dict[str, Any] = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    if noted is not None:
+        deployment["metadata"] = {"annotations": {RESTARTED_FOR: noted}}
     try:
         near = abs(datetime.fromisoformat(text) - now) < RESTART_EVERY
     except (ValueError, TypeError):
         near = False
-    assert was_restarted(deployment, now, RESTART_EVERY) is near
-    assert not was_restarted({"spec": {}}, now, RESTART_EVERY)
+    assert was_restarted(deployment, now, RESTART_EVERY, "irsa role") is (near and noted != "pod-identity role")
+    assert not was_restarted({"spec": {}}, now, RESTART_EVERY, "irsa role")
 
 
 async def test_those_that_nothing_helps_keep_nobody_from_its_turn() -> None:
