@@ -272,7 +272,7 @@ def test_the_license_says_what_the_command_says(hours: list[tuple[int, int, int,
             used[number] = added(used[number], packed.runs.start, packed.resource_milliseconds, packed.operations)
         last = at + HOUR
     capacity = Bought(bought, 7, START, START + 30 * DAY)
-    asked = Asked("acme", (START, last), ZoneInfo("UTC"), ("meter",), "all", DEFAULT, force_incomplete=True)
+    asked = Asked(("acme",), (START, last), ZoneInfo("UTC"), ("meter",), "all", DEFAULT, force_incomplete=True)
     told = capacity_of(bucket, asked, capacity, now=last + DAY)
     planes = [PlaneUse(f"{number}", each, last) for number, each in enumerate(used)]
     assert meetings(capacity, lines_of(kept_next(None, planes, SINCE), planes), measured_to(planes, capacity)) == told
