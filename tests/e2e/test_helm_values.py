@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def came_out(folder: Path, clients: Path, values: dict[str, Any]) -> Any:
     (folder / "Chart.yaml").write_text("apiVersion: v2\nname: shown\nversion: 0.1.0\n")
     (folder / "templates" / "values.yaml").write_text("shown: {{ .Values | toJson | quote }}\n")
     command = upgrade(Space({}, (), frozenset(), "shown", "."), flatten(values))
-    command = command.replace("helm upgrade", "helm template").replace(" --reuse-values", "")
+    command = command.replace("helm upgrade", "helm template")
+    command = re.sub(r" --(reset-then-)?reuse-values", "", command)
     said = subprocess.run(
         ["bash", "-euc", command],
         cwd=folder,
