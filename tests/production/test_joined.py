@@ -149,11 +149,18 @@ def test_a_pod_gets_a_role_by_its_own_token(lone: Lone) -> None:
          environ=environ)  # fmt: skip
     token = {"serviceAccountToken": {"audience": "sts.amazonaws.com", "path": "token"}}
     script = (
-        "from pathlib import Path\nfrom botocore.session import get_session\n"
+        "import time\nfrom pathlib import Path\nfrom botocore.session import get_session\n"
         "token = Path('/var/run/aws/token').read_text()\n"
         "sts = get_session().create_client('sts')\n"
         "arn = 'arn:aws:iam::111122223333:role/lone'\n"
-        "made = sts.assume_role_with_web_identity(RoleArn=arn, RoleSessionName='pod', WebIdentityToken=token)\n"
+        "for left in range(30, -1, -1):\n"  # IAM's changes reach STS a moment later
+        "    try:\n"
+        "        made = sts.assume_role_with_web_identity(RoleArn=arn, RoleSessionName='pod', WebIdentityToken=token)\n"
+        "    except sts.exceptions.ClientError as error:\n"
+        "        if not left or error.response['Error']['Code'] != 'AccessDenied': raise\n"
+        "        time.sleep(1)\n"
+        "    else:\n"
+        "        break\n"
         "print(made['AssumedRoleUser']['Arn'])"
     )
     asking = pod("assuming", "", volumes=[{"name": "aws", "projected": {"sources": [token]}}])
