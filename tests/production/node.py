@@ -162,6 +162,8 @@ state = "{self.folder}/containerd-run"
                 "memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%",
                 "nodefs.inodesFree": "1%",
             },
+            # Never by itself: what was imported is to be had nowhere else, however full the machine's disk is.
+            "imageGCHighThresholdPercent": 100,
         }  # fmt: skip
         self.parts.start(
             "kubelet", self._binaries / "kubelet", f"--kubeconfig={kubeconfig}",
