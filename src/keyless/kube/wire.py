@@ -178,7 +178,7 @@ class Wire(asyncio.BufferedProtocol):
             self._fail(error)
 
     def eof_received(self) -> bool:
-        """The server ended: whether in the middle of something h11 knows."""
+        """The server ended: whether in the middle of something the parser knows."""
         self._end()
         return False
 
