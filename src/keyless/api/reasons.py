@@ -124,6 +124,7 @@ class Reason(StrEnum):
     SNAPSHOT_BROKEN = "SnapshotBroken"
     SNAPSHOT_MISSING = "SnapshotMissing"
     SNAPSHOT_OF_ANOTHER = "SnapshotOfAnother"
+    SNAPSHOT_OF_TWO_LIVES = "SnapshotOfTwoLives"
     SNAPSHOT_TOO_NEW = "SnapshotTooNew"
     SNAPSHOT_RESTORED = "SnapshotRestored"
     SNAPSHOT_NOT_RESTORED = "SnapshotNotRestored"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,9 @@ from keyless.backup.model import State
 TIMEOUT_SECONDS = 30.0
 """Between two pieces; a snapshot as a whole takes as long as it takes."""
 _LINE_BYTES = 1 << 20
+_KUBE_SYSTEM = base64.b64encode(b"/registry/namespaces/kube-system").decode()
+_UID = re.compile(rb".*?\x2a\x24([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}).*", re.DOTALL)
+"""In protobuf: field 5 of ``ObjectMeta``, 36 bytes long; nothing before it can hold the first of the two."""
 
 
 class EtcdFailure(Transient):
@@ -39,13 +43,15 @@ class Etcd:
         self._transport = transport
 
     async def state(self) -> State:
-        """Its version, its cluster and the revision that it is at."""
+        """Its version, its cluster, the revision that it is at, and which control plane's data it holds."""
         async with self._opened() as client, _failures():
             answer = await client.post("/v3/maintenance/status", json={})
             said = _document(answer.content, answer.status_code)
+            found = await client.post("/v3/kv/range", json={"key": _KUBE_SYSTEM})
+            holds = _uid(_document(found.content, found.status_code))
         header = _part(said, "header")
         try:
-            return State(str(said["version"]), str(header.get("cluster_id", "")), int(header["revision"]))
+            return State(str(said["version"]), str(header.get("cluster_id", "")), int(header["revision"]), holds)
         except (KeyError, ValueError, TypeError, OverflowError):
             raise EtcdFailure("etcd's status: expected its version and revision, found something else") from None
 
@@ -124,10 +130,18 @@ def _part(said: dict[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _uid(said: dict[str, Any]) -> str:
+    """Of the namespace that a range answers with; empty where there is none."""
+    kvs = said.get("kvs")
+    first = kvs[0] if isinstance(kvs, list) and kvs else None
+    found = _UID.fullmatch(_piece(first.get("value"))) if isinstance(first, dict) else None
+    return found[1].decode() if found else ""
+
+
 def _piece(blob: Any) -> bytes:
     if blob is None:
         return b""
     try:
         return base64.b64decode(blob, validate=True)
     except (binascii.Error, TypeError, ValueError):
-        raise EtcdFailure("etcd's snapshot: expected base64, found something else") from None
+        raise EtcdFailure("etcd's answer: expected base64, found something else") from None

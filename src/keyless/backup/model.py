@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from keyless.api import Permanent, Refusal
+
 SNAPSHOT, ENCRYPTION, MANIFEST = "snapshot.db", "encryption.json", "manifest.json"
 FILES = (SNAPSHOT, ENCRYPTION, MANIFEST)
 FORMAT = 1
@@ -28,6 +30,14 @@ _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\b.*", re.ASCII)
 
 class Malformed(ValueError):
     """What was read is not what was written."""
+
+
+class Refused(Permanent):
+    """Something about a snapshot, a volume or what etcd holds, by a reason of the catalogue."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.code = str(refusal.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,8 @@ class State:
     version: str
     cluster_id: str
     revision: int
+    holds: str = ""
+    """The uid of the namespace ``kube-system`` in it; empty: unknown, or it holds none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +135,12 @@ def to_bytes(manifest: Manifest) -> bytes:
             "hostNamespace": source.host_namespace,
         },
         "takenAt": f"{manifest.taken_at.astimezone(UTC):{_STAMP}}",
-        "etcd": {"version": state.version, "clusterId": state.cluster_id, "revision": state.revision},
+        "etcd": {
+            "version": state.version,
+            "clusterId": state.cluster_id,
+            "revision": state.revision,
+            "holds": state.holds,
+        },
         "snapshot": {"bytes": manifest.size, "sha256": manifest.sha256},
     }
     return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
@@ -149,7 +166,8 @@ def read_untrusted(body: bytes) -> Manifest:
         _text(plane, "id"),
         *(str(plane.get(name, "")) for name in ("group", "name", "hostNamespace")),
     )
-    state = State(_text(etcd, "version"), str(etcd.get("clusterId", "")), _count(etcd, "revision"))
+    cluster_id, holds = (str(etcd.get(name, "")) for name in ("clusterId", "holds"))
+    state = State(_text(etcd, "version"), cluster_id, _count(etcd, "revision"), holds)
     return Manifest(source, at, state, _count(snapshot, "bytes"), sha256)
 
 

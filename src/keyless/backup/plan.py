@@ -13,6 +13,7 @@ from keyless.backup.model import (
     SNAPSHOT,
     Malformed,
     Manifest,
+    State,
     Wanted,
     home,
     minor_of,
@@ -85,18 +86,32 @@ def _revision(folder: str) -> int:
 
 
 def choose(wanted: Wanted, keys: Iterable[str], prefix: str) -> str | Refusal:
-    """The folder to restore, as a key that ends in a slash."""
+    """The folder to restore, as a key that ends in a slash.
+
+    Where none is named it is the newest, unless an older one is of a higher revision: then etcd began anew in between,
+    and which of its lives is wanted only a person knows.
+    """
     place = home(prefix, wanted.control_plane_id)
     found = folders(keys, place)
     whole = complete(found)
     if not wanted.folder and whole:
-        return f"{place}{whole[-1]}/"
+        most = max(whole, key=_revision)
+        return f"{place}{whole[-1]}/" if _revision(most) == _revision(whole[-1]) else _of_two(wanted, most, whole[-1])
     if wanted.folder in whole:
         return f"{place}{wanted.folder}/"
     there = ", ".join(whole[-5:]) or "none that is whole"
     what = f"snapshot {wanted.folder}" if wanted.folder else "a snapshot"
     cut = " (it is there without all of its parts: its writing was cut off)" if wanted.folder in found else ""
     return Refusal(Reason.SNAPSHOT_MISSING, f"{place}: expected {what}{cut}, found {there}")
+
+
+def _of_two(wanted: Wanted, most: str, last: str) -> Refusal:
+    plane = wanted.control_plane_id
+    return Refusal(
+        Reason.SNAPSHOT_OF_TWO_LIVES,
+        f"{plane}: expected revisions of etcd to grow, found the newest snapshot {last} below the older {most}: etcd "
+        f"began anew in between; name the one that is wanted, {plane}/{most} from before that or {plane}/{last}",
+    )
 
 
 def read_manifest(body: bytes, wanted: Wanted, key: str, *, etcd: str) -> Manifest | Refusal:
@@ -120,6 +135,21 @@ def read_manifest(body: bytes, wanted: Wanted, key: str, *, etcd: str) -> Manife
             "controlPlanes.kubernetes.images.etcd to that version or a newer one",
         )
     return manifest
+
+
+def emptied(expected: str, state: State) -> Refusal | None:
+    """Whether etcd holds another control plane's life than the one whose snapshots these are.
+
+    An etcd whose volume was emptied answers like any other, and its snapshot would be the newest one: it is never
+    stored. ``expected`` is what the operator knows, empty where it knows nothing yet.
+    """
+    if not expected or state.holds == expected:
+        return None
+    return Refusal(
+        Reason.DATA_LOST,
+        f"etcd: expected namespace kube-system with uid {expected}, found {state.holds or 'none'}: it began anew, and "
+        "nothing of it is stored or removed; Ready of the ControlPlane says what to do",
+    )
 
 
 def broken(manifest: Manifest, size: int, sha256: str, key: str) -> Refusal | None:

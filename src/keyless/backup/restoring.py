@@ -19,7 +19,17 @@ from keyless.backup import plan
 from keyless.backup.bucket import Bucket
 from keyless.backup.checking import Checker
 from keyless.backup.host import RESTORED, Host, Said
-from keyless.backup.model import ENCRYPTION, MANIFEST, SNAPSHOT, Manifest, Wanted, encryption_keys, home, wanted_of
+from keyless.backup.model import (
+    ENCRYPTION,
+    MANIFEST,
+    SNAPSHOT,
+    Manifest,
+    Refused,
+    Wanted,
+    encryption_keys,
+    home,
+    wanted_of,
+)
 from keyless.backup.settings import Settings
 from keyless.kube import Kube
 from keyless.kube.resources import SECRETS
@@ -27,14 +37,6 @@ from keyless.kube.resources import SECRETS
 DATA, WORK, MADE, MARK = "data", "restore", "made", "restored.json"
 """In the volume: etcd's folder, ours while it is made, what ``etcdutl`` makes in it, and of which snapshot data is."""
 NAME = "wanted.json"
-
-
-class Refused(Permanent):
-    """Something about the snapshot or the volume, by a reason of the catalogue."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.detail)
-        self.code = str(refusal.reason)
 
 
 class Restoring:

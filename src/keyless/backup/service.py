@@ -14,13 +14,24 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from keyless.api import KeylessError, Reason
+from keyless.api import KeylessError, Reason, Transient
 from keyless.backup import plan
 from keyless.backup.bucket import Bucket
 from keyless.backup.checking import Checker
 from keyless.backup.etcd import Etcd, EtcdFailure
 from keyless.backup.host import Host, Said
-from keyless.backup.model import ENCRYPTION, MANIFEST, SNAPSHOT, Manifest, Source, folder_name, home, to_bytes
+from keyless.backup.model import (
+    ENCRYPTION,
+    MANIFEST,
+    SNAPSHOT,
+    Manifest,
+    Refused,
+    Source,
+    State,
+    folder_name,
+    home,
+    to_bytes,
+)
 from keyless.backup.restoring import Restoring
 from keyless.backup.settings import Settings
 from keyless.kube import Backoff, connect, keep_in_touch
@@ -31,6 +42,8 @@ ATTEMPT_SECONDS = 1800.0
 """2 GiB at ten Mbit/s; an attempt that hangs on anything ends as a failure."""
 LAST_SECONDS = 100.0
 """Within the pod's grace period of two minutes."""
+LAST_WAITS = (2.0, 4.0, 8.0, 16.0)
+"""Seconds between the attempts at a last snapshot, where what refused it may not refuse the next one."""
 _WAITS = Backoff(first_seconds=5.0, cap_seconds=300.0)
 _log = structlog.get_logger("keyless.backup")
 
@@ -119,19 +132,29 @@ class Backups:
 
     async def _last_one(self) -> float:
         """The pod is ended: with its control plane, or for a rollout. Usage is flushed before this pod is ended."""
-        if await self._host.is_stopping():
-            await self.take()
+        if not await self._host.is_stopping():
+            return 0.0
+        for seconds in LAST_WAITS:
+            try:
+                await self.take()
+                return 0.0
+            except Transient as error:
+                _log.warning("last snapshot not stored yet", error=str(error))
+                await asyncio.sleep(seconds)
+        await self.take()
         return 0.0
 
     async def take(self) -> Manifest:
         """One snapshot: the database, its keys, then the manifest, without which the rest counts for nothing."""
-        state = await self._etcd.state()
+        state = await self._state()
         at = self._now().replace(microsecond=0)
         folder = f"{self._place}{folder_name(at, state.revision)}/"
         keys = await asyncio.to_thread(Path(self._settings.encryption_file).read_bytes)
         checker = Checker()
         await self._bucket.upload(folder + SNAPSHOT, self._checked(checker))
         await self._bucket.put(folder + ENCRYPTION, keys)
+        # Once more: what was emptied while it was read is no snapshot without a manifest.
+        await self._state()
         manifest = Manifest(self._source, at, state, checker.size, checker.sha256)
         await self._bucket.put(folder + MANIFEST, to_bytes(manifest))
         self._last = at
@@ -141,6 +164,13 @@ class Backups:
         await self._say(Said(True, str(Reason.SNAPSHOT_STORED), message), manifest)
         _log.info("snapshot stored", folder=folder, bytes=checker.size, revision=state.revision)
         return manifest
+
+    async def _state(self) -> State:
+        """What etcd says of itself; raises where it is not the etcd that the operator knows."""
+        state = await self._etcd.state()
+        if refusal := plan.emptied(self._settings.holds, state):
+            raise Refused(refusal)
+        return state
 
     async def _checked(self, checker: Checker) -> AsyncGenerator[bytes]:
         """Raises at the end of what is no whole snapshot, so that its upload is taken back."""

@@ -37,6 +37,9 @@ class Settings:
     )
     interval_seconds: int = setting(3600, env="KEYLESS_BACKUP_SECONDS", help="Seconds between two snapshots.")
     keep: int = setting(24, env="KEYLESS_BACKUP_KEEP", help="How many of the newest snapshots stay.")
+    holds: str = setting(
+        "", env="KEYLESS_HOLDS", help="The uid of namespace kube-system in what is stored; empty: whatever is there."
+    )
     etcd_dir: str = setting(
         "/etc/keyless/etcd", env="KEYLESS_ETCD_DIR", help="Folder with server, ca.crt, tls.crt and tls.key of etcd."
     )

@@ -70,19 +70,22 @@ def external_secrets(values: Values, place: Place) -> Component:
     return Component(EXTERNAL_SECRETS, before, deployment, kubeconfig_key(EXTERNAL_SECRETS, place))
 
 
-def backup(values: Values, place: Place) -> Component:
-    """What takes snapshots of etcd."""
+def backup(values: Values, place: Place, holds: str = "") -> Component:
+    """What takes snapshots of etcd, as long as that holds what it held."""
     account = _service_account(BACKUP, values, values.backups, place)
-    deployment = _deployment(BACKUP, values, place, pods.backup_template(values, place), recreate=True)
+    deployment = _deployment(BACKUP, values, place, pods.backup_template(values, place, holds), recreate=True)
     before = (account, *rights.of_backup(place))
     return Component(BACKUP, before, deployment, kubeconfig_key(BACKUP, place))
 
 
-def wanted(values: Values, place: Place, *, volume: bool, own: bool = False) -> tuple[Component, ...]:
-    """The components that these values ask for; ``own``: whether the control plane's etcd is ours to back up."""
+def wanted(values: Values, place: Place, *, volume: bool, own: bool = False, holds: str = "") -> tuple[Component, ...]:
+    """The components that these values ask for; ``own``: whether the control plane's etcd is ours to back up.
+
+    ``holds``: what it held when the operator last looked.
+    """
     metering = (vector(values, place, volume=volume),) if values.billing.enabled else ()
     secrets = (external_secrets(values, place),) if values.shared_secrets else ()
-    backups = (backup(values, place),) if own and values.backup.enabled else ()
+    backups = (backup(values, place, holds),) if own and values.backup.enabled else ()
     return metering + secrets + backups
 
 

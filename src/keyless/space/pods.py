@@ -75,9 +75,13 @@ def external_secrets_template(values: Values, place: Place) -> KubeObject:
     return _template("external-secrets", place, container, service_account=name, values=values, workload=workload)
 
 
-def backup_template(values: Values, place: Place) -> KubeObject:
-    """What takes snapshots: the way to etcd, and the keys without which no Secret in one can be read."""
-    container = _container("backup", "backup", values, env=_backup_env(values.backup, place), extra=values.backups.env)
+def backup_template(values: Values, place: Place, holds: str = "") -> KubeObject:
+    """What takes snapshots: the way to etcd, and the keys without which no Secret in one can be read.
+
+    ``holds``: the uid of the namespace by which the operator knows what etcd holds; nothing else is stored.
+    """
+    env = [*_backup_env(values.backup, place), *([_plain("KEYLESS_HOLDS", holds)] if holds else [])]
+    container = _container("backup", "backup", values, env=env, extra=values.backups.env)
     container["resources"] = values.backups.resources or {"requests": {"cpu": "10m", "memory": "64Mi"}}
     keys = {"name": "encryption", "mountPath": ENCRYPTION_DIR, "readOnly": True}
     container["volumeMounts"] = [{"name": "control-plane", "mountPath": ETCD_DIR, "readOnly": True}, keys]

@@ -144,13 +144,14 @@ class MemoryEtcd:
     def __init__(self, *snapshots: bytes) -> None:
         self.snapshots = list(snapshots) or [database()]
         self.revision = 41
+        self.holds = ""
         self.failure: KeylessError | None = None
 
     async def state(self) -> State:
         if self.failure:
             raise self.failure
         self.revision += 1
-        return State("3.6.8", "13455796455940752355", self.revision)
+        return State("3.6.8", "13455796455940752355", self.revision, self.holds)
 
     async def snapshot(self) -> AsyncGenerator[bytes]:
         body = self.snapshots[0] if len(self.snapshots) == 1 else self.snapshots.pop(0)

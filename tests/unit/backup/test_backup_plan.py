@@ -113,6 +113,49 @@ def test_snapshots_of_an_etcd_that_began_anew_drive_out_none_of_the_one_that_was
         assert len(left) - len(first) == min(count + 1, max(keep, 1))
 
 
+@given(
+    lives=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=3),
+    keep=st.integers(0, 4),
+)
+def test_restored_by_itself_is_the_newest_of_one_life_and_of_two_none_that_nobody_named(
+    lives: list[list[int]], keep: int
+) -> None:
+    """Growth from snapshot to snapshot, in lives that each begin with nothing."""
+    revisions = [sum(life[: at + 1]) for life in lives for at in range(len(life))]
+    held = keys_of(*(folder(hour, revision) for hour, revision in enumerate(revisions)))
+    gone = plan.to_delete(held, PLACE, keep=keep, now=NOON + 30 * HOUR)
+    left = [each for each in held if each not in gone]
+    found = plan.choose(Wanted(PLANE), left, "backups/")
+    last, most = folder(len(revisions) - 1, revisions[-1]), max(revisions)
+    if revisions[-1] == most:
+        assert found == f"{PLACE}{last}/"
+        return
+    assert isinstance(found, Refusal)
+    assert found.reason == Reason.SNAPSHOT_OF_TWO_LIVES
+    assert any(f"{PLANE}/{folder(hour, most)}" in found.detail for hour in range(len(revisions)))
+    assert f"{PLANE}/{last}" in found.detail
+    for named in (each for each in plan.complete(plan.folders(left, PLACE)) if each in found.detail):
+        assert plan.choose(Wanted(PLANE, named), left, "backups/") == f"{PLACE}{named}/"
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "refused"), [("", "", False), ("", "b", False), ("a", "a", False), ("a", "b", True)]
+)
+def test_what_another_life_of_etcd_holds_is_refused_once_it_is_known_what_it_should_hold(
+    expected: str, found: str, refused: bool
+) -> None:
+    refusal = plan.emptied(expected, State("3.6.8", "7", 42, found))
+    assert bool(refusal) == refused
+    if refusal:
+        assert refusal.reason == Reason.DATA_LOST
+
+
+def test_an_etcd_in_which_nobody_wrote_yet_is_no_snapshot() -> None:
+    refusal = plan.emptied("a", State("3.6.8", "7", 1))
+    assert refusal is not None
+    assert "found none" in refusal.detail
+
+
 @given(st.sets(st.integers(0, 30), min_size=2), st.integers(0, 5), st.data())
 def test_a_deletion_that_stops_anywhere_leaves_no_half_of_a_snapshot_to_restore(
     whole: set[int], keep: int, data: st.DataObject

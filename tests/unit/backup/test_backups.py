@@ -11,10 +11,10 @@ import pytest
 from keyless.aws import AwsTransient
 from keyless.aws.errors import Said
 from keyless.backup import bucket as bucket_module
-from keyless.backup import plan
+from keyless.backup import plan, service
 from keyless.backup.etcd import EtcdFailure
 from keyless.backup.host import CONDITION, Host
-from keyless.backup.model import ENCRYPTION, MANIFEST, SNAPSHOT, home, read_untrusted
+from keyless.backup.model import ENCRYPTION, MANIFEST, SNAPSHOT, Manifest, home, read_untrusted
 from keyless.backup.service import Backups, source_of
 from keyless.backup.settings import Settings
 from keyless.kube import KubeObject, condition_of
@@ -32,6 +32,7 @@ class Stage:
         self.kube = MemoryKube(now=self.clock)
         self.kube.put(CONTROLPLANES, {"metadata": {"name": "ctp1", "namespace": "default"}})
         (folder / "encryption.json").write_bytes(KEYS)
+        self.etcd.holds = "its-own"
         self.settings = Settings(
             control_plane_id=PLANE,
             control_plane_name="ctp1",
@@ -41,6 +42,7 @@ class Stage:
             prefix="b/",
             keep=keep,
             encryption_file=str(folder / "encryption.json"),
+            holds="its-own",
         )
         self.start()
 
@@ -193,6 +195,31 @@ async def test_keys_that_are_not_mounted_are_told_and_nothing_is_stored(stage: S
     assert stage.s3.objects == {}
 
 
+@pytest.mark.parametrize("when", ["before it is read", "while it is read"])
+async def test_one_that_was_emptied_is_not_stored_whoever_noticed_it_first(stage: Stage, when: str) -> None:
+    await stage.attempt()
+    before = stage.whole()
+
+    def empty(operation: str, key: str) -> None:
+        if key.endswith(ENCRYPTION):
+            stage.etcd.holds = "another"
+
+    for _ in range(5):
+        stage.clock.pass_by(hours=2)
+        stage.etcd.holds = "another" if when == "before it is read" else "its-own"
+        stage.s3.refuse = empty
+        await stage.attempt()
+        said = await stage.said()
+        assert (said["status"], said["reason"]) == ("False", "DataLost")
+        assert stage.whole() == before
+        assert (await stage.own())["status"]["backup"]["snapshot"] == f"{PLANE}/{before[0]}"
+    stage.s3.refuse = lambda *_: None
+    stage.etcd.holds = "its-own"
+    await stage.attempt()
+    assert (await stage.said())["status"] == "True"
+    assert len(stage.whole()) == 2
+
+
 DELETED = {"metadata": {"deletionTimestamp": "2026-11-29T12:01:00Z"}}
 PAUSED = {"spec": {"crossplane": {"state": "Paused"}}}
 RUNNING = {"spec": {"crossplane": {"state": "Running"}}}
@@ -214,3 +241,32 @@ async def test_one_more_is_taken_when_the_pod_ends_with_its_control_plane_and_no
     with pytest.raises(asyncio.CancelledError):
         await running
     assert len(stage.whole()) == taken
+
+
+@pytest.mark.parametrize(
+    ("refusals", "reason", "asked"),
+    [(2, "SnapshotStored", 3), (99, "EtcdUnreachable", 3), (0, "AccessDenied", 1)],
+    ids=["for a while", "to the end", "for good"],
+)
+async def test_a_last_one_that_is_refused_is_tried_again_where_that_may_help_and_keeps_nothing_waiting_for_ever(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, refusals: int, reason: str, asked: int
+) -> None:
+    monkeypatch.setattr(service, "LAST_WAITS", (0.0, 0.0))
+    await stage.attempt()
+    stage.clock.pass_by(minutes=1)
+    own = await stage.own()
+    stage.kube.put(CONTROLPLANES, {**own, **PAUSED})
+    tried: list[int] = []
+    take = stage.backups.take
+
+    async def counted() -> Manifest:
+        tried.append(len(tried))
+        stage.etcd.failure = EtcdFailure("etcd did not answer") if len(tried) <= refusals else None
+        return await take()
+
+    monkeypatch.setattr(stage.backups, "take", counted)
+    stage.s3.refuse = lambda *_: (403, "AccessDenied") if reason == "AccessDenied" else None
+    await stage.backups._attempt(stage.backups._last_one, 60)
+    assert len(tried) == asked
+    assert (await stage.said())["reason"] == reason
+    assert len(stage.whole()) == (2 if reason == "SnapshotStored" else 1)

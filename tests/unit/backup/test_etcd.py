@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,11 +39,43 @@ async def everything(etcd: Etcd) -> bytes:
     return b"".join([piece async for piece in etcd.snapshot()])
 
 
-async def test_its_state_is_read(folder: Path) -> None:
+UID = "8d9a29e8-0a0d-4d5a-9f25-4a3f0a36f0d1"
+NAMESPACE = (
+    b"k8s\x00\x0a\x0f\x0a\x02v1\x12\x09Namespace\x12\x56\x0a\x54\x0a\x0bkube-system\x12\x00\x1a\x00\x22\x00"
+    b"\x2a\x24" + UID.encode() + b"\x32\x008\x00B\x08\x08\x80\x80\xa8\xc9\x06\x10\x00"
+)
+"""As kube-apiserver 1.36 writes it: the protobuf of ``Namespace`` behind its magic."""
+
+
+def range_of(value: bytes) -> bytes:
+    kv = {"key": "", "create_revision": "9", "value": base64.b64encode(value).decode()}
+    return json.dumps({"header": {"revision": "42"}, "kvs": [kv], "count": "1"}).encode()
+
+
+@pytest.mark.parametrize(
+    ("found", "holds"), [(range_of(NAMESPACE), UID), (b'{"header":{"revision":"1"}}', ""), (range_of(b"else"), "")]
+)
+async def test_its_state_is_read_with_what_it_holds(folder: Path, found: bytes, holds: str) -> None:
     asked: list[httpx.Request] = []
-    etcd = etcd_that(folder, lambda request: (asked.append(request), httpx.Response(200, content=STATUS))[1])
-    assert await etcd.state() == State("3.6.8", "1345", 42)
-    assert str(asked[0].url) == "https://10.0.0.7:2381/v3/maintenance/status"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, content=STATUS if request.url.path.endswith("/status") else found)
+
+    assert await etcd_that(folder, answer).state() == State("3.6.8", "1345", 42, holds)
+    assert [each.url.path for each in asked] == ["/v3/maintenance/status", "/v3/kv/range"]
+    assert asked[0].url.host == "10.0.0.7"
+
+
+@pytest.mark.parametrize(
+    "found", [b'{"kvs":7}', b'{"kvs":[]}', b'{"kvs":[7]}', b'{"kvs":[{"value":7}]}', b'{"kvs":[{}]}', b"[]", b"x"]
+)
+async def test_whatever_is_answered_for_what_it_holds_is_nothing_or_told(folder: Path, found: bytes) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=STATUS if request.url.path.endswith("/status") else found)
+
+    with contextlib.suppress(EtcdFailure):
+        assert (await etcd_that(folder, answer).state()).holds == ""
 
 
 @pytest.mark.parametrize("piece", [1, 7, 512, 5000])

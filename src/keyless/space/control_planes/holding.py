@@ -28,10 +28,16 @@ def check(facts: Facts, place: Place) -> Label | Refusal | None:
     secret = facts.host.get(key)
     if way_of(facts) != "kubernetes" or live is None or secret is None:
         return None
-    found, known = live["metadata"]["uid"], (secret["metadata"].get("labels") or {}).get(HOLDS)
-    if known is None:
+    found, known = live["metadata"]["uid"], noted(facts, place)
+    if not known:
         return Label(key, {HOLDS: found}, secret["metadata"]["resourceVersion"])
     return None if known == found else Refusal(Reason.DATA_LOST, _told(facts, place, known, found))
+
+
+def noted(facts: Facts, place: Place) -> str:
+    """The uid that was noted; empty: none yet."""
+    secret = facts.host.get(keys_key(place)) or {}
+    return str(((secret.get("metadata") or {}).get("labels") or {}).get(HOLDS, ""))
 
 
 def lost(facts: Facts, place: Place) -> Refusal | None:

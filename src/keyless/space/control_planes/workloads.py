@@ -15,7 +15,7 @@ from keyless.kube import KubeObject, is_true
 from keyless.kube.resources import PODS
 from keyless.space import components
 from keyless.space.components import BACKUP, EXTERNAL_SECRETS, VECTOR, Component
-from keyless.space.control_planes import copies, tenant
+from keyless.space.control_planes import copies, holding, tenant
 from keyless.space.control_planes.model import DropCondition, Facts, Finding, Plan, Remove, Step, way_of
 from keyless.space.control_planes.writing import write
 from keyless.space.items import Key, is_ours
@@ -60,7 +60,11 @@ def intent_of(facts: Facts, place: Place) -> Intent:
     if volume is None:
         volume = facts.default_storage_class or components.has_volume(facts.host.get(components.volume_key(place)))
     wanted = components.wanted(
-        copies.stamped(facts.values, facts, place), place, volume=volume, own=way_of(facts) == "kubernetes"
+        copies.stamped(facts.values, facts, place),
+        place,
+        volume=volume,
+        own=way_of(facts) == "kubernetes",
+        holds=holding.noted(facts, place),
     )
     held = set()
     if facts.values.backup.enabled and not facts.values.backup.serves:

@@ -89,9 +89,9 @@ async def test_one_that_began_anew_is_told_and_nothing_is_made_inside(world: Wor
 
 async def test_no_snapshot_of_one_that_began_anew_is_taken_until_somebody_wants_it(world: World) -> None:
     world.values = replace(OWN, backup=Backup(enabled=True, bucket="snapshots"))
-    namespace, _ = await _made(world)
-    assert await world.exists(DEPLOYMENTS, "backup", namespace)
-    await _lose(world)
+    namespace, uid = await _made(world)
+    assert await _told(world, namespace) == uid, "what it takes snapshots of, and of nothing else"
+    other = await _lose(world)
     await world.settle()
     await world.settle()
     assert (await world.condition("Ready"))["reason"] == "DataLost"
@@ -99,7 +99,12 @@ async def test_no_snapshot_of_one_that_began_anew_is_taken_until_somebody_wants_
     assert not [pod for pod in world._objects(PODS) if pod["metadata"]["name"].startswith("backup")]
     await world.host.patch(SECRETS, "control-plane-keys", {"metadata": {"labels": {HOLDS: None}}}, namespace)
     await world.settle()
-    assert await world.exists(DEPLOYMENTS, "backup", namespace)
+    assert await _told(world, namespace) == other
+
+
+async def _told(world: World, namespace: str) -> str | None:
+    pod = (await world.host.get(DEPLOYMENTS, "backup", namespace))["spec"]["template"]["spec"]
+    return {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}.get("KEYLESS_HOLDS")
 
 
 SNAPSHOT = "706c49fa-5bb8-4a7e-9f41-2fc38ef4b065/20261122T120000Z-7"
