@@ -53,7 +53,10 @@ FormOption = Annotated[
     str, typer.Option("--output", "-o", metavar="|".join(FORMS), help="The last two: the end of it, for other tools.")
 ]
 TrailOption = Annotated[
-    list[Path] | None, typer.Option("--trail", metavar="FILE", help="CloudTrail's files, instead of the local record.")
+    list[Path] | None,
+    typer.Option(
+        "--trail", metavar="PATH", help="CloudTrail's files, or folders of them, instead of the local record."
+    ),
 ]
 KeysOption = Annotated[
     bool, typer.Option("--keys", help="Judge KMS, too; its calls through services are not recorded.")

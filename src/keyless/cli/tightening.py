@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keyless.api import Permanent
-from keyless.identity.tighten import Call, Span, Tightened, of_record, of_trail, span_of, tighten
+from keyless.cli.trails import events_in
+from keyless.identity.tighten import Call, Span, Tightened, is_on_objects, of_record, of_trail, tighten, told_apart
 
 if TYPE_CHECKING:
     from keyless.policy.amend import Written
@@ -30,21 +32,44 @@ def judged(
     role: str, policies: dict[str, Written], trails: list[Path], folder: Path, *, keys: bool
 ) -> tuple[Span, int, dict[str, Tightened]]:
     """How long was watched, how many calls the role made, and what is left of each policy."""
-    calls: list[Call] = []
-    times: list[str] = []
-    for time, found in _events(trails) if trails else _record(folder):
-        times.append(time)
-        calls += [one for one in found if one.role == role]
-    return span_of(times), len(calls), {name: tighten(one, calls, keys=keys) for name, one in policies.items()}
+    tally = _Tally(role, set(), Counter())
+    calls = told_apart(policies.values(), tally.counted(_events(trails, tally) if trails else _record(folder, tally)))
+    return tally.span(), tally.own, {name: tighten(one, calls, keys=keys) for name, one in policies.items()}
 
 
-def _record(folder: Path) -> Iterator[tuple[str, list[Call]]]:
+@dataclass(slots=True)
+class _Tally:
+    """What is counted while a record goes by, which may be longer than memory."""
+
+    role: str
+    times: set[str]  # the first and the last
+    skipped: Counter[str]
+    objects: bool = False
+    calls: int = 0
+    own: int = 0
+
+    def counted(self, found: Iterable[tuple[str, list[Call]]]) -> Iterator[Call]:
+        for time, calls in found:
+            self.calls += 1
+            self.times = {min(self.times | {time}), max(self.times | {time})}
+            for one in calls:
+                if one.role == self.role:
+                    self.own += 1
+                    yield one
+
+    def span(self) -> Span:
+        first, last = (min(self.times), max(self.times)) if self.times else ("", "")
+        return Span(first, last, self.calls, tuple(sorted(self.skipped.items())), self.objects)
+
+
+def _record(folder: Path, tally: _Tally) -> Iterator[tuple[str, list[Call]]]:
     from keyless.local.cloud.audit import read_audit
     from keyless.local.state.database import open_for_reading
 
     connection = open_for_reading(folder)
     if connection is None:
         raise Permanent(f"no local Space was ever started in {folder}: name CloudTrail's files with --trail")
+    tally.objects = True  # the local record leaves no call out
     try:
         for line in read_audit(connection, limit=10_000_000):
             told = json.loads(line.text)
@@ -53,32 +78,7 @@ def _record(folder: Path) -> Iterator[tuple[str, list[Call]]]:
         connection.close()
 
 
-def _events(trails: list[Path]) -> Iterator[tuple[str, list[Call]]]:
-    for path in trails:
-        try:
-            raw = _unzipped(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-            events = _read(raw.decode("utf-8"))
-        except (OSError, ValueError, EOFError) as error:
-            expected = "a file of CloudTrail: JSON with Records, or an event on each line, perhaps gzipped"
-            raise Permanent(f"{path}: expected {expected}, found what cannot be read: {type(error).__name__}") from None
-        for event in events:
-            yield str(event.get("eventTime", "")), list(of_trail(event))
-
-
-def _unzipped(raw: bytes) -> bytes:
-    if not raw:
-        raise ValueError("empty")
-    return gzip.decompress(raw)
-
-
-def _read(text: str) -> list[dict[str, Any]]:
-    """CloudTrail's own files are one object; ``keyless audit --output cloudtrail`` and many tools write lines."""
-    try:
-        whole = json.loads(text)
-    except ValueError:
-        found = [json.loads(line) for line in text.splitlines() if line.strip()]
-    else:
-        found = whole.get("Records", [whole]) if isinstance(whole, dict) else whole
-    if not found or not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise ValueError("not events")
-    return found
+def _events(trails: list[Path], tally: _Tally) -> Iterator[tuple[str, list[Call]]]:
+    for event in events_in(trails, tally.skipped):
+        tally.objects |= is_on_objects(event)
+        yield event["eventTime"], list(of_trail(event))

@@ -168,7 +168,8 @@ def installed_whole(world: World) -> int:
 
 
 def tightens(world: World) -> int:
-    (world.folder / "lines.jsonl").write_text("{}")
+    event = {"eventSource": "s3.amazonaws.com", "eventName": "PutObject", "eventTime": "2026-11-22T07:00:00Z"}
+    (world.folder / "lines.jsonl").write_text(json.dumps({**event, "userIdentity": {}}))
     return world.run("identity", "tighten", "billing", "--trail", str(world.folder / "lines.jsonl"))
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from keyless.policy.amend import Written
 
+ANYWHERE = "*"
+"""The resource of a call whose record names none: it may have been any that the action reaches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -19,11 +22,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From the first recorded call to the last, of anybody: the record was kept for at least so long."""
+    """From the first recorded call to the last, of anybody: the record was kept for at least so long.
+
+    ``skipped``: how many parts of the record were no call that can be read, by what they were. ``objects``: whether
+    calls on objects of S3 are in it, which CloudTrail stores only where it was told to.
+    """
 
     first: str = ""
     last: str = ""
     calls: int = 0
+    skipped: tuple[tuple[str, int], ...] = ()
+    objects: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ conditions. Patterns are not narrowed to the names that were seen, since tomorro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from keyless.api import Bug
-from keyless.identity.tighten.model import Call, Tightened
+from keyless.identity.tighten.model import ANYWHERE, Call, Tightened
 from keyless.policy import Document, Named, Policies, Principal, Request, admits_all, evaluate, parse
 from keyless.policy.amend import Written, difference, statements
 
@@ -20,6 +21,8 @@ _KEPT = {
     "NotResource": "NotResource names what it does not allow",
 }
 _THROUGH = "services use keys in the role's name, and no call of its own tells: say --keys to judge them, too"
+# Of a resource whose ARN names no account (S3) and of one that nobody named.
+_SOME_ACCOUNT = "000000000000"
 
 
 def tighten(document: Written, calls: Iterable[Call], *, keys: bool = False) -> Tightened:
@@ -45,6 +48,26 @@ def tighten(document: Written, calls: Iterable[Call], *, keys: bool = False) -> 
     return Tightened(after, tuple(unused), tuple(kept), difference(document, after))
 
 
+def told_apart(documents: Iterable[Written], calls: Iterable[Call]) -> list[Call]:
+    """Of the calls that these policies treat alike one: as many as patterns tell apart, however long the record is.
+
+    :func:`tighten` says the same of each document by these as by all.
+    """
+    granted = [one for document in documents for one in statements(document) if not _why_kept(one, keys=True)]
+    pairs = [(a, r) for one in granted for a in _listed(one.get("Action")) for r in _listed(one.get("Resource"))]
+    patterns = [_read({"Effect": "Allow", "Action": a, "Resource": r}) for a, r in dict.fromkeys(pairs)]
+
+    @lru_cache(maxsize=4096)  # the same few objects are read again and again
+    def alike(action: str, resource: str) -> tuple[bool, ...]:
+        return (_needs_none(action, resource), *(_allows(one, action, resource) for one in patterns))
+
+    found: dict[tuple[str, str, bool, tuple[bool, ...]], Call] = {}
+    for one in calls:
+        key = (one.role, one.action, one.resource == ANYWHERE, alike(one.action, one.resource))
+        found.setdefault(key, one)
+    return list(found.values())
+
+
 def _why_kept(one: Written, *, keys: bool) -> str:
     for element, why in _KEPT.items():
         if element in one and (element != "Effect" or one[element] != "Allow"):
@@ -62,8 +85,9 @@ def _used(one: Written, seen: Sequence[tuple[str, str]]) -> tuple[list[Written],
         reached: dict[str, set[str]] = {}
         for resource in resources:
             only = _read({"Effect": "Allow", "Action": action, "Resource": resource})
+            anywhere = _read({"Effect": "Allow", "Action": action, "Resource": "*"})
             for called, on in seen:
-                if _allows(only, called, on):
+                if _allows(anywhere if on == ANYWHERE else only, called, on):
                     reached.setdefault(called, set()).add(resource)
         if not reached:
             missed.append(action)
@@ -92,16 +116,19 @@ def _prove(before: Written, after: Written, seen: Sequence[tuple[str, str]]) -> 
     """Nothing is allowed that was not, and all that was allowed and used still is; else it is a fault of ours."""
     if statements(after) and not admits_all(_read_whole(before), _read_whole(after)):
         raise Bug("the tightened policy allows what the policy did not")
-    plain_before, plain_after = (_bare(one) for one in (before, after))
+    plain = {anywhere: [_bare(one, anywhere=anywhere) for one in (before, after)] for anywhere in (False, True)}
     for action, resource in seen:
+        plain_before, plain_after = plain[resource == ANYWHERE]
         if _allows(plain_before, action, resource) and not _allows(plain_after, action, resource):
             raise Bug(f"the tightened policy refuses {action}, which was used")
 
 
-def _bare(document: Written) -> Document | None:
+def _bare(document: Written, *, anywhere: bool) -> Document | None:
     """Without conditions, whose values the record does not have; they stay in what is written."""
-    listed = [{key: value for key, value in one.items() if key != "Condition"} for one in statements(document)]
-    allowing = [one for one in listed if one.get("Effect") == "Allow"]
+    without = {"Condition", "Resource", "NotResource"} if anywhere else {"Condition"}
+    widened = {"Resource": "*"} if anywhere else {}
+    listed = [{key: value for key, value in one.items() if key not in without} for one in statements(document)]
+    allowing = [{**one, **widened} for one in listed if one.get("Effect") == "Allow"]
     return _read_whole({"Version": "2012-10-17", "Statement": allowing}) if allowing else None
 
 
@@ -114,14 +141,28 @@ def _read_whole(document: Written) -> Document:
 
 
 def _needs_none(action: str, resource: str) -> bool:
-    return evaluate(Request(action, resource, Principal("AssumedRole")), Policies(identity=())).allowed
+    return evaluate(_asked(action, resource), Policies(identity=())).allowed
 
 
 def _allows(document: Document | None, action: str, resource: str) -> bool:
     if document is None:
         return False
-    policies = Policies(identity=(Named("policy", document),))
-    return evaluate(Request(action, resource, Principal("AssumedRole")), policies).allowed
+    asked = _asked(action, resource)
+    trust = _trusting(asked.principal.account) if action.lower().startswith("sts:") else None
+    return evaluate(asked, Policies(identity=(Named("policy", document),), resource=trust)).allowed
+
+
+def _asked(action: str, resource: str) -> Request:
+    # As of the resource's own account: across accounts its policy must allow, too, and what this one does is hidden.
+    account = (resource.split(":", 5) + [""] * 5)[4] or _SOME_ACCOUNT
+    return Request(action, resource, Principal("AssumedRole", account=account))
+
+
+@lru_cache(maxsize=16)
+def _trusting(account: str) -> Named:
+    """A trust policy that leaves the answer to the caller's: without one no role is ever assumed."""
+    statement = {"Effect": "Allow", "Action": "sts:*", "Principal": {"AWS": account}}
+    return Named("trust", parse({"Version": "2012-10-17", "Statement": [statement]}, "trust"))
 
 
 def _listed(value: object) -> list[str]:

@@ -1,11 +1,12 @@
-"""Calls from the local cloud's record and from CloudTrail's files. Pure."""
+"""Calls from the local cloud's record and from CloudTrail's events. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from keyless.identity.tighten.model import Call, Span
+from keyless.identity.tighten.model import ANYWHERE, Call
+from keyless.identity.tighten.trails import Event, told_action
 
 _REFUSED = ("AccessDenied", "UnauthorizedOperation", "Client.UnauthorizedOperation", "AccessDeniedException")
 # Operations whose permission bears another name: AWS's service authorization reference.
@@ -30,33 +31,40 @@ def of_record(line: Mapping[str, Any]) -> Iterator[Call]:
     role = (line.get("caller") or {}).get("role") or {}
     if line.get("code") in _REFUSED or not role.get("name"):
         return
-    for resource in line.get("resources") or ("*",):
+    for resource in line.get("resources") or (ANYWHERE,):
         yield Call(str(role["name"]), str(line["action"]), str(resource), str(line["time"]))
 
 
-def of_trail(event: Mapping[str, Any]) -> Iterator[Call]:
+def of_trail(event: Event) -> Iterator[Call]:
     """The calls of a CloudTrail event; data events are in it only where the trail was told to record them."""
     issuer = (((event.get("userIdentity") or {}).get("sessionContext") or {}).get("sessionIssuer")) or {}
     if event.get("errorCode") in _REFUSED or not issuer.get("userName"):
         return
     service = str(event.get("eventSource", "")).partition(".")[0]
     named = f"{service}:{event.get('eventName', '')}"
-    told = ((event.get("additionalEventData") or {}).get("keyless") or {}).get("action")
-    action = str(told or _ACTIONS.get(named, named))
+    action = told_action(event) or _ACTIONS.get(named, named)
     for resource in _resources(event, action):
         yield Call(str(issuer["userName"]), action, resource, str(event.get("eventTime", "")))
 
 
-def _resources(event: Mapping[str, Any], action: str) -> list[str]:
+def _resources(event: Event, action: str) -> list[str]:
     arns = [str(one["ARN"]) for one in event.get("resources") or () if one.get("ARN")]
+    if not arns:
+        return [_asked_for(event)]
     if not action.startswith("s3:") or len(arns) < 2:
-        return arns or ["*"]
+        return arns
     # An event on an object names its bucket, too, and needs no permission on that.
     of_objects = [arn for arn in arns if "/" in arn]
     return of_objects if "Object" in action or "Part" in action else [arn for arn in arns if "/" not in arn]
 
 
-def span_of(times: Iterable[str]) -> Span:
-    """From the first time to the last."""
-    known = [time for time in times if time]
-    return Span(min(known), max(known), len(known)) if known else Span()
+def _asked_for(event: Event) -> str:
+    """Secrets Manager's events name no resources, and the secret as its reader did: by its ARN, or by a mere name."""
+    parameters = event.get("requestParameters")
+    asked = parameters.get("secretId") if isinstance(parameters, dict) else None
+    return asked if isinstance(asked, str) and asked.startswith("arn:") else ANYWHERE
+
+
+def is_on_objects(event: Event) -> bool:
+    """Whether a trail stores it only where it was told to store calls on objects of S3."""
+    return event.get("eventCategory") == "Data" or event.get("managementEvent") is False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keyless.identity.tighten.model import Span, Tightened
+from keyless.identity.tighten.trails import is_call_lost
 from keyless.policy.amend import compact
 
 
@@ -12,6 +13,11 @@ def render_text(role: str, span: Span, used: int, found: Mapping[str, Tightened]
     """How long was watched, then each policy: a diff, what was never used, what was left as it is."""
     lines = [f"role {role}: {used} of {span.calls} recorded calls are its own"]
     lines.append(f"watched from {span.first} to {span.last}" if span.calls else "nothing is recorded")
+    lines += [f"skipped {number:,} × {what}" for what, number in span.skipped]
+    if lost := sum(number for what, number in span.skipped if is_call_lost(what)):
+        lines.append(f"! {lost:,} of what was skipped may be calls of this role: what they used is taken for unused")
+    if not span.objects:
+        lines.append("! no call on objects of S3 is in it: a trail stores those (data events) only where it is told to")
     if not used:
         lines.append("! the record has no call of this role: there is nothing to judge by")
         return "\n".join(lines)
@@ -28,7 +34,14 @@ def render_json(role: str, span: Span, used: int, found: Mapping[str, Tightened]
     """All of it; ``document`` is the text of the policy to put."""
     return {
         "role": role,
-        "watched": {"first": span.first, "last": span.last, "calls": span.calls, "ofThisRole": used},
+        "watched": {
+            "first": span.first,
+            "last": span.last,
+            "calls": span.calls,
+            "ofThisRole": used,
+            "objects": span.objects,
+            "skipped": [{"what": what, "count": number} for what, number in span.skipped],
+        },
         "policies": [
             {
                 "name": name,

@@ -6,10 +6,21 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from keyless.identity.tighten import Call, Span, of_record, of_trail, render_json, render_text, span_of, tighten
+from fuzzing import effort
+from keyless.identity.tighten import (
+    ANYWHERE,
+    Call,
+    Span,
+    of_record,
+    of_trail,
+    render_json,
+    render_text,
+    tighten,
+    told_apart,
+)
 from keyless.policy import Named, Policies, Principal, Request, admits_all, evaluate, parse
 
 BUCKET, OBJECTS = "arn:aws:s3:::usage", "arn:aws:s3:::usage/*"
@@ -31,7 +42,8 @@ def call(action: str, resource: str, role: str = "billing") -> Call:
 
 def allows(written: Any, action: str, resource: str) -> bool:
     policies = Policies(identity=(Named("p", parse(dict(written), "identity")),))
-    return evaluate(Request(action, resource, Principal("AssumedRole")), policies).allowed
+    account = resource.split(":")[4] if resource.startswith("arn:") else ""
+    return evaluate(Request(action, resource, Principal("AssumedRole", account=account)), policies).allowed
 
 
 def test_what_the_collector_uses_is_one_action_on_objects() -> None:
@@ -113,13 +125,67 @@ def test_an_event_of_cloudtrail_is_the_permission_behind_the_operation() -> None
 
 
 def test_the_watched_time_is_said_and_an_empty_record_judges_nothing() -> None:
-    span = span_of(["2026-11-22T09:00:00Z", "2026-11-22T07:00:00Z"])
-    assert span == Span("2026-11-22T07:00:00Z", "2026-11-22T09:00:00Z", 2)
+    span = Span("2026-11-22T07:00:00Z", "2026-11-22T09:00:00Z", 2)
     found = {"p": tighten(document(GUIDE), [call("s3:PutObject", "arn:aws:s3:::usage/a")])}
 
     assert "watched from 2026-11-22T07:00:00Z to 2026-11-22T09:00:00Z" in render_text("billing", span, 1, found)
     assert "nothing to judge by" in render_text("billing", span, 0, found)
     assert '"calls": 2' in json.dumps(render_json("billing", span, 1, found))
+
+
+SECRET = "arn:aws:secretsmanager:us-west-2:111122223333:secret:team-a-AbCdEf"
+KEY = "arn:aws:kms:us-west-2:111122223333:key/11111111-2222-3333-4444-555555555555"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "pattern"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::usage/a", "arn:aws:s3:::usage/*"),
+        ("secretsmanager:GetSecretValue", SECRET, "arn:aws:secretsmanager:us-west-2:111122223333:secret:team-*"),
+        ("ssm:GetParameter", "arn:aws:ssm:us-west-2:111122223333:parameter/a/b", "arn:aws:ssm:*:*:parameter/a/*"),
+        ("kms:Decrypt", KEY, KEY),
+        ("kms:Sign", KEY, KEY),
+        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/target", "arn:aws:iam::444455556666:role/target"),
+        ("s3:ListAllMyBuckets", ANYWHERE, "*"),
+        ("kms:Decrypt", ANYWHERE, KEY),
+    ],
+)
+def test_what_was_used_in_whatever_account_is_used(action: str, resource: str, pattern: str) -> None:
+    granted = {"Effect": "Allow", "Action": [action, "s3:DeleteObject"], "Resource": pattern}
+    found = tighten(document(granted), [call(action, resource)], keys=True)
+    assert found.unused == ("statement 0: s3:DeleteObject",)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "resource"),
+    [({"secretId": SECRET}, SECRET), ({"secretId": "team-a"}, ANYWHERE), ({}, ANYWHERE), (None, ANYWHERE)],
+)
+def test_a_secret_is_named_by_its_parameters_and_one_that_is_not_may_be_any(parameters: Any, resource: str) -> None:
+    event = {
+        "eventSource": "secretsmanager.amazonaws.com",
+        "eventName": "GetSecretValue",
+        "eventTime": "2026-11-22T07:00:00Z",
+        "userIdentity": {"type": "AssumedRole", "sessionContext": {"sessionIssuer": {"userName": "billing"}}},
+        "requestParameters": parameters,
+    }
+    (found,) = of_trail(event)
+    granted = {"Effect": "Allow", "Action": found.action, "Resource": "arn:aws:secretsmanager:*:*:secret:team-*"}
+
+    assert found.resource == resource
+    assert tighten(document(granted), [found]).unused == ()
+
+
+def test_what_was_skipped_is_told_and_whether_it_may_have_been_a_use() -> None:
+    digest = ("a digest file, which names CloudTrail's files and holds no event", 2)
+    nobody = ("an event without userIdentity, which tells nobody's call", 1)
+    told = render_text("billing", Span("a", "b", 2, (digest, nobody), objects=False), 1, {})
+
+    assert "skipped 2 × a digest file" in told
+    assert "! 1 of what was skipped may be calls of this role" in told
+    assert "! no call on objects of S3 is in it" in told
+    assert "!" not in render_text("billing", Span("a", "b", 2, (digest,)), 1, {})
+    skipped = render_json("billing", Span("a", "b", 2, (nobody,)), 1, {})["watched"]
+    assert '"skipped": [{"what": "an event without userIdentity' in json.dumps(skipped)
 
 
 ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "secretsmanager:GetSecretValue", "ssm:GetParameter"]
@@ -143,10 +209,10 @@ STATEMENTS = st.builds(
     st.lists(st.sampled_from([*ACTIONS, "s3:*", "s3:Get*", "*"]), min_size=1, max_size=3, unique=True),
     st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=3, unique=True),
 )
-CALLS = st.lists(st.builds(call, st.sampled_from(ACTIONS), st.sampled_from(RESOURCES)), max_size=6)
+CALLS = st.lists(st.builds(call, st.sampled_from(ACTIONS), st.sampled_from([*RESOURCES, ANYWHERE])), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@effort(60)
 @given(st.lists(STATEMENTS, min_size=1, max_size=3), CALLS)
 def test_every_use_that_was_allowed_is_and_nothing_more_than_before(written: list[Any], calls: list[Call]) -> None:
     before = document(*written)
@@ -163,7 +229,7 @@ def test_every_use_that_was_allowed_is_and_nothing_more_than_before(written: lis
             assert not any(allows(found.document, action, resource) for resource in RESOURCES)
 
 
-@settings(max_examples=20, deadline=None)
+@effort(20)
 @given(st.lists(STATEMENTS, min_size=1, max_size=2), CALLS)
 def test_tightened_again_nothing_changes(written: list[Any], calls: list[Call]) -> None:
     once = tighten(document(*written), calls)
@@ -171,8 +237,22 @@ def test_tightened_again_nothing_changes(written: list[Any], calls: list[Call]) 
         assert tighten(once.document, calls).lines == ()
 
 
-@settings(max_examples=40, deadline=None)
+@effort(40)
 @given(st.lists(STATEMENTS, min_size=1, max_size=2), CALLS)
 def test_a_call_that_needs_no_policy_shows_no_statement_as_used(written: list[Any], calls: list[Call]) -> None:
     always = call("sts:GetCallerIdentity", "*")
     assert tighten(document(*written), [*calls, always]) == tighten(document(*written), calls)
+
+
+@effort(40)
+@given(st.lists(STATEMENTS, min_size=1, max_size=2), CALLS, st.booleans())
+def test_one_call_of_each_kind_that_a_policy_tells_apart_says_all(
+    written: list[Any], calls: list[Call], k: bool
+) -> None:
+    whole = document(*written)
+    assert tighten(whole, told_apart([whole], calls), keys=k) == tighten(whole, calls, keys=k)
+
+
+def test_a_long_record_is_kept_by_the_kinds_of_its_calls() -> None:
+    calls = (call("s3:PutObject", f"arn:aws:s3:::usage/{number}") for number in range(2000))
+    assert len(told_apart([document(GUIDE)], calls)) == 1
