@@ -35,7 +35,6 @@ app = typer.Typer(
 
 # The guides' own variable; `keyless env`, and the local Space, set it.
 CLUSTER_VARIABLE = "YOUR_CLUSTER_NAME"
-_AGAIN_SECONDS = 2.0
 _WATCH_SECONDS = 5.0
 
 NameOption = Annotated[str, typer.Option("--control-plane", metavar="NAME", help="Only this one (default: all).")]
@@ -53,6 +52,9 @@ WatchOption = Annotated[
 ]
 
 
+WaitOption = Annotated[float, typer.Option("--wait-seconds", min=0, help="How long to wait until everything holds.")]
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the options say."""
@@ -64,6 +66,7 @@ class Asked:
     as_json: bool
     long: bool = False
     watch: bool = False
+    wait_seconds: float = 0
 
 
 @app.callback()
@@ -80,12 +83,13 @@ def billing(
     output: OutputOption = "text",
     long: LongOption = False,
     watch: WatchOption = False,
+    wait_seconds: WaitOption = 0,
 ) -> None:
     """Verify that usage reaches the billing bucket by workload identity."""
     from keyless.cli.verifying import BILLING, billing_access
     from keyless.identity.verify import Needs
 
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch)
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch, wait_seconds)
     _run(asked, BILLING, lambda _: Needs(billing_access))
 
 
@@ -96,12 +100,13 @@ def billing_export(
     output: OutputOption = "text",
     long: LongOption = False,
     watch: WatchOption = False,
+    wait_seconds: WaitOption = 0,
 ) -> None:
     """Verify that closed months are exported by the schedule, with workload identity."""
     from keyless.cli.verifying import EXPORT_SUBJECT, export_access_of
     from keyless.identity.verify import Needs
 
-    asked = Asked(state, "", "", cluster_name, require_output(output), long, watch)
+    asked = Asked(state, "", "", cluster_name, require_output(output), long, watch, wait_seconds)
     _run(asked, EXPORT_SUBJECT, lambda _: Needs(export_access_of))
 
 
@@ -114,12 +119,13 @@ def shared_secrets(
     output: OutputOption = "text",
     long: LongOption = False,
     watch: WatchOption = False,
+    wait_seconds: WaitOption = 0,
 ) -> None:
     """Verify that shared secrets are read by workload identity."""
     from keyless.cli.verifying import SHARED_SECRETS, secrets_access, secrets_bounds
     from keyless.identity.verify import Needs
 
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch)
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch, wait_seconds)
     _run(asked, SHARED_SECRETS, lambda kube: Needs(secrets_access(kube), secrets_bounds))
 
 
@@ -132,12 +138,13 @@ def backup(
     output: OutputOption = "text",
     long: LongOption = False,
     watch: WatchOption = False,
+    wait_seconds: WaitOption = 0,
 ) -> None:
     """Verify that snapshots of control planes are stored by workload identity."""
     from keyless.cli.verifying import BACKUP, backup_access
     from keyless.identity.verify import Needs
 
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch)
+    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch, wait_seconds)
     _run(asked, BACKUP, lambda kube: Needs(backup_access(kube)))
 
 
@@ -146,9 +153,7 @@ def space(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where the chart is installed.")
     ] = "default",
-    wait_seconds: Annotated[
-        float, typer.Option("--wait-seconds", min=0, help="How long to wait until everything holds.")
-    ] = 0,
+    wait_seconds: WaitOption = 0,
     state: StateOption = None,
 ) -> None:
     """Verify that the Space itself is installed whole: values, operator, lease, definitions."""
@@ -160,16 +165,12 @@ def space(
 
 
 async def _installed(namespace: str, wait_seconds: float) -> tuple[Check, ...]:
+    from keyless.cli.waiting import waited
     from keyless.kube import connect
     from keyless.space.checking import check
 
-    until = time.monotonic() + wait_seconds
     async with connect(os.environ) as kube:
-        checks = await check(kube, namespace)
-        while time.monotonic() < until and not all(each.holds for each in checks):
-            await asyncio.sleep(min(_AGAIN_SECONDS, max(0.0, until - time.monotonic())))
-            checks = await check(kube, namespace)
-    return checks
+        return await waited(lambda: check(kube, namespace), lambda found: all(one.holds for one in found), wait_seconds)
 
 
 def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:
@@ -178,7 +179,7 @@ def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:
     if asked.watch and asked.as_json:
         raise typer.BadParameter("is for people: a program asks again", param_hint="--watch")
     use_local_space(asked.state)
-    chains = asyncio.run(_judge(asked, subject, needs))
+    chains = asyncio.run(_held(asked, subject, needs))
     if asked.as_json:
         print_json(many("Verification", render_json(chains)))
     else:
@@ -187,6 +188,17 @@ def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:
         chains = _watch(asked, subject, needs, chains)
     if code := code_of([chain.verdict for chain in chains]):
         raise typer.Exit(code)
+
+
+async def _held(asked: Asked, subject: Subject, needs: NeedsFactory) -> list[Chain]:
+    """The chains once all of them hold, or as they are when the wait is over."""
+    from keyless.cli.waiting import waited
+
+    return await waited(
+        lambda: _judge(asked, subject, needs),
+        lambda chains: code_of(chain.verdict for chain in chains) == exits.HELD,
+        asked.wait_seconds,
+    )
 
 
 def _watch(asked: Asked, subject: Subject, needs: NeedsFactory, chains: list[Chain]) -> list[Chain]:
