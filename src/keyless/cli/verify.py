@@ -52,7 +52,9 @@ WatchOption = Annotated[
 ]
 
 
-WaitOption = Annotated[float, typer.Option("--wait-seconds", min=0, help="How long to wait until everything holds.")]
+WaitOption = Annotated[
+    float, typer.Option("--wait-seconds", metavar="SECONDS", min=0, help="How long to wait until everything holds.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +76,47 @@ def verify() -> None:
     """Walk the chain from Helm value to AWS and name the first link that does not hold."""
 
 
-@app.command()
-def billing(
-    control_plane: NameOption = "",
-    group: GroupOption = "",
-    cluster_name: ClusterOption = "",
-    state: StateOption = None,
-    output: OutputOption = "text",
-    long: LongOption = False,
-    watch: WatchOption = False,
-    wait_seconds: WaitOption = 0,
-) -> None:
-    """Verify that usage reaches the billing bucket by workload identity."""
+def _of_control_planes(name: str, told: str, run: Callable[[Asked], None]) -> None:
+    """A command that verifies a component of every control plane, or of one."""
+
+    @app.command(name, help=told)
+    def command(
+        control_plane: NameOption = "",
+        group: GroupOption = "",
+        cluster_name: ClusterOption = "",
+        state: StateOption = None,
+        output: OutputOption = "text",
+        long: LongOption = False,
+        watch: WatchOption = False,
+        wait_seconds: WaitOption = 0,
+    ) -> None:
+        run(Asked(state, control_plane, group, cluster_name, require_output(output), long, watch, wait_seconds))
+
+
+def _billing(asked: Asked) -> None:
     from keyless.cli.verifying import BILLING, billing_access
     from keyless.identity.verify import Needs
 
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch, wait_seconds)
     _run(asked, BILLING, lambda _: Needs(billing_access))
+
+
+def _shared_secrets(asked: Asked) -> None:
+    from keyless.cli.verifying import SHARED_SECRETS, secrets_access, secrets_bounds
+    from keyless.identity.verify import Needs
+
+    _run(asked, SHARED_SECRETS, lambda kube: Needs(secrets_access(kube), secrets_bounds))
+
+
+def _backup(asked: Asked) -> None:
+    from keyless.cli.verifying import BACKUP, backup_access
+    from keyless.identity.verify import Needs
+
+    _run(asked, BACKUP, lambda kube: Needs(backup_access(kube)))
+
+
+_of_control_planes("billing", "Verify that usage reaches the billing bucket by workload identity.", _billing)
+_of_control_planes("shared-secrets", "Verify that shared secrets are read by workload identity.", _shared_secrets)
+_of_control_planes("backup", "Verify that snapshots of control planes are stored by workload identity.", _backup)
 
 
 @app.command("billing-export")
@@ -108,44 +134,6 @@ def billing_export(
 
     asked = Asked(state, "", "", cluster_name, require_output(output), long, watch, wait_seconds)
     _run(asked, EXPORT_SUBJECT, lambda _: Needs(export_access_of))
-
-
-@app.command("shared-secrets")
-def shared_secrets(
-    control_plane: NameOption = "",
-    group: GroupOption = "",
-    cluster_name: ClusterOption = "",
-    state: StateOption = None,
-    output: OutputOption = "text",
-    long: LongOption = False,
-    watch: WatchOption = False,
-    wait_seconds: WaitOption = 0,
-) -> None:
-    """Verify that shared secrets are read by workload identity."""
-    from keyless.cli.verifying import SHARED_SECRETS, secrets_access, secrets_bounds
-    from keyless.identity.verify import Needs
-
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch, wait_seconds)
-    _run(asked, SHARED_SECRETS, lambda kube: Needs(secrets_access(kube), secrets_bounds))
-
-
-@app.command()
-def backup(
-    control_plane: NameOption = "",
-    group: GroupOption = "",
-    cluster_name: ClusterOption = "",
-    state: StateOption = None,
-    output: OutputOption = "text",
-    long: LongOption = False,
-    watch: WatchOption = False,
-    wait_seconds: WaitOption = 0,
-) -> None:
-    """Verify that snapshots of control planes are stored by workload identity."""
-    from keyless.cli.verifying import BACKUP, backup_access
-    from keyless.identity.verify import Needs
-
-    asked = Asked(state, control_plane, group, cluster_name, require_output(output), long, watch, wait_seconds)
-    _run(asked, BACKUP, lambda kube: Needs(backup_access(kube)))
 
 
 @app.command()
