@@ -7,6 +7,7 @@ second of CPU to make.
 from __future__ import annotations
 
 import ipaddress
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,12 +15,14 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFE = timedelta(days=30)
 SLACK = timedelta(minutes=5)
 """Clocks of two machines differ."""
+# X.520 ends a common name at 64 characters; Kubernetes reads longer ones, and users have them.
+warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning)
 _PEM = serialization.Encoding.PEM
 
 
@@ -56,31 +59,45 @@ def make_authority(name: str, now: datetime, life: timedelta) -> Pair:
 
 
 def sign(keys: Mapping[str, str], wanted: Wanted, now: datetime) -> Pair:
-    """A certificate by the authority in ``keys``; ``ValueError`` where those are none."""
+    """A certificate by the authority in ``keys``, with a key of its own; ``ValueError`` where those are none."""
+    own = ec.generate_private_key(ec.SECP256R1())
+    return Pair(sign_key(keys, own.public_key(), wanted, now, LIFE), private_text(own))
+
+
+def sign_key(
+    keys: Mapping[str, str], public: CertificatePublicKeyTypes, wanted: Wanted, now: datetime, life: timedelta
+) -> str:
+    """A certificate by the authority in ``keys`` for a key that somebody else keeps, as PEM."""
     authority = x509.load_pem_x509_certificate(keys["ca.crt"].encode())
     signing = serialization.load_pem_private_key(keys["ca.key"].encode(), None)
     if not isinstance(signing, ec.EllipticCurvePrivateKey):
         raise ValueError("ca.key: expected an elliptic curve key")
-    own = ec.generate_private_key(ec.SECP256R1())
-    members = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in wanted.groups]
-    subject = x509.Name([*members, x509.NameAttribute(NameOID.COMMON_NAME, wanted.user)])
     server, client = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
     uses = [server, client] if wanted.both else [server if wanted.addresses else client]
     builder = (
-        _builder(subject, authority.subject, own.public_key(), signing.public_key(), now, LIFE)
+        _builder(subject_of(wanted.user, wanted.groups), authority.subject, public, signing.public_key(), now, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     )
     if wanted.addresses:
         builder = builder.add_extension(_names(wanted.addresses), critical=False)
-    return Pair(builder.sign(signing, hashes.SHA256()).public_bytes(_PEM).decode(), private_text(own))
+    return builder.sign(signing, hashes.SHA256()).public_bytes(_PEM).decode()
+
+
+def subject_of(user: str, groups: Sequence[str] = ()) -> x509.Name:
+    """The user and groups that kube-apiserver reads in a client certificate.
+
+    A name may be longer than X.520's 64 characters, as the ARN of a session is: Kubernetes reads it whole.
+    """
+    members = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+    return x509.Name([*members, x509.NameAttribute(NameOID.COMMON_NAME, user, _validate=False)])
 
 
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
+    key: CertificatePublicKeyTypes,
     by: ec.EllipticCurvePublicKey,
     now: datetime,
     life: timedelta,

@@ -48,6 +48,7 @@ from keyless.space.control_planes.model import Served
 from keyless.space.control_planes.ports import Door
 from keyless.space.control_planes.tenants import Tenants
 from keyless.space.definitions import apply_definitions, definitions_served, require_definitions
+from keyless.space.entering.service import Entering
 from keyless.space.items import CONTROL_PLANE_LABEL, OURS
 from keyless.space.predecessors import LABELS, running_predecessors
 from keyless.space.settings import Settings
@@ -143,6 +144,7 @@ class Operator:
         self.usage_metrics = UsageMetrics(
             host, settings.namespace, self._good_values, self._planes.items, acts=self._may_write
         )
+        self._entering = Entering(self._writing, now=now)
         self._licensing = Licensing(self._writing, self._bought, self._planes.items, now=now)
         self._connect_events()
 
@@ -168,6 +170,7 @@ class Operator:
                 group.create_task(GivenSecrets(self._host, self._planes.items, self._wake).run())
                 group.create_task(self._controller.run(self._settings.workers))
                 group.create_task(self._following.run())
+                group.create_task(self._entering.run())
                 group.create_task(self._licensing.run())
                 group.create_task(self.usage_metrics.run())
         finally:

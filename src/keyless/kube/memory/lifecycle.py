@@ -32,7 +32,7 @@ class Lifecycle:
             kind = str(live.get("kind", "")).lower() + "s"
             message = _STALE.format(kind, live["metadata"]["name"])
             raise Conflict(failure_status(409, "Conflict", message))
-        if subresource == "status":
+        if subresource in ("status", "approval"):  # of a CertificateSigningRequest, whose status it is, too
             return {**live, "status": new.get("status", {})}
         old, metadata = live["metadata"], dict(new.get("metadata") or {})
         metadata |= {key: old[key] for key in _SERVER_OWNED if key in old}

@@ -8,8 +8,10 @@ its own in the host namespace.
 
 from __future__ import annotations
 
+import base64
+
 from keyless.api import Reason, Refusal
-from keyless.kube import is_true
+from keyless.kube import KubeObject, is_true
 from keyless.kube.resources import LOGICALCLUSTERS
 from keyless.space.control_planes import attached, own
 from keyless.space.control_planes.model import (
@@ -59,6 +61,21 @@ def api_of(facts: Facts) -> Served | Pending | Refusal | None:
         case None:
             # Only where the values cannot be read: then nothing is begun.
             return facts.values if isinstance(facts.values, Refusal) else Pending("waiting to be looked at")
+
+
+def api_told(facts: Facts) -> KubeObject | None:
+    """What callers are told of an API that was entered: by whom it is served, and where it is trusted by which CA.
+
+    Of one that was brought its owner tells where it is.
+    """
+    way, place, served = way_of(facts), facts.place, facts.entered
+    if way is None or place is None or served is None:
+        return None
+    if way == "attached":
+        return {"mode": way}
+    server = own.outside(facts, place) if way == "kubernetes" else ""
+    bundle = base64.b64encode(served.ca_pem.encode()).decode()
+    return {"mode": way, "server": server or served.server, "caBundle": bundle}
 
 
 def _logical(facts: Facts, place: Place) -> Served | Pending | Refusal | None:

@@ -12,7 +12,7 @@ from keyless.api import KeylessError, Reason
 from keyless.kube import Backoff, Conflict, Kube, KubeObject, Name, NotFound, NotHeld, record, timestamp
 from keyless.kube.resources import CONTROLPLANES
 from keyless.space.control_planes import findings, news
-from keyless.space.control_planes.api import api_of
+from keyless.space.control_planes.api import api_of, api_told
 from keyless.space.control_planes.applying import Hands
 from keyless.space.control_planes.gathering import Gatherer
 from keyless.space.control_planes.model import (
@@ -250,8 +250,10 @@ def _status(facts: Facts, planned: Plan) -> KubeObject:
     message = findings.message_of(planned.findings) or findings.component_message(facts.status)
     available = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     first = facts.status.get("firstAvailableAt") or (timestamp(facts.now) if available else None)
+    api = api_told(facts) or facts.status.get("api")
     return {
         **{key: facts.status[key] for key in _PLACED if key in facts.status},
+        **({"api": api} if api else {}),
         "conditions": conditions,
         "message": message or (facts.status.get("message", "") if planned.keeps else ""),
         "observedGeneration": generation,
@@ -267,4 +269,4 @@ def _mine(status: KubeObject) -> KubeObject:
 
 
 _PLACED = ("controlPlaneID", "hostNamespace", "pauses")
-_OURS = (*_PLACED, "message", "observedGeneration", "firstAvailableAt")
+_OURS = (*_PLACED, "api", "message", "observedGeneration", "firstAvailableAt")
