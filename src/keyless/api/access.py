@@ -20,3 +20,5 @@ class Access:
     sent: tuple[tuple[str, str], ...] = ()
     only: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """For some actions the resources that they are needed on; every other action is needed on all of its service."""
+    signs: str = ""
+    """The KMS key that it signs with, by the ARN of the key or of its alias; empty: none."""

@@ -6,17 +6,49 @@ renames, deletes, lists or reads.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from keyless.api import Access
+from keyless.api import Access, Permanent
 from keyless.aws.writing import BARE, HEADERS, Writing
 
 EXPORT = "billing-export"
 """The scheduled export: component and service account."""
 _NEVER_SENT = ("x-amz-storage-class", "x-amz-website-redirect-location", "object-lock-mode", "if-match")
+_KEY = re.compile(r"[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+", re.ASCII)
+_KEY_ARN = re.compile(
+    r"arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+)", re.ASCII
+)
 
 
-def access(bucket: str, account: str, *, partition: str = "aws", writing: Writing = BARE) -> Access:
+def signing_arn(key: str, place: tuple[str, str, str]) -> str:
+    """The ARN of what ``billing.signing.kmsKeyId`` names; ``place``: partition, region and account. Empty: nothing.
+
+    Raises ``Permanent`` where it names no key: with a wildcard in it a policy would let in what nobody named.
+    """
+    if not key or _KEY_ARN.fullmatch(key):
+        return key
+    if not _KEY.fullmatch(key):
+        expected = "expected a KMS key by its id, its ARN or alias/NAME"
+        raise Permanent(f"billing.signing.kmsKeyId: {expected}, found {key!r}: name the key that signs")
+    return f"arn:{place[0]}:kms:{place[1]}:{place[2]}:{key if key.startswith('alias/') else f'key/{key}'}"
+
+
+def signing_statements(arn: str) -> list[dict[str, Any]]:
+    """The smallest policy to sign with the key of :func:`signing_arn`.
+
+    IAM knows keys only, no aliases: by its alias a key may be used whichever it is, so that it can be rotated.
+    """
+    if not arn:
+        return []
+    place, _, name = arn.rpartition(":")
+    allowed = {"Effect": "Allow", "Action": ["kms:DescribeKey", "kms:Sign"]}
+    if not name.startswith("alias/"):
+        return [{**allowed, "Resource": arn}]
+    return [{**allowed, "Resource": f"{place}:key/*", "Condition": {"StringEquals": {"kms:RequestAlias": name}}}]
+
+
+def access(bucket: str, account: str, *, partition: str = "aws", writing: Writing = BARE, signs: str = "") -> Access:
     """The collector's needs for one bucket, into which it writes as ``writing`` has it.
 
     A list of grantees (``x-amz-acl``) is a permission of its own; a key is asked for behind the bucket.
@@ -29,6 +61,7 @@ def access(bucket: str, account: str, *, partition: str = "aws", writing: Writin
         resources=(f"{arn}/account={account}/*", f"{arn}/manifest/*"),
         probe="s3:PutObject",
         sent=_sent(writing),
+        signs=signs,
     )
 
 
@@ -41,7 +74,13 @@ def _sent(writing: Writing) -> tuple[tuple[str, str], ...]:
 
 
 def export_access(
-    bucket: str, account: str, reports: tuple[str, str], *, partition: str = "aws", writing: Writing = BARE
+    bucket: str,
+    account: str,
+    reports: tuple[str, str],
+    *,
+    partition: str = "aws",
+    writing: Writing = BARE,
+    signs: str = "",
 ) -> Access:
     """The scheduled export's needs: it reads an account's usage and writes its reports, and neither the other way.
 
@@ -61,6 +100,7 @@ def export_access(
         probe="s3:PutObject",
         sent=(*_sent(writing), ("s3:prefix", f"manifest/account={account}/date=")),
         only=tuple(only.items()),
+        signs=signs,
     )
 
 

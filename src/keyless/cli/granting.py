@@ -12,7 +12,7 @@ from keyless.billing.export.scheduled import PREFIX
 from keyless.cli.exits import NotSeen
 from keyless.cli.grant_options import require_options
 from keyless.cli.handing_over import ANNOTATION, Annotated
-from keyless.cli.verifying import BILLING, EXPORT_SUBJECT, SHARED_SECRETS, export_needs
+from keyless.cli.verifying import BILLING, EXPORT_SUBJECT, SHARED_SECRETS, export_needs, signing_key
 from keyless.identity.grants import Asked, Mode, Way, Wish
 from keyless.identity.verify import Cluster, Space
 from keyless.identity.verify.aws_facts import AwsFacts
@@ -80,7 +80,8 @@ def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, nam
     found = []
     bucket = values.get("billing.storage.aws.bucket", "")
     if values.get(BILLING.enabled) == "true" and bucket:
-        found.append(billing_wish(bucket, f"{options.prefix}-billing", options.key, cluster, namespaces))
+        role, signs = f"{options.prefix}-billing", signing_key(values, cluster)
+        found.append(billing_wish(bucket, role, options.key, cluster, namespaces, signs=signs))
     if values.get(SHARED_SECRETS.enabled) == "true" and options.secrets:
         role = f"{options.prefix}-shared-secrets"
         found.append(secrets_wish(options.secrets, role, options.key, cluster, namespaces))

@@ -22,6 +22,7 @@ from keyless.kube.resources import CONTROLPLANES, SHAREDEXTERNALSECRETS, SHAREDS
 from keyless.shared_secrets.access import ACTIONS, COMPONENT, SERVICE_ACCOUNT, access, arns_within, shared_resources
 from keyless.shared_secrets.stores.plan import selects
 from keyless.shared_secrets.stores.scopes import of_control_plane, read_scopes
+from keyless.space.workload_identity.wishes import signs_with
 
 BILLING = Subject(
     title="billing",
@@ -76,7 +77,15 @@ def export_needs(values: Mapping[str, str], cluster: Cluster) -> Access | None:
         return None
     reports = values.get("billing.export.bucket") or bucket, values.get("billing.export.prefix") or PREFIX
     writing = _writing(values)
-    return export_access(bucket, values.get("account", "*"), reports, partition=cluster.partition, writing=writing)
+    signs = signing_key(values, cluster)
+    account = values.get("account", "*")
+    return export_access(bucket, account, reports, partition=cluster.partition, writing=writing, signs=signs)
+
+
+def signing_key(values: Mapping[str, str], cluster: Cluster) -> str:
+    """The ARN of the key that signs what is stored and reported; raises ``Permanent`` where the value names none."""
+    key, region = (values.get(f"billing.{name}", "") for name in ("signing.kmsKeyId", "storage.aws.region"))
+    return signs_with(key, region, cluster)
 
 
 def _writing(values: Mapping[str, str]) -> Writing:
@@ -90,8 +99,9 @@ async def billing_access(space: Space, _plane: ControlPlane, cluster: Cluster) -
     bucket = space.values.get("billing.storage.aws.bucket", "")
     if not bucket:
         return None
-    writing = _writing(space.values)
-    return bucket_access(bucket, space.values.get("account", "*"), partition=cluster.partition, writing=writing)
+    writing, signs = _writing(space.values), signing_key(space.values, cluster)
+    account = space.values.get("account", "*")
+    return bucket_access(bucket, account, partition=cluster.partition, writing=writing, signs=signs)
 
 
 def backup_access(kube: Kube) -> AccessOf:

@@ -17,7 +17,7 @@ from keyless.policy.amend import Written, compact, statements
 AUDIENCE = "sts.amazonaws.com"
 NOBODY: Written = {"Sid": "KeylessNobody", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole*"}
 """What is left in a trust policy when its last subject goes: IAM stores no policy without a statement."""
-_SIGNED = re.compile(r"(Keyless(?:Data|Key))([0-9a-f]{8})")
+_SIGNED = re.compile(r"(Keyless(?:Data|Key|Signing))([0-9a-f]{8})")
 
 
 def sid_of(asked: Asked) -> str:

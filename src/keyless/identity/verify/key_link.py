@@ -79,7 +79,8 @@ def _judged(facts: Facts, role: Role, uses: list[KeyUse | Unseen]) -> Link:
     refused = [(use, one) for use, one in asked if _certainly_refused(use, one, role)]
     if refused:
         denied = [each for each in refused if each[1].outcome is Outcome.EXPLICIT_DENY]
-        return _refused(facts, role, *(denied or refused)[0])
+        use, decision = (denied or refused)[0]
+        return _refused(facts, role, use, decision, [one for one, _ in refused if one.arn == use.arn])
     unseen = [use.what for use in uses if isinstance(use, Unseen)]
     for use, decision in asked:
         unseen += _doubts(use, decision, role)
@@ -106,8 +107,11 @@ def _doubts(use: KeyUse, decision: Decision, role: Role) -> list[str]:
     return [*decision.unread, *grants, *hangs]
 
 
-def _refused(facts: Facts, role: Role, use: KeyUse, decision: Decision) -> Link:
-    """In the role's own policies where the key's leaves it to them, else in the key's policy."""
+def _refused(facts: Facts, role: Role, use: KeyUse, decision: Decision, alike: list[KeyUse]) -> Link:
+    """In the role's own policies where the key's leaves it to them, else in the key's policy.
+
+    ``alike``: all that is refused of this key, so that one command mends it.
+    """
     why = "; ".join(line.strip() for line in explain(decision)[1:])
     kept = told(use.written, "key policy")
     found = f"{use.action} on {use.arn}: {why}{f'; {kept}' if kept else ''}"
@@ -127,9 +131,10 @@ def _refused(facts: Facts, role: Role, use: KeyUse, decision: Decision) -> Link:
     access = Access(component, facts.subject.service_account, (use.action,), (use.arn,), use.action)
 
     def holds(identity: tuple[Source, ...]) -> bool:
-        return decide_key(facts, replace(role, identity=identity), use, {}).allowed
+        return all(decide_key(facts, replace(role, identity=identity), one, {}).allowed for one in alike)
 
-    fix = permit(role, access, [(use.action, use.arn)], holds) or put_key_policy(use, role, region_of(facts), agrees)
+    missing = [(one.action, one.arn) for one in alike]
+    fix = permit(role, access, missing, holds) or put_key_policy(use, role, region_of(facts), agrees)
     return link.fixed_by(fix, "no change of the role's policies or the key's is proven to allow this: amend by hand")
 
 

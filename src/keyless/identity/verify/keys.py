@@ -35,6 +35,8 @@ _ASKED: Mapping[str, str] = {
     "ssm:getparameterhistory": _READS,
     "ssm:putparameter": "kms:Encrypt",
 }
+# By KeyUsage: what a component asks of the key that it signs with.
+_SIGNS = {"SIGN_VERIFY": "kms:Sign", "GENERATE_VERIFY_MAC": "kms:GenerateMac"}
 _ENCRYPTION = "s3:x-amz-server-side-encryption"
 _NO_ENCRYPTION = "ServerSideEncryptionConfigurationNotFoundError"
 
@@ -73,6 +75,21 @@ async def key_uses(
     return [_used(one, keys[(one.aws.region, one.key)]) if isinstance(one, _Behind) else one for one in behind]
 
 
+async def signing_uses(aws: Session, key: str) -> dict[str, KeyUse | Unseen]:
+    """What a component asks of the key that it signs with, by its ARN or its alias's: it asks KMS itself."""
+    arn = Arn.parse(key)
+    found, made_for = await _described(aws.in_region(arn.region), key)
+    sign = _SIGNS.get(made_for)
+    if not isinstance(found, KeyUse):
+        return {"kms:Sign": found}
+    if sign is None:
+        return {"kms:Sign": Unseen(f"{key} was made for {made_for} and signs nothing: name one made for SIGN_VERIFY")}
+    context = {"kms:CallerAccount": Arn.parse(found.arn).account, "kms:KeyUsage": made_for}
+    if arn.resource.startswith("alias/"):
+        context["kms:RequestAlias"] = arn.resource
+    return {action: replace(found, action=action, context=context) for action in ("kms:DescribeKey", sign)}
+
+
 async def _behind(
     aws: Session, regions: Mapping[str, Session], action: str, resource: str, sent: Mapping[str, str]
 ) -> _Behind | Unseen | None:
@@ -104,16 +121,21 @@ def _used(behind: _Behind, key: KeyUse | Unseen) -> KeyUse | Unseen:
 
 
 async def _key(aws: Session, key: str) -> KeyUse | Unseen:
-    """A key and what bears on every question to it; what is asked of it comes later."""
+    return (await _described(aws, key))[0]
+
+
+async def _described(aws: Session, key: str) -> tuple[KeyUse | Unseen, str]:
+    """A key, what bears on every question to it, and KMS's KeyUsage; what is asked of it comes later."""
     try:
         found = (await aws.call("kms", "DescribeKey", KeyId=key))["KeyMetadata"]
     except AWS_FAILURES as error:
-        return Unseen(f"key {key}: {why('kms', error)}")
+        return Unseen(f"key {key}: {why('kms', error)}"), ""
     arn = str(found["Arn"])
     policy, written = await _policy(aws, arn)
     # Nobody may change the policy of a key that AWS manages.
     own = written if found.get("KeyManager", "CUSTOMER") == "CUSTOMER" else None
-    return KeyUse("", arn, {}, policy, await _grants(aws, arn), own, str(found.get("KeyState", "Enabled")))
+    use = KeyUse("", arn, {}, policy, await _grants(aws, arn), own, str(found.get("KeyState", "Enabled")))
+    return use, str(found.get("KeyUsage", "ENCRYPT_DECRYPT"))
 
 
 async def _policy(aws: Session, arn: str) -> tuple[Source, Written | None]:

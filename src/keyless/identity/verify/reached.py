@@ -16,7 +16,7 @@ from typing import Any
 from keyless.api import Access, Arn
 from keyless.aws import AWS_FAILURES, Session
 from keyless.identity.verify.behind import Reached
-from keyless.identity.verify.keys import key_uses
+from keyless.identity.verify.keys import key_uses, signing_uses
 from keyless.identity.verify.permission import one_of
 from keyless.identity.verify.permission_fix import needed
 from keyless.identity.verify.resource_policies import resource_policy
@@ -36,6 +36,11 @@ async def reached(aws: Session, access: Access, patterns: Sequence[str]) -> dict
         if use is not None:
             behind[pattern] = {**behind[pattern], action: use}
     return {p: Reached(one.resource, one.policy, behind[p], one.deleted) for p, one in found.items()}
+
+
+async def signed_with(aws: Session, access: Access) -> dict[str, Reached]:
+    """The key that the component signs with, which it asks itself."""
+    return {access.signs: Reached(access.signs, keys=await signing_uses(aws, access.signs))} if access.signs else {}
 
 
 async def _resource(aws: Session, pattern: str) -> Reached | None:

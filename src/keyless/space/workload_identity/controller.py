@@ -25,7 +25,7 @@ from keyless.space.workload_identity import plan as deciding
 from keyless.space.workload_identity.model import BILLING, Host, Row, Spec, host_of, rows_of, spec_of
 from keyless.space.workload_identity.plan import Seen, Trouble
 from keyless.space.workload_identity.proof import Prover
-from keyless.space.workload_identity.wishes import billing_wish, prefix_fault, secrets_wish
+from keyless.space.workload_identity.wishes import billing_wish, prefix_fault, secrets_wish, signs_with
 
 FIELD_MANAGER = "keyless-identity"
 PROBES_AT_ONCE = 20
@@ -151,7 +151,12 @@ class Follower:
             return Trouble(
                 Reason.BILLING_NOT_CONFIGURED, "billing.storage.aws.bucket is empty: there is nothing to grant"
             )
-        return billing_wish(values.billing.bucket, spec.role, spec.key, cluster, namespaces)
+        billing = values.billing
+        try:
+            signs = signs_with(billing.signing_kms, billing.region, cluster)
+        except Permanent as error:
+            return Trouble(Reason.GRANT_REFUSED, str(error))
+        return billing_wish(billing.bucket, spec.role, spec.key, cluster, namespaces, signs=signs)
 
     async def _probe(self, spec: Spec, hosts: Mapping[str, Host], made: Iterable[Row]) -> Seen:
         effective, refused, bare = set(), {}, set()

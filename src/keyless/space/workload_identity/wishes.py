@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from keyless.api import Access
-from keyless.billing.access import EXPORT, export_statements
+from keyless.billing.access import EXPORT, export_statements, signing_arn, signing_statements
 from keyless.identity.grants import Wish
 from keyless.identity.verify import Cluster
 from keyless.policy.amend import Written
@@ -23,12 +23,19 @@ def prefix_fault(prefix: str) -> str:
     return f"{expected}, found {prefix!r}"
 
 
-def billing_wish(bucket: str, role: str, key: str, cluster: Cluster, namespaces: tuple[str, ...]) -> Wish:
+def signs_with(key: str, region: str, cluster: Cluster) -> str:
+    """The ARN of the key that signs manifests and reports, which is asked in the bucket's region."""
+    return signing_arn(key, (cluster.partition, region or cluster.region, cluster.account))
+
+
+def billing_wish(
+    bucket: str, role: str, key: str, cluster: Cluster, namespaces: tuple[str, ...], *, signs: str = ""
+) -> Wish:
     """The billing guide's actions, without the deletion that only its IRSA page has and nothing uses."""
     arn = f"arn:{cluster.partition}:s3:::{bucket}"
     actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]
     data: Written = {"Sid": "KeylessData", "Effect": "Allow", "Action": actions, "Resource": [arn, f"{arn}/*"]}
-    statements = (data, *_key(key, ["kms:GenerateDataKey", "kms:Decrypt"]))
+    statements = (data, *_key(key, ["kms:GenerateDataKey", "kms:Decrypt"]), *_signing(signs))
     return Wish(BILLING, ACCOUNTS[BILLING], role, statements, namespaces)
 
 
@@ -46,8 +53,12 @@ def secrets_wish(prefix: str, role: str, key: str, cluster: Cluster, namespaces:
 def export_wish(needs: Access, place: tuple[str, str], role: str, key: str, namespace: str) -> Wish:
     """What the scheduled export needs and nothing beside; ``place`` are the account and the reports' prefix."""
     statements = [{"Sid": "KeylessData", **one} for one in export_statements(needs, *place)]
-    keys = _key(key, ["kms:GenerateDataKey", "kms:Decrypt"])
+    keys = (*_key(key, ["kms:GenerateDataKey", "kms:Decrypt"]), *_signing(needs.signs))
     return Wish(EXPORT, EXPORT, role, (*statements, *keys), (namespace,), of_space=True)
+
+
+def _signing(arn: str) -> tuple[Written, ...]:
+    return tuple({"Sid": "KeylessSigning", **one} for one in signing_statements(arn))
 
 
 def _key(arn: str, actions: list[str]) -> tuple[Written, ...]:
