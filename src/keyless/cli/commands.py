@@ -16,6 +16,7 @@ class Command:
 COMMANDS = {
     "up": Command("keyless.cli.up", "start the local Space and wait until it is ready"),
     "env": Command("keyless.cli.env", 'print exports for `eval "$(keyless env)"`'),
+    "kubeconfig": Command("keyless.cli.kubeconfig", "enter a control plane with kubectl, as yourself and for an hour"),
     "status": Command("keyless.cli.status", "show what runs, where and since when"),
     "down": Command("keyless.cli.down", "stop the local Space; its state is kept"),
     "verify": Command("keyless.cli.verify", "walk the chain for billing or shared-secrets and name the broken link"),

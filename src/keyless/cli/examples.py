@@ -7,6 +7,7 @@ from typing import Any
 EXAMPLES = {
     "up": "keyless up --detach --propagation-delay 0.5",
     "env": 'eval "$(keyless env --control-plane ctp1)"',
+    "kubeconfig": "keyless kubeconfig ctp1 --namespace default",
     "status": "keyless status --output json",
     "down": "keyless down --state ./space",
     "verify billing": "keyless verify billing --control-plane ctp1 --group default",

@@ -21,6 +21,7 @@ API_VERSION = "cli.keyless.dev/v1"
 # Every command with JSON and the kind it prints; a test holds this against the command line itself.
 KINDS = {
     "status": "SpaceStatus",
+    "kubeconfig": "KubeconfigContext",
     "verify billing": "VerificationList",
     "verify billing-export": "VerificationList",
     "verify shared-secrets": "VerificationList",

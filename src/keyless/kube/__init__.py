@@ -14,7 +14,14 @@ Names of resources live in ``keyless.kube.resources``; ``keyless.kube.memory`` i
 
 from keyless.kube.backoff import Backoff
 from keyless.kube.conditions import condition_of, is_true, set_condition, timestamp
-from keyless.kube.connect import connect, connect_certified, connect_elsewhere, connect_folder, connect_with
+from keyless.kube.connect import (
+    connect,
+    connect_certified,
+    connect_context,
+    connect_elsewhere,
+    connect_folder,
+    connect_with,
+)
 from keyless.kube.contact import keep_in_touch
 from keyless.kube.controller import Controller
 from keyless.kube.errors import (
@@ -65,6 +72,7 @@ __all__ = [
     "condition_of",
     "connect",
     "connect_certified",
+    "connect_context",
     "connect_elsewhere",
     "connect_folder",
     "connect_with",

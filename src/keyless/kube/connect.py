@@ -23,6 +23,11 @@ def connect(environ: Mapping[str, str]) -> Kube:
     return Kube(HttpTransport(_own_source(environ)))
 
 
+def connect_context(paths: str, context: str) -> Kube:
+    """Connect as one context of kubeconfig files says."""
+    return Kube(HttpTransport(source_of(paths, context)))
+
+
 def connect_elsewhere(environ: Mapping[str, str], server: str, ca_pem: str) -> Kube:
     """Connect to ``server`` with the token of ``connect``. It must be one that may see that token."""
     return Kube(HttpTransport(Elsewhere(_own_source(environ), Endpoint(server, ca_pem))))

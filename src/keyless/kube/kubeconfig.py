@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,40 @@ from keyless.kube.source import Endpoint, ExecToken, Fixed, Plugin, Source, Toke
 _Section = dict[str, Any]
 
 
-def source_of(paths: str) -> Source:
-    """The source for the current context; ``paths`` may be several files, of which the first to say a thing counts."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One context of a kubeconfig, with what it names; ``user`` and ``cluster`` are sections as they stand."""
+
+    name: str
+    context: _Section
+    cluster: _Section
+    cluster_folder: Path
+    user: _Section = field(repr=False)
+    user_folder: Path
+
+
+def source_of(paths: str, context: str = "") -> Source:
+    """The source for a context, else the current one."""
+    chosen = chosen_of(paths, context)
+    endpoint = _endpoint(chosen.cluster, chosen.cluster_folder, chosen.user, chosen.user_folder)
+    return _source(endpoint, chosen.user, chosen.user_folder, name=str(chosen.context.get("user")))
+
+
+def chosen_of(paths: str, context: str = "") -> Chosen:
+    """A context, else the current one; ``paths`` may be several files, of which the first to say a thing counts."""
     files = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
     documents = [(path, _load(path)) for path in files if path.exists()]
     if not documents:
         raise Permanent(f"KUBECONFIG {paths}: expected a kubeconfig file, found none")
-    context_name = next((doc["current-context"] for _, doc in documents if doc.get("current-context")), "")
+    context_name = context or next((doc["current-context"] for _, doc in documents if doc.get("current-context")), "")
     if not context_name:
         raise Permanent(f"KUBECONFIG {paths}: no current-context is set; kubectl config use-context NAME sets it")
-    context, _ = _named(documents, "contexts", "context", context_name)
-    cluster, cluster_folder = _named(documents, "clusters", "cluster", str(context.get("cluster")))
-    user, user_folder = _named(documents, "users", "user", str(context["user"])) if context.get("user") else ({}, None)
-    endpoint = _endpoint(cluster, cluster_folder, user, user_folder or cluster_folder)
-    return _source(endpoint, user, user_folder or cluster_folder, name=str(context.get("user")))
+    found, _ = _named(documents, "contexts", "context", context_name)
+    cluster, cluster_folder = _named(documents, "clusters", "cluster", str(found.get("cluster")))
+    user, user_folder = (
+        _named(documents, "users", "user", str(found["user"])) if found.get("user") else ({}, cluster_folder)
+    )
+    return Chosen(context_name, found, cluster, cluster_folder, user, user_folder)
 
 
 def _load(path: Path) -> _Section:

@@ -300,6 +300,11 @@ ELSEWHERE = {
             "S3 refuses",
         )
     },
+    **{
+        ("kubeconfig", row.outcome): "tests/unit/cli/test_kubeconfig.py"
+        for row in OUTCOMES
+        if row.command == "kubeconfig"
+    },
     ("identity plan", "nothing is missing in AWS"): "tests/unit/identity/grants/test_grants.py",
     ("explain", "--event names a call that was refused"): "tests/unit/cli/test_explain.py",
     ("billing report", "usage is missing, and no report was made"): "tests/unit/cli/test_usage_report.py",

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from keyless.identity.grants import Plan
 from keyless.identity.publishing import Documents, Finding, Place, Seen
 from keyless.identity.publishing import Plan as PublicationPlan
 from keyless.identity.verify import Chain, verify
+from keyless.kube.merging import Entry
 from keyless.local.boot.running import Running
 from keyless.local.cloud.audit import Audit
 from keyless.local.cloud.database import Database
@@ -31,6 +33,8 @@ from keyless.local.cluster.issuers import Issuers
 from keyless.local.state import State
 from keyless.local.state.database import connect
 from keyless.shared_secrets.fleet.model import Row
+from keyless.space.entering.asking import Credential
+from keyless.space.entering.names import Identity
 from unit.identity.verify.chains import irsa, pod_identity
 
 Paths = Iterator[tuple[str, Any]]
@@ -77,7 +81,8 @@ LINES |= {
     "billing report": (*_NOTHING, "--billing-custom=2026-01-01/2026-01-01"),
     "billing capacity": (*_NOTHING, "--from=2026-01-01", "--to=2026-01-02", "--operations=3"),
 }
-STATELESS |= {"billing report", "billing capacity"}
+LINES |= {"kubeconfig": ("ctp1",)}
+STATELESS |= {"billing report", "billing capacity", "kubeconfig"}
 
 
 def leaves(command: Any, path: str) -> Paths:
@@ -131,6 +136,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         found = PublicationPlan(Documents(), (Finding("a note"),))
         return Seen(url, f"{url}/keys", {}), Place("issuer", "prod", "eu-west-1"), found, ""
 
+    async def entered(*_: Any) -> tuple[Entry, Credential]:
+        ends = datetime(2026, 11, 22, tzinfo=UTC)
+        return Entry("ctp1", {"server": "https://a"}, {}), Credential(Identity("jane"), "", "", ends)
+
+    monkeypatch.setattr("keyless.cli.kubeconfig.use_local_space", lambda _: None)
+    monkeypatch.setattr(
+        "keyless.cli.entering.Host.of", lambda *_: SimpleNamespace(default_file=tmp_path / "kubeconfig")
+    )
+    monkeypatch.setattr("keyless.cli.entering.entry_of", entered)
     monkeypatch.setattr("keyless.cli.issuer._publish", published)
     monkeypatch.setattr("keyless.cli.issuer.use_local_space", lambda _: None)
     monkeypatch.setattr("keyless.cli.reaching.reached", reached)
