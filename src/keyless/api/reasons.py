@@ -136,6 +136,13 @@ class Reason(StrEnum):
     BACKUP_NOT_CONFIGURED = "BackupNotConfigured"
     ETCD_UNREACHABLE = "EtcdUnreachable"
 
+    # how full a control plane of its own is
+    STORAGE_AVAILABLE = "StorageAvailable"
+    STORAGE_NEARLY_FULL = "StorageNearlyFull"
+    STORAGE_FULL = "StorageFull"
+    VOLUME_FULL = "VolumeFull"
+    VOLUME_NOT_GROWN = "VolumeNotGrown"
+
     # shared secrets
     SECRETS_READ = "SecretsRead"
     READ_ALLOWED = "ReadAllowed"

@@ -35,7 +35,9 @@ from keyless.space.control_planes.controller import ControlPlanes
 from keyless.space.control_planes.gathering import Gatherer
 from keyless.space.control_planes.model import Served
 from keyless.space.control_planes.tenants import Tenants
+from keyless.space.kubernetes.names import ETCD_PORT
 from keyless.space.values import Billing, Values
+from unit.space.etcds import MemoryEtcd
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CTP1 = Name("default", "ctp1")
@@ -58,6 +60,7 @@ class World:
         self.host = MemoryKube(now=lambda: self.clock)
         self.insides: dict[str, MemoryKube] = {}
         self.webhook = True
+        self.etcd = MemoryEtcd()
         self.void: set[str] = set()
         """Tokens that no API server knows any more."""
         self.shown: list[str | None] = []
@@ -235,6 +238,8 @@ class World:
         return injected
 
     def _door(self, served: Served) -> Kube:
+        if served.server.endswith(f":{ETCD_PORT}"):
+            return self.etcd.kube()
         return Kube(_Shown(self, self.inside(served.server.rpartition("/")[2])._server, served.token))
 
     def _count(self, request: Request) -> None:

@@ -21,6 +21,7 @@ TYPES = (
     "Ready",
     "Synced",
     "ComponentsAvailable",
+    "StorageAvailable",
     "IdentityInjected",
     "BillingConfigured",
     "BackupConfigured",

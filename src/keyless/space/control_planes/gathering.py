@@ -15,14 +15,24 @@ from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, 
 from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
 from keyless.space import components
 from keyless.space.components import Component
-from keyless.space.control_planes import belonging, copies, findings, holding, network, pausing, protection, tenant
+from keyless.space.control_planes import (
+    belonging,
+    copies,
+    findings,
+    holding,
+    network,
+    pausing,
+    protection,
+    room,
+    tenant,
+)
 from keyless.space.control_planes.api import ways_in
 from keyless.space.control_planes.attached import given_key, is_outgrown
 from keyless.space.control_planes.model import Facts, Served, logical_cluster_key, own_key, way_of
 from keyless.space.control_planes.ports import ReadValues, ValuesFor
 from keyless.space.control_planes.tenants import Tenant, Tenants
 from keyless.space.control_planes.workloads import intent_of, promises_role
-from keyless.space.items import CONTROL_PLANE_LABEL, Key
+from keyless.space.items import CONTROL_PLANE_LABEL, FIELD_MANAGER, Key
 from keyless.space.kubernetes.names import NAME, all_keys, claim_key, keys_key, workload_key
 from keyless.space.place import Place
 from keyless.space.values import Values
@@ -86,6 +96,7 @@ class Gatherer:
             facts = replace(facts, host={**facts.host, **own})
         facts = replace(facts, pods=await self._pods(place))
         facts = replace(facts, pod_refused=await self._why_no_pod(facts, place))
+        facts = replace(facts, growth_refused=await self._why_no_growth(facts, place))
         if leaving:
             # An API of our own goes as a whole; one that was brought stays, and what we made in it must not.
             return await self._inside(name, facts) if way_of(facts) == "attached" else facts
@@ -127,7 +138,8 @@ class Gatherer:
         if served.token is not None:
             keys += tenant.operator_keys()
         found = await _existing(opened.kube, keys)
-        return replace(facts, tenant=found, managed=opened.kinds.kinds(), entered=served, trouble="")
+        seen = opened.room.room if opened.room is not None else None
+        return replace(facts, tenant=found, managed=opened.kinds.kinds(), entered=served, trouble="", room=seen)
 
     async def _entered(self, name: Name, found: Facts) -> Facts:
         """One way is enough from here on; a way that is still being opened keeps the others open."""
@@ -192,6 +204,19 @@ class Gatherer:
         }
         try:
             await self._host.create(PODS, {"metadata": metadata, "spec": spec}, dry_run=True)
+        except (Unauthorized, Unreachable):
+            raise
+        except ApiError as error:
+            return str(error)[:500]
+        return ""
+
+    async def _why_no_growth(self, facts: Facts, place: Place) -> str:
+        """What the host says to a dry run of a larger volume, where the values ask for one: not each class can grow."""
+        wanted = room.growth(facts, place)
+        if wanted is None:
+            return ""
+        try:
+            await self._host.apply(wanted.resource, wanted.object, field_manager=FIELD_MANAGER, dry_run=True)
         except (Unauthorized, Unreachable):
             raise
         except ApiError as error:

@@ -51,6 +51,27 @@ class Served:
     certificate: str = ""
     """With ``key``: the operator's own client certificate there, as PEM."""
     key: str = field(default="", repr=False)
+    etcd: Served | None = None
+    """How the operator reaches the etcd behind it, where that is ours."""
+    quota: int = 0
+    """Of an etcd: the bytes that it was told it may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How full an etcd is, in bytes, as it says itself.
+
+    ``used``: the database's file with its free pages, which is what counts against ``quota``; ``in_use`` without them.
+    """
+
+    used: int
+    in_use: int
+    quota: int
+    revision: int = 0
+    full: bool = False
+    """Whether it raised NOSPACE: it takes no writes until that is taken back, whatever room there is."""
+    member: str = ""
+    """Whose alarm that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +110,10 @@ class Facts:
     """What is known of earlier writes."""
     pod_refused: str = ""
     """Why the host takes no pod of its API server, where it has none."""
+    room: Room | None = None
+    """How full its etcd is; None: nobody knows."""
+    growth_refused: str = ""
+    """Why the host does not let its volume grow, where the values ask for a larger one."""
     default_storage_class: bool = False
     serves_logical_clusters: bool | None = None
     """Whether the host serves the kind; None: not looked up, for something else decides."""

@@ -12,12 +12,12 @@ from dataclasses import replace
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import PODS
-from keyless.space.control_planes import holding, restoring
+from keyless.space.control_planes import holding, restoring, room
 from keyless.space.control_planes.availability import unavailable
 from keyless.space.control_planes.model import Facts, IssueCertificates, MakeKeys, Pending, Plan, Remove, Served, Step
 from keyless.space.control_planes.writing import write
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key
-from keyless.space.kubernetes import issuing, workload
+from keyless.space.kubernetes import issuing, sizes, workload
 from keyless.space.kubernetes.names import (
     NAME,
     RESTORE,
@@ -26,6 +26,7 @@ from keyless.space.kubernetes.names import (
     backup_key,
     certificates_key,
     claim_key,
+    etcd_url,
     keys_key,
     operator_key,
     restored_key,
@@ -52,10 +53,20 @@ def served(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
     if known is None:
         return Pending(f"waiting for {operator_key(place)}")
     if not (live.get("status") or {}).get("readyReplicas") and facts.tenant is None:
+        if (full := room.volume_full(facts, place)) is not None:
+            return full
         why = _refused_pod(facts, place) or unavailable(NAME, _as_deployment(live), facts.pods.get(NAME, ()))
         return Pending(f"waiting for {workload_key(place)} to be ready: {why}")
     ca, certificate, key = known
-    return Served(_url(address[0]), ca, certificate=certificate, key=key)
+    return Served(_url(address[0]), ca, certificate=certificate, key=key, etcd=_etcd(facts, place, address))
+
+
+def _etcd(facts: Facts, place: Place, address: tuple[str, ...]) -> Served | None:
+    known = issuing.way_to_etcd(facts.host.get(operator_key(place)))
+    if known is None:
+        return None
+    quota = workload.quota_of(facts.host.get(workload_key(place)))
+    return Served(etcd_url(address), known[0], certificate=known[1], key=known[2], quota=quota)
 
 
 def keep(facts: Facts, place: Place, *, stopped: bool = False) -> Plan:
@@ -68,7 +79,8 @@ def keep(facts: Facts, place: Place, *, stopped: bool = False) -> Plan:
         # Values that cannot be read change nothing.
         before = Plan()
     else:
-        before = write(facts, (workload.service(values, place), workload.policy(values, place)))
+        policy = workload.policy(values, place, facts.release_namespace)
+        before = write(facts, (workload.service(values, place), policy))
     if not address:
         return before
     keys = issuing.keys_of(facts.host.get(keys_key(place)))
@@ -114,7 +126,8 @@ def _pod(facts: Facts, place: Place, *, stopped: bool) -> Plan:
     if not isinstance(facts.values, Values):
         return Plan()
     v6 = any(ipaddress.ip_address(each).version == 6 for each in _addresses(facts, place)[:1])
-    wanted = _wanted(facts.values, place, live, v6=v6, replicas=0 if stopped else 1)
+    quota = sizes.quota_bytes(facts.values.api_server.size, facts.host.get(claim_key(place)))
+    wanted = _wanted(facts.values, place, live, quota=quota, v6=v6, replicas=0 if stopped else 1)
     written = write(facts, (wanted,))
     stuck: tuple[Step, ...] = tuple(
         Remove(Key(PODS, pod["metadata"]["name"], pod["metadata"]["namespace"]))
@@ -124,14 +137,14 @@ def _pod(facts: Facts, place: Place, *, stopped: bool) -> Plan:
     return replace(written, steps=(*written.steps, *stuck))
 
 
-def _wanted(values: Values, place: Place, live: KubeObject | None, *, v6: bool, replicas: int) -> Item:
+def _wanted(values: Values, place: Place, live: KubeObject | None, *, quota: int, v6: bool, replicas: int) -> Item:
     """A StatefulSet's claims cannot be changed: what exists keeps the size and class that it was made with."""
     if live is None:
-        return workload.workload(values, place, v6=v6, replicas=replicas)
+        return workload.workload(values, place, quota=quota, v6=v6, replicas=replicas)
     spec = live["spec"]["volumeClaimTemplates"][0]["spec"]
     size, storage_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName", "")
     api = replace(values.api_server, size=size, storage_class=storage_class)
-    return workload.workload(replace(values, api_server=api), place, v6=v6, replicas=replicas)
+    return workload.workload(replace(values, api_server=api), place, quota=quota, v6=v6, replicas=replicas)
 
 
 def _is_stuck(pod: KubeObject, live: KubeObject | None) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keyless.api import Reason, Refusal
-from keyless.kube import is_true
+from keyless.kube import condition_of, is_true
 from keyless.kube.resources import NAMESPACES
 from keyless.space import components
 from keyless.space.control_planes import (
@@ -24,6 +24,7 @@ from keyless.space.control_planes import (
     pausing,
     protection,
     restoring,
+    room,
     workloads,
 )
 from keyless.space.control_planes.api import api_of, logical_cluster
@@ -55,6 +56,8 @@ UNAVAILABLE_SECONDS = 10.0
 """Pods are not watched: why one does not start is looked up again while it does not."""
 PASSING_SECONDS = 15.0
 """An API that is silent for less may be restarting: its control plane is not called broken for that."""
+SEEN_INSIDE = (Reason.DATA_LOST, Reason.STORAGE_FULL, Reason.ALREADY_ATTACHED)
+"""Why a control plane is not ready although its API answers: only a look inside tells that it is no longer so."""
 RESERVED = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -154,7 +157,9 @@ def _api(facts: Facts, place: Place) -> Plan | None:
         case Pending(message):
             return _waiting(facts, message)
         case Refusal() as refusal:
-            return _stopped(facts, refusal)
+            # A larger volume is what brings back one that is full.
+            grown = room.grow(facts, place).steps if refusal.reason is Reason.VOLUME_FULL else ()
+            return replace(_stopped(facts, refusal), steps=grown)
         case Served():
             return None
 
@@ -181,7 +186,7 @@ def _served(facts: Facts, place: Place) -> Plan:
     intent = workloads.intent_of(facts, place)
     parts = (
         narrow,
-        *((own.keep(facts, place),) if way_of(facts) == "kubernetes" else ()),
+        *((own.keep(facts, place), room.grow(facts, place)) if way_of(facts) == "kubernetes" else ()),
         inside.prepare(facts, intent),
         inside.issue_tokens(facts, place, served, intent),
         inside.connect(facts, place, served),
@@ -199,7 +204,13 @@ def _served(facts: Facts, place: Place) -> Plan:
         waits.append(UNAVAILABLE_SECONDS)
     return Plan(
         steps=tuple(step for part in parts for step in part.steps),
-        findings=(*told, *attached.findings(facts), *pausing.refused(facts), *findings.not_managed(facts)),
+        findings=(
+            *told,
+            *room.findings(facts, place),
+            *attached.findings(facts),
+            *pausing.refused(facts),
+            *findings.not_managed(facts),
+        ),
         again_seconds=min(waits, default=None),
         chains=tuple(part.steps for part in parts if part.steps),
     )
@@ -228,6 +239,9 @@ def _held(facts: Facts, place: Place) -> Plan | None:
 
 def _unanswered(facts: Facts) -> Plan:
     """What was true stays until it is known to be false: an operator that has just started has not looked yet."""
+    ready = condition_of(facts.status.get("conditions"), "Ready") or {}
+    if not facts.trouble and ready.get("reason") in SEEN_INSIDE:
+        return Plan(again_seconds=SOON_SECONDS, keeps=True)
     if not is_true(facts.control_plane, "Ready"):
         why = f": {facts.trouble}" if facts.trouble else ""
         return _waiting(facts, f"waiting for the control plane's API to answer{why}")

@@ -28,6 +28,7 @@ from keyless.kube import (
 from keyless.kube.resources import CRDS
 from keyless.space.control_planes.model import Kind, Served
 from keyless.space.control_planes.ports import Door
+from keyless.space.control_planes.roomwatch import RoomWatch
 from keyless.space.watched import named
 from keyless.tasks import Tasks
 
@@ -111,7 +112,9 @@ class Tenant:
     served: Served
     kube: Kube
     kinds: ManagedKinds
-    following: asyncio.Task[None]
+    following: tuple[asyncio.Task[None], ...]
+    room: RoomWatch | None = None
+    """How full its etcd is, where that is ours."""
 
 
 class Tenants:
@@ -130,8 +133,12 @@ class Tenants:
         await self._close(name, [each for each in self._open.get(name, ()) if not _same_place(each.served, served)])
         kube = self._door(served)
         kinds = ManagedKinds(kube, lambda: self._changed(name))
-        task = asyncio.create_task(kinds.run(), name=f"managed-kinds-{name.name}")
-        tenant = Tenant(served, kube, kinds, task)
+        tasks = [asyncio.create_task(kinds.run(), name=f"managed-kinds-{name.name}")]
+        room = None
+        if (etcd := served.etcd) is not None:
+            room = RoomWatch(self._door(etcd), lambda: self._changed(name), etcd.quota)
+            tasks.append(asyncio.create_task(room.run(), name=f"room-{name.name}"))
+        tenant = Tenant(served, kube, kinds, tuple(tasks), room)
         self._open.setdefault(name, []).append(tenant)
         return tenant
 
@@ -152,9 +159,12 @@ class Tenants:
     async def _close(self, name: Name, tenants: list[Tenant]) -> None:
         for tenant in tenants:
             self._open[name].remove(tenant)
-            tenant.following.cancel()
-            await asyncio.wait({tenant.following})
+            for task in tenant.following:
+                task.cancel()
+            await asyncio.wait(tenant.following)
             await tenant.kube.aclose()
+            if tenant.room is not None:
+                await tenant.room.aclose()
 
 
 def _same_place(one: Served, other: Served) -> bool:

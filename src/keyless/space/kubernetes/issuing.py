@@ -13,7 +13,7 @@ from keyless.backup.model import ENCRYPTION, encryption_keys
 from keyless.kube import KubeObject, timestamp
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, item
 from keyless.space.kubernetes import files
-from keyless.space.kubernetes.certificates import LIFE, Wanted, make_keys, sign
+from keyless.space.kubernetes.certificates import LIFE, Pair, Wanted, make_keys, sign
 from keyless.space.kubernetes.names import (
     ETCD_CLIENT,
     backup_key,
@@ -87,7 +87,14 @@ def certificate_items(
         "authentication.json": files.authentication(),
         "audit.json": files.audit(),
     }
-    own = {"ca.crt": keys["ca.crt"], "tls.crt": operator.certificate, "tls.key": operator.key}
+    to_etcd = _for_etcd(keys, "keyless:operator-of-etcd", now)
+    own = {
+        "ca.crt": keys["ca.crt"],
+        "tls.crt": operator.certificate,
+        "tls.key": operator.key,
+        "etcd.crt": to_etcd.certificate,
+        "etcd.key": to_etcd.key,
+    }
     marks = {ISSUED: timestamp(now), FOR: _mark(keys, addresses)}
     return (
         _secret(certificates_key(place), place, mounted, marks),
@@ -97,13 +104,17 @@ def certificate_items(
 
 
 def _way_to_etcd(keys: Mapping[str, str], addresses: tuple[str, ...], now: datetime) -> dict[str, str]:
-    pair = sign(keys, Wanted("backup", addresses=(ETCD_CLIENT,), both=True), now)
+    pair = _for_etcd(keys, "backup", now)
     return {
         "server": etcd_url(addresses),
         "ca.crt": keys["ca.crt"],
         "tls.crt": pair.certificate,
         "tls.key": pair.key,
     }
+
+
+def _for_etcd(keys: Mapping[str, str], user: str, now: datetime) -> Pair:
+    return sign(keys, Wanted(user, addresses=(ETCD_CLIENT,), both=True), now)
 
 
 def due_in_seconds(
@@ -127,9 +138,16 @@ def way_in(secret: KubeObject | None) -> tuple[str, str, str] | None:
     return (ca, certificate, key) if ca and certificate and key else None
 
 
+def way_to_etcd(secret: KubeObject | None) -> tuple[str, str, str] | None:
+    """CA, certificate and key with which the operator reaches etcd; None before they are there."""
+    found = _read(secret)
+    ca, certificate, key = (found.get(name, "") for name in ("ca.crt", "etcd.crt", "etcd.key"))
+    return (ca, certificate, key) if ca and certificate and key else None
+
+
 def _mark(keys: Mapping[str, str], addresses: tuple[str, ...]) -> str:
     # With what each release signs for: an upgrade that signs for more must not wait for the next renewal.
-    names = (keys["ca.crt"], ETCD_CLIENT, *sorted(addresses))
+    names = (keys["ca.crt"], ETCD_CLIENT, "operator of etcd", *sorted(addresses))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 

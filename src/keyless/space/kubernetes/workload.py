@@ -1,12 +1,14 @@
 """The objects that run a control plane's API on a real Kubernetes. Pure.
 
-One pod with etcd, kube-apiserver and kube-controller-manager: etcd listens on the pod's loopback alone, so it needs no
-certificates and nobody else can reach it, and what fails takes one control plane with it. Of kube-controller-manager
-only the controllers run that a control plane without nodes needs.
+One pod with etcd, kube-apiserver and kube-controller-manager: kube-apiserver reaches etcd on the pod's loopback, and
+what fails takes one control plane with it. On a port of its own, for HTTP alone, etcd lets in whoever has the one name
+in its certificate: the operator, which looks how full it is and makes room, and what takes snapshots. Of
+kube-controller-manager only the controllers run that a control plane without nodes needs.
 """
 
 from __future__ import annotations
 
+from keyless.api.numbers import is_digits
 from keyless.kube import KubeObject
 from keyless.kube.resources import NETWORKPOLICIES, PERSISTENTVOLUMECLAIMS, SERVICES, STATEFULSETS
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
@@ -37,17 +39,18 @@ CONTROLLERS = (
     "validatingadmissionpolicy-status-controller",
 )
 """Namespaces end, owned objects go with their owner, each namespace has its ``default`` account and the CA."""
-ETCD_QUOTA_BYTES = 2 * 1024**3
-"""What etcd refuses to grow beyond, below the smallest volume that the values take: a full disk would corrupt it."""
+_QUOTA = "--quota-backend-bytes="
+OPERATOR_PODS = {"app.kubernetes.io/name": "spaces-operator"}
 TENANT_SERVICES = "10.96.0.0/16"
 """For Services inside the control plane, which nothing there routes."""
 
 
 def service(values: Values | None, place: Place) -> Item:
     """An address that outlives the pod. Until the pod is ready nobody is led to it."""
-    ports = [{"name": "https", "port": 443, "targetPort": PORT, "protocol": "TCP"}]
-    if values is not None and values.backup.serves:
-        ports.append({"name": "etcd", "port": ETCD_PORT, "targetPort": ETCD_PORT, "protocol": "TCP"})
+    ports = [
+        {"name": "https", "port": 443, "targetPort": PORT, "protocol": "TCP"},
+        {"name": "etcd", "port": ETCD_PORT, "targetPort": ETCD_PORT, "protocol": "TCP"},
+    ]
     api = values.api_server if values is not None else ApiServer()
     return item(
         SERVICES,
@@ -59,13 +62,18 @@ def service(values: Values | None, place: Place) -> Item:
     )
 
 
-def policy(values: Values | None, place: Place) -> Item:
-    """Whoever may, reaches the API: who may do what there, the API decides. etcd is reached by backups alone."""
-    snapshots = {
-        "ports": [{"port": ETCD_PORT, "protocol": "TCP"}],
-        "from": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "backup"}}}],
+def policy(values: Values | None, place: Place, release_namespace: str) -> Item:
+    """Whoever may, reaches the API: who may do what there, the API decides. etcd is for the operator and backups."""
+    operator = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": release_namespace}},
+        "podSelector": {"matchLabels": OPERATOR_PODS},
     }
+    snapshots = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "backup"}}}
     backed_up = values is not None and values.backup.serves
+    etcd = {
+        "ports": [{"port": ETCD_PORT, "protocol": "TCP"}],
+        "from": [operator, *([snapshots] if backed_up else [])],
+    }
     return item(
         NETWORKPOLICIES,
         NAME,
@@ -74,15 +82,16 @@ def policy(values: Values | None, place: Place) -> Item:
         spec={
             "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
             "policyTypes": ["Ingress"],
-            "ingress": [{"ports": [{"port": PORT, "protocol": "TCP"}]}, *([snapshots] if backed_up else [])],
+            "ingress": [{"ports": [{"port": PORT, "protocol": "TCP"}]}, etcd],
         },
     )
 
 
-def workload(values: Values, place: Place, *, v6: bool = False, replicas: int = 1) -> Item:
+def workload(values: Values, place: Place, *, quota: int, v6: bool = False, replicas: int = 1) -> Item:
     """One pod with a volume of its own. A StatefulSet: two etcds on one volume would destroy it.
 
-    ``v6``: pods have addresses of IPv6 alone. ``replicas`` 0: it is paused, and its volume stays.
+    ``quota``: bytes that etcd may hold. ``v6``: pods have addresses of IPv6 alone. ``replicas`` 0: it is paused, and
+    its volume stays.
     """
     # Labels by which the operator knows the volume when it takes the control plane away.
     claim: KubeObject = {"metadata": {"name": "data", "labels": _labels(place)}, "spec": _claim(values)}
@@ -96,10 +105,18 @@ def workload(values: Values, place: Place, *, v6: bool = False, replicas: int = 
             "serviceName": NAME,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
-            "template": {"metadata": {"labels": _labels(place)}, "spec": _pod(values, place, v6=v6)},
+            "template": {"metadata": {"labels": _labels(place)}, "spec": _pod(values, place, quota=quota, v6=v6)},
             "volumeClaimTemplates": [claim],
         },
     )
+
+
+def quota_of(live: KubeObject | None) -> int:
+    """The bytes that etcd was told it may hold; 0: nothing tells."""
+    containers = ((((live or {}).get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or ()
+    told = [word for each in containers for word in each.get("command") or () if word.startswith(_QUOTA)]
+    number = told[0].removeprefix(_QUOTA) if told else ""
+    return int(number) if is_digits(number) else 0
 
 
 def claim(values: Values, place: Place) -> Item:
@@ -120,7 +137,7 @@ def _labels(place: Place) -> dict[str, str]:
     return {"app.kubernetes.io/name": NAME, CONTROL_PLANE_LABEL: place.control_plane_id}
 
 
-def _pod(values: Values, place: Place, *, v6: bool) -> KubeObject:
+def _pod(values: Values, place: Place, *, quota: int, v6: bool) -> KubeObject:
     secret = {"secretName": certificates_key(place).name, "defaultMode": 0o440}
     return {
         # Nothing in it calls the host's API.
@@ -133,7 +150,7 @@ def _pod(values: Values, place: Place, *, v6: bool) -> KubeObject:
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_etcd(values, v6=v6), _api_server(values, place), _controller_manager(values)],
+        "containers": [_etcd(values, quota=quota, v6=v6), _api_server(values, place), _controller_manager(values)],
         "volumes": [{"name": "files", "secret": secret}],
         **({"imagePullSecrets": [{"name": PULL_COPY}]} if values.surroundings.pull_secrets else {}),
         **values.api_server.scheduling,
@@ -155,9 +172,8 @@ def _container(name: str, image: str, values: Values, command: list[str], *, mem
     }
 
 
-def _etcd(values: Values, *, v6: bool) -> KubeObject:
+def _etcd(values: Values, *, quota: int, v6: bool) -> KubeObject:
     client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
-    backed_up = values.backup.serves
     address = f"https://{'[$(POD_IP)]' if v6 else '$(POD_IP)'}:{ETCD_PORT}"
     command = [
         "etcd",
@@ -169,19 +185,21 @@ def _etcd(values: Values, *, v6: bool) -> KubeObject:
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster={NAME}={peer}",
         # kube-apiserver compacts every five minutes.
-        f"--quota-backend-bytes={ETCD_QUOTA_BYTES}",
+        f"{_QUOTA}{quota}",
         "--snapshot-count=10000",
         "--logger=zap",
         "--log-level=warn",
         # For HTTP alone, so that the gateway behind it calls the loopback: which of two listeners of one kind it calls
         # differs from start to start, and it cannot pass its own check of certificates.
-        *((f"--listen-client-http-urls={address}", *_CERTIFIED) if backed_up else ()),
+        f"--listen-client-http-urls={address}",
+        *_CERTIFIED,
     ]
     container = _container("etcd", values.api_server.etcd_image, values, command, memory="48Mi")
-    container["volumeMounts"] = [{"name": "data", "mountPath": DATA}]
-    if backed_up:
-        container["env"] = [_POD_IP]
-        container["volumeMounts"].append({"name": "files", "mountPath": MOUNT, "readOnly": True})
+    files = {"name": "files", "mountPath": MOUNT, "readOnly": True}
+    container["volumeMounts"] = [{"name": "data", "mountPath": DATA}, files]
+    container["env"] = [_POD_IP]
+    # Its last words: a full volume ends it, and nothing else tells that.
+    container["terminationMessagePolicy"] = "FallbackToLogsOnError"
     return container
 
 

@@ -84,27 +84,40 @@ async def test_etcd_lets_in_the_one_certificate_that_is_for_it(world: World) -> 
     assert await _names(world, namespace, "control-plane-backup", "tls.crt") == [ETCD_CLIENT]
     for other in ("etcd.crt", "api-server.crt"):
         assert ETCD_CLIENT not in await _names(world, namespace, "control-plane-certificates", other)
+    assert await _let_in(world, namespace) == [OPERATOR, {"podSelector": _called("backup")}]
+
+
+def _called(name: str) -> KubeObject:
+    return {"matchLabels": {"app.kubernetes.io/name": name}}
+
+
+OPERATOR = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}},
+    "podSelector": _called("spaces-operator"),
+}
+
+
+async def _let_in(world: World, namespace: str) -> list[KubeObject]:
     rules = (await world.host.get(NETWORKPOLICIES, "control-plane", namespace))["spec"]["ingress"]
-    assert [each.get("from") for each in rules if each["ports"][0]["port"] == 2381] == [
-        [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "backup"}}}]
-    ]
+    (found,) = [each["from"] for each in rules if each["ports"][0]["port"] == 2381]
+    return list(found)
 
 
-async def test_without_it_etcd_has_no_port_and_nobody_a_certificate(world: World) -> None:
+async def test_without_it_the_operator_alone_reaches_etcd(world: World) -> None:
     world.values = replace(VALUES, backup=Backup())
     namespace = await _made(world)
-    assert "2381" not in str(await _etcd(world, namespace))
-    assert "2381" not in str(await world.host.get(SERVICES, "control-plane", namespace))
+    assert await _let_in(world, namespace) == [OPERATOR]
     assert not await world.exists(SECRETS, "control-plane-backup", namespace)
+    assert await _names(world, namespace, "control-plane-operator", "etcd.crt") == [ETCD_CLIENT]
 
 
 async def test_turned_off_all_of_it_goes_and_turned_on_it_comes_back(world: World) -> None:
     namespace = await _made(world)
-    whole = set(world.snapshot())
+    whole, pod = set(world.snapshot()), await _etcd(world, namespace)
     world.values = replace(VALUES, backup=Backup())
     await world.settle()
     assert not any("backup" in each for each in world.snapshot())
-    assert "2381" not in str(await _etcd(world, namespace))
+    assert await _etcd(world, namespace) == pod, "the API server is not restarted for it"
     world.values = VALUES
     await world.settle()
     assert set(world.snapshot()) == whole

@@ -87,6 +87,19 @@ async def test_one_that_began_anew_is_told_and_nothing_is_made_inside(world: Wor
     assert await world.exists(DEPLOYMENTS, "vector", namespace), "usage that it holds is still stored"
 
 
+async def test_an_operator_that_starts_again_says_nothing_else_of_it_meanwhile(world: World) -> None:
+    await _made(world)
+    await _lose(world)
+    await world.settle()
+    before = await world.condition("Ready")
+    await world.tenants.aclose()
+    world.start()
+    await world.loop.reconcile(CTP1)
+    assert await world.condition("Ready") == before, "before it looked inside"
+    await world.settle()
+    assert await world.condition("Ready") == before
+
+
 async def test_no_snapshot_of_one_that_began_anew_is_taken_until_somebody_wants_it(world: World) -> None:
     world.values = replace(OWN, backup=Backup(enabled=True, bucket="snapshots"))
     namespace, uid = await _made(world)

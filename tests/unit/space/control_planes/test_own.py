@@ -172,7 +172,7 @@ async def test_a_name_that_somebody_else_uses_in_the_host_namespace_is_not_taken
     assert "labels" not in (await world.host.get(SERVICES, "control-plane", "mine"))["metadata"]
 
 
-async def test_a_larger_volume_in_the_values_changes_no_volume_that_exists(world: World) -> None:
+async def test_a_larger_volume_in_the_values_leaves_what_a_stateful_set_cannot_change(world: World) -> None:
     namespace = await _made(world)
     world.values = replace(OWN, api_server=ApiServer(size="9Gi", image="newer"))
     await world.settle()
