@@ -149,10 +149,15 @@ class Kube:
         *,
         kind: PatchKind = "merge",
         subresource: str | None = None,
+        metadata_only: bool = False,
     ) -> KubeObject:
-        """Change part of an object; ``json`` takes a list of operations, the others an object."""
+        """Change part of an object; ``json`` takes a list of operations, the others an object.
+
+        With ``metadata_only`` that is all that comes back.
+        """
         path = res.path(namespace, name, subresource)
-        return await self._stored("PATCH", path, body=patch, content_type=_PATCH_TYPES[kind])
+        accept = f"{_METADATA.format('PartialObjectMetadata')},{_JSON}" if metadata_only else _JSON
+        return await self._stored("PATCH", path, body=patch, content_type=_PATCH_TYPES[kind], accept=accept)
 
     async def delete(
         self,
@@ -277,7 +282,7 @@ class Kube:
     async def _stored(
         self, method: str, path: str, *, body: Any = None, params: Mapping[str, str] | None = None, **how: str
     ) -> KubeObject:
-        response = await self._send(method, path, body=body, params=params, accept=_JSON, **how)
+        response = await self._send(method, path, body=body, params=params, **{"accept": _JSON, **how})
         with self.contact.noted():
             return stored_of(response.body, f"{method} {path}")
 

@@ -196,6 +196,8 @@ class ApiServer:
     scheduling: KubeObject = field(default_factory=dict)
     service_type: str = "ClusterIP"
     service_annotations: KubeObject = field(default_factory=dict)
+    rotate_after_days: int = 0
+    """The age at which the key of Secrets in etcd is changed; 0: only when it is asked for."""
     hostname: str = ""
     """By which callers from outside name it: ``{name}``, ``{group}`` and ``{id}`` are the control plane's."""
 
@@ -370,6 +372,7 @@ def _api_server(reader: Reader, section: str) -> ApiServer:
         service_type=reader.word(f"{section}.service.type", "ClusterIP", one_of=("ClusterIP", "LoadBalancer")),
         service_annotations=reader.get(f"{section}.service.annotations", {}),
         hostname=_hostname(reader, f"{section}.service.hostname"),
+        rotate_after_days=reader.count(f"{section}.encryption.rotateAfterDays", 0, most=3650),
     )
 
 

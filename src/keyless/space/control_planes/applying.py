@@ -6,10 +6,20 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
-from keyless.kube import AlreadyExists, Kube, KubeObject, NotFound, record
+from keyless.kube import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Kube,
+    KubeObject,
+    NotFound,
+    Unauthorized,
+    Unreachable,
+    record,
+)
 from keyless.kube.model import Propagation
-from keyless.kube.resources import CONTROLPLANES
-from keyless.space.control_planes import tenant, tokens
+from keyless.kube.resources import CONTROLPLANES, SECRETS
+from keyless.space.control_planes import encrypting, tenant, tokens
 from keyless.space.control_planes.model import (
     Apply,
     Claim,
@@ -21,17 +31,23 @@ from keyless.space.control_planes.model import (
     Label,
     MakeKeys,
     Remove,
+    Rewrite,
     Served,
     SetFinalizers,
     SetPauses,
     Side,
     Step,
     Tell,
+    WriteEncryption,
+    WriteRing,
+    Written,
 )
 from keyless.space.control_planes.tokens import Issued
 from keyless.space.items import FIELD_MANAGER, Key
 from keyless.space.kubernetes import issuing
-from keyless.space.kubernetes.names import keys_key, restored_key
+from keyless.space.kubernetes.certificates import make_encryption_key
+from keyless.space.kubernetes.names import certificates_key, keys_key, restored_key
+from keyless.space.kubernetes.ring import Held, ring_item
 from keyless.space.settling import Applied, after_writing
 
 
@@ -39,13 +55,20 @@ class Hands:
     """The two API servers that steps act on; ``inside`` is None while the control plane's own is not served."""
 
     def __init__(
-        self, host: Kube, inside: Kube | None, served: Served | None, applied: dict[tuple[Side, Key], Applied]
+        self,
+        host: Kube,
+        inside: Kube | None,
+        served: Served | None,
+        applied: dict[tuple[Side, Key], Applied],
+        rewritten: dict[Written, str] | None = None,
     ) -> None:
         self._host = host
         self._inside = inside
         self._served = served
         self._applied = applied
         """Outlives these hands: what is known of each object's last write."""
+        self._rewritten = {} if rewritten is None else rewritten
+        """Outlives them too: what came of writing a Secret inside again."""
         self.changed = False
         """Whether anything is another than before."""
 
@@ -53,6 +76,10 @@ class Hands:
         """Do one step."""
         if isinstance(step, Apply):
             await self._write(step, facts)
+            return
+        if isinstance(step, Rewrite):
+            # Nothing that a plan reads on the host is another after it: the next look comes in its time.
+            await self._rewrite(step)
             return
         match step:
             case SetFinalizers(finalizers):
@@ -78,6 +105,8 @@ class Hands:
                 await self._issue(step, facts)
             case MakeKeys() | IssueCertificates():
                 await self._certify(step, facts)
+            case WriteRing() | WriteEncryption():
+                await self._encrypt(step, facts)
             case _:
                 await self._object(step)
         self.changed = True
@@ -151,10 +180,59 @@ class Hands:
         keys = issuing.keys_of(facts.host.get(keys_key(place)))
         assert keys is not None
         signed = await asyncio.to_thread(
-            issuing.certificate_items, place, keys, step.addresses, facts.now, backup=step.backup
+            issuing.certificate_items,
+            place,
+            keys,
+            step.addresses,
+            facts.now,
+            encryption=encrypting.config(facts.host, place),
+            backup=step.backup,
         )
         for each in signed:
             await self._host.apply(each.resource, each.object, field_manager=FIELD_MANAGER)
+
+    async def _encrypt(self, step: WriteRing | WriteEncryption, facts: Facts) -> None:
+        """Each with the version that was read: of two operators one wins, the other reads again."""
+        place = facts.place
+        assert place is not None
+        if isinstance(step, WriteEncryption):
+            written = issuing.with_config(facts.host[certificates_key(place)], step.config)
+            await self._host.replace(SECRETS, written, field_manager=FIELD_MANAGER)
+            return
+        ring = step.ring
+        if step.new:
+            ring = ring.adding(Held(step.new, make_encryption_key(), facts.now), step.asked)
+        made = ring_item(place, ring)
+        if not step.version:
+            with contextlib.suppress(AlreadyExists):
+                await self._host.create(made.resource, made.object)
+            return
+        metadata = {**made.object["metadata"], "resourceVersion": step.version}
+        await self._host.replace(made.resource, {**made.object, "metadata": metadata}, field_manager=FIELD_MANAGER)
+        if ring.stage != "rewriting":
+            self._rewritten.clear()
+
+    async def _rewrite(self, step: Rewrite) -> None:
+        """One after the other: kube-apiserver lets the operator pass before everybody, and tenants write too.
+
+        An empty patch: kube-apiserver writes what is encrypted with another key than the first, and nothing else.
+        """
+        assert self._inside is not None
+        for each in step.secrets:
+            # Only that very version: whoever wrote it meanwhile encrypted it with the new key.
+            patch: KubeObject = {"metadata": {"uid": each.uid, "resourceVersion": each.version}}
+            name, namespace = each.name.name, each.name.namespace
+            try:
+                await self._inside.patch(SECRETS, name, patch, namespace, metadata_only=True)
+            except (Conflict, NotFound):
+                self._rewritten.pop(each, None)
+            except (Unauthorized, Unreachable):
+                raise
+            except ApiError as error:
+                # Its words may quote the Secret: a webhook says what it likes.
+                self._rewritten[each] = f"{error.code} {type(error).__name__}"
+            else:
+                self._rewritten[each] = ""
 
     async def _replace_status(self, facts: Facts, status: KubeObject) -> None:
         """A whole status with the version it was read in: of two operators one wins, the other reads again."""

@@ -28,6 +28,7 @@ from keyless.space.control_planes.model import (
     Served,
     Side,
     Step,
+    Written,
 )
 from keyless.space.control_planes.news import News
 from keyless.space.control_planes.plan import plan
@@ -64,6 +65,7 @@ class ControlPlanes:
         self._decide = decide
         self._missing_since: dict[tuple[Name, str], datetime] = {}
         self._applied: dict[Name, dict[tuple[Side, Key], Applied]] = {}
+        self._rewritten: dict[Name, dict[Written, str]] = {}
         self._endless: dict[Name, int] = {}
         self._identities: dict[Name, dict[str, str]] = {}
 
@@ -84,7 +86,7 @@ class ControlPlanes:
     async def forget_all(self) -> None:
         """Let go of every control plane: another operator works on them now."""
         await self._tenants.aclose()
-        for known in (self._missing_since, self._applied, self._endless, self._identities):
+        for known in (self._missing_since, self._applied, self._rewritten, self._endless, self._identities):
             known.clear()
 
     async def _reconcile(self, name: Name) -> float | None:
@@ -93,7 +95,8 @@ class ControlPlanes:
             if found is None:
                 await self._forget(name)
                 return None
-            facts = replace(found, applied=self._applied.setdefault(name, {}))
+            known = self._applied.setdefault(name, {})
+            facts = replace(found, applied=known, rewritten=self._rewritten.setdefault(name, {}))
             self._note(name, facts)
             await self._tell_identity(name, facts)
             planned = self._decide(facts)
@@ -140,11 +143,12 @@ class ControlPlanes:
         if not isinstance(served, Served):
             return Hands(self._host, None, None, self._applied[name])
         opened = await self._tenants.at(name, served)
-        return Hands(self._host, opened.kube, served, self._applied[name])
+        return Hands(self._host, opened.kube, served, self._applied[name], self._rewritten[name])
 
     async def _forget(self, name: Name) -> None:
         await self._tenants.forget(name)
         self._applied.pop(name, None)
+        self._rewritten.pop(name, None)
         self._endless.pop(name, None)
         self._identities.pop(name, None)
         for key in [key for key in self._missing_since if key[0] == name]:

@@ -25,6 +25,7 @@ TYPES = (
     "IdentityInjected",
     "BillingConfigured",
     "BackupConfigured",
+    "EncryptionKeyCurrent",
     "UsageFlushed",
     "CrossplaneManaged",
 )

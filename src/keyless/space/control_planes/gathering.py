@@ -18,6 +18,7 @@ from keyless.space.components import Component
 from keyless.space.control_planes import (
     belonging,
     copies,
+    encrypted,
     findings,
     holding,
     network,
@@ -102,7 +103,10 @@ class Gatherer:
             return await self._inside(name, facts) if way_of(facts) == "attached" else facts
         facts = replace(facts, default_storage_class=await self._default_storage_class(facts, place))
         facts = replace(facts, sources=await _existing(self._host, copies.sources(facts)))
-        return await self._tried(await self._inside(name, facts), place)
+        facts = await self._inside(name, facts)
+        if way_of(facts) == "kubernetes" and facts.entered is not None:
+            facts = await encrypted.ask(facts, place, (await self._tenants.at(name, facts.entered)).kube)
+        return await self._tried(facts, place)
 
     async def _inside(self, name: Name, facts: Facts) -> Facts:
         """Its failures are the control plane's own: they are told of it and leave what is known of the host."""

@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Literal
 
 from keyless.api import Reason, Refusal
-from keyless.kube import KubeObject
+from keyless.kube import KubeObject, Name
 from keyless.kube.resources import LOGICALCLUSTERS
 from keyless.space import components
 from keyless.space.control_planes import tenant
 from keyless.space.items import Item, Key
 from keyless.space.kubernetes.names import keys_key, workload_key
+from keyless.space.kubernetes.ring import Ring
 from keyless.space.place import Place
 from keyless.space.settling import Applied
 from keyless.space.values import Values
@@ -82,6 +83,26 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """One Secret inside as it lies in etcd."""
+
+    name: Name
+    uid: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """``loaded``: the digests of the configurations that kube-apiserver says it has read; none: it does not say."""
+
+    loaded: tuple[str, ...] = ()
+    revision: int = 0
+    """The version of the list of all Secrets; 0: not listed."""
+    secrets: tuple[Written, ...] = ()
+    """All of them, where listed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that a plan is told. Mappings hold only what exists."""
 
@@ -118,6 +139,10 @@ class Facts:
     serves_logical_clusters: bool | None = None
     """Whether the host serves the kind; None: not looked up, for something else decides."""
     release_namespace: str = "default"
+    etcd: Encrypted | None = None
+    """What kube-apiserver says of the encryption of Secrets; None: not asked."""
+    rewritten: Mapping[Written, str] = field(default_factory=dict)
+    """What came of writing Secrets inside again, as they were; empty: they are encrypted with the key that writes."""
     sources: Mapping[Key, KubeObject] = field(default_factory=dict)
     """What the values name in the release's namespace for all pods: pull secrets, the CA bundle."""
 
@@ -275,6 +300,33 @@ class IssueCertificates:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteRing:
+    """Write the keys of Secrets in etcd, if nobody did meanwhile; ``version`` empty: the Secret is not there.
+
+    ``new`` names a key that is made and added, for which ``asked`` asked.
+    """
+
+    ring: Ring
+    version: str
+    new: str = ""
+    asked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteEncryption:
+    """Have kube-apiserver told another EncryptionConfiguration."""
+
+    config: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Have Secrets inside written as they are, so that they are encrypted with the key that writes."""
+
+    secrets: tuple[Written, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SetPauses:
     """Write from when to when nothing ran, the newest last; one without ``to`` goes on."""
 
@@ -306,6 +358,9 @@ Step = (
     | IssueToken
     | MakeKeys
     | IssueCertificates
+    | WriteRing
+    | WriteEncryption
+    | Rewrite
     | SetPauses
     | DropCondition
     | Tell

@@ -12,7 +12,7 @@ from dataclasses import replace
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import PODS
-from keyless.space.control_planes import holding, restoring, room
+from keyless.space.control_planes import encrypting, holding, restoring, room
 from keyless.space.control_planes.availability import unavailable
 from keyless.space.control_planes.model import Facts, IssueCertificates, MakeKeys, Pending, Plan, Remove, Served, Step
 from keyless.space.control_planes.writing import write
@@ -89,7 +89,7 @@ def keep(facts: Facts, place: Place, *, stopped: bool = False) -> Plan:
         if first is not None:
             return replace(first, steps=(*before.steps, *first.steps))
         return replace(before, steps=(*before.steps, MakeKeys()))
-    before = replace(before, steps=(*before.steps, *restoring.over(facts, place)))
+    before = replace(before, steps=(*before.steps, *restoring.over(facts, place), *encrypting.keep(facts, place).steps))
     every = (*addresses(place, address), *_outside(facts, place))
     # A credential for etcd that nobody uses is not made; values that cannot be read change nothing.
     backed_up = values.backup.serves if values is not None else backup_key(place) in facts.host
@@ -187,7 +187,7 @@ def refusal(facts: Facts, place: Place) -> Refusal | None:
             "that Secret from a backup; nothing is made anew, for with others nothing could be read. To give up what "
             "the control plane holds, delete the ControlPlane",
         )
-    return None
+    return encrypting.refusal(facts, place)
 
 
 def _refused_pod(facts: Facts, place: Place) -> str:

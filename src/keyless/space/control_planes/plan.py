@@ -25,6 +25,7 @@ from keyless.space.control_planes import (
     protection,
     restoring,
     room,
+    rotation,
     workloads,
 )
 from keyless.space.control_planes.api import api_of, logical_cluster
@@ -186,7 +187,11 @@ def _served(facts: Facts, place: Place) -> Plan:
     intent = workloads.intent_of(facts, place)
     parts = (
         narrow,
-        *((own.keep(facts, place), room.grow(facts, place)) if way_of(facts) == "kubernetes" else ()),
+        *(
+            (own.keep(facts, place), room.grow(facts, place), rotation.keep(facts, place))
+            if way_of(facts) == "kubernetes"
+            else ()
+        ),
         inside.prepare(facts, intent),
         inside.issue_tokens(facts, place, served, intent),
         inside.connect(facts, place, served),

@@ -1,8 +1,8 @@
 """Keys and certificates of one control plane.
 
-The authority, the key that signs service accounts' tokens and the key that encrypts Secrets are made once: with another
-one nothing stored can be read and no token holds. What is signed by the authority is renewed at half of its life;
-kube-apiserver and client-go read changed files again by themselves, so nothing restarts.
+The authority and the key that signs service accounts' tokens are made once: with others no token holds. The key that
+encrypts Secrets is changed step by step, or nothing stored could be read (``ring.py``). What is signed by the authority
+is renewed at half of its life; kube-apiserver and client-go read changed files by themselves, so nothing restarts.
 
 Tokens are signed with RSA, which every verifier of service account tokens reads.
 """
@@ -35,5 +35,10 @@ def make_keys(name: str, now: datetime) -> dict[str, str]:
         "ca.key": authority.key,
         "service-account.key": private_text(tokens),
         "service-account.pub": public.decode(),
-        "encryption": base64.b64encode(secrets.token_bytes(ENCRYPTION_BYTES)).decode(),
+        "encryption": make_encryption_key(),
     }
+
+
+def make_encryption_key() -> str:
+    """What Secrets in etcd are encrypted with: 32 bytes in base64, as ``secretbox`` takes them."""
+    return base64.b64encode(secrets.token_bytes(ENCRYPTION_BYTES)).decode()

@@ -64,10 +64,34 @@ def encrypting(keys: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return ((keys.get(NAMED, "first"), keys["encryption"]), *older)
 
 
+def told_keys(certificates: KubeObject | None) -> tuple[tuple[str, str], ...]:
+    """By name the keys that kube-apiserver is told, the one that it writes with first; empty: it is told none."""
+    return encryption_keys(_read(certificates).get(ENCRYPTION, "").encode())
+
+
+def told_config(certificates: KubeObject | None) -> str:
+    """The EncryptionConfiguration as the pod mounts it; empty: there is none."""
+    return _read(certificates).get(ENCRYPTION, "")
+
+
+def with_config(certificates: KubeObject, config: str) -> KubeObject:
+    """The Secret that the pod mounts, with another EncryptionConfiguration and the version that was read."""
+    return {**certificates, "data": {**certificates["data"], ENCRYPTION: _coded(config)}}
+
+
 def certificate_items(
-    place: Place, keys: Mapping[str, str], addresses: tuple[str, ...], now: datetime, *, backup: bool = False
+    place: Place,
+    keys: Mapping[str, str],
+    addresses: tuple[str, ...],
+    now: datetime,
+    *,
+    encryption: str,
+    backup: bool = False,
 ) -> tuple[Item, ...]:
-    """What the pod mounts, the operator's own way in, and with ``backup`` the way to etcd of what takes snapshots."""
+    """What the pod mounts, the operator's own way in, and with ``backup`` the way to etcd of what takes snapshots.
+
+    ``encryption``: the EncryptionConfiguration.
+    """
     server = sign(keys, Wanted("kube-apiserver", addresses=addresses), now)
     manager = sign(keys, Wanted("system:kube-controller-manager"), now)
     etcd = sign(keys, Wanted("etcd", addresses=addresses), now)
@@ -83,7 +107,7 @@ def certificate_items(
         f"{CONTROLLER_MANAGER}.crt": manager.certificate,
         f"{CONTROLLER_MANAGER}.key": manager.key,
         f"{CONTROLLER_MANAGER}.json": files.kubeconfig(CONTROLLER_MANAGER),
-        "encryption.json": files.encryption(encrypting(keys)),
+        ENCRYPTION: encryption,
         "authentication.json": files.authentication(),
         "audit.json": files.audit(),
     }
@@ -154,7 +178,7 @@ def _mark(keys: Mapping[str, str], addresses: tuple[str, ...]) -> str:
 def _secret(
     key: Key, place: Place, data: Mapping[str, str], annotations: Mapping[str, str], *, immutable: bool = False
 ) -> Item:
-    encoded = {name: base64.b64encode(text.encode()).decode() for name, text in data.items()}
+    encoded = {name: _coded(text) for name, text in data.items()}
     return item(
         key.resource,
         key.name,
@@ -165,6 +189,10 @@ def _secret(
         data=encoded,
         **({"immutable": True} if immutable else {}),
     )
+
+
+def _coded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _read(secret: KubeObject | None) -> dict[str, str]:

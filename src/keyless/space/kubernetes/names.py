@@ -25,6 +25,8 @@ OPERATOR = "control-plane-operator"
 """The operator's own way in."""
 BACKUP = "control-plane-backup"
 """The certificate with which snapshots are read from etcd, and etcd's address."""
+ENCRYPTION = "control-plane-encryption"
+"""The keys of Secrets in etcd, from the first change of them on, and how far the change is."""
 RESTORED = "control-plane-restored"
 """The keys of a snapshot's Secrets, until the control plane has its own."""
 RESTORE = "restore"
@@ -48,6 +50,11 @@ def service_key(place: Place) -> Key:
 def keys_key(place: Place) -> Key:
     """What cannot be made again."""
     return Key(SECRETS, KEYS, place.host_namespace)
+
+
+def encryption_key(place: Place) -> Key:
+    """The keys of Secrets in etcd, once they were changed."""
+    return Key(SECRETS, ENCRYPTION, place.host_namespace)
 
 
 def certificates_key(place: Place) -> Key:
@@ -97,6 +104,7 @@ def all_keys(place: Place) -> tuple[Key, ...]:
         restored_key(place),
         operator_key(place),
         certificates_key(place),
+        encryption_key(place),
         keys_key(place),
     )
 

@@ -234,6 +234,8 @@ def _api_server(values: Values, place: Place) -> KubeObject:
         f"--service-account-signing-key-file={MOUNT}/service-account.key",
         f"--service-cluster-ip-range={TENANT_SERVICES}",
         f"--encryption-provider-config={MOUNT}/encryption.json",
+        # A key is changed without a restart.
+        "--encryption-provider-config-automatic-reload=true",
         f"--authentication-config={MOUNT}/authentication.json",
         f"--audit-policy-file={MOUNT}/audit.json",
         "--audit-log-path=-",

@@ -1,0 +1,45 @@
+"""What a control plane's kube-apiserver says of the encryption of Secrets, read while a key changes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import structlog
+
+from keyless.api import KeylessError
+from keyless.api.numbers import is_digits
+from keyless.kube import Kube, KubeObject, Name
+from keyless.kube.resources import SECRETS
+from keyless.space.control_planes import rotation
+from keyless.space.control_planes.model import Encrypted, Facts, Written
+from keyless.space.place import Place
+
+_LOADED = re.compile(rf'^{rotation.METRIC}\{{[^}}\n]*\bhash="([^"\n]*)"[^}}\n]*\}} 1\b', re.MULTILINE | re.ASCII)
+_log = structlog.get_logger("keyless.operator")
+
+
+async def ask(facts: Facts, place: Place, inside: Kube) -> Facts:
+    """Beside what is known, what the next step of a change needs. It only waits longer where it is not answered."""
+    found = Encrypted()
+    try:
+        if rotation.wants_loaded(facts, place):
+            found = replace(found, loaded=loaded(str(await inside.request("GET", "/metrics"))))
+        if rotation.wants_secrets(facts, place):
+            page = await inside.list(SECRETS, metadata_only=True)
+            revision = int(page.resource_version) if is_digits(page.resource_version) else 0
+            found = replace(found, revision=revision, secrets=tuple(_written(each) for each in page.items))
+    except KeylessError as error:
+        _log.info("encryption not told", control_plane=f"{place.group}/{place.name}", error=str(error))
+    return replace(facts, etcd=found)
+
+
+def loaded(metrics: str) -> tuple[str, ...]:
+    """The digests of the configurations that it says it has read."""
+    return tuple(_LOADED.findall(metrics))
+
+
+def _written(each: KubeObject) -> Written:
+    metadata = each["metadata"]
+    name = Name(str(metadata.get("namespace", "")), metadata["name"])
+    return Written(name, str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")))
