@@ -16,6 +16,7 @@ from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, P
 from keyless.space import components
 from keyless.space.components import Component
 from keyless.space.control_planes import (
+    admins,
     belonging,
     copies,
     encrypted,
@@ -136,7 +137,7 @@ class Gatherer:
         if not opened.kinds.complete:
             opened.kinds.raise_refusal()
             return replace(facts, trouble=opened.kinds.trouble)
-        keys = [belonging.KEY, holding.KEY, *(each.key for each in tenant.definitions())]
+        keys = [belonging.KEY, holding.KEY, admins.KEY, *(each.key for each in tenant.definitions())]
         for identity in (*components.NAMES, tenant.CONNECTION):
             keys += [each.key for each in tenant.identity(identity)]
         if served.token is not None:

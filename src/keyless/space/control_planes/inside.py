@@ -8,7 +8,7 @@ from keyless.api import Reason
 from keyless.kube.resources import SECRETS
 from keyless.space import components
 from keyless.space.components import EXTERNAL_SECRETS
-from keyless.space.control_planes import attached, own, tenant, tokens
+from keyless.space.control_planes import admins, attached, own, tenant, tokens
 from keyless.space.control_planes.model import Facts, Finding, IssueToken, Plan, Remove, Served, Step, way_of
 from keyless.space.control_planes.workloads import Intent, foreign_definitions
 from keyless.space.control_planes.writing import write
@@ -25,6 +25,7 @@ def wanted_inside(facts: Facts, intent: Intent) -> tuple[Item, ...]:
     return (
         *(tenant.definitions() if secrets else ()),
         *(each for name in names for each in tenant.identity(name)),
+        *admins.wanted(facts),
     )
 
 

@@ -13,6 +13,7 @@ from keyless.kube import condition_of, is_true
 from keyless.kube.resources import NAMESPACES
 from keyless.space import components
 from keyless.space.control_planes import (
+    admins,
     attached,
     belonging,
     copies,
@@ -196,6 +197,7 @@ def _served(facts: Facts, place: Place) -> Plan:
         inside.issue_tokens(facts, place, served, intent),
         inside.connect(facts, place, served),
         inside.disconnect(facts),
+        admins.withdraw(facts),
         copies.bring(facts, place),
         # Before the pods that it is for.
         network.bring(facts, place),
