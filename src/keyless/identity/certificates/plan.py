@@ -81,7 +81,12 @@ def taken_along(held: Held | None, trusted: tuple[Authority, ...], now: datetime
     own = held.authorities if held else ()
     if own and own[0] in trusted:
         return ()
-    return tuple(one for one in trusted if one not in own and one.begins <= now < one.ends)[:MOST_TAKEN]
+    return tuple(one for one in trusted if one not in own and _holds(one, now))[:MOST_TAKEN]
+
+
+def _holds(one: Authority, now: datetime) -> bool:
+    """Helm's begin at once, by the clock of whoever ran it: that may be ahead of ours."""
+    return one.begins <= now + SLACK and now < one.ends
 
 
 def next_step(
@@ -113,7 +118,7 @@ def _is_set_back(held: Held, trusted: tuple[Authority, ...], now: datetime) -> b
     Not where it was signed a moment ago: then this step was done, and the API server is yet to be told.
     """
     newest, leaf = held.authorities[0], held.leaf
-    others = any(one.begins <= now < one.ends for one in trusted)
+    others = any(_holds(one, now) for one in trusted)
     return newest not in trusted and leaf.signer == newest.pem and others and now - leaf.begins >= SEEN_AFTER
 
 

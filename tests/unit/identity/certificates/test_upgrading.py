@@ -123,6 +123,16 @@ async def test_an_authority_whose_time_is_over_is_not_taken_along(tmp_path: Path
     assert len(world.trusted) == 1
 
 
+async def test_an_authority_of_a_clock_that_is_ahead_is_taken_along(tmp_path: Path) -> None:
+    """Helm makes it by the clock of whoever runs helm, to begin at once."""
+    world = Upgraded(tmp_path)
+    begins = x509.load_pem_x509_certificate(world.chart.certificate.encode()).not_valid_before_utc
+    world.now = begins - timedelta(minutes=4)
+    await world.settle(1)
+    world.check_old()
+    assert len(world.trusted) == 2
+
+
 async def test_a_bundle_with_ours_in_it_loses_what_is_not_ours(tmp_path: Path) -> None:
     """Whoever adds an authority beside ours is none that the webhook serves by."""
     world = Upgraded(tmp_path)
