@@ -28,11 +28,13 @@ from keyless.backup.model import (
     Refused,
     Source,
     State,
+    encryption_keys,
     folder_name,
     home,
     to_bytes,
 )
 from keyless.backup.restoring import Restoring
+from keyless.backup.sealing import Sealed
 from keyless.backup.settings import Settings
 from keyless.kube import Backoff, connect, keep_in_touch
 from keyless.serving import Probes, bind, serve
@@ -150,8 +152,8 @@ class Backups:
         at = self._now().replace(microsecond=0)
         folder = f"{self._place}{folder_name(at, state.revision)}/"
         keys = await asyncio.to_thread(Path(self._settings.encryption_file).read_bytes)
-        checker = Checker()
-        await self._bucket.upload(folder + SNAPSHOT, self._checked(checker))
+        checker, sealed = Checker(), Sealed(self._source.id)
+        await self._bucket.upload(folder + SNAPSHOT, self._checked(checker, sealed, keys))
         await self._bucket.put(folder + ENCRYPTION, keys)
         # Once more: what was emptied while it was read is no snapshot without a manifest.
         await self._state()
@@ -172,12 +174,20 @@ class Backups:
             raise Refused(refusal)
         return state
 
-    async def _checked(self, checker: Checker) -> AsyncGenerator[bytes]:
-        """Raises at the end of what is no whole snapshot, so that its upload is taken back."""
+    async def _checked(self, checker: Checker, sealed: Sealed, keys: bytes) -> AsyncGenerator[bytes]:
+        """Raises at the end of what is no whole snapshot, or cannot be read, so that its upload is taken back."""
         async with aclosing(self._etcd.snapshot()) as pieces:
             async for piece in pieces:
                 checker.feed(piece)
+                sealed.feed(piece)
                 yield piece
+        if not sealed.is_opened_by(name for name, _ in encryption_keys(keys)):
+            unread = EtcdFailure(
+                f"etcd's snapshot: Secrets in it are encrypted with a newer key, number {sealed.newest}, than "
+                f"{self._settings.encryption_file} has, which the kubelet brings within two minutes; it is taken again"
+            )
+            unread.code = str(Reason.SNAPSHOT_BROKEN)
+            raise unread
         if fault := checker.fault:
             broken = EtcdFailure(f"etcd's snapshot: {fault}; it is taken again")
             broken.code = str(Reason.SNAPSHOT_BROKEN)

@@ -20,6 +20,7 @@ from keyless.backup.settings import Settings
 from keyless.kube import KubeObject, condition_of
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES
+from keyless.space.kubernetes.files import encryption
 from unit.backup.stage import PLANE, Clock, MemoryEtcd, MemoryS3, database
 
 PLACE = home("b/", PLANE)
@@ -94,6 +95,21 @@ async def test_nothing_of_the_keys_is_said(stage: Stage) -> None:
     stage.s3.refuse = lambda operation, key: (403, "AccessDenied") if key.endswith(ENCRYPTION) else None
     await stage.attempt()
     assert "EncryptionConfiguration" not in json.dumps(await stage.own())
+
+
+async def test_a_snapshot_of_a_newer_key_than_the_pod_was_told_of_is_taken_again(tmp_path: Path) -> None:
+    new, old = (f"of-{PLANE}.{number}" for number in (3, 2))
+    stage = Stage(tmp_path, snapshots=(database(fill=f"k8s:enc:secretbox:v1:{new}:".encode().ljust(128)),))
+    beside = Path(stage.settings.encryption_file)
+    beside.write_text(encryption([(old, "b2xk")]))
+    await stage.attempt()
+    assert not stage.whole()
+    assert (await stage.said())["reason"] == "SnapshotBroken"
+    assert "newer key, number 3" in (await stage.said())["message"]
+    beside.write_text(encryption([(new, "bmV3")]))
+    await stage.attempt()
+    (folder,) = stage.whole()
+    assert b"bmV3" in stage.s3.objects[f"{PLACE}{folder}/{ENCRYPTION}"]
 
 
 async def test_the_newest_stay_and_older_ones_go(stage: Stage) -> None:

@@ -37,6 +37,10 @@ class Sealed(World):
         """The control plane, with two Secrets; its host namespace."""
         self.create()
         await self.settle()
+        return await self.begin()
+
+    async def begin(self) -> str:
+        """Its API server, with what it is told now."""
         namespace = await self.host_namespace()
         self.inside(namespace).admit = self._seal
         before = self.inside(namespace).before

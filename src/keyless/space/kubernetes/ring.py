@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, get_args
 
+from keyless.backup.sealing import name_of, number_of
 from keyless.kube import KubeObject, timestamp
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
 from keyless.space.kubernetes.names import encryption_key
@@ -25,7 +25,6 @@ Stage = Literal["current", "added", "first", "settling", "rewriting", "removed"]
 """``added``: the new key reads. ``first``: it writes. ``settling``: what was being written with the old one ends.
 ``rewriting``: what was written before is written again. ``removed``: the old one is taken from kube-apiserver."""
 _DATA = "ring"
-_NUMBER = re.compile(r"of-(?P<id>[a-z0-9-]{1,63}?)(?:\.(?P<number>\d{1,9}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +72,10 @@ class Ring:
         return replace(self, keys=self.keys[:1], stage="removed", since=now, mark=0)
 
 
-def number_of(name: str, control_plane_id: str) -> int:
-    """Which key of a control plane's own it is, from 1; 0: of another, with which a snapshot of that was taken."""
-    if name == "first":
-        return 1
-    found = _NUMBER.fullmatch(name)
-    if found is None or found["id"] != control_plane_id:
-        return 0
-    return int(found["number"] or 1)
-
-
 def next_name(keys: Iterable[Held], control_plane_id: str) -> str:
     """A name that no key of this or another control plane ever had: what lies in etcd finds its key by it."""
     known = max((number_of(each.name, control_plane_id) for each in keys), default=0)
-    return f"of-{control_plane_id}.{max(known, 1) + 1}"
+    return name_of(control_plane_id, max(known, 1) + 1)
 
 
 def ring_item(place: Place, ring: Ring) -> Item:

@@ -14,8 +14,10 @@ import pytest
 from keyless.backup.model import encryption_keys
 from keyless.kube.resources import SECRETS, STATEFULSETS
 from keyless.space.control_planes import rotation
+from keyless.space.kubernetes import issuing
 from keyless.space.kubernetes.files import encryption
 from keyless.space.kubernetes.names import ENCRYPTION
+from keyless.space.place import Place
 from keyless.space.values import ApiServer
 from unit.space.sealed import OWN, Sealed
 from unit.space.world import Interrupted
@@ -235,3 +237,34 @@ async def test_a_secret_of_keys_that_is_not_whole_is_made_of_what_is_in_use(worl
     await world.until_current()
     _is_safe(world, namespace)
     assert _names(world.read) == [await _second(world)]
+
+
+async def test_a_snapshot_from_before_a_change_is_read_after_it_with_what_lies_beside_it(world: Sealed) -> None:
+    namespace = await world.made()
+    beside = world.told(namespace)
+    await world.rotate()
+    await world.until_current()
+    assert "first" not in _names(world.told(namespace))
+    coded = {"encryption.json": base64.b64encode(beside.encode()).decode()}
+    place = Place("again", "default", "u", "another-id", "again")
+    restored = issuing.keys_item(place, world.clock, {"data": coded}).object
+    told = issuing.encrypting(issuing.keys_of(restored) or {})
+    assert told[0][0] == "of-another-id"
+    assert told[1:] == encryption_keys(beside.encode())
+
+
+async def test_a_change_in_a_restored_control_plane_ends_the_keys_that_it_began_with(world: Sealed) -> None:
+    world.create()
+    await world.settle()
+    namespace = await world.host_namespace()
+    place = Place("ctp1", "default", "u", (await world.plane())["status"]["controlPlaneID"], namespace)
+    older = {"encryption.json": base64.b64encode(encryption([("of-source.4", "b2xk")]).encode()).decode()}
+    world._forget(SECRETS, await world.host.get(SECRETS, "control-plane-keys", namespace))
+    world.host.put(SECRETS, issuing.keys_item(place, world.clock, {"data": older}).object)
+    await world.settle()
+    await world.begin()
+    assert _names(world.read) == [f"of-{place.control_plane_id}", "of-source.4"]
+    await world.rotate()
+    await world.until_current()
+    assert _names(world.read) == [await _second(world)]
+    assert {*world.seals(namespace).values()} == {await _second(world)}
