@@ -56,7 +56,7 @@ def _namespace(number: int) -> str:
 def _plane(host: MemoryKube, number: int) -> None:
     """A control plane with its service account."""
     namespace = _namespace(number)
-    told = {"type": "BillingStored", "status": "True", "reason": "Stored"}
+    told = {"type": "BillingStored", "status": "True", "reason": "Stored", "pod": "vector-1"}
     told["message"] = f"as arn:aws:sts::{ACCOUNT}:assumed-role/keyless-billing/p"
     status = {"hostNamespace": namespace, "conditions": [told]}
     host.put(NAMESPACES, {"metadata": {"name": namespace}})

@@ -33,10 +33,11 @@ class Said:
 class Host:
     """The Space's API."""
 
-    def __init__(self, kube: Kube, source: Source, now: Callable[[], datetime]) -> None:
+    def __init__(self, kube: Kube, source: Source, now: Callable[[], datetime], pod: str = "") -> None:
         self._kube = kube
         self._source = source
         self._now = now
+        self._pod = pod
 
     async def is_stopping(self) -> bool:
         """Whether nothing will run any more: the control plane was deleted, or shall be paused."""
@@ -56,6 +57,7 @@ class Host:
             reason_of(said.reason),
             _shortened(said.message),
             now=self._now(),
+            pod=self._pod,
         )
         last: Any = status.get("backup")
         told = last if stored is None else backup_status(stored)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -61,7 +61,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         style=settings.addressing_style,
     )
     async with connect(environ) as kube:
-        host = Host(kube, source_of(settings), _now)
+        host = Host(kube, source_of(settings), _now, settings.pod_name)
         if settings.restore:
             await Restoring(settings, bucket, host, kube).run()
             return
@@ -122,15 +122,25 @@ class Backups:
 
     async def step(self) -> float:
         """Take a snapshot if one is due; the seconds until the next."""
+        found: Mapping[str, frozenset[str]] = {}
         if not self._known:
             # From the bucket, not from memory: a pod that starts again must not take one more each time.
-            self._last = plan.newest(plan.folders(await self._bucket.keys(self._place), self._place))
+            found = plan.folders(await self._bucket.keys(self._place), self._place)
+            self._last = plan.newest(found)
             self._known = True
         due = plan.due_in_seconds(self._last, self._now(), self._settings.interval)
         if due > 0:
+            if whole := plan.complete(found):
+                await self._say_listed(whole[-1], due)
             return due
         await self.take()
         return plan.due_in_seconds(self._last, self._now(), self._settings.interval)
+
+    async def _say_listed(self, folder: str, due: float) -> None:
+        """What this pod can vouch for until its first snapshot: what the one before said, it said as itself."""
+        then = f"{self._now() + timedelta(seconds=due):%Y-%m-%dT%H:%M:%SZ}"
+        listed = f"snapshot {self._place}{folder}/ is in s3://{self._bucket.name}, listed{await self._who()}"
+        await self._say(Said(True, str(Reason.IDENTITY_PROVEN), f"{listed}; the next one is due at {then}"), None)
 
     async def _last_one(self) -> float:
         """The pod is ended: with its control plane, or for a rollout. Usage is flushed before this pod is ended."""

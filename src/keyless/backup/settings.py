@@ -61,6 +61,7 @@ class Settings:
     etcd_version: str = setting("", env="KEYLESS_ETCD_VERSION", help="Of the etcd that is to read it; empty: unknown.")
     pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address that /healthz, /readyz and /metrics answer on.")
     port: int = setting(8080, env="KEYLESS_PORT", help="Port that they answer on.")
+    pod_name: str = setting("", env="POD_NAME", help="This pod, as conditions name it.")
 
     @property
     def interval(self) -> timedelta:

@@ -10,7 +10,7 @@ EXAMPLES = {
     "kubeconfig": "keyless kubeconfig ctp1 --namespace default",
     "status": "keyless status --output json",
     "down": "keyless down --state ./space",
-    "verify billing": "keyless verify billing --control-plane ctp1 --group default",
+    "verify billing": "keyless verify billing --control-plane ctp1 --group default --wait-seconds 60",
     "verify billing-export": "keyless verify billing-export --cluster-name prod --output json",
     "verify backup": "keyless verify backup --cluster-name prod --output json",
     "verify shared-secrets": "keyless verify shared-secrets --cluster-name prod --output json",

@@ -34,6 +34,7 @@ OUTCOMES = (
     Outcome("verify", "every chain holds", HELD),
     Outcome("verify", "a link of a chain is broken, whatever could not be seen beside it", DID_NOT_HOLD),
     Outcome("verify", "there is no such control plane", DID_NOT_HOLD),
+    Outcome("verify", "nothing is broken, and the pod that runs has not tried yet", OTHER_SIDE),
     Outcome("verify", "nothing is broken, and AWS did not show all that the chain is judged by", OTHER_SIDE),
     Outcome("verify", "no credentials, or expired ones, and nothing that is certain without AWS", OTHER_SIDE),
     Outcome("verify", "the kubeconfig leads to a control plane's own API", WRONG_USE),

@@ -20,8 +20,12 @@ def set_condition(
     *,
     now: datetime,
     observed_generation: int | None = None,
+    pod: str = "",
 ) -> list[KubeObject]:
-    """The conditions with one set; its transition time moves only when its status does."""
+    """The conditions with one set; its transition time moves only when its status does.
+
+    ``pod``: which pod says it, where one that comes after it would not vouch for it.
+    """
     word = status if isinstance(status, str) else str(status)
     old = condition_of(conditions, type)
     same = old is not None and old.get("status") == word
@@ -36,6 +40,8 @@ def set_condition(
     }
     if observed_generation is not None:
         new["observedGeneration"] = observed_generation
+    if pod:
+        new["pod"] = pod
     if old is None:
         return [*(conditions or ()), new]
     return [new if condition is old else condition for condition in conditions or ()]

@@ -118,6 +118,7 @@ class Service:
             control_plane=watching.control_plane,
             now=utc_now,
             recovered=self._recovered,
+            pod=settings.pod_name,
         )
         stores = self._opened_by(own)
         self._renderer, self._guard = Renderer(), ReadGuard(time.monotonic, self._aws_recovered)

@@ -57,7 +57,7 @@ class Settings:
     )
     pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address of /healthz, /readyz and /metrics.")
     port: int = setting(8080, env="KEYLESS_PORT", help="Port of them.")
-    pod_name: str = setting("", env="POD_NAME", help="This pod, for logs.")
+    pod_name: str = setting("", env="POD_NAME", help="This pod, as conditions name it.")
 
     @property
     def deletion_guard(self) -> Guard:

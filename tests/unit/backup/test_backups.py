@@ -45,11 +45,13 @@ class Stage:
             encryption_file=str(folder / "encryption.json"),
             holds="its-own",
         )
+        self.pods = 0
         self.start()
 
     def start(self) -> None:
         """A new pod, which remembers nothing."""
-        host = Host(self.kube, source_of(self.settings), self.clock)
+        self.pods += 1
+        host = Host(self.kube, source_of(self.settings), self.clock, f"backup-{self.pods}")
         bucket = self.s3.bucket()
 
         async def identity() -> str:
@@ -177,10 +179,26 @@ async def test_whatever_step_fails_the_last_whole_snapshot_stays_and_the_next_on
         stage.start()
         await stage.attempt()
         assert stage.whole()
-        assert (await stage.said())["reason"] in ("SnapshotStored", "AccessDenied")
+        assert (await stage.said())["reason"] in ("SnapshotStored", "IdentityProven", "AccessDenied")
         stage.clock.pass_by(hours=1)
         await stage.attempt()
         assert (await stage.said())["status"] == "True"
+
+
+async def test_a_new_pod_says_as_whom_it_found_the_last_snapshot_and_when_the_next_is_due(stage: Stage) -> None:
+    await stage.attempt()
+    assert (await stage.said())["pod"] == "backup-1"
+    stage.clock.pass_by(minutes=10)
+    stage.start()
+    await stage.attempt()
+    said = await stage.said()
+    assert (said["status"], said["reason"], said["pod"]) == ("True", "IdentityProven", "backup-2")
+    assert "assumed-role/backup/pod" in said["message"]
+    assert "the next one is due at 2026-11-29T13:00:00Z" in said["message"]
+    assert (await stage.own())["status"]["backup"]["takenAt"] == "2026-11-29T12:00:00Z"
+    again = await stage.own()
+    await stage.attempt()
+    assert await stage.own() == again
 
 
 @pytest.mark.parametrize(

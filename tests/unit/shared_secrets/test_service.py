@@ -2,6 +2,7 @@ import asyncio
 import base64
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -163,9 +164,10 @@ async def test_a_namespace_that_comes_later_is_served_too():
 async def test_before_any_read_the_condition_tells_of_the_identity_and_then_of_aws():
     host, tenant = a_space()
     aws = FakeAws(secrets={"db": PLANTED})
-    async with running(aws, host, tenant):
+    async with running(aws, host, tenant, replace(SETTINGS, pod_name="external-secrets-1")):
         told = await until(host, CONTROLPLANES, says("SharedSecretsRead", "Unknown", "IdentityProven"))
         assert ARN in told["status"]["conditions"][0]["message"]
+        assert told["status"]["conditions"][0]["pod"] == "external-secrets-1"
         aws.refuse["GetSecretValue"] = "AccessDeniedException"
         await tenant.create(SECRETSTORES, a_store(), "app")
         await tenant.create(EXTERNALSECRETS, an_external_secret(data=[a_value("k", "db")]), "app")

@@ -138,7 +138,7 @@ class Space:
             before = list(self._written)
         # A pod that has stored nothing yet keeps what the one before it told.
         self._head = self._head or (seen.get("status") or {}).get("billing")
-        conditions = conditions_of(before, said, self._now())
+        conditions = conditions_of(before, said, self._now(), settings.pod_name)
         if tuple(conditions) == self._written:
             return
         if self._leaving and await self._succeeded():
@@ -164,7 +164,7 @@ class Space:
             found = await self._kube.get(CONTROLPLANES, settings.control_plane_name, settings.control_plane_group)
         except NotFound:
             return False
-        return _ours((found.get("status") or {}).get("conditions")) != list(self._written)
+        return not _same(_ours((found.get("status") or {}).get("conditions")), self._written)
 
     async def _write(self, conditions: list[dict[str, Any]]) -> None:
         settings = self._settings
@@ -184,15 +184,25 @@ class Space:
             self._gone[member.id] = replace(member, deleted_at=member.deleted_at or self._now())
 
 
-def conditions_of(before: Sequence[dict[str, Any]], said: Sequence[Said], now: datetime) -> list[dict[str, Any]]:
+def conditions_of(
+    before: Sequence[dict[str, Any]], said: Sequence[Said], now: datetime, pod: str = ""
+) -> list[dict[str, Any]]:
     """Our conditions with some set anew; a time moves only with its status. ``Billed`` dates the first run."""
     conditions = list(before)
     if condition_of(conditions, BILLED) is None:
         message = "usage is owed from then on"
         conditions = set_condition(conditions, BILLED, True, "CollectorStarted", message, now=now)
     for each in said:
-        conditions = set_condition(conditions, each.type, each.status, each.reason, each.message, now=now)
+        conditions = set_condition(conditions, each.type, each.status, each.reason, each.message, now=now, pod=pod)
     return conditions
+
+
+def _same(live: Sequence[dict[str, Any]], written: Sequence[dict[str, Any]]) -> bool:
+    """Whether it is what we wrote; a definition of an older version keeps no ``pod``."""
+    if len(live) != len(written):
+        return False
+    pairs = zip(live, written, strict=True)
+    return all(seen in (one, {key: one[key] for key in one if key != "pod"}) for seen, one in pairs)
 
 
 def _ours(live: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:

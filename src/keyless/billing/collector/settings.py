@@ -75,6 +75,7 @@ class Settings:
     )
     pod_ip: str = setting("127.0.0.1", env="POD_IP", help="Address that /healthz, /readyz and /metrics answer on.")
     port: int = setting(8080, env="KEYLESS_PORT", help="Port that they answer on.")
+    pod_name: str = setting("", env="POD_NAME", help="This pod, as conditions name it.")
     pod_uid: str = setting("", env="POD_UID", help="Names this run of the collector in its manifests.")
 
     @property

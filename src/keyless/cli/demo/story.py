@@ -312,8 +312,16 @@ def _end(stage: Stage) -> list[Step]:
     so_far = (*usage, "--force-incomplete")
     verified = ("billing", "verify", "--bucket", bucket, "--account", "notdemo")
     return [
-        _ours("The whole chain of all three, link by link", "verify", "billing"),
-        _ours("The same for shared secrets of ctp1", "verify", "shared-secrets", "--control-plane", "ctp1"),
+        _ours("The whole chain of all three, link by link", "verify", "billing", "--wait-seconds", "60"),
+        _ours(
+            "The same for shared secrets of ctp1",
+            "verify",
+            "shared-secrets",
+            "--control-plane",
+            "ctp1",
+            "--wait-seconds",
+            "60",
+        ),
         *rotation(stage),
         *_teams(stage),
         _ours("The report", "billing", "export", *usage, "--force-incomplete"),

@@ -38,6 +38,7 @@ from keyless.kube.resources import (
 )
 
 VALUES_CONFIGMAP = "spaces-values"
+TEMPLATE_HASH = "pod-template-hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +141,16 @@ def control_plane_of(item: KubeObject) -> ControlPlane | None:
     status = item.get("status") or {}
     if not status.get("hostNamespace"):
         return None
-    conditions = {
-        c["type"]: Condition(c["status"], c.get("reason", ""), c.get("message", ""), c.get("lastTransitionTime") or "")
-        for c in status.get("conditions", [])
-    }
+    conditions = {c["type"]: condition_from(c) for c in status.get("conditions", [])}
     metadata = item["metadata"]
     labels = metadata.get("labels") or {}
     return ControlPlane(metadata["name"], metadata["namespace"], status["hostNamespace"], conditions, labels)
+
+
+def condition_from(item: KubeObject) -> Condition:
+    """A condition of a ControlPlane's status."""
+    words = (str(item.get(key) or "") for key in ("reason", "message", "lastTransitionTime", "pod"))
+    return Condition(str(item["status"]), *words)
 
 
 def waiting_of(item: KubeObject) -> Waiting:
@@ -190,6 +194,7 @@ def pod_of(item: KubeObject) -> Pod:
         token_audience=audiences[0] if audiences else "",
         node=spec.get("nodeName") or "",
         created=metadata.get("creationTimestamp") or "",
+        revision=(metadata.get("labels") or {}).get(TEMPLATE_HASH, ""),
         skipped=SKIP_LABEL in metadata.get("labels", {}) or SKIP_CONTAINERS in metadata.get("annotations", {}),
     )
 

@@ -123,12 +123,16 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition of the ControlPlane; ``since`` is when its status last changed, as the API server writes times."""
+    """A condition of the ControlPlane; ``since`` is when its status last changed, as the API server writes times.
+
+    ``pod``: who says it; empty where it is not a component's, or one of an older version's.
+    """
 
     status: str
     reason: str
     message: str
     since: str = ""
+    pod: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,10 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod of the component. ``waiting``: why its container does not run; ``env``: AWS's, proxies, its place."""
+    """A pod of the component. ``waiting``: why its container does not run; ``env``: AWS's, proxies, its place.
+
+    ``revision``: the hash of the Deployment's template that it was made from; empty where no Deployment made it.
+    """
 
     name: str
     ready: bool
@@ -183,6 +190,7 @@ class Pod:
     skipped: bool = False
     node: str = ""
     created: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from keyless.identity.verify.model import (
 )
 from keyless.identity.verify.proxies import agents_address, exempted, proxied
 from keyless.identity.verify.role_fix import admitting, make_and_name_role, name_role
+from keyless.identity.verify.speaking import is_current
 from keyless.identity.verify.values import dropped, upgrade
 from keyless.identity.verify.webhook import failed_open
 
@@ -244,7 +245,7 @@ def _behind_proxy(facts: Facts, expected: str) -> Link | None:
     address = agents_address(pod.env)
     found = f"{pod.name} has {name}, and NO_PROXY does not name {address}: an SDK may ask the proxy for credentials"
     seen = facts.control_plane.conditions.get(facts.subject.condition) if facts.control_plane else None
-    if seen is not None and seen.status == "True":
+    if seen is not None and seen.status == "True" and is_current(seen, facts.pods):
         return Link("injection", State.HELD, expected, pod.name, notes=(found,))
     values = exempted(pod.env)
     command = f"kubectl set env deployment/{facts.subject.deployment} -n {facts.namespace}"

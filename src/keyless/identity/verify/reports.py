@@ -8,6 +8,7 @@ from keyless.api import Reason
 from keyless.identity.verify.model import Condition, Facts, Link, State
 from keyless.identity.verify.permission_fix import needed
 from keyless.identity.verify.saying import meaning, node_role
+from keyless.identity.verify.speaking import of_a_pod_before
 
 # What a component says while it could call AWS as its role but had nothing to do there.
 _IDENTITY_ONLY = "IdentityProven"
@@ -20,6 +21,8 @@ def work_is_whole(facts: Facts) -> Link | None:
     if seen is None or not facts.enabled:
         return None
     expected, found = f"condition {name} is True", f"{name}={seen.status} ({seen.reason}): {seen.message}"
+    if before := of_a_pod_before(facts, name, "health", expected):
+        return before
     if seen.status == "True":
         return Link("health", State.HELD, expected, found)
     advice = "the message names what is not counted or stored, and why: mend that, the condition follows within minutes"
@@ -34,9 +37,11 @@ def probe_succeeded(facts: Facts) -> Link:
     seen = facts.control_plane.conditions.get(name) if facts.control_plane else None
     if seen is None:
         return Link("probe", State.UNKNOWN, expected, f"the component has not set {name} yet")
+    if before := of_a_pod_before(facts, name, "probe", expected):
+        return before
     since = f" since {seen.since}" if seen.since else ""
     found = f"{name}={seen.status} ({seen.reason}){since}: {seen.message}"
-    proven = seen.status == "Unknown" and seen.reason == _IDENTITY_ONLY
+    proven = seen.status != "False" and seen.reason == _IDENTITY_ONLY
     if node := node_role(seen.message, role):
         return _as_the_node(facts, expected, f"{found}: {node} is the role of its node")
     if seen.status != "True" and not proven:
@@ -45,7 +50,7 @@ def probe_succeeded(facts: Facts) -> Link:
         return Link("probe", State.SKIPPED, expected, f"no role is named; {found}")
     if "assumed-role/" in seen.message and f":assumed-role/{role}/" not in seen.message:
         return Link("probe", State.BROKEN, expected, found, Reason.PROBE_BY_ANOTHER_ROLE, facts.restart)
-    unproven = ("the identity is proven; no data was read with it yet",) if proven else ()
+    unproven = ("the identity is proven; the pod has had no data to read or write yet",) if proven else ()
     return Link("probe", State.HELD, expected, found, notes=unproven)
 
 

@@ -56,8 +56,9 @@ class SharedSecretsRead:
         control_plane: Callable[[], KubeObject | None],
         now: Callable[[], datetime],
         recovered: Callable[[], None],
+        pod: str = "",
     ) -> None:
-        self._host, self._name, self._group = host, name, group
+        self._host, self._name, self._group, self._pod = host, name, group, pod
         self._whoami, self._given, self._control_plane, self._now = whoami, given, control_plane, now
         self._news = asyncio.Event()
         self._failed: dict[Name, tuple[str, str]] = {}
@@ -150,6 +151,8 @@ class SharedSecretsRead:
             "reason": told.reason,
             "message": told.message,
             "lastTransitionTime": since,
+            # What the pod before this one read was read with what that one was given.
+            **({"pod": self._pod} if self._pod else {}),
         }
         return {
             "metadata": {"name": self._name, "namespace": self._group},

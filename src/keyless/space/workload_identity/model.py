@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from keyless.api import Reason
+from keyless.identity.verify import Condition, condition_from
 from keyless.kube import KubeObject, timestamp
 from keyless.space.values import ROLE_ANNOTATION, Values
 
@@ -62,13 +63,13 @@ def spec_of(obj: KubeObject) -> Spec:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A control plane that has its host namespace; ``proofs``: what its components' conditions say, by type."""
+    """A control plane that has its host namespace; ``proofs``: its conditions by type."""
 
     group: str
     name: str
     namespace: str
     leaving: bool = False
-    proofs: Mapping[str, str] = field(default_factory=dict)
+    proofs: Mapping[str, Condition] = field(default_factory=dict)
 
 
 def host_of(plane: KubeObject) -> Host | None:
@@ -76,7 +77,7 @@ def host_of(plane: KubeObject) -> Host | None:
     status, metadata = plane.get("status") or {}, plane["metadata"]
     if not status.get("hostNamespace"):
         return None
-    proofs = {each["type"]: str(each.get("message", "")) for each in status.get("conditions") or ()}
+    proofs = {each["type"]: condition_from(each) for each in status.get("conditions") or ()}
     leaving = bool(metadata.get("deletionTimestamp"))
     return Host(metadata["namespace"], metadata["name"], status["hostNamespace"], leaving, proofs)
 

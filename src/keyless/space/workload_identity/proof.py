@@ -7,6 +7,7 @@ from typing import Protocol
 
 from keyless.aws import AWS_FAILURES, AwsTransient
 from keyless.identity.grants import Caller
+from keyless.identity.verify import is_current, pod_of
 from keyless.kube import Kube, KubeObject, NotFound
 from keyless.kube.resources import PODS, SERVICEACCOUNTS
 from keyless.space.values import ROLE_ANNOTATION
@@ -41,9 +42,7 @@ class Proof:
     async def refusal(self, spec: Spec, host: Host, row: Row) -> str:
         """Why not; with Pod Identity only the pod's own node can ask, so the component's own condition tells."""
         if spec.mode == MODE_PODS:
-            told = host.proofs.get(_CONDITIONS[spec.component], "")
-            name = row.role.rpartition("/")[2]
-            return "" if f":assumed-role/{name}/" in told else "the component has not shown it yet"
+            return await self._unshown(spec, host, row)
         named = await self._named(spec, host)
         if named != row.role:
             return f"the service account names {named or 'no role'}: the operator has yet to annotate it"
@@ -64,12 +63,24 @@ class Proof:
             return f"{error.code}: STS is asked again" if isinstance(error, AwsTransient) else error.code
         return ""
 
+    async def _unshown(self, spec: Spec, host: Host, row: Row) -> str:
+        told = host.proofs.get(_CONDITIONS[spec.component])
+        if told is None or f":assumed-role/{row.role.rpartition('/')[2]}/" not in told.message:
+            return "the component has not shown it yet"
+        # What another pod was given says nothing of what this one has.
+        pods = [pod_of(pod) for pod in await self._pods(spec, host)]
+        return "" if is_current(told, pods) else "the pod that runs has not shown it yet"
+
     async def is_bare(self, spec: Spec, host: Host, row: Row) -> bool:
         """By the variables that the webhook gives a pod when it is made, from what its service account says then."""
         if spec.mode == IRSA and await self._named(spec, host) != row.role:
             return False  # a restart now would only give another pod without it
-        pods = (await self._host.list(PODS, host.namespace, labels={"app.kubernetes.io/name": spec.deployment})).items
-        return any(not _has(spec, row.role, pod) for pod in pods if not pod["metadata"].get("deletionTimestamp"))
+        return any(not _has(spec, row.role, pod) for pod in await self._pods(spec, host))
+
+    async def _pods(self, spec: Spec, host: Host) -> list[KubeObject]:
+        """Those that stay."""
+        found = (await self._host.list(PODS, host.namespace, labels={"app.kubernetes.io/name": spec.deployment})).items
+        return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
 
     async def _named(self, spec: Spec, host: Host) -> str:
         try:

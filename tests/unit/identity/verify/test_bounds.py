@@ -98,7 +98,7 @@ def test_an_identity_that_is_proven_and_has_read_nothing_holds_with_a_note(statu
     facts = irsa()
     assert facts.control_plane is not None
     message = f"no secret was read yet; the identity is arn:aws:sts::{ACCOUNT}:assumed-role/billing/x"
-    seen = {facts.subject.condition: Condition(status, "IdentityProven", message)}
+    seen = {facts.subject.condition: Condition(status, "IdentityProven", message, pod="vector-1")}
     link = named(replace(facts, control_plane=replace(facts.control_plane, conditions=seen)), "probe")
     assert link.state is state
     assert bool(link.notes) is (state is State.HELD)

@@ -112,6 +112,7 @@ def kube() -> MemoryKube:
         "status": "True",
         "reason": "Stored",
         "message": f"as arn:aws:sts::{ACCOUNT}:assumed-role/billing/p",
+        "pod": "vector-1",
     }
     memory.put(
         CONTROLPLANES,

@@ -421,7 +421,8 @@ class TestHealth:
     def test_usage_that_is_stored_but_not_whole_does_not_hold(self, status: str, state: State) -> None:
         plane = irsa().control_plane
         assert plane
-        told = Condition(status, "KindsNotCounted", "not counted: Bucket.v1.s3.example.org (Forbidden since noon)")
+        words = "not counted: Bucket.v1.s3.example.org (Forbidden since noon)"
+        told = Condition(status, "KindsNotCounted", words, pod="vector-1")
         facts = replace(irsa(), control_plane=replace(plane, conditions={**plane.conditions, "BillingHealthy": told}))
         link = named(facts, "health")
         assert link.state is state

@@ -137,6 +137,13 @@ class TokenKube:
         return Issued()
 
 
+def shown(pod: str) -> dict[str, Any]:
+    """What a collector with Pod Identity says when it has stored."""
+    told = f"usage is stored as arn:aws:sts::{ACCOUNT}:assumed-role/keyless-billing/eks-prod-vector"
+    said = {"type": "BillingStored", "status": "True", "reason": "Stored", "message": told}
+    return {**said, "pod": pod} if pod else said
+
+
 def admitted(world: World) -> list[int]:
     shown = str([world.aws.roles, list(world.aws.associations.values())])
     return [n for n in range(8) if host_namespace(n) in shown]
@@ -338,8 +345,13 @@ async def test_with_pod_identity_the_component_itself_shows_that_it_works() -> N
     world.plane(1)
     await world.follower.reconcile("billing")
     assert await world.rows() == {"cp1": "Propagating"}
-    told = f"usage is stored as arn:aws:sts::{ACCOUNT}:assumed-role/keyless-billing/eks-prod-vector"
-    world.plane(1, conditions=[{"type": "BillingStored", "status": "True", "message": told}])
+    world.pod(1, AWS_CONTAINER_CREDENTIALS_FULL_URI="http://169.254.170.23/v1/credentials")
+    for before in ("vector-0", ""):
+        world.plane(1, conditions=[shown(before)])
+        await world.follower.reconcile("billing")
+        assert await world.rows() == {"cp1": "Propagating"}
+        assert "the pod that runs has not shown it yet" in (await world.status())["controlPlanes"][0]["message"]
+    world.plane(1, conditions=[shown("vector-1")])
     await world.settle()
 
     assert await world.rows() == {"cp1": "Effective"}

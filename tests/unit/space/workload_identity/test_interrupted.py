@@ -11,7 +11,7 @@ import pytest
 from keyless.aws import AwsPermanent, AwsTransient
 from keyless.aws.errors import Said
 from keyless.kube.resources import WORKLOADIDENTITIES
-from unit.space.workload_identity.test_following import NOON, Killed, Sts, World, admitted
+from unit.space.workload_identity.test_following import NOON, Killed, Sts, World, admitted, shown
 
 HOUR = timedelta(hours=1)
 FAILURES: dict[str, Callable[[str], Exception]] = {
@@ -51,7 +51,7 @@ async def through_the_hour(world: World) -> None:
 async def a_world_that_worked(mode: str, services: tuple[str, ...], failure: str) -> tuple[World, Away]:
     """One control plane is Effective when the hour begins, and a second comes then."""
     world = World(mode=mode)
-    world.plane(1, **works(mode))
+    works(world, 1, mode)
     await world.settle()
     assert await world.rows() == {"cp1": "Effective"}
     away = Away(world, services, FAILURES[failure])
@@ -59,16 +59,17 @@ async def a_world_that_worked(mode: str, services: tuple[str, ...], failure: str
         setattr(away, name, getattr(world.aws, name))
     world.aws, world.clock = away, NOON
     world.start()
-    world.plane(2, **works(mode))
+    works(world, 2, mode)
     return world, away
 
 
-def works(mode: str) -> dict[str, Any]:
-    """With Pod Identity the component itself shows what it has."""
+def works(world: World, number: int, mode: str) -> None:
+    """A control plane; with Pod Identity the component itself shows what it has."""
     if mode == "irsa":
-        return {}
-    told = "stored as arn:aws:sts::111122223333:assumed-role/keyless-billing/eks-prod-vector"
-    return {"conditions": [{"type": "BillingStored", "status": "True", "reason": "Stored", "message": told}]}
+        world.plane(number)
+        return
+    world.pod(number, AWS_CONTAINER_CREDENTIALS_FULL_URI="http://169.254.170.23/v1/credentials")
+    world.plane(number, conditions=[shown("vector-1")])
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -136,7 +137,7 @@ async def test_killed_at_any_call_of_kubernetes_the_next_one_converges(mode: str
 def _three(mode: str) -> World:
     world = World(mode=mode)
     for number in (1, 2, 3):
-        world.plane(number, **works(mode))
+        works(world, number, mode)
     return world
 
 
