@@ -15,6 +15,7 @@ from keyless.identity.verify.model import Facts, Fix, Role
 from keyless.identity.verify.permission import bounded
 from keyless.identity.verify.permission_fix import Holds, permit
 from keyless.identity.verify.resource_fix import put_key_policy, renew_key_policy
+from keyless.identity.verify.secret_fix import owners_part
 from keyless.identity.verify.stale import told
 from keyless.identity.verify.trust import denied_by
 from keyless.policy import Decision, Layer, Outcome, Source
@@ -83,6 +84,8 @@ def _about_what_is_there(evidence: Evidence, link: Link) -> Link:
 
 def _of_service(evidence: Evidence, role: Role, decision: Decision) -> Link:
     link = _link("permission", evidence.chain, role, decision)
+    if owner := owners_part(decision, role.arn, evidence.resource_policy):
+        return replace(link, advice=owner)
     if link.advice:
         return link
 

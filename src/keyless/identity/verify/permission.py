@@ -12,6 +12,7 @@ from keyless.identity.verify.model import Bucket, Cluster, Facts, Link, Missing,
 from keyless.identity.verify.permission_fix import needed, permit
 from keyless.identity.verify.pods import is_role_arn
 from keyless.identity.verify.resource_fix import Holds, put_bucket_policy, renew_bucket_policy
+from keyless.identity.verify.secret_fix import is_foreign_secret, owners_part
 from keyless.identity.verify.stale import told
 from keyless.identity.verify.trust import denied_by
 from keyless.identity.verify.untold import absent_of, untold
@@ -142,6 +143,8 @@ def _told(decision: Decision) -> str:
 def _refused(facts: Facts, role: Role, access: Access, refused: list[_Judged]) -> Link:
     """A Deny is told first: no Allow helps against it."""
     link, first = _refused_by_policy(access, refused), _first(refused)
+    if owner := owners_part(first, role.arn, _policy_behind(facts, first)):
+        return replace(link, advice=owner)
     if stale := _stale_bucket(facts, role, access, link):
         return stale
     if link.advice:
@@ -178,6 +181,11 @@ def _stale(link: Link, bucket: Bucket, arn: str, holds: Holds) -> Link | None:
     return replace(link, found=f"{link.found}; {kept}", reason=Reason.PRINCIPAL_STALE).fixed_by(fix, "")
 
 
+def _policy_behind(facts: Facts, decision: Decision) -> Source | None:
+    found = (one.policy for one in facts.reached.values() if one.resource == decision.request.resource)
+    return next(found, None)
+
+
 def _first(refused: list[_Judged]) -> Decision:
     denied = (one.decision for one in refused if one.decision.outcome is Outcome.EXPLICIT_DENY)
     return next(denied, refused[0].decision)
@@ -209,8 +217,15 @@ def _decisions(facts: Facts, role: Role, access: Access) -> Iterator[_Judged]:
     for action, pattern in needed(access):
         reached = facts.reached.get(pattern)
         resource = reached.resource if reached else one_of(pattern)
-        policy = _bucket_policy(facts) if action.startswith("s3:") else reached.policy if reached else None
+        behind = reached.policy if reached else _unseen(resource, role)
+        policy = _bucket_policy(facts) if action.startswith("s3:") else behind
         yield _Judged(action, pattern, decide(facts, role, action, resource, policy, {}))
+
+
+def _unseen(resource: str, role: Role) -> Source | None:
+    """A secret of another account is never read without a policy of its own: unseen, it may be the right one."""
+    foreign = is_foreign_secret(resource, role.arn)
+    return Unreadable(f"policy of {resource}", "it was not looked at") if foreign else None
 
 
 def _bucket_policy(facts: Facts) -> Source | None:
@@ -227,7 +242,10 @@ def one_of(pattern: str) -> str:
 
 def _may_name_the_secret(facts: Facts, role: Role, one: _Judged) -> bool:
     """Whether a policy names one secret with its random suffix, which a declared pattern does not know."""
-    if one.pattern in facts.reached or one.decision.outcome is not Outcome.IMPLICIT_DENY:
+    known = facts.reached.get(one.pattern)
+    if (
+        known is not None and known.resource != one_of(one.pattern)
+    ) or one.decision.outcome is not Outcome.IMPLICIT_DENY:
         return False
     stem, suffix, _ = one.pattern.partition("-??????")
     documents = [source.document for source in role.identity if isinstance(source, Named)]

@@ -15,20 +15,24 @@ from typing import Any
 
 from keyless.api import Access, Arn
 from keyless.aws import AWS_FAILURES, Session
+from keyless.identity.verify.aws_facts import why
 from keyless.identity.verify.behind import Reached
 from keyless.identity.verify.keys import key_uses, signing_uses
 from keyless.identity.verify.permission import one_of
 from keyless.identity.verify.permission_fix import needed
 from keyless.identity.verify.resource_policies import resource_policy
+from keyless.policy import Unreadable
 
 _SUFFIX = re.compile(r"-\?{6}\Z")
 
 
 async def reached(aws: Session, access: Access, patterns: Sequence[str]) -> dict[str, Reached]:
-    """What stands behind ``patterns`` of the access; one of a secret that nobody may describe is left out."""
+    """What stands behind ``patterns`` of the access; a secret that is not there is left out."""
     looked = dict(zip(patterns, await asyncio.gather(*(_resource(aws, one) for one in patterns)), strict=True))
     found = {pattern: one for pattern, one in looked.items() if one is not None}
-    asked = [(action, pattern) for action, pattern in needed(access) if pattern in found]
+    # Of a secret that may not be described nobody knows the key: its policy, which is not seen either, says so.
+    known = {p for p, one in found.items() if not (isinstance(one.policy, Unreadable) and one.resource == one_of(p))}
+    asked = [(action, pattern) for action, pattern in needed(access) if pattern in known]
     named = [(action, found[pattern].resource) for action, pattern in asked]
     uses = await key_uses(aws, named, dict(access.sent))
     behind = {pattern: one.keys for pattern, one in found.items()}
@@ -51,8 +55,11 @@ async def _resource(aws: Session, pattern: str) -> Reached | None:
     try:
         name = _SUFFIX.sub("", arn.resource.removeprefix("secret:")) if "?" in pattern else pattern
         described = await there.call("secretsmanager", "DescribeSecret", SecretId=name)
-    except AWS_FAILURES:
-        return None
+    except AWS_FAILURES as error:
+        if error.code == "ResourceNotFoundException" or "*" in pattern:
+            return None
+        # What was not seen may deny, and of another account's nobody may say that it does not allow.
+        return Reached(one_of(pattern), Unreadable(f"policy of {pattern}", why("secretsmanager", error)))
     own = str(described.get("ARN", one_of(pattern)))
     return Reached(own, await resource_policy(aws, own), deleted=_day(described))
 

@@ -16,7 +16,7 @@ from keyless.identity.verify.model import ANNOTATION, Missing
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import SERVICEACCOUNTS
 from keyless.policy import ContextValue, Outcome
-from unit.identity.verify.chains import ISSUER, NAMESPACE, ROLE, web
+from unit.identity.verify.chains import ACCOUNT, ISSUER, NAMESPACE, ROLE, web
 from unit.identity.verify.test_gather import ALLOW, POLICY, healthy
 
 NOW = 1_790_000_000.0
@@ -341,3 +341,35 @@ async def test_an_association_for_a_name_that_nearly_is_this_one_is_told() -> No
     assert link.reason is Reason.ASSOCIATION_ELSEWHERE
     assert link.fix.startswith("aws eks create-pod-identity-association ")
     assert "rollout" not in link.fix
+
+
+OF_ANOTHER = {
+    "Effect": "Allow",
+    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/another"},
+    "Action": "secretsmanager:GetSecretValue",
+    "Resource": "*",
+}
+
+
+@pytest.mark.parametrize(
+    ("own", "verdict", "told"),
+    [
+        ({}, Verdict.DENIED, "put-resource-policy"),
+        (
+            {"ResourcePolicy": json.dumps({"Version": "2012-10-17", "Statement": [OF_ANOTHER]})},
+            Verdict.DENIED,
+            "get-resource-policy",
+        ),
+        ("AccessDeniedException", Verdict.UNKNOWN, ""),
+    ],
+)
+async def test_a_secret_of_another_account_is_its_owners_to_open(own: Any, verdict: Verdict, told: str) -> None:
+    secret = "arn:aws:secretsmanager:us-west-2:444455556666:secret:db-AbCdEf"
+    read = {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}
+    described = {"ARN": secret, "Name": "db"}
+    changes = {"GetResourcePolicy": own, "GetRolePolicy": policies(read), "DescribeSecret": described}
+    answer = await ask(changes, action="secretsmanager:GetSecretValue", resource=secret)
+    assert answer.verdict is verdict
+    advice = " ".join(one.advice for one in answer.links if one.state is State.BROKEN)
+    assert (told in advice) if told else not advice
+    assert not any(one.fix for one in answer.links)
