@@ -15,7 +15,8 @@ from typing import Any
 from keyless.aws import AWS_FAILURES
 from keyless.identity.grants.model import TAG, Asked, Have, HeldAssociation, HeldRole, Way
 from keyless.identity.grants.placing import number
-from keyless.identity.grants.service import Caller
+from keyless.identity.grants.plan import operator_policy
+from keyless.identity.grants.refusals import Caller, Explaining
 from keyless.policy.amend import Written
 
 _MANY = 10
@@ -27,6 +28,7 @@ async def gather(asked: Asked, aws: Caller, *, known: Mapping[str, HeldAssociati
 
     ``known``: associations by id that were read a moment ago, and are not read again.
     """
+    aws = Explaining(aws, operator_policy(asked))
     listed = await _pages(aws, ("iam", "ListRoles", "Roles"), ("Marker", "Marker"), MaxItems=1000)
     names = [one["RoleName"] for one in listed if any(number(one["RoleName"], wish.role) for wish in asked.wishes)]
     whole = await _at_once(aws, set(names)) if len(names) > _MANY else None

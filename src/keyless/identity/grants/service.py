@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from keyless.aws import AWS_FAILURES, AwsError, AwsTransient
 from keyless.identity.grants.documents import same
 from keyless.identity.grants.model import Plan, Step
+from keyless.identity.grants.refusals import Caller, Explaining
 
 # IAM shows a new role to others within seconds; 1+2+4+8+15+15 s is three times its usual worst.
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0)
 _UNSEEN = ("does not exist", "Trust policy of the role provided is invalid")
-
-
-class Caller(Protocol):
-    """AWS, by operation; raises what ``keyless.aws`` raises."""
-
-    async def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
-        """Call an operation by its API name."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +32,14 @@ async def apply(
     plan: Plan, aws: Caller, *, pause: Callable[[float], Awaitable[None]], tell: Callable[[Step], None]
 ) -> Outcome:
     """Do the steps in their order; ``tell`` is called after each."""
+    aws = Explaining(aws, plan.operator)
     for done, step in enumerate(plan.steps):
         try:
             if not await _is_as_planned(step, aws):
                 return Outcome(done, f"{step.says}: somebody changed it since the plan was made; plan again")
             await _patiently(step, aws, pause)
         except AWS_FAILURES as error:
-            words = f"{step.says}: {error}; needs {step.action}; apply again to go on from here"
+            words = f"{step.says}: {error}; apply again to go on from here"
             return Outcome(done, words, isinstance(error, AwsTransient))
         tell(step)
     return Outcome(len(plan.steps))

@@ -10,7 +10,7 @@ import pytest
 
 from keyless.aws import AwsPermanent, AwsTransient
 from keyless.aws.errors import Said
-from keyless.kube.resources import WORKLOADIDENTITIES
+from keyless.kube.resources import CONTROLPLANES, WORKLOADIDENTITIES
 from unit.space.workload_identity.test_following import NOON, Killed, Sts, World, admitted, shown
 
 HOUR = timedelta(hours=1)
@@ -171,3 +171,64 @@ async def test_a_status_that_cannot_be_written_is_written_later_and_aws_is_not_a
     await world.settle()
     assert world.aws.writes == writes
     assert set((await world.rows()).values()) == {"Effective"}
+
+
+WHO = "arn:aws:sts::111122223333:assumed-role/spaces-operator/pod"
+
+
+class Denying(Sts):
+    """AWS, which refuses one operation to whoever follows."""
+
+    def __init__(self, world: World, operation: str) -> None:
+        super().__init__(lambda: world.clock)
+        self.operation = operation
+
+    async def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
+        if operation == self.operation:
+            action = f"{service}:{operation}"
+            words = (
+                f"User: {WHO} is not authorized to perform: {action} on resource: r because no identity-based policy"
+            )
+            raise AwsPermanent(Said(operation, "AccessDenied", f"{words} allows the {action} action"))
+        return await super().call(service, operation, **params)
+
+
+@pytest.mark.parametrize(
+    ("mode", "operation"),
+    [
+        *(("irsa", one) for one in ("ListRoles", "GetRole", "ListRolePolicies", "GetRolePolicy")),
+        *(("irsa", one) for one in ("ListAttachedRolePolicies", "GetOpenIDConnectProvider", "UpdateAssumeRolePolicy")),
+        *(("irsa", one) for one in ("CreateOpenIDConnectProvider", "CreateRole", "PutRolePolicy")),
+        *(("pod-identity", f"{verb}PodIdentityAssociation") for verb in ("Create", "Describe", "Delete")),
+        *(("pod-identity", one) for one in ("ListPodIdentityAssociations", "CreateRole", "PutRolePolicy")),
+    ],
+)
+async def test_what_the_operator_lacks_is_told_in_the_condition_and_once_it_has_it_the_rest_follows(
+    mode: str, operation: str
+) -> None:
+    world = World(mode=mode)
+    old, there = world.aws, operation not in ("CreateOpenIDConnectProvider", "CreateRole", "PutRolePolicy")
+    if there:
+        works(world, 1, mode)
+        works(world, 3, mode)
+        await world.settle()
+        await world.host.delete(CONTROLPLANES, "cp3", "default")
+    world.aws = Denying(world, operation)
+    for name in ("roles", "policies", "providers", "associations"):
+        setattr(world.aws, name, getattr(old, name))
+    world.start()
+    works(world, 2, mode)
+    for _ in range(2):
+        await world.follower.reconcile("billing")
+        reason, message = await world.ready()
+        assert reason == "GrantRefused"
+        assert f"{WHO} is not authorized to perform: " in message
+        assert f"{WHO} needs " in message
+        assert f':{operation}"' in message.partition("add {")[2]
+        rows = await world.rows()
+        assert rows["cp2"] == "GrantRefused"
+        assert not there or rows["cp1"] == "Effective"
+    world.aws.operation = ""
+    await world.settle()
+    assert (await world.ready())[0] == "Effective"
+    assert admitted(world) == ([1, 2] if there else [2])
