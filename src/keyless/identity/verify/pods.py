@@ -227,7 +227,8 @@ def pods_are_injected(facts: Facts) -> Link | None:
         found, reason = f"{'; '.join(faults)}: {opened}", Reason.IDENTITY_NOT_INJECTED
         advice = "makes new pods; if they lack it, too, the webhook's own pods and its log say why it does not answer"
         return Link("injection", State.BROKEN, expected, found, reason, facts.restart, advice=advice)
-    found = f"{'; '.join(faults)}: a pod gets its identity when it is created, so it is older than its role"
+    late = ", or was made in the seconds before EKS showed the association to new pods" if facts.by_association else ""
+    found = f"{'; '.join(faults)}: a pod gets its identity when it is created, so it is older than its role{late}"
     return Link("injection", State.BROKEN, expected, found, Reason.POD_NOT_RESTARTED, facts.restart)
 
 
