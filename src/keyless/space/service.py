@@ -73,19 +73,24 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     if settings.leave:
         await uninstalling.run(settings, environ, door_of(environ))
         return
-    registry = CollectorRegistry()
     listener = bind(settings.pod_ip, settings.port)
     async with connect(environ) as host:
         operator = Operator(settings, host, door_of(environ), environ=environ)
-        planes = Gauge("keyless_control_planes", "Control planes in this Space.", registry=registry)
-        planes.set_function(operator.count)
-        leading = Gauge("keyless_operator_leading", "1 in the operator that holds the lease.", registry=registry)
-        leading.set_function(lambda: float(operator.lease.is_held))
-        registry.register(operator.usage_metrics)
         async with Tasks() as group:
-            group.create_task(serve(Probes(operator.ready, registry), listener))
+            group.create_task(serve(Probes(operator.ready, metrics_of(operator)), listener))
             group.create_task(operator.run())
             group.create_task(keep_in_touch(host))
+
+
+def metrics_of(operator: Operator) -> CollectorRegistry:
+    """What a scrape of this operator learns."""
+    registry = CollectorRegistry()
+    planes = Gauge("keyless_control_planes", "Control planes in this Space.", registry=registry)
+    planes.set_function(operator.count)
+    leading = Gauge("keyless_operator_leading", "1 in the operator that holds the lease.", registry=registry)
+    leading.set_function(lambda: float(operator.lease.is_held))
+    registry.register(operator.usage_metrics)
+    return registry
 
 
 def door_of(environ: Mapping[str, str]) -> Door:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from keyless.kube import Forbidden, KubeObject, NotFound
@@ -13,7 +15,10 @@ from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CRONJOBS, SPACELICENSES
 from keyless.space.usage_metrics import EXPORT, UsageMetrics
 from keyless.space.values import Billing, Values
+from promql import Scraped
 
+FILE = Path(__file__).parents[3] / "spaces-helm-chart/files/rules.yaml"
+RULES = {rule["alert"]: rule["expr"] for rule in yaml.safe_load(FILE.read_text(encoding="utf-8"))}
 NOW = datetime(2026, 11, 3, 5, tzinfo=UTC)
 STARTED = "2026-11-01T00:00:00Z"
 NAMESPACE = "spaces"
@@ -118,19 +123,6 @@ async def test_a_license_tells_its_conditions_and_how_much_is_used() -> None:
     assert len(told) == 2 * 3
 
 
-def failed(told: dict[str, float]) -> bool:
-    """SpacesExportFailed, as Prometheus evaluates it: what is not there is no sample, and nothing is true of it."""
-    names = ("last_schedule_timestamp_seconds", "last_success_timestamp_seconds", "active")
-    begun, done, active = (told.get(f"keyless_billing_export_{name}") for name in names)
-    return begun is not None and done is not None and begun > done and active == 0
-
-
-def missing(told: dict[str, float]) -> bool:
-    """SpacesExportMissing."""
-    done = told.get("keyless_billing_export_last_success_timestamp_seconds")
-    return done is not None and NOW.timestamp() - done > 2851200
-
-
 ON_TIME, DONE = "2026-11-03T03:00:00Z", "2026-11-03T03:04:00Z"
 LONG_AGO = f"{NOW - timedelta(days=40):%Y-%m-%dT%H:%M:%SZ}"
 
@@ -152,8 +144,11 @@ LONG_AGO = f"{NOW - timedelta(days=40):%Y-%m-%dT%H:%M:%SZ}"
 async def test_an_export_that_failed_or_is_missing_is_seen(
     status: dict[str, Any], is_failed: bool, is_missing: bool
 ) -> None:
-    told = await World().export(**status)
-    assert (failed(told), missing(told)) == (is_failed, is_missing)
+    world, scraped = World(), Scraped()
+    await world.export(**status)
+    scraped.scrape(world.registry, NOW.timestamp(), namespace=NAMESPACE, pod="spaces-operator-1")
+    alerts = (RULES[name] for name in ("SpacesExportFailed", "SpacesExportMissing"))
+    assert [bool(scraped.evaluate(expr, NOW.timestamp())) for expr in alerts] == [is_failed, is_missing]
 
 
 @pytest.mark.parametrize("refused", [NotFound, Forbidden])
