@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from production.node import NAME
-from production.owning import Owned
+from production.owning import CLAIM, Owned
 from production.parts import succeeds
 
 VOLUME_BYTES = 256 << 20
 """etcd takes 64 MiB for its log at once, and as much again before the first is full."""
-FULL_SECONDS = 20.0
+WRITING_SECONDS = 240.0
+"""An operator asks once a minute, and a container that crashes waits longer each time."""
 Fault = Callable[[Owned], None]
 
 
@@ -38,6 +39,19 @@ def drain(own: Owned) -> None:
     own.space.kubectl("uncordon", NAME)
 
 
+def restart_kubelet(own: Owned) -> None:
+    """The kubelet ends and starts again; pods go on running."""
+    own.space.restart_kubelet()
+
+
+def replace_operator(own: Owned) -> None:
+    """The operator is killed twice."""
+    operators = ("-n", "default", "-l", "app.kubernetes.io/name=spaces-operator")
+    for _ in range(2):
+        own.space.kubectl("delete", "pods", *operators, "--grace-period=0", "--force")
+        own.space.kubectl("rollout", "status", "deployment/spaces-operator", "-n", "default", "--timeout=60s")
+
+
 def kill(program: str) -> Fault:
     """One process of the pod ends without a warning."""
 
@@ -50,19 +64,37 @@ def kill(program: str) -> Fault:
 
 
 def fill_volume(own: Owned) -> None:
-    """The volume is full for a while, and tenants go on writing."""
+    """The volume is full until that is told, and tenants go on writing."""
     filler = own.volume / "filler"
     succeeds("dd", "if=/dev/zero", f"of={filler}", "bs=64k", f"count={VOLUME_BYTES >> 16}")
-    until = time.monotonic() + FULL_SECONDS
+    try:
+        writing_until(own, lambda: ready(own)[0] == "VolumeFull")
+        assert CLAIM in ready(own)[1]
+    finally:
+        filler.unlink()
+
+
+def writing_until(own: Owned, holds: Callable[[], bool]) -> int:
+    """Tenants write half a megabyte at a time; how often that was taken."""
+    taken = 0
     body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b" * 500_000}}
+    until = time.monotonic() + WRITING_SECONDS
+    path = own.volume.parent / "large.json"
     number = 0
-    while time.monotonic() < until:
+    while not holds():
+        assert time.monotonic() < until, f"{taken} of {number} writes were taken; {ready(own)}"
         number += 1
-        named = {"metadata": {"name": f"large-{number}", "namespace": "default"}}
-        path = own.volume.parent / "large.json"
+        named = {"metadata": {"name": f"large-{number}", "namespace": "default", "labels": {"large": "yes"}}}
         path.write_text(json.dumps(body | named))
-        own.answers("create", "-f", str(path), "--request-timeout=5s")
-    filler.unlink()
+        taken += own.answers("create", "-f", str(path), "--request-timeout=5s")
+    return taken
+
+
+def ready(own: Owned) -> tuple[str, str]:
+    """Reason and message of ``Ready``."""
+    conditions = own.space.object("controlplane", own.name, "-n", "default")["status"].get("conditions") or ()
+    (found,) = [one for one in conditions if one["type"] == "Ready"]
+    return found["reason"], found["message"]
 
 
 def _processes(program: str, pod: str) -> list[int]:
@@ -89,5 +121,7 @@ RUNNING: dict[str, Fault] = {
     "pod killed": kill_pod,
     "node drained": drain,
     "host's API server restarted": restart_host,
-    f"volume full for {FULL_SECONDS:.0f} s": fill_volume,
+    "operator killed twice": replace_operator,
+    "kubelet restarted": restart_kubelet,
+    "volume full until it is told": fill_volume,
 }

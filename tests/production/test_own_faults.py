@@ -1,17 +1,21 @@
-"""A control plane of the Space's own on a bad day: nothing that was stored is lost, and all its parts work again."""
+"""A control plane of the Space's own on a bad day: what was stored is not lost, and what is lost or full is told."""
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from production.images import ROOT
 from production.node import OneNode
-from production.own_faults import CREATING, RUNNING, VOLUME_BYTES, Fault
+from production.own_faults import CREATING, RUNNING, VOLUME_BYTES, Fault, ready, writing_until
 from production.owning import Owned, told
 from production.parts import said, succeeds
+from tests.tools import GUIDES, kubernetes_clients
 
 pytestmark = [pytest.mark.production, pytest.mark.timeout(900)]
 
@@ -60,6 +64,64 @@ def test_a_running_one_keeps_what_was_stored_and_goes_on(own: Owned) -> None:
         except AssertionError as error:  # the others are worth knowing, too
             wrong.append(f"{name}: {error}")
     assert not wrong, "\n".join(wrong)
+    lost(own)
+
+
+def lost(own: Owned) -> None:
+    """The volume is emptied under the pod; the printed command begins anew."""
+    said("sh", "-c", f"rm -rf '{own.volume}'/*")
+    own.space.kubectl("delete", "pod", "control-plane-0", "-n", own.namespace, "--grace-period=0", "--force")
+    own.space.parts.wait("the loss to be told", lambda: ready(own)[0] == "DataLost", 120.0)
+    printed = re.search(r"`(kubectl [^`]*)`", ready(own)[1])
+    assert printed is not None, ready(own)
+    assert not own.answers("get", "configmap", "kept-0", "-n", "default")
+    clients = kubernetes_clients(GUIDES)
+    assert clients is not None
+    environ = {"PATH": f"{clients}:/usr/bin:/bin", "KUBECONFIG": str(own.space.api.kubeconfig)}
+    said("sh", "-c", printed[1], environ=environ)
+    own.wait("Ready", "True")
+
+
+def test_an_etcd_that_is_full_is_told_and_takes_writes_again_once_something_was_deleted(
+    space: OneNode, tmp_path: Path
+) -> None:
+    full = Owned(space, "full", tmp_path)
+    try:
+        set_values(space, "controlPlanes.kubernetes.persistence.size=64Mi")
+        full.create()
+        taken = writing_until(full, lambda: ready(full)[0] == "StorageFull")
+        print(f"told when {taken} writes of 500 kB were taken: {ready(full)[1]}")
+        assert 20 < taken < 80
+        assert full.answers("get", "configmap", "large-1", "-n", "default"), "reads go on"
+        assert not full.answers("create", "configmap", "small", "-n", "default")
+        full.kubectl("delete", "configmaps", "-l", "large=yes", "-n", "default")
+        ended = time.monotonic()
+        full.wait("Ready", "True", seconds=180)
+        print(f"writes again {time.monotonic() - ended:.0f} s after they were deleted")
+        works(full, "after-it")
+        # The node's volumes cannot grow: that is told, and all goes on.
+        set_values(space)
+        full.wait("StorageAvailable", "False")
+        conditions = space.object("controlplane", full.name, "-n", "default")["status"]["conditions"]
+        print([one["message"] for one in conditions if one["type"] == "StorageAvailable"])
+        assert {one["type"]: one["reason"] for one in conditions}["StorageAvailable"] == "VolumeNotGrown"
+        assert ready(full)[0] == "Available"
+        works(full, "as-before")
+    finally:
+        full.delete()
+        set_values(space)
+
+
+def set_values(space: OneNode, *values: str) -> None:
+    """The chart with these values and no others."""
+    clients = kubernetes_clients(GUIDES)
+    assert clients is not None
+    said(
+        clients / "helm", "upgrade", "spaces", ROOT / "spaces-helm-chart", "--namespace", "default", "--reset-values",
+        *(word for value in values for word in ("--set", value)),
+        "--wait", "--timeout", "120s",
+        environ={**os.environ, "KUBECONFIG": str(space.api.kubeconfig)},
+    )  # fmt: skip
 
 
 def waiting(own: Owned, what: str, *words: str) -> None:
