@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def test_the_price_of_one_and_of_ten_at_once(space: OneNode, tmp_path: Path) -> 
 def ten(space: OneNode, folder: Path) -> None:
     """All are asked for at once."""
     planes = []
+    before = borne(space)
     for number in range(AT_ONCE):
         (folder / str(number)).mkdir()
         planes.append(Owned(space, f"price{number}", folder / str(number)))
@@ -56,6 +58,9 @@ def ten(space: OneNode, folder: Path) -> None:
         print(f"{plane.name} is seen ready {time.monotonic() - began:.0f} s after the first was asked for", flush=True)
     print(f"load {os.getloadavg()[0]:.1f}", flush=True)
     told(planes[0], f"one of {AT_ONCE}, idle")
+    after = borne(space)
+    for what in sorted(after):
+        print(f"  the host bears, for each: {what}: {(after[what] - before.get(what, 0)) / AT_ONCE:.1f}", flush=True)
     for plane in planes:
         space.kubectl("delete", "controlplane", plane.name, "-n", "default", "--wait=false")
     for plane in planes:
@@ -74,6 +79,21 @@ def told(plane: Owned, what: str) -> None:
         print(f"  {what}: {name}: {memory:.0f} MiB working set, {used:.1%} of a core", flush=True)
     size = sum(path.stat().st_blocks * 512 for path in plane.volume.rglob("*") if path.is_file()) / 2**20
     print(f"  {what}: volume: {size:.0f} MiB", flush=True)
+
+
+def borne(space: OneNode) -> dict[str, float]:
+    """What the host's API server tells of itself: objects that it stores, watches that are open."""
+    found: dict[str, float] = {}
+    for line in space.kubectl("get", "--raw", "/metrics").splitlines():
+        name, _, rest = line.partition("{")
+        what, value = rest.partition("}")[0], line.rpartition(" ")[2]
+        kind = {"apiserver_resource_objects": "objects", "apiserver_longrunning_requests": "watches"}.get(name)
+        resource = re.search(r'resource="([^"]*)"', what)
+        if kind is None or resource is None or (kind == "watches" and 'verb="WATCH"' not in what):
+            continue
+        key = f"{kind}: {resource[1]}"
+        found[key] = found.get(key, 0.0) + float(value)
+    return found
 
 
 def containers(plane: Owned) -> dict[str, dict[str, Any]]:

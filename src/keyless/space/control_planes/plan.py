@@ -178,7 +178,10 @@ def _served(facts: Facts, place: Place) -> Plan:
             stopped = _stopped(facts, lost)
             return replace(stopped, steps=ended.steps, again_seconds=ended.again_seconds or stopped.again_seconds)
         case Label() as note:
-            return Plan((note,), again_seconds=SOON_SECONDS, keeps=True)
+            # With what makes it this control plane's, in that order: each look at all of it takes a while.
+            owned = belonging.hold(facts, place)
+            also = () if owned is None or isinstance(owned, Refusal) else (owned,)
+            return Plan((note, *also), again_seconds=SOON_SECONDS, keeps=True)
     if (plan := _held(facts, place)) is not None:
         return plan
     narrow = attached.make_own(facts, place, served)
