@@ -108,7 +108,8 @@ class KubeFacts:
         found = await self.service_account(plane, subject)
         cron_job = await self._get(CRONJOBS, subject.deployment, plane.host_namespace)
         jobs = (await self._kube.list(JOBS, plane.host_namespace)).items if cron_job is not None else []
-        return replace(found, deployed=cron_job is not None, last_run=last_run_of(jobs, subject.deployment))
+        run = last_run_of(jobs, subject.deployment, _pods_of((cron_job or {}).get("spec", {}).get("jobTemplate")))
+        return replace(found, deployed=cron_job is not None, last_run=run)
 
     async def service_account(self, plane: ControlPlane, subject: Subject) -> Workload:
         """A service account and its pods, whatever runs them."""
@@ -160,19 +161,26 @@ def waiting_of(item: KubeObject) -> Waiting:
     return Waiting(metadata["name"], metadata["namespace"], ready.get("reason", ""), ready.get("message", ""))
 
 
-def last_run_of(jobs: Iterable[KubeObject], cron_job: str) -> Run | None:
-    """The newest Job that was made from a CronJob, by its schedule or by a person."""
+def last_run_of(jobs: Iterable[KubeObject], cron_job: str, pods: KubeObject | None = None) -> Run | None:
+    """The newest Job that was made from a CronJob, by its schedule or by a person; ``pods``: what it makes now."""
     prefix = f"{cron_job}-"
     own = [job for job in jobs if str(job["metadata"]["name"]).startswith(prefix)]
     if not own:
         return None
     newest = max(own, key=lambda job: (job["metadata"].get("creationTimestamp") or "", job["metadata"]["name"]))
     ended = {c["type"]: c for c in (newest.get("status") or {}).get("conditions") or [] if c.get("status") == "True"}
+    outdated = pods is not None and _pods_of(newest) not in (None, pods)
     for state in ("Complete", "Failed"):
         if state in ended:
             why = " ".join(filter(None, (ended[state].get("reason"), ended[state].get("message"))))
-            return Run(newest["metadata"]["name"], state, why)
-    return Run(newest["metadata"]["name"], "Running")
+            return Run(newest["metadata"]["name"], state, why, outdated)
+    return Run(newest["metadata"]["name"], "Running", outdated=outdated)
+
+
+def _pods_of(job: KubeObject | None) -> KubeObject | None:
+    """The spec of the pods that a Job, or a template of one, makes; the API server fills in both alike."""
+    found: KubeObject | None = ((job or {}).get("spec") or {}).get("template", {}).get("spec")
+    return found
 
 
 def pod_of(item: KubeObject) -> Pod:

@@ -195,11 +195,15 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The last Job of a CronJob: its name, and its state: ``Complete``, ``Failed`` with a reason, or ``Running``."""
+    """The last Job of a CronJob: its name, and its state: ``Complete``, ``Failed`` with a reason, or ``Running``.
+
+    ``outdated``: it was made from another pod template than the CronJob has now.
+    """
 
     name: str
     state: str
     why: str = ""
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

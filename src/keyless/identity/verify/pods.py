@@ -211,7 +211,7 @@ def pods_are_injected(facts: Facts) -> Link | None:
     pods = facts.pods
     if not facts.role_arn or not pods:
         return Link("injection", State.SKIPPED, expected, "no role or no pod to look at")
-    faults = [f"{pod.name} {fault}" for pod in pods if (fault := _fault(pod, facts))]
+    faults = [f"{pod.name} {fault}" for pod in pods if (fault := identity_fault(pod, facts))]
     if not faults:
         return _behind_proxy(facts, expected) or Link(
             "injection", State.HELD, expected, ", ".join(pod.name for pod in pods)
@@ -275,7 +275,7 @@ def _not_skipped(facts: Facts) -> str:
     return f"kubectl patch deployment {facts.subject.deployment} -n {facts.namespace} --type merge -p '{patch}'"
 
 
-def _fault(pod: Pod, facts: Facts) -> str:
+def identity_fault(pod: Pod, facts: Facts) -> str:
     """What is wrong with a pod's variables."""
     static = [name for name in _STATIC if name in pod.env]
     if static:

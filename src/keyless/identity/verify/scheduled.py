@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from keyless.api import Reason
-from keyless.identity.verify.model import Facts, Link, State
+from keyless.identity.verify.model import Facts, Link, Run, State
+from keyless.identity.verify.pods import identity_fault
 from keyless.identity.verify.values import upgrade
 
 
@@ -41,9 +42,21 @@ def last_run_succeeded(facts: Facts) -> Link:
         return Link("last run", State.UNKNOWN, expected, "it has not run yet", advice=at_once)
     if run.state == "Running":
         return Link("last run", State.UNKNOWN, expected, f"{run.name} runs", advice="ask again when it has ended")
+    if before := _of_before(facts, run):
+        found = f"{run.name} ({run.state}) {before}: what it met says nothing of the next run"
+        return Link("last run", State.UNKNOWN, expected, found, fix=facts.restart, advice="runs it now, as it is now")
     if run.state == "Complete":
         return Link("last run", State.HELD, expected, f"{run.name} is complete")
     log = f"kubectl logs job/{run.name} -n {facts.namespace}"
     found = f"{run.name} failed{f': {run.why}' if run.why else ''}"
     advice = f"{log} names each month that was refused and what settles it, or what AWS answered; {at_once}"
     return Link("last run", State.BROKEN, expected, found, Reason.LAST_RUN_FAILED, advice=advice)
+
+
+def _of_before(facts: Facts, run: Run) -> str:
+    """Why the run was another's than the next will be: each run's pod gets its identity when it is made."""
+    if run.outdated:
+        return "ran from an earlier template of the CronJob"
+    own = [pod for pod in facts.pods if pod.name.startswith(f"{run.name}-")] if facts.role_arn else []
+    fault = next((found for pod in own if (found := identity_fault(pod, facts))), "")
+    return f"ran before its identity was as it is: its pod {fault}" if fault else ""

@@ -12,7 +12,7 @@ from keyless.billing.access import EXPORT, export_access, export_statements
 from keyless.cli.verifying import EXPORT_SUBJECT
 from keyless.identity.verify import Chain, State, held, render_text, verify
 from keyless.identity.verify.kube_facts import last_run_of
-from keyless.identity.verify.model import ANNOTATION, ControlPlane, Facts, Role, Run, Space, Workload
+from keyless.identity.verify.model import ANNOTATION, ControlPlane, Facts, Pod, Role, Run, Space, Workload
 from keyless.identity.verify.permission_fix import needed, permissions
 from keyless.policy import Named, parse
 from unit.identity.verify.chains import ACCOUNT, PLACE, named, trust, web, written
@@ -104,6 +104,52 @@ def test_before_it_has_ended_once_nothing_is_proven(run, said):
     assert link.state is State.UNKNOWN
     assert said in link.found
     assert not held(verify(facts))
+
+
+WEB = {"AWS_WEB_IDENTITY_TOKEN_FILE": "/t"}
+
+
+@pytest.mark.parametrize("state", ["Complete", "Failed"])
+@pytest.mark.parametrize(
+    ("outdated", "pod", "env", "said"),
+    [
+        (True, "none", {}, "ran from an earlier template"),
+        (False, "billing-export-1-a", {}, "its pod lacks AWS_ROLE_ARN"),
+        (
+            False,
+            "billing-export-1-a",
+            {**WEB, "AWS_ROLE_ARN": f"{ROLE}-old"},
+            f"its pod carries AWS_ROLE_ARN={ROLE}-old",
+        ),
+        (False, "billing-export-1-a", {**WEB, "AWS_ROLE_ARN": ROLE}, ""),
+        (False, "billing-export-0-a", {}, ""),
+    ],
+)
+def test_a_run_of_before_is_neither_proof_nor_fault_and_running_it_anew_is_what_helps(state, outdated, pod, env, said):
+    run = Run("billing-export-1", state, outdated=outdated)
+    link = named(chain(workload=Workload({ANNOTATION: ROLE}, True, (Pod(pod, False, "", env),), run)), "last run")
+    if said:
+        assert (link.state, link.reason) == (State.UNKNOWN, None)
+        assert said in link.found
+        assert link.fix.startswith("kubectl create job --from=cronjob/billing-export ")
+    else:
+        assert link.state is (State.HELD if state == "Complete" else State.BROKEN)
+
+
+@pytest.mark.parametrize(
+    ("ran", "now", "outdated"),
+    [
+        ({"a": 1}, {"a": 1}, False),
+        ({"a": 1}, {"a": 2}, True),
+        (None, {"a": 2}, False),
+        ({"a": 1}, None, False),
+    ],
+)
+def test_a_job_of_another_template_is_told_from_one_of_this(ran, now, outdated):
+    made = {**job("billing-export-1", "2026-11-01T00:00:00Z", Complete=""), "spec": {"template": {"spec": ran}}}
+    found = last_run_of([made], EXPORT, now)
+    assert found is not None
+    assert (found.state, found.outdated) == ("Complete", outdated)
 
 
 def test_trust_of_the_collectors_does_not_admit_it():
