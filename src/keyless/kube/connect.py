@@ -11,7 +11,6 @@ from pathlib import Path
 from keyless.api import Permanent
 from keyless.kube.http import HttpTransport
 from keyless.kube.kube import Kube
-from keyless.kube.kubeconfig import source_of
 from keyless.kube.source import Elsewhere, Endpoint, Fixed, Folder, InCluster, Source
 
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -25,7 +24,7 @@ def connect(environ: Mapping[str, str]) -> Kube:
 
 def connect_context(paths: str, context: str) -> Kube:
     """Connect as one context of kubeconfig files says."""
-    return Kube(HttpTransport(source_of(paths, context)))
+    return Kube(HttpTransport(_written(paths, context)))
 
 
 def connect_elsewhere(environ: Mapping[str, str], server: str, ca_pem: str) -> Kube:
@@ -50,10 +49,17 @@ def connect_folder(path: Path | str) -> Kube:
 
 def _own_source(environ: Mapping[str, str]) -> Source:
     if paths := environ.get("KUBECONFIG"):
-        return source_of(paths)
+        return _written(paths)
     if environ.get("KUBERNETES_SERVICE_HOST") and (IN_CLUSTER / "token").exists():
         return InCluster(IN_CLUSTER, environ)
     home = Path(environ.get("HOME", "/nonexistent")) / ".kube" / "config"
     if home.exists():
-        return source_of(str(home))
+        return _written(str(home))
     raise Permanent("no Kubernetes connection: set KUBECONFIG, or run as a pod with a service account token")
+
+
+def _written(paths: str, context: str = "") -> Source:
+    # Only who reads a kubeconfig loads YAML: pods have a token, and a collector lives in 80 MB.
+    from keyless.kube.kubeconfig import source_of
+
+    return source_of(paths, context)

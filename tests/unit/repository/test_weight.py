@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -23,6 +24,7 @@ print("\\n".join(name for name, module in sys.modules.items() if module))
 """
 
 
+@cache
 def loaded(name: str) -> set[str]:
     code = LOADED.format(name=name, module=COMPONENTS[name])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -36,3 +38,7 @@ def test_a_component_loads_no_console(name: str) -> None:
 
 def test_what_only_a_rendering_needs_is_not_loaded_beside_it() -> None:
     assert not {one for one in loaded("external-secrets-controller") if one.partition(".")[0] in {"cryptography"}}
+
+
+def test_a_collector_in_a_pod_loads_no_yaml_which_only_a_kubeconfig_is_written_in() -> None:
+    assert not {one for one in loaded("vector") if one.partition(".")[0] == "yaml"}
