@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from keyless.kube import Forbidden, KubeObject
 from keyless.kube.errors import failure_status
@@ -20,7 +21,7 @@ from keyless.kube.resources import (
     SERVICES,
     STATEFULSETS,
 )
-from keyless.space.values import ApiServer, Values
+from keyless.space.values import ApiServer, Backup, Values
 from unit.space.world import BILLING, CTP1, Interrupted, World
 
 OWN = Values(mode="kubernetes", billing=BILLING)
@@ -141,14 +142,51 @@ async def test_a_way_in_from_outside_is_in_the_certificate_and_in_the_connection
     assert (await _connection(world))["server"] == f"https://{service['spec']['clusterIP']}"
 
 
-async def test_certificates_that_expired_while_nobody_looked_are_made_anew(world: World) -> None:
-    await _made(world)
-    world.clock += timedelta(days=400)
+SIGNED = [
+    ("control-plane-certificates", "api-server.crt"),
+    ("control-plane-certificates", "controller-manager.crt"),
+    ("control-plane-certificates", "etcd.crt"),
+    ("control-plane-operator", "tls.crt"),
+    ("control-plane-operator", "etcd.crt"),
+    ("control-plane-backup", "tls.crt"),
+]
+
+
+async def _signed(world: World) -> dict[tuple[str, str], x509.Certificate]:
+    """Every certificate there is, each checked to be of the control plane's authority."""
+    authority = x509.load_pem_x509_certificate((await _secret(world, "control-plane-keys"))["ca.crt"].encode())
+    found = {}
+    for secret, name in SIGNED:
+        held = await _secret(world, secret)
+        assert held["ca.crt"].encode() == authority.public_bytes(serialization.Encoding.PEM)
+        found[secret, name] = x509.load_pem_x509_certificate(held[name].encode())
+        found[secret, name].verify_directly_issued_by(authority)
+    certificates = {each for each in await _secret(world, "control-plane-certificates") if each.endswith(".crt")}
+    assert certificates - {"ca.crt"} == {name for secret, name in SIGNED if secret == "control-plane-certificates"}
+    return found
+
+
+@pytest.mark.parametrize("days", [16, 29, 31, 400])
+async def test_every_certificate_is_renewed_by_an_operator_that_was_away_and_nothing_restarts(
+    world: World, days: int
+) -> None:
+    """For half its life the one before still holds: whoever has not read the new one yet is let in."""
+    world.values = replace(OWN, backup=Backup(enabled=True, bucket="snapshots", region="us-west-2"))
+    namespace = await _made(world)
+    before, keys = await _signed(world), await _secret(world, "control-plane-keys")
+    template = (await world.host.get(STATEFULSETS, "control-plane", namespace))["spec"]["template"]
+    world.clock += timedelta(days=days)
+    await world.tenants.aclose()
+    world.start()
     await world.settle()
-    now = x509.load_pem_x509_certificate(
-        (await _secret(world, "control-plane-certificates"))["api-server.crt"].encode()
-    )
-    assert now.not_valid_after_utc > world.clock
+    after = await _signed(world)
+    assert all(after[each] != before[each] for each in after)
+    assert all(each.not_valid_before_utc <= world.clock < each.not_valid_after_utc for each in after.values())
+    held = [each.not_valid_after_utc > world.clock for each in before.values()]
+    assert held == [days < 30] * len(SIGNED)
+    assert await _secret(world, "control-plane-keys") == keys
+    assert (await world.host.get(STATEFULSETS, "control-plane", namespace))["spec"]["template"] == template
+    assert (await _ready(world))["status"] == "True"
 
 
 @pytest.mark.parametrize("mode", ["kubernetes", "auto"])
