@@ -101,6 +101,32 @@ def test_one_that_is_paused_runs_nothing_keeps_all_and_lets_nobody_in(shop: Owne
     assert pause["from"] < pause["to"]
 
 
+def test_one_that_is_protected_is_not_deleted_before_its_protection_is_taken_away(
+    space: OneNode, tmp_path: Path
+) -> None:
+    own = Owned(space, "kept", tmp_path)
+    own.create()
+    space.kubectl("annotate", "controlplane", "kept", "-n", "default", "keyless.dev/deletion-protection=true")
+    for what in (("controlplane", "kept", "-n", "default"), ("namespace", own.namespace)):
+        # The host namespace is marked by the operator, a moment later.
+        space.parts.wait(
+            f"{what[0]} to be kept", lambda what=what: "keyless.dev/deletion-protection" in _no(space, *what)
+        )
+    assert own.answers("get", "namespaces")
+    space.kubectl("annotate", "controlplane", "kept", "-n", "default", "keyless.dev/deletion-protection-")
+    own.delete()
+    assert not space.kubectl("get", "namespace", own.namespace, "--ignore-not-found")
+
+
+def _no(space: OneNode, *what: str) -> str:
+    """What kubectl says of a deletion that is refused: as a dry run, which admission policies see, too."""
+    try:
+        space.kubectl("delete", *what, "--dry-run=server")
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
 def _status(own: Owned) -> dict[str, Any]:
     return dict(own.space.object("controlplane", own.name, "-n", "default")["status"])
 

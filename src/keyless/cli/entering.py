@@ -17,7 +17,7 @@ import orjson
 
 from keyless.api import Permanent
 from keyless.cli.naming import NAME
-from keyless.kube import Kube, KubeObject, Name, NotFound, connect, connect_context, timestamp
+from keyless.kube import Forbidden, Kube, KubeObject, Name, NotFound, connect, connect_context, timestamp
 from keyless.kube.kubeconfig import Chosen, chosen_of
 from keyless.kube.merging import Entry, host_of, replace_file
 from keyless.kube.resources import CONTROLPLANES
@@ -142,6 +142,8 @@ async def _plane(kube: Kube, name: Name) -> KubeObject:
         return await kube.get(CONTROLPLANES, name.name, name.namespace)
     except NotFound as error:
         raise NotLetIn(f"{error}; `kubectl get controlplanes -A` lists those of this host") from error
+    except Forbidden as error:
+        raise NotLetIn(f"{error}: whoever enters a control plane needs the right to get it on the host") from error
 
 
 def _cluster(api: KubeObject, question: Question) -> dict[str, Any]:

@@ -230,6 +230,17 @@ def test_who_may_not_ask_is_told_which_right_that_takes(
     assert "certificatesigningrequests on the host" in capsys.readouterr().err
 
 
+def test_who_may_not_see_the_control_plane_is_told_which_right_that_takes(
+    laptop: Laptop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses(*_: Any, **__: Any) -> None:
+        raise Forbidden({"message": "forbidden", "code": 403})
+
+    monkeypatch.setattr(laptop.host.kube, "get", refuses)
+    assert laptop.run() == exits.DID_NOT_HOLD
+    assert "the right to get it on the host" in capsys.readouterr().err
+
+
 def test_a_name_that_means_something_inside_is_not_asked_for(
     laptop: Laptop, capsys: pytest.CaptureFixture[str]
 ) -> None:
