@@ -97,6 +97,7 @@ class Reason(StrEnum):
     ACCESS_GRANTED = "AccessGranted"
     ACCESS_DENIED = "AccessDenied"
     REQUEST_INVALID = "RequestInvalid"
+    GATEWAY_API_MISSING = "GatewayApiMissing"
     PAUSED = "Paused"
     PAUSE_REFUSED = "PauseRefused"
     ATTACHED_SECRET_MISSING = "AttachedSecretMissing"

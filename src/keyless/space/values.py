@@ -200,6 +200,10 @@ class ApiServer:
     """The age at which the key of Secrets in etcd is changed; 0: only when it is asked for."""
     hostname: str = ""
     """By which callers from outside name it: ``{name}``, ``{group}`` and ``{id}`` are the control plane's."""
+    gateway: tuple[str, str, str] | None = None
+    """Namespace (empty: the host namespace), name and listener (empty: any) of what passes TLS through."""
+    ingress_class: str = ""
+    ingress_annotations: KubeObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +377,24 @@ def _api_server(reader: Reader, section: str) -> ApiServer:
         service_annotations=reader.get(f"{section}.service.annotations", {}),
         hostname=_hostname(reader, f"{section}.service.hostname"),
         rotate_after_days=reader.count(f"{section}.encryption.rotateAfterDays", 0, most=3650),
+        gateway=_gateway(reader, f"{section}.service"),
+        ingress_class=_needs_hostname(reader, f"{section}.service", "ingress.className"),
+        ingress_annotations=reader.get(f"{section}.service.ingress.annotations", {}),
     )
+
+
+def _gateway(reader: Reader, section: str) -> tuple[str, str, str] | None:
+    name = _needs_hostname(reader, section, "gateway.name")
+    where = reader.get(f"{section}.gateway.namespace", ""), reader.get(f"{section}.gateway.sectionName", "")
+    return (where[0], name, where[1]) if name else None
+
+
+def _needs_hostname(reader: Reader, section: str, path: str) -> str:
+    """Both tell control planes apart by the name that is called."""
+    found: str = reader.get(f"{section}.{path}", "")
+    if found and not reader.get(f"{section}.hostname", ""):
+        reader.faults.append(f"{section}.{path}: expected {section}.hostname beside it, found none")
+    return found
 
 
 def _hostname(reader: Reader, path: str) -> str:

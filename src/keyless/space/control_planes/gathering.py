@@ -12,7 +12,7 @@ import structlog
 
 from keyless.api import KeylessError
 from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, Resource, Unauthorized, Unreachable
-from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS
+from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS, TLSROUTES
 from keyless.space import components
 from keyless.space.components import Component
 from keyless.space.control_planes import (
@@ -103,6 +103,7 @@ class Gatherer:
             # An API of our own goes as a whole; one that was brought stays, and what we made in it must not.
             return await self._inside(name, facts) if way_of(facts) == "attached" else facts
         facts = replace(facts, default_storage_class=await self._default_storage_class(facts, place))
+        facts = replace(facts, tls_routes=await self._tls_routes(facts, place))
         facts = replace(facts, sources=await _existing(self._host, copies.sources(facts)))
         facts = await self._inside(name, facts)
         if way_of(facts) == "kubernetes" and facts.entered is not None:
@@ -237,6 +238,17 @@ class Gatherer:
         except NotFound:
             return False
         return any((each["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true" for each in classes)
+
+    async def _tls_routes(self, facts: Facts, place: Place) -> Resource | None:
+        if way_of(facts) != "kubernetes" or not isinstance(facts.values, Values) or not facts.values.api_server.gateway:
+            return None
+        for each in TLSROUTES:
+            try:
+                await self._host.request("GET", each.path(place.host_namespace), params={"limit": "1"})
+            except NotFound:
+                continue
+            return each
+        return None
 
     async def _serves_logical_clusters(self) -> bool:
         try:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from keyless.api import Reason, Refusal
-from keyless.kube import KubeObject, Name
+from keyless.kube import KubeObject, Name, Resource
 from keyless.kube.resources import LOGICALCLUSTERS
 from keyless.space import components
 from keyless.space.control_planes import tenant
@@ -136,6 +136,8 @@ class Facts:
     growth_refused: str = ""
     """Why the host does not let its volume grow, where the values ask for a larger one."""
     default_storage_class: bool = False
+    tls_routes: Resource | None = None
+    """In which version the host serves them, where the values ask for one; None: in none."""
     serves_logical_clusters: bool | None = None
     """Whether the host serves the kind; None: not looked up, for something else decides."""
     release_namespace: str = "default"

@@ -33,6 +33,7 @@ from keyless.space.kubernetes.names import (
     service_key,
     workload_key,
 )
+from keyless.space.kubernetes.outside import hostname_of
 from keyless.space.place import Place
 from keyless.space.values import Values
 
@@ -217,7 +218,8 @@ def _outside(facts: Facts, place: Place) -> tuple[str, ...]:
     """Its names and addresses outside, the one to call it by first."""
     service = facts.host.get(service_key(place)) or {}
     if isinstance(facts.values, Values):
-        hostname, kind = facts.values.api_server.hostname, facts.values.api_server.service_type
+        hostname = hostname_of(facts.values.api_server, place)
+        kind = facts.values.api_server.service_type
     else:
         hostname, kind = "", (service.get("spec") or {}).get("type", "")
     # What an earlier load balancer left in the status is no way in any more.
@@ -225,8 +227,6 @@ def _outside(facts: Facts, place: Place) -> tuple[str, ...]:
         ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") if kind == "LoadBalancer" else ()
     )
     given = [each.get("hostname") or each.get("ip") or "" for each in balancers or ()]
-    for word, own in (("{name}", place.name), ("{group}", place.group), ("{id}", place.control_plane_id)):
-        hostname = hostname.replace(word, own)
     return tuple(dict.fromkeys(each for each in (hostname, *given) if each))
 
 

@@ -22,6 +22,7 @@ from keyless.space.control_planes import (
     inside,
     network,
     own,
+    passing,
     pausing,
     protection,
     restoring,
@@ -204,6 +205,7 @@ def _served(facts: Facts, place: Place) -> Plan:
         copies.bring(facts, place),
         # Before the pods that it is for.
         network.bring(facts, place),
+        passing.bring(facts, place),
         *(workloads.bring(facts, component) for component in intent.wanted),
         *(workloads.retire(facts, place, name) for name in intent.gone),
     )

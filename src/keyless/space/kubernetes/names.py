@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from keyless.kube.resources import (
+    INGRESSES,
     NETWORKPOLICIES,
     PERSISTENTVOLUMECLAIMS,
     ROLEBINDINGS,
@@ -12,6 +13,7 @@ from keyless.kube.resources import (
     SECRETS,
     SERVICES,
     STATEFULSETS,
+    TLSROUTES,
 )
 from keyless.space.items import Key
 from keyless.space.place import Place
@@ -92,11 +94,17 @@ def claim_key(place: Place) -> Key:
     return Key(PERSISTENTVOLUMECLAIMS, CLAIM, place.host_namespace)
 
 
+def passing_keys(place: Place) -> tuple[Key, ...]:
+    """What may pass callers from outside on to it."""
+    return tuple(Key(each, NAME, place.host_namespace) for each in (INGRESSES, *TLSROUTES))
+
+
 def all_keys(place: Place) -> tuple[Key, ...]:
     """In the order in which they go: what runs, what it holds, what opens it."""
     return (
         workload_key(place),
         policy_key(place),
+        *passing_keys(place),
         service_key(place),
         claim_key(place),
         Key(ROLEBINDINGS, RESTORE, place.host_namespace),
