@@ -192,12 +192,16 @@ class Hands:
             await self._host.apply(each.resource, each.object, field_manager=FIELD_MANAGER)
 
     async def _encrypt(self, step: WriteRing | WriteEncryption, facts: Facts) -> None:
-        """Each with the version that was read: of two operators one wins, the other reads again."""
+        """Each with the version that was read: of two operators one wins, the other reads again.
+
+        As patches: the operator has no right to replace Secrets.
+        """
         place = facts.place
         assert place is not None
         if isinstance(step, WriteEncryption):
-            written = issuing.with_config(facts.host[certificates_key(place)], step.config)
-            await self._host.replace(SECRETS, written, field_manager=FIELD_MANAGER)
+            key = certificates_key(place)
+            patch = issuing.with_config(facts.host[key], step.config)
+            await self._host.patch(SECRETS, key.name, patch, key.namespace)
             return
         ring = step.ring
         if step.new:
@@ -208,7 +212,8 @@ class Hands:
                 await self._host.create(made.resource, made.object)
             return
         metadata = {**made.object["metadata"], "resourceVersion": step.version}
-        await self._host.replace(made.resource, {**made.object, "metadata": metadata}, field_manager=FIELD_MANAGER)
+        changed: KubeObject = {"metadata": metadata, "data": made.object["data"]}
+        await self._host.patch(made.resource, made.key.name, changed, made.key.namespace)
         if ring.stage != "rewriting":
             self._rewritten.clear()
 

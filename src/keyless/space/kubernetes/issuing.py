@@ -75,8 +75,11 @@ def told_config(certificates: KubeObject | None) -> str:
 
 
 def with_config(certificates: KubeObject, config: str) -> KubeObject:
-    """The Secret that the pod mounts, with another EncryptionConfiguration and the version that was read."""
-    return {**certificates, "data": {**certificates["data"], ENCRYPTION: _coded(config)}}
+    """What makes it another EncryptionConfiguration in the Secret that the pod mounts, if that is as it was read."""
+    return {
+        "metadata": {"resourceVersion": certificates["metadata"]["resourceVersion"]},
+        "data": {ENCRYPTION: _coded(config)},
+    }
 
 
 def certificate_items(

@@ -73,6 +73,7 @@ async def test_a_key_is_changed_without_a_restart_and_everything_stays_readable(
     assert {*world.seals(namespace).values()} == {new}
     assert reasons == {"EncryptionKeyRotating", "EncryptionKeyInUse"}
     assert (await world.host.get(STATEFULSETS, "control-plane", namespace))["spec"]["template"] == template
+    assert not [each for each in world.host.calls if each.startswith("PUT") and "/secrets/" in each], "it may not"
     assert new in (await _told(world))[2]
     assert (await world.condition("Ready"))["status"] == "True"
 
