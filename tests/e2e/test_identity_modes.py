@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
 import pytest
 
-from e2e import acting, seeing, sharing
+from e2e import acting, fixing, seeing, sharing
 from e2e.leaks import PLANTED
 from e2e.local_space import LocalSpace
 from e2e.planes import Plane
+from keyless.identity.verify import ControlPlane
+from keyless.identity.verify.speaking import until_said
 from keyless.kube import Kube
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -92,12 +95,15 @@ async def test_by_pod_identity_usage_and_secrets_move_under_sessions_of_their_po
 async def the_right_pods_did_it(space: LocalSpace, host: Kube, plane: Plane, reader: str, *, session: str) -> None:
     """The record of both components' calls on data."""
     exchange = "AssumeRoleWithWebIdentity" if session.startswith("botocore") else "AssumeRoleForPodIdentity"
-    for action, role, app in (
-        ("s3:PutObject", plane.role, "vector"),
-        ("secretsmanager:GetSecretValue", reader, "external-secrets"),
+    for action, role, app, condition in (
+        ("s3:PutObject", plane.role, "vector", "BillingStored"),
+        ("secretsmanager:GetSecretValue", reader, "external-secrets", "SharedSecretsRead"),
     ):
         await seeing.rolled_out(host, app, plane.namespace)
         pod = await seeing.pod(host, app, plane.namespace, seeing.is_ready)
+        # What verify prints where the pod before spoke last: kubectl ends it by the word of this very pod.
+        told = ControlPlane(plane.name, "default", plane.namespace, {})
+        await asyncio.to_thread(fixing.run, space, until_said(told, condition, pod["metadata"]["name"]))
         call = only_this_pod_called(space, action, role, pod)
         assert call["caller"]["session"].startswith(session)
         assert exchange in exchanges(space, pod)

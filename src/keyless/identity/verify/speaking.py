@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from keyless.identity.verify.model import Condition, Facts, Link, Pod, State
+from keyless.identity.verify.model import Condition, ControlPlane, Facts, Link, Pod, State
 
 SKEW = timedelta(seconds=5)
 """How far the clocks of a node and of the API server may differ; few clusters have more."""
@@ -61,8 +61,9 @@ def _moment(text: str) -> datetime | None:
 
 def of_a_pod_before(facts: Facts, name: str, link: str, expected: str) -> Link | None:
     """The link where what stands in the condition is not the running pod's; ``None`` where it is, or nothing stands."""
-    seen = facts.control_plane.conditions.get(name) if facts.control_plane else None
-    if seen is None or is_current(seen, facts.pods):
+    plane = facts.control_plane
+    seen = plane.conditions.get(name) if plane else None
+    if plane is None or seen is None or is_current(seen, facts.pods):
         return None
     whose = f"pod {seen.pod}" if seen.pod else "a pod before"
     stands = f"{name}={seen.status} ({seen.reason}) is what {whose} said"
@@ -81,7 +82,7 @@ def of_a_pod_before(facts: Facts, name: str, link: str, expected: str) -> Link |
         advice = f"it waits: kubectl describe pod {pod.name} -n {facts.namespace} says why"
         return Link(link, State.UNKNOWN, expected, f"{found}; {pod.name} is {pod.waiting}", advice=advice)
     advice = "wait until the pod that runs has tried; what the one before it met says nothing of it"
-    return Link(link, State.UNKNOWN, expected, found, fix=_waiting(facts, name, pod), advice=advice)
+    return Link(link, State.UNKNOWN, expected, found, fix=until_said(plane, name, pod.name), advice=advice)
 
 
 def _of_nobody(facts: Facts, seen: Condition, link: str, expected: str, stands: str) -> Link:
@@ -92,10 +93,8 @@ def _of_nobody(facts: Facts, seen: Condition, link: str, expected: str, stands: 
     return Link(link, State.UNKNOWN, expected, f"not tried: {why}; {stands}")
 
 
-def _waiting(facts: Facts, name: str, pod: Pod) -> str:
-    """The condition itself may hold already, by the pod before: what is waited for is whose it is."""
-    plane = facts.control_plane
-    assert plane is not None
+def until_said(plane: ControlPlane, name: str, pod: str) -> str:
+    """The command that waits for a pod's word: the condition itself may hold already, by the pod before."""
     whose = f'{{.status.conditions[?(@.type=="{name}")].pod}}'
     place = f"controlplane/{plane.name} -n {plane.group}"
-    return f"kubectl wait {place} --for=jsonpath='{whose}'={pod.name} --timeout={WAIT}"
+    return f"kubectl wait {place} --for=jsonpath='{whose}'={pod} --timeout={WAIT}"
