@@ -7,6 +7,7 @@ a number or a date. Comments go, as with kubectl. The file is locked as kubectl 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -73,6 +74,7 @@ def merged(text: str, entry: Entry, *, subject: str = "kubeconfig") -> str:
 def merge_into(path: Path, entry: Entry) -> None:
     """Write the context into a file that only its owner can read; raises ``Permanent`` where that cannot be done."""
     target = Path(os.path.realpath(path))
+    _require_regular(path, target)
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(target):
@@ -82,6 +84,17 @@ def merge_into(path: Path, entry: Entry) -> None:
         raise Permanent(f"{path}: expected text in UTF-8") from None
     except OSError as error:
         raise Permanent(f"{path}: cannot be written: {error.strerror}; --file names another") from error
+
+
+def _require_regular(path: Path, target: Path) -> None:
+    """A rename over /dev/null would take the device from the whole machine, and a pipe is never read to its end."""
+    try:
+        mode = target.stat().st_mode
+    except OSError:
+        # What cannot be looked at is told by the write itself, with its reason.
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise Permanent(f"{path}: expected a regular file, found a device, pipe or socket; --print writes to stdout")
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.api import Permanent
 from keyless.kube.merging import Entry, document_of, merge_into, merged
 
@@ -35,6 +37,7 @@ DOCUMENTS = st.dictionaries(st.sampled_from(["preferences", "extensions", "other
 )
 
 
+@effort(60)
 @given(document=DOCUMENTS, flow=st.booleans())
 def test_nothing_that_was_there_is_lost_or_changed(document: dict[str, Any], flow: bool) -> None:
     text = json.dumps(document) if flow else yaml.safe_dump(document, allow_unicode=True)
@@ -94,6 +97,17 @@ def test_a_file_is_replaced_as_a_whole_and_its_owners_alone(tmp_path: Path) -> N
     assert stat.S_IMODE(real.stat().st_mode) == 0o600
     assert yaml.safe_load(real.read_text())["preferences"] == {"a": "b"}
     assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "real"]
+
+
+@pytest.mark.parametrize("through", ["itself", "a link"])
+def test_what_is_no_regular_file_is_neither_read_nor_replaced(through: str, tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with pytest.raises(Permanent, match=r"expected a regular file, found .* --print"):
+        merge_into(pipe if through == "itself" else link, ENTRY)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "pipe"]
 
 
 def test_a_file_that_another_program_is_writing_is_left_to_it(tmp_path: Path) -> None:

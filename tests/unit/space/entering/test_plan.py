@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject, Name
 from keyless.space.entering.names import LIFE_SECONDS, RESERVED, inside, plane_of, signer_of
@@ -48,6 +49,7 @@ def test_who_may_enter_is_named_as_he_is_with_the_groups_he_asks_for() -> None:
     assert verdict.seconds == LIFE_SECONDS
 
 
+@effort(60)
 @given(user=NAMES, groups=st.lists(NAMES, max_size=4), asked=NAMES, wanted=st.lists(NAMES, max_size=3))
 def test_nobody_gets_a_name_or_a_group_that_is_not_his(
     user: str, groups: list[str], asked: str, wanted: list[str]
@@ -67,6 +69,7 @@ def test_nobody_gets_a_name_or_a_group_that_is_not_his(
         assert verdict.reason == Reason.ACCESS_DENIED
 
 
+@effort(60)
 @given(user=NAMES, groups=st.lists(NAMES, max_size=4))
 def test_what_somebody_is_inside_is_what_he_may_ask_for(user: str, groups: list[str]) -> None:
     own = inside(user, groups)
@@ -77,6 +80,7 @@ def test_what_somebody_is_inside_is_what_he_may_ask_for(user: str, groups: list[
         assert verdict.identity == own
 
 
+@effort(60)
 @given(one=NAMES, other=NAMES)
 def test_two_users_of_the_host_are_two_inside(one: str, other: str) -> None:
     names = [each.user for each in (inside(one, ()), inside(other, ())) if isinstance(each, Identity)]
@@ -130,6 +134,7 @@ def test_another_attribute_of_the_subject_is_refused() -> None:
     assert isinstance(read_untrusted(request("jane", asks=asks)), Refusal)
 
 
+@effort(60)
 @given(seconds=st.one_of(st.none(), st.integers(-1, 10**9)))
 def test_no_certificate_lives_longer_than_an_hour(seconds: int | None) -> None:
     asked = read_untrusted(request("jane", expirationSeconds=seconds))
@@ -167,6 +172,7 @@ def test_one_that_is_being_made_is_waited_for(changed: dict[str, Any]) -> None:
     assert isinstance(judged(JANE, **changed), Wait)
 
 
+@effort(60)
 @given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True),
        st.from_regex(r"[a-z0-9]([-.a-z0-9]{0,10}[a-z0-9])?", fullmatch=True))  # fmt: skip
 def test_a_signer_names_one_control_plane(namespace: str, name: str) -> None:
