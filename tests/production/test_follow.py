@@ -13,7 +13,7 @@ from e2e.usage import Stored
 from production.attached import PORTS, Brought
 from production.beside import Beside
 from production.binaries import built
-from production.followed import BUCKET, COMPONENTS, IRSA, NEWCOMER, OPERATOR, Followed
+from production.followed import BUCKET, COMPONENTS, IRSA, NEWCOMER, OPERATOR, PODS, Followed
 from production.node import OneNode
 
 pytestmark = [pytest.mark.production, pytest.mark.timeout(900)]
@@ -57,7 +57,7 @@ def managing(followed: Followed) -> Iterator[Managing]:
         followed.let_go(way)
 
 
-@pytest.mark.parametrize("way", [IRSA])
+@pytest.mark.parametrize("way", [IRSA, PODS])
 def test_a_third_control_plane_works_with_nobody_touching_iam_and_leaves_nothing(managing: Managing, way: str) -> None:
     space = managing(way)
     before = {component: space.admitted(way, component) for component in COMPONENTS}
