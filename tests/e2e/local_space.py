@@ -81,9 +81,10 @@ class LocalSpace:
         """Run a command on this Space."""
         return keyless(self.folder, *arguments)
 
-    def verify(self, component: str, control_plane: str) -> dict[str, Any]:
-        """What ``keyless verify`` says of one control plane."""
-        said = self.keyless("verify", component, "--control-plane", control_plane, "--output", "json")
+    def verify(self, component: str, control_plane: str, wait_seconds: int = 0) -> dict[str, Any]:
+        """What ``keyless verify`` says of one control plane, once it holds or that time is over."""
+        which = ("--control-plane", control_plane, "--wait-seconds", str(wait_seconds), "--output", "json")
+        said = self.keyless("verify", component, *which)
         # 3: nothing is broken, and something is not told yet, as by a component that has just begun.
         assert said.returncode in (0, 1, 3), said.stderr
         (chain,) = json.loads(said.stdout)["items"]
