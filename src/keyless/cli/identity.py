@@ -158,13 +158,19 @@ def tighten(
     output: OutputOption = "text",
 ) -> None:
     """Show what a role's inline policies allow and it never used, as a diff to the smallest that will do."""
-    from keyless.cli.tightening import inline_policies, judged
+    from keyless.cli.tightening import inline_policies, judged, named
     from keyless.identity.tighten import render_json, render_text
 
     as_json = require_output(output)
+    try:
+        role, account = named(role)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="ROLE") from None
+    for path in trail or []:
+        if not path.exists():
+            raise typer.BadParameter(f"{path}: no such file or folder", param_hint="--trail")
     use_local_space(state)
-    role = role.rpartition("/")[2] if role.startswith("arn:") else role
-    policies = asyncio.run(inline_policies(role))
+    policies = asyncio.run(inline_policies(role, account))
     found = judged(role, policies, trail or [], state_folder(state), keys=keys)
     if as_json:
         print_json(one("TightenedRole", render_json(role, *found)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keyless.api import Permanent
+from keyless.api import Arn, Permanent
 from keyless.cli.trails import events_in
 from keyless.identity.tighten import Call, Span, Tightened, is_on_objects, of_record, of_trail, tighten, told_apart
 
@@ -18,11 +19,41 @@ if TYPE_CHECKING:
     from keyless.policy.amend import Written
 
 
-async def inline_policies(role: str) -> dict[str, Written]:
-    """By name; those that are attached are shared with others, and not looked at."""
+_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}", re.ASCII)
+"""What IAM takes for a role's name."""
+
+
+def named(role: str) -> tuple[str, str]:
+    """A role's name, and the account where its ARN was given; ``ValueError`` where it is neither."""
+    wrong = ValueError(f"expected a role's name, or arn:aws:iam::<account>:role/<name>, found {role!r}")
+    if not role.startswith("arn:"):
+        name, account = role, ""
+    else:
+        try:
+            arn = Arn.parse(role)
+        except ValueError:
+            raise wrong from None
+        kind, _, path = arn.resource.partition("/")
+        if (arn.service, kind) != ("iam", "role"):
+            raise wrong
+        name, account = path.rpartition("/")[2], arn.account
+    if not _NAME.fullmatch(name):
+        raise wrong
+    return name, account
+
+
+async def inline_policies(role: str, account: str = "") -> dict[str, Written]:
+    """By name; those that are attached are shared with others, and not looked at.
+
+    Raises ``Permanent`` where the caller is not of the account, since a role of that name may be in his own, too.
+    """
     from keyless.aws import Session
 
     aws = Session.from_environment(os.environ)
+    if account and (own := (await aws.call("sts", "GetCallerIdentity"))["Account"]) != account:
+        raise Permanent(
+            f"role {role}: expected credentials of account {account}, found some of {own}; use that account's"
+        )
     names = (await aws.call("iam", "ListRolePolicies", RoleName=role))["PolicyNames"]
     read = {name: await aws.call("iam", "GetRolePolicy", RoleName=role, PolicyName=name) for name in names}
     return {name: one["PolicyDocument"] for name, one in read.items()}

@@ -166,6 +166,8 @@ def _run(asked: Asked, subject: Subject, needs: NeedsFactory) -> None:
 
     if asked.watch and asked.as_json:
         raise typer.BadParameter("is for people: a program asks again", param_hint="--watch")
+    if asked.watch and asked.wait_seconds:
+        raise typer.BadParameter("goes on until interrupted: leave --wait-seconds out", param_hint="--watch")
     use_local_space(asked.state)
     chains = asyncio.run(_held(asked, subject, needs))
     if asked.as_json:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from fuzzing import effort
 from keyless.api import Permanent
-from keyless.cli.tightening import judged
+from keyless.cli import dispatch, exits
+from keyless.cli.tightening import inline_policies, judged, named
 
 EVENT = {
     "eventSource": "s3.amazonaws.com",
@@ -158,3 +159,58 @@ def test_a_damaged_file_is_told_or_loses_no_event_unseen(name: str, at: int, byt
 def test_without_a_record_the_way_out_is_said(tmp_path: Path) -> None:
     with pytest.raises(Permanent, match="--trail"):
         judged("billing", {"p": POLICY}, [], tmp_path / "nothing", keys=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("keyless-billing", ("keyless-billing", "")),
+        ("arn:aws:iam::111122223333:role/keyless-billing", ("keyless-billing", "111122223333")),
+        ("arn:aws-us-gov:iam::111122223333:role/team/a/billing", ("billing", "111122223333")),
+    ],
+)
+def test_a_role_is_named_or_given_by_its_arn(written: str, meant: tuple[str, str]) -> None:
+    assert named(written) == meant
+
+
+NO_ROLES = [
+    "",
+    " ",
+    "a b",
+    "a/b",
+    "n" * 65,
+    "billing\n",
+    "r\N{LATIN SMALL LETTER O WITH DIAERESIS}le",
+    "arn:",
+    "arn:aws:s3:::x",
+    "arn:aws:iam::111122223333:role/",
+    "arn:aws:iam::111122223333:user/billing",
+    "arn:aws:sts::111122223333:assumed-role/billing/session",
+]
+
+
+@pytest.mark.parametrize("written", NO_ROLES)
+def test_what_names_no_role_is_refused_before_aws_is_asked(written: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(["identity", "tighten", written]) == exits.WRONG_USE
+    assert "role" in capsys.readouterr().err
+
+
+def test_a_trail_that_is_not_there_is_told_before_aws_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(["identity", "tighten", "billing", "--trail", "not-there"]) == exits.WRONG_USE
+    assert "not-there: no such file" in capsys.readouterr().err
+
+
+class OfAccount:
+    """AWS as somebody of account 111122223333 sees it; every role is there, without a policy."""
+
+    async def call(self, service: str, operation: str, **_: str) -> dict[str, object]:
+        return {"sts": {"Account": "111122223333"}, "iam": {"PolicyNames": []}}[service]
+
+
+async def test_a_role_of_another_account_is_not_looked_for_in_ones_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("keyless.aws.Session.from_environment", lambda _: OfAccount())
+    assert await inline_policies("billing", "111122223333") == {}
+    with pytest.raises(Permanent, match="account 444455556666"):
+        await inline_policies("billing", "444455556666")

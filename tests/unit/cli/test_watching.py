@@ -102,3 +102,7 @@ def test_an_interrupted_watch_ends_with_how_it_stands(
 
 def test_a_watch_is_for_people() -> None:
     assert dispatch(["verify", "billing", "--watch", "--output", "json"]) == exits.WRONG_USE
+
+
+def test_a_watch_has_no_end_to_wait_for() -> None:
+    assert dispatch(["verify", "billing", "--watch", "--wait-seconds", "5"]) == exits.WRONG_USE
