@@ -101,3 +101,18 @@ def test_a_misspelt_field_in_a_list_is_named(kubectl: Run) -> None:
 def test_explain_tells_the_fields_of_built_in_and_of_our_kinds(kubectl: Run, asked: str, line: str) -> None:
     done = kubectl(f"explain {asked}")
     assert line in done.stdout, done.stderr
+
+
+def test_a_control_plane_of_the_local_space_is_entered_by_a_context_of_its_own(
+    kubectl: Run, space: LocalSpace, tmp_path: Path
+) -> None:
+    own = space.folder / "kubeconfig"
+    before = own.read_text(encoding="utf-8")
+    refused = space.keyless("kubeconfig", "ctp1")
+    assert refused.returncode == 2
+    assert "--file names another" in refused.stderr
+    entered = space.keyless("kubeconfig", "ctp1", "--file", str(tmp_path / "ctp1"))
+    assert entered.returncode == 0, entered.stderr
+    inside = kubectl("get namespace keyless-system -o name", KUBECONFIG=str(tmp_path / "ctp1"))
+    assert inside.stdout.strip() == "namespace/keyless-system", inside.stderr
+    assert own.read_text(encoding="utf-8") == before
