@@ -106,6 +106,13 @@ async def credential_of(host: Host, question: Question, timeout_seconds: float) 
     if kept is not None:
         return kept
     async with host.connect() as kube:
+        plane = await _plane(kube, question.plane)
+        refuse_unless_entered(question.plane, plane)
+        if plane["status"]["api"]["mode"] == "logical":
+            raise Permanent(
+                f"control plane {question.namespace}/{question.control_plane} takes the host's own credential, "
+                "and signs none: leave --exec out"
+            )
         credential = await ask(kube, question.plane, timeout_seconds=timeout_seconds)
     _keep(host, question, credential)
     return exec_credential(credential)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,9 @@ from keyless.cli.output import one, print_json, print_text
 if TYPE_CHECKING:
     from keyless.kube.merging import Entry
     from keyless.space.entering.asking import Credential
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+_URL = re.compile(r"https://(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:/[!-~]*)?", re.ASCII)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -52,6 +56,11 @@ def kubeconfig(
     from keyless.space.entering.asking import NotLetIn
 
     as_json = require_output(output)
+    _require_names(control_plane, namespace, server)
+    if file is not None and (print_ or exec_):
+        raise typer.BadParameter(
+            "nothing is written with --print or --exec: leave one of them out", param_hint="--file"
+        )
     if not kubeconfig:
         use_local_space(None)
     question = Question(control_plane, namespace, name or f"{namespace}/{control_plane}", server, embed=embed)
@@ -69,6 +78,18 @@ def kubeconfig(
     except NotLetIn as error:
         print(f"keyless: {error}", file=sys.stderr)
         raise typer.Exit(DID_NOT_HOLD) from None
+
+
+def _require_names(control_plane: str, namespace: str, server: str) -> None:
+    for hint, given in (("CONTROLPLANE", control_plane), ("--namespace", namespace)):
+        if not _NAME.fullmatch(given):
+            expected = "lower case letters, digits and '-', as Kubernetes takes it"
+            raise typer.BadParameter(f"expected a name of {expected}, found {given!r}", param_hint=hint)
+    if server and not _URL.fullmatch(server):
+        # What stands before an @ in it may be a password, so that it is not shown.
+        raise typer.BadParameter(
+            "expected https://HOST, with a port and a path where they are needed", param_hint="--server"
+        )
 
 
 def _give(entry: Entry, credential: Credential | None, path: Path | None, *, as_json: bool) -> None:

@@ -152,6 +152,9 @@ def _put(root: yaml.MappingNode, section: str, content: dict[str, Any], subject:
         return
     if not isinstance(held, yaml.SequenceNode):
         raise Permanent(f"{subject}: {section}: expected a list")
+    if not all(isinstance(each, yaml.MappingNode) for each in held.value):
+        # kubectl reads no such file at all, so that the context would be of no use in it.
+        raise Permanent(f"{subject}: {section}: expected a list of mappings with a name each")
     former = _named(root, section, content["name"])
     if former is None:
         held.value.append(_node(content))

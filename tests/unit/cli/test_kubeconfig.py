@@ -267,3 +267,36 @@ def test_a_file_with_anothers_context_of_that_name_is_left_as_it_is(laptop: Lapt
     before = laptop.config.read_text()
     assert laptop.run("--name", "host") == exits.WRONG_USE
     assert laptop.config.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [""],
+        ["Shop"],
+        ["a/b"],
+        ["shop\n"],
+        ["ctp1", "--namespace", "Default"],
+        ["ctp1", "--server", "ctp1.example.com"],
+        ["ctp1", "--server", "http://ctp1.example.com"],
+        ["ctp1", "--server", "https://"],
+        ["ctp1", "--server", "https://jane:s3cret@ctp1.example.com"],
+        ["ctp1", "--print", "--file", "other"],
+        ["ctp1", "--exec", "--file", "other"],
+    ],
+)
+def test_what_nobody_can_mean_is_refused_before_the_host_is_asked(
+    laptop: Laptop, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = laptop.config.read_text()
+    assert dispatch(["kubeconfig", *words]) == exits.WRONG_USE
+    assert "s3cret" not in capsys.readouterr().err
+    assert laptop.config.read_text() == before
+    assert laptop.requests() == 0
+
+
+def test_a_logical_cluster_signs_no_certificate(laptop: Laptop, capsys: pytest.CaptureFixture[str]) -> None:
+    laptop.told(api={"mode": "logical", "server": SERVER, "caBundle": ""})
+    assert laptop.run("--exec") != 0
+    assert "leave --exec out" in capsys.readouterr().err
+    assert laptop.requests() == 0

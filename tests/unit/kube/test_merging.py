@@ -77,7 +77,9 @@ def test_the_same_control_plane_of_another_host_is_anothers() -> None:
         merged(merged("", other), ENTRY)
 
 
-@pytest.mark.parametrize("text", ["a: [", "- a", "clusters: 7", "users: {}", "word", "a: 1\n---\nb: 2"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "- a", "clusters: 7", "users: {}", "contexts: [1]", "users: [{}, word]", "word", "a: 1\n---\nb: 2"]
+)
 def test_what_is_no_kubeconfig_is_refused_and_not_quoted(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(text)
