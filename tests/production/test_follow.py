@@ -13,7 +13,7 @@ from e2e.usage import Stored
 from production.attached import PORTS, Brought
 from production.beside import Beside
 from production.binaries import built
-from production.followed import BUCKET, COMPONENTS, IRSA, NEWCOMER, OPERATOR, PODS, Followed
+from production.followed import ACCOUNT, BUCKET, COMPONENTS, IRSA, NEWCOMER, OPERATOR, PODS, Followed, role_of
 from production.node import OneNode
 
 pytestmark = [pytest.mark.production, pytest.mark.timeout(900)]
@@ -102,3 +102,78 @@ def usage_went_first(space: Followed, way: str, namespace: str) -> None:
     takes = [at for at, (action, _) in enumerate(actions) if action in taken]
     assert stores
     assert stores[-1] < takes[-1]
+
+
+def test_two_operators_and_their_deaths_end_where_one_does(managing: Managing) -> None:
+    space = managing(IRSA)
+    before = {component: space.admitted(IRSA, component) for component in COMPONENTS}
+    space.operators(2)
+    try:
+        space.api.attach(NEWCOMER)
+        for _ in range(4):
+            # Whoever leads goes, wherever it is; what was half made is gone on with by the next one.
+            space.kill_operators()
+            space.operators(2)
+        space.space.kubectl("wait", f"controlplane/{NEWCOMER}", "-n", "default", "--for=condition=Ready",
+                            "--timeout=120s")  # fmt: skip
+        space.works(IRSA)
+    finally:
+        space.operators(1)
+    namespace = str(space.plane()["status"]["hostNamespace"])
+    for component in COMPONENTS:
+        space.is_effective(component)
+        space.is_admitted(IRSA, component, [*before[component], namespace])
+
+
+def test_a_persons_edit_is_reported_and_left_until_it_is_undone(managing: Managing) -> None:
+    space = managing(IRSA)
+    role = role_of(IRSA, "billing")
+    right = space.trust(role)
+    sid = space.statement(role)["Sid"]
+    wrong = {**right, "Statement": [edited(one) if one.get("Sid") == sid else one for one in right["Statement"]]}
+    space.in_the_console(role, wrong)
+    space.appear()
+    space.space.parts.wait("the edit to be told", lambda: space.ready("billing")[0] == "GrantRefused", 120.0)
+    assert "changed by somebody" in space.ready("billing")[1]
+    assert space.trust(role) == wrong
+    # The other component is not held up by it.
+    space.is_effective("shared-secrets")
+    space.in_the_console(role, right)
+    space.works(IRSA)
+
+
+def edited(statement: Any) -> Any:
+    """A statement that somebody made wider."""
+    return {**statement, "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]}
+
+
+def test_a_role_that_was_deleted_is_made_again_and_the_components_go_on(managing: Managing) -> None:
+    space = managing(IRSA)
+    aws, role = space.cloud.aws, role_of(IRSA, "billing")
+    before = space.trust(role)
+    for name in aws("iam", "list-role-policies", "--role-name", role)["PolicyNames"]:
+        aws("iam", "delete-role-policy", "--role-name", role, "--policy-name", name)
+    aws("iam", "delete-role", "--role-name", role)
+    # Looked at every ten minutes, and by an operator that starts.
+    space.restart_operator()
+    space.space.parts.wait("the role to be there", lambda: has_role(space, role), 90.0)
+    assert space.trust(role) == before
+    space.appear()
+    space.works(IRSA)
+
+
+def has_role(space: Followed, name: str) -> bool:
+    return name in [one["RoleName"] for one in space.cloud.aws("iam", "list-roles")["Roles"]]
+
+
+def test_while_iam_is_throttled_it_is_told_and_afterwards_it_goes_on_by_itself(managing: Managing) -> None:
+    space = managing(IRSA)
+    space.in_the_cloud("faults", "set", "throttle", "--service", "iam")
+    try:
+        space.api.attach(NEWCOMER)
+        space.space.parts.wait("throttling to be told", lambda: space.ready("billing")[0] == "Throttled", 150.0)
+        assert set(space.rows("billing").values()) == {"Effective", "Throttled"}
+    finally:
+        space.in_the_cloud("faults", "clear")
+    space.works(IRSA)
+    assert ACCOUNT in space.space.object("workloadidentity", "billing")["status"]["nextRole"]
