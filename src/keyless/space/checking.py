@@ -13,7 +13,7 @@ from keyless.api import KeylessError, Refusal, crds
 from keyless.api.words import counted
 from keyless.kube import Kube, KubeObject, NotFound, condition_of, is_true
 from keyless.kube.resources import CONFIGMAPS, CONTROLPLANES, CRDS, DEPLOYMENTS, LEASES
-from keyless.space.values import parse_values
+from keyless.space.parsing import parse_values
 
 OPERATOR = "spaces-operator"
 VALUES = "spaces-values"

@@ -50,10 +50,11 @@ from keyless.space.control_planes.tenants import Tenants
 from keyless.space.definitions import apply_definitions, definitions_served, require_definitions
 from keyless.space.entering.service import Entering
 from keyless.space.items import CONTROL_PLANE_LABEL, OURS
+from keyless.space.parsing import parse_values
 from keyless.space.predecessors import LABELS, running_predecessors
 from keyless.space.settings import Settings
 from keyless.space.usage_metrics import UsageMetrics
-from keyless.space.values import Values, parse_values
+from keyless.space.values import Values
 from keyless.space.watched import named, unmanaged
 from keyless.space.workload_identity.service import Following
 from keyless.tasks import Tasks

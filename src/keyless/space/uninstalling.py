@@ -22,9 +22,10 @@ from keyless.space.control_planes.leaving import release
 from keyless.space.control_planes.model import FINALIZER
 from keyless.space.control_planes.ports import Door
 from keyless.space.control_planes.tenants import Tenants
+from keyless.space.parsing import parse_values
 from keyless.space.predecessors import LABELS
 from keyless.space.settings import Settings
-from keyless.space.values import Values, parse_values
+from keyless.space.values import Values
 
 DEPLOYMENT = "spaces-operator"
 OPERATORS_SECONDS = 45.0

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from keyless.space.values import Values, parse_values
+from keyless.space.parsing import parse_values
+from keyless.space.values import Values
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = "arn:aws:iam::111122223333:role/billing"

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from keyless.local.cluster.admission.pod_standards import violations
-from keyless.space.values import Values, parse_values
+from keyless.space.parsing import parse_values
+from keyless.space.values import Values
 
 ROOT = Path(__file__).resolve().parents[3]
 EARLIER = Path(__file__).parent / "earlier_values.yaml"

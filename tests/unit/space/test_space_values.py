@@ -14,8 +14,9 @@ from keyless.api import Reason, Refusal
 from keyless.aws.writing import ACLS, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.billing.report.capacity import Bought
 from keyless.shared_secrets.stores.scopes import Scope
+from keyless.space.parsing import parse_values
 from keyless.space.surroundings import CaBundle, Proxy
-from keyless.space.values import SecretsSync, Values, parse_values
+from keyless.space.values import SecretsSync, Values
 
 CHART = Path(__file__).parents[3] / "spaces-helm-chart"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))

@@ -11,7 +11,8 @@ from keyless.kube import NotFound
 from keyless.kube.errors import failure_status
 from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, SECRETS, STATEFULSETS
 from keyless.kube.transport import Request
-from keyless.space.values import Values, parse_values
+from keyless.space.parsing import parse_values
+from keyless.space.values import Values
 from unit.space.world import BILLING, CTP1, World
 
 ANNOTATION = "keyless.dev/attached-secret"

@@ -9,8 +9,9 @@ import pytest
 from keyless.api import Refusal
 from keyless.kube.resources import CONTROLPLANES, DEPLOYMENTS, NAMESPACES, NETWORKPOLICIES
 from keyless.space.control_planes.network import NAME
+from keyless.space.parsing import parse_values
 from keyless.space.surroundings import Surroundings
-from keyless.space.values import Network, Values, parse_values
+from keyless.space.values import Network, Values
 from unit.space.world import BILLING, World
 
 HOST = {"hostNamespace": {"name": "team-a"}}

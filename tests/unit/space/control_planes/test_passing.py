@@ -12,7 +12,8 @@ from keyless.kube import KubeObject, NotFound, Resource
 from keyless.kube.errors import failure_status
 from keyless.kube.resources import INGRESSES, TLSROUTES
 from keyless.kube.transport import Request
-from keyless.space.values import ApiServer, Values, parse_values
+from keyless.space.parsing import parse_values
+from keyless.space.values import ApiServer, Values
 from unit.space.world import BILLING, World
 
 OWN = Values(mode="kubernetes", billing=BILLING)
