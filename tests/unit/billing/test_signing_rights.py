@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -210,6 +212,17 @@ async def test_verify_tells_that_the_right_to_sign_lacks_and_what_is_granted_men
     assert all(action in link.fix for action in ("kms:DescribeKey", "kms:Sign", keys.named["arn"]))
     arn = signing_arn(keys.named[form], ("aws", "us-west-2", ACCOUNT))
     assert named(await chain(cloud, keys.named[form], *signing_statements(arn)), "key").state is State.HELD
+
+
+async def test_a_role_that_is_made_may_sign_at_once(cloud: World) -> None:
+    keys = keys_of(cloud)
+    facts = await chain(cloud, keys.named["id"])
+    made = named(replace(facts, role=None, roles={}), "role").fix
+    assert made.startswith("aws iam create-role ")
+    written = json.loads(shlex.split(made)[-1])
+    (one,) = [each for each in written["Statement"] if "kms:Sign" in each["Action"]]
+    assert (one["Action"], one["Resource"]) == (["kms:DescribeKey", "kms:Sign"], [keys.named["arn"]])
+    assert named(await chain(cloud, keys.named["id"], *written["Statement"]), "key").state is State.HELD
 
 
 async def test_verify_knows_keys_that_sign_otherwise_or_not_at_all(cloud: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,3 +45,14 @@ class Reached:
     policy: Source | None = None
     keys: Mapping[str, KeyUse | Unseen] = field(default_factory=dict)
     deleted: str = ""
+
+
+def uses_of(reached: Mapping[str, Reached]) -> Iterator[KeyUse | Unseen]:
+    """Each question to a key once: many secrets have one key."""
+    seen: set[tuple[str, str]] = set()
+    for one in reached.values():
+        for use in one.keys.values():
+            asked = (use.action, use.arn) if isinstance(use, KeyUse) else ("", use.what)
+            if asked not in seen:
+                seen.add(asked)
+                yield use

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from keyless.api import Access, Reason
-from keyless.identity.verify.behind import KeyUse, Unseen
+from keyless.identity.verify.behind import KeyUse, Unseen, uses_of
 from keyless.identity.verify.deciding import constrained, decide_key
 from keyless.identity.verify.model import Cluster, Facts, Fix, Link, Role, State
 from keyless.identity.verify.permission_fix import permit
@@ -39,22 +38,11 @@ def restore_secrets(arns: list[str], region: str) -> Fix:
 
 def keys_may_be_used(facts: Facts) -> Link | None:
     """Told only where a key is behind something: S3's and the services' own encryption asks nobody."""
-    uses = list(_uses(facts))
+    uses = list(uses_of(facts.reached))
     if not uses or not isinstance(facts.role, Role):
         return None
     unusable = key_is_enabled([use for use in uses if isinstance(use, KeyUse)], region_of(facts))
     return unusable or _judged(facts, facts.role, uses)
-
-
-def _uses(facts: Facts) -> Iterator[KeyUse | Unseen]:
-    """Each question to a key once: many secrets have one key."""
-    seen: set[tuple[str, str]] = set()
-    for reached in facts.reached.values():
-        for use in reached.keys.values():
-            asked = (use.action, use.arn) if isinstance(use, KeyUse) else ("", use.what)
-            if asked not in seen:
-                seen.add(asked)
-                yield use
 
 
 def key_is_enabled(uses: list[KeyUse], region: str) -> Link | None:

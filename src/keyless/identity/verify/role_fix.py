@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 
 from keyless.api import Access
+from keyless.identity.verify.behind import KeyUse, Reached, uses_of
 from keyless.identity.verify.federation import audience_of
 from keyless.identity.verify.model import ANNOTATION, Cluster, Facts, Fix, Role, Unread
 from keyless.identity.verify.near import resembling
@@ -82,11 +84,14 @@ def _create(facts: Facts, cluster: Cluster, arn: str) -> str:
     trust = shlex.quote(compact(with_statement(None, statement)))
     place = f" --path /{path}/" if path else ""
     create = f"aws iam create-role --role-name {name}{place} --assume-role-policy-document {trust}"
-    return f"{create} && {_permit(name, facts.access)}" if facts.access else create
+    return f"{create} && {_permit(name, facts.access, facts.reached)}" if facts.access else create
 
 
-def _permit(name: str, access: Access) -> str:
-    return put(name, f"keyless-{access.component}", with_permissions(None, permissions(needed(access))))
+def _permit(name: str, access: Access, behind: Mapping[str, Reached]) -> str:
+    """The keys, too: a role that may write and not encrypt or sign would only be refused one step later."""
+    # What AWS manages lets everybody in who comes through the service, and has no policy that was read to be changed.
+    keys = [(use.action, use.arn) for use in uses_of(behind) if isinstance(use, KeyUse) and use.written is not None]
+    return put(name, f"keyless-{access.component}", with_permissions(None, permissions([*needed(access), *keys])))
 
 
 def _subjects(facts: Facts) -> list[str]:
