@@ -70,6 +70,20 @@ def read_audit(
         yield Line(number, text)
 
 
+def last_by(connection: sqlite3.Connection, access_key_id: str) -> dict[str, Any] | None:
+    """The newest call that an access key signed and that became one, let pass or not; None where none is recorded.
+
+    A key that was never used costs a pass over the whole record, some tenths of a second at its full length.
+    """
+    query = "SELECT line FROM cloud_audit WHERE instr(line, ?) > 0 ORDER BY number DESC"
+    for (text,) in connection.execute(query, (f'"accessKeyId":"{access_key_id}"',)):
+        line: dict[str, Any] = orjson.loads(text)
+        # Its parameters and answers may name a key that somebody else made or asked about.
+        if line["caller"].get("accessKeyId") == access_key_id:
+            return line
+    return None
+
+
 def last_number(connection: sqlite3.Connection) -> int:
     """The number of the newest line, 0 for none: where ``--follow`` begins."""
     return int(connection.execute("SELECT coalesce(max(number), 0) FROM cloud_audit").fetchone()[0])

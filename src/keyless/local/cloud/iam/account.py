@@ -7,8 +7,10 @@ that there are none, and making one is not served.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
+from keyless.local.cloud.audit import last_by
 from keyless.local.cloud.call import Call, Target
 from keyless.local.cloud.iam import checks, principals, shapes, targets
 from keyless.local.cloud.iam.directory import Directory, Holder
@@ -65,11 +67,17 @@ class Account:
         return Target(user.arn if user else targets.arn(call, "user/*"))
 
     def _last_used(self, call: Call) -> dict[str, Any]:
-        """The record of calls tells when a key was used; IAM's own answer is kept at "never"."""
-        key = self._directory.access_key(call.params["AccessKeyId"])
+        """What the record of calls tells; a service or region is "N/A" where there is none."""
+        asked = call.params["AccessKeyId"]
+        key = self._directory.access_key(asked)
         if key is None:
-            raise checks.missing(f"The Access Key with id {call.params['AccessKeyId']} cannot be found.")
-        return {"UserName": key.user, "AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
+            raise checks.missing(f"The Access Key with id {asked} cannot be found.")
+        line = last_by(self._directory.database.connection, asked)
+        used: dict[str, Any] = {"ServiceName": "N/A", "Region": "N/A"}
+        if line is not None:
+            when = datetime.fromisoformat(line["time"]).replace(microsecond=0)
+            used = {"LastUsedDate": when, "ServiceName": line["service"], "Region": line["region"] or "N/A"}
+        return {"UserName": key.user, "AccessKeyLastUsed": used}
 
     def _summary(self, _: Call) -> dict[str, Any]:
         count = self._directory.database.count

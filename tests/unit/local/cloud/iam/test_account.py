@@ -78,3 +78,20 @@ def test_a_user_has_no_devices_passwords_or_certificates(iam: Any) -> None:
     key = iam.create_access_key(UserName="ana")["AccessKey"]["AccessKeyId"]
     assert iam.get_access_key_last_used(AccessKeyId=key)["UserName"] == "ana"
     assert refusal(iam.list_mfa_devices, UserName="none")[0] == "NoSuchEntity"
+
+
+def test_a_key_tells_when_and_where_it_was_used_last(world: World, iam: Any) -> None:
+    iam.create_user(UserName="ana")
+    key = iam.create_access_key(UserName="ana")["AccessKey"]
+    asked = {"AccessKeyId": key["AccessKeyId"]}
+    never = {"ServiceName": "N/A", "Region": "N/A"}
+    assert iam.get_access_key_last_used(**asked)["AccessKeyLastUsed"] == never
+    # That somebody else spoke of it is no use of it.
+    assert iam.get_access_key_last_used(**asked)["AccessKeyLastUsed"] == never
+
+    assert refusal(world.aws("s3", key).list_buckets)[0] == "AccessDenied"
+    told = iam.get_access_key_last_used(**asked)
+    assert told["UserName"] == "ana"
+    used = told["AccessKeyLastUsed"]
+    assert (used["ServiceName"], used["Region"]) == ("s3", world.aws("s3").meta.region_name)
+    assert abs(used["LastUsedDate"].timestamp() - world.clock()) < 2
