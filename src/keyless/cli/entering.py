@@ -21,6 +21,7 @@ from keyless.kube import Forbidden, Kube, KubeObject, Name, NotFound, connect, c
 from keyless.kube.kubeconfig import Chosen, chosen_of
 from keyless.kube.merging import Entry, host_of, replace_file
 from keyless.kube.resources import CONTROLPLANES
+from keyless.local.node.images import SAFE_PATH
 from keyless.space.entering.asking import Credential, NotLetIn, ask
 
 EXEC_API = "client.authentication.k8s.io/v1"
@@ -182,7 +183,7 @@ def _ourselves() -> list[str]:
     """This very program, found from any folder; by its name where the PATH has it."""
     script = Path(sys.argv[0] or NAME)
     if script.name != NAME:
-        return [sys.executable, "-m", NAME]
+        return [sys.executable, SAFE_PATH, "-m", NAME]
     found = shutil.which(NAME)
     return [NAME] if found and Path(found).resolve() == script.resolve() else [str(script.absolute())]
 

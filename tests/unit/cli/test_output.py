@@ -122,7 +122,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     async def nothing(*_: Any, **__: Any) -> None:
         return None
 
-    async def policies(_: str) -> dict[str, Any]:
+    async def policies(*_: str) -> dict[str, Any]:
         return {"billing": {"Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}]}}
 
     async def asked(*_: Any, **__: Any) -> SimpleNamespace:

@@ -68,7 +68,7 @@ def test_the_demo_goes_on_to_control_planes_that_work_with_nobody_touching_iam(t
     assert steps[appear].files["planes.yaml"].count("kind: ControlPlane") == 2
     assert steps[appear].look is not None
     assert not [step for step in steps[appear:] if re.search(r"aws (iam|eks) ", step.command)]
-    verified = [step.command for step in steps[appear:] if step.command == "keyless verify billing"]
+    verified = [step.command for step in steps[appear:] if step.command == "keyless verify billing --wait-seconds 60"]
     assert verified, "the chain of all control planes is walked after they came"
 
 
