@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,12 +14,11 @@ from typing import Any
 import orjson
 
 from keyless.api import Permanent
-from keyless.cli.naming import NAME
+from keyless.cli.naming import NAME, start_of
 from keyless.kube import Forbidden, Kube, KubeObject, Name, NotFound, connect, connect_context, timestamp
 from keyless.kube.kubeconfig import Chosen, chosen_of
 from keyless.kube.merging import Entry, host_of, replace_file
 from keyless.kube.resources import CONTROLPLANES
-from keyless.local.node.images import SAFE_PATH
 from keyless.space.entering.asking import Credential, NotLetIn, ask
 
 EXEC_API = "client.authentication.k8s.io/v1"
@@ -167,7 +164,7 @@ def _certificate(credential: Credential) -> dict[str, Any]:
 
 
 def _plugin(host: Host, question: Question) -> dict[str, Any]:
-    command, *before = _ourselves()
+    command, *before = start_of(anywhere=True)
     words = ["kubeconfig", question.control_plane, "--namespace", question.namespace, "--exec", *host.words()]
     return {
         "apiVersion": EXEC_API,
@@ -177,15 +174,6 @@ def _plugin(host: Host, question: Question) -> dict[str, Any]:
         "provideClusterInfo": False,
         "installHint": "keyless asks the host for a certificate of the control plane; --embed needs no program",
     }
-
-
-def _ourselves() -> list[str]:
-    """This very program, found from any folder; by its name where the PATH has it."""
-    script = Path(sys.argv[0] or NAME)
-    if script.name != NAME:
-        return [sys.executable, SAFE_PATH, "-m", NAME]
-    found = shutil.which(NAME)
-    return [NAME] if found and Path(found).resolve() == script.resolve() else [str(script.absolute())]
 
 
 def _own_user(host: Host) -> dict[str, Any]:

@@ -14,13 +14,20 @@ NAME = "keyless"
 
 def ourselves() -> str:
     """Return the word that starts this very program: its name where the PATH finds it, else the way to it."""
+    return shlex.join(start_of())
+
+
+def start_of(*, anywhere: bool = False) -> list[str]:
+    """The words that start this very program; ``anywhere``: whatever folder it is started in, by a program say."""
     script = Path(sys.argv[0] or NAME)
     if script.name != NAME:
-        return f"{shlex.quote(sys.executable)} -m {NAME}"
+        from keyless.local.node.images import SAFE_PATH
+
+        return [sys.executable, SAFE_PATH, "-m", NAME]
     found = shutil.which(NAME)
     if found and Path(found).resolve() == script.resolve():
-        return NAME
-    return shlex.quote(str(script if os.sep in str(script) else script.absolute()))
+        return [NAME]
+    return [str(script.absolute() if anywhere or os.sep not in str(script) else script)]
 
 
 def with_state(command: str, folder: Path, environ: Mapping[str, str] = os.environ) -> str:

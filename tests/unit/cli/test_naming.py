@@ -46,7 +46,7 @@ def test_another_program_of_that_name_on_the_path_is_not_ours(
 
 def test_a_module_is_called_by_its_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/keyless/__main__.py", "up"])
-    assert ourselves() == f"{sys.executable} -m keyless"
+    assert ourselves() == f"{sys.executable} -P -m keyless"
 
 
 def test_only_another_folder_than_the_default_is_named(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
