@@ -300,3 +300,18 @@ def test_a_logical_cluster_signs_no_certificate(laptop: Laptop, capsys: pytest.C
     assert laptop.run("--exec") != 0
     assert "leave --exec out" in capsys.readouterr().err
     assert laptop.requests() == 0
+
+
+@pytest.mark.parametrize("answered", ["%%%", "AA", base64.b64encode(b"\xff\xfe").decode(), "Q0E=", 7, ["x"]])
+def test_a_certificate_that_is_none_is_told(
+    laptop: Laptop, answered: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    get = laptop.host.kube.get
+
+    async def strange(resource: Any, *words: Any, **more: Any) -> KubeObject:
+        found = await get(resource, *words, **more)
+        return {**found, "status": {"certificate": answered}} if resource is CERTIFICATESIGNINGREQUESTS else found
+
+    monkeypatch.setattr(laptop.host.kube, "get", strange)
+    assert laptop.run() == exits.OTHER_SIDE
+    assert "holds no certificate; ask again" in capsys.readouterr().err

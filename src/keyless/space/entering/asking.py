@@ -55,15 +55,16 @@ async def ask(host: Kube, plane: Name, *, timeout_seconds: float) -> Credential:
     }
     try:
         made = await host.create(CERTIFICATESIGNINGREQUESTS, request)
-        certificate = await _signed(host, made["metadata"]["name"], timeout_seconds)
+        signed_text = await _signed(host, made["metadata"]["name"], timeout_seconds)
     except Forbidden as error:
         raise NotLetIn(
             f"{error}: whoever enters a control plane needs the right to create and get certificatesigningrequests on "
             "the host; a ClusterRole gives it, and nothing is signed by it alone"
         ) from error
     try:
+        certificate = base64.b64decode(signed_text, validate=True).decode()
         expires = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
-    except ValueError:
+    except (TypeError, ValueError):
         raise Transient("the host's answer holds no certificate; ask again") from None
     return Credential(identity, certificate, private_text(key), expires)
 
@@ -80,6 +81,7 @@ async def _who(host: Kube) -> Identity:
 
 
 async def _signed(host: Kube, name: str, timeout_seconds: float) -> str:
+    """What the host calls the certificate, as it came."""
     try:
         async with asyncio.timeout(timeout_seconds):
             while True:
@@ -88,7 +90,7 @@ async def _signed(host: Kube, name: str, timeout_seconds: float) -> str:
                     if (no := condition_of(status.get("conditions"), kind)) is not None:
                         raise NotLetIn(f"{kind.lower()}: {no.get('message') or no.get('reason') or 'without a reason'}")
                 if certificate := status.get("certificate"):
-                    return base64.b64decode(certificate).decode()
+                    return str(certificate)
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         raise Transient(
