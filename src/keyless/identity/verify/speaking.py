@@ -82,6 +82,10 @@ def of_a_pod_before(facts: Facts, name: str, link: str, expected: str) -> Link |
         advice = f"it waits: kubectl describe pod {pod.name} -n {facts.namespace} says why"
         return Link(link, State.UNKNOWN, expected, f"{found}; {pod.name} is {pod.waiting}", advice=advice)
     advice = "wait until the pod that runs has tried; what the one before it met says nothing of it"
+    if not seen.pod:
+        advice += (
+            "; where that never comes, component or CRDs are of an older version, which names no pod: upgrade them"
+        )
     return Link(link, State.UNKNOWN, expected, found, fix=until_said(plane, name, pod.name), advice=advice)
 
 

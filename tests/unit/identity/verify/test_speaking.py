@@ -50,6 +50,7 @@ def test_the_word_of_a_pod_before_is_neither_success_nor_failure_and_waiting_is_
     assert link.found.startswith(f"not tried since pod vector-1 started at {at(0)}; BillingStored={status} (Stored)")
     assert (by or "a pod before") in link.found
     assert "restart" not in link.fix
+    assert ("older version" in link.advice) is (not by)
     assert not held(verify(facts))
     assert verdict(verify(facts)) is State.UNKNOWN
     words = shlex.split(link.fix)
