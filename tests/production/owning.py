@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from pathlib import Path
 
+from production.images import ROOT
 from production.node import OneNode
 from production.parts import said, succeeds
 from tests.tools import GUIDES, kubernetes_clients
@@ -102,3 +104,15 @@ def _answer(space: OneNode, words: tuple[str, ...]) -> str:
         return space.kubectl(*words)
     except AssertionError as error:
         return str(error)
+
+
+def set_values(space: OneNode, *values: str) -> None:
+    """The chart with these values and no others: what another test left must not be part of this one."""
+    clients = kubernetes_clients(GUIDES)
+    assert clients is not None
+    said(
+        clients / "helm", "upgrade", "spaces", ROOT / "spaces-helm-chart", "--namespace", "default", "--reset-values",
+        *(word for value in values for word in ("--set", value)),
+        "--wait", "--timeout", "120s",
+        environ={**os.environ, "KUBECONFIG": str(space.api.kubeconfig)},
+    )  # fmt: skip

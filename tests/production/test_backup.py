@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +15,10 @@ from guides.reader import Reader
 from production import planes
 from production.beside import PROVIDER, Beside
 from production.following import clean, reader_of
-from production.images import ROOT
 from production.node import OneNode
-from production.owning import CLAIM, Owned, told
+from production.owning import CLAIM, Owned, set_values, told
 from production.parts import said
-from tests.tools import GUIDES, kubernetes_clients
+from tests.tools import GUIDES
 
 pytestmark = [pytest.mark.production, pytest.mark.timeout(900)]
 PAGE, IRSA, POD_IDENTITY = (
@@ -40,7 +38,7 @@ def backed_up(space: OneNode, cloud: Beside, tmp_path_factory: pytest.TempPathFa
     clean(cloud)
     found = Owned(space, "own3", tmp_path_factory.mktemp("o"))
     _role(space, cloud, "own3-host", "own4-host")
-    _helm(
+    set_values(
         space,
         "backup.enabled=true",
         "backup.interval=1m",
@@ -52,7 +50,7 @@ def backed_up(space: OneNode, cloud: Beside, tmp_path_factory: pytest.TempPathFa
     found.create()
     yield found
     found.delete()
-    _helm(space)
+    set_values(space)
 
 
 def _role(space: OneNode, cloud: Beside, *namespaces: str) -> None:
@@ -78,18 +76,6 @@ def _role(space: OneNode, cloud: Beside, *namespaces: str) -> None:
     cloud.aws(
         "iam", "put-role-policy", "--role-name", ROLE, "--policy-name", "p", "--policy-document", json.dumps(policy)
     )
-
-
-def _helm(space: OneNode, *values: str) -> None:
-    """The chart with these values and no others: what another test left must not be part of this one."""
-    clients = kubernetes_clients(GUIDES)
-    assert clients is not None
-    said(
-        clients / "helm", "upgrade", "spaces", ROOT / "spaces-helm-chart", "--namespace", "default", "--reset-values",
-        *(word for value in values for word in ("--set", value)),
-        "--wait", "--timeout", "120s",
-        environ={**os.environ, "KUBECONFIG": str(space.api.kubeconfig)},
-    )  # fmt: skip
 
 
 def _status(space: OneNode, name: str) -> Any:
@@ -157,7 +143,7 @@ def test_the_backup_guide(
 ) -> None:
     """Word for word, to the control plane that began as the snapshot."""
     short = request.node.callspec.id
-    _helm(space)
+    set_values(space)
     clean(cloud)
     for folder in ("o", "a"):
         (tmp_path / folder).mkdir()
@@ -174,7 +160,7 @@ def test_the_backup_guide(
         space.kubectl("delete", "controlplane", f"{own.name}-again", "-n", "default", *place)
         space.kubectl("delete", "persistentvolume", f"{own.namespace}-again", *place)
         own.delete()
-        _helm(space)
+        set_values(space)
 
 
 def follow(reader: Reader, own: Owned, way: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -10,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from production.images import ROOT
 from production.node import OneNode
 from production.own_faults import CREATING, RUNNING, VOLUME_BYTES, Fault, ready, writing_until
-from production.owning import Owned, told
+from production.owning import Owned, set_values, told
 from production.parts import said, succeeds
 from tests.tools import GUIDES, kubernetes_clients
 
@@ -110,18 +108,6 @@ def test_an_etcd_that_is_full_is_told_and_takes_writes_again_once_something_was_
     finally:
         full.delete()
         set_values(space)
-
-
-def set_values(space: OneNode, *values: str) -> None:
-    """The chart with these values and no others."""
-    clients = kubernetes_clients(GUIDES)
-    assert clients is not None
-    said(
-        clients / "helm", "upgrade", "spaces", ROOT / "spaces-helm-chart", "--namespace", "default", "--reset-values",
-        *(word for value in values for word in ("--set", value)),
-        "--wait", "--timeout", "120s",
-        environ={**os.environ, "KUBECONFIG": str(space.api.kubeconfig)},
-    )  # fmt: skip
 
 
 def waiting(own: Owned, what: str, *words: str) -> None:
