@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format unit e2e fixes guides tools chart-record oracle oracle-focus oracle-go oracle-kubernetes reference image production
+.PHONY: help setup demo test check lint bench format unit e2e fixes guides tools chart-record oracle oracle-focus oracle-go oracle-kubernetes reference image production
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,12 +31,14 @@ $(UV):
 demo: setup ## set up, then both guides end to end on a fresh local Space
 	$(RUN)/keyless demo
 
-check: setup ## format, lint, types, imports, fast tests
+# Both goals name `unit`: `make check test` runs the fast tests once, after what fails sooner.
+check: lint unit ## format, lint, types, imports, fast tests
+
+lint: setup ## format, lint, types, imports
 	$(RUN)/ruff format --check src tests image
 	$(RUN)/ruff check src tests image
 	$(RUN)/mypy
 	$(RUN)/lint-imports
-	$(RUN)/pytest -q $(PARALLEL) tests/unit
 
 format: setup ## rewrite the sources in the house format
 	$(RUN)/ruff check --fix src tests image
@@ -57,8 +59,7 @@ fixes: setup tools ## run each command that `keyless verify` prints, end to end 
 guides: setup tools ## the two guides, word for word, with kubectl, helm and aws
 	$(RUN)/pytest -q tests/guides
 
-test: setup tools ## set up, then all tests
-	$(RUN)/pytest -q $(PARALLEL) tests/unit
+test: setup tools unit ## set up, then all tests
 	$(RUN)/pytest -q $(PARALLEL) tests/conformance
 	$(RUN)/pytest tests/e2e tests/guides
 
