@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from production.beside import Beside
+from production.billed import STS, Billed
 from production.node import NAME, OneNode
-from production.owning import Owned
+from production.owning import Owned, set_values
 
 pytestmark = [
     pytest.mark.production,
@@ -25,10 +27,24 @@ pytestmark = [
 AT_ONCE, OBJECTS, IDLE_SECONDS = 10, 1000, 30.0
 
 
-def test_the_price_of_one_and_of_ten_at_once(space: OneNode, tmp_path: Path) -> None:
+def test_the_price_of_one_with_both_components_and_of_ten_at_once(
+    space: OneNode, cloud: Beside, tmp_path: Path
+) -> None:
     one = Owned(space, "price", tmp_path)
     one.create()
     print(f"one: ready after {one.seconds:.1f} s; load {os.getloadavg()[0]:.1f}", flush=True)
+    for number in range(2):
+        (tmp_path / f"again{number}").mkdir()
+        again = Owned(space, f"again{number}", tmp_path / f"again{number}")
+        again.create()
+        print(f"one more: ready after {again.seconds:.1f} s; load {os.getloadavg()[0]:.1f}", flush=True)
+        again.delete()
+    billed = Billed(space, cloud, one.name, one.namespace)
+    billed.start()
+    billed.provider(STS)
+    billed.trust(billed.irsa())
+    billed.install()
+    billed.told("True", "")
     told(one, "idle")
     items = [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c{number}", "namespace": "default"},
@@ -39,6 +55,7 @@ def test_the_price_of_one_and_of_ten_at_once(space: OneNode, tmp_path: Path) -> 
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     one.kubectl("create", "-f", str(path))
     told(one, f"with {OBJECTS} objects")
+    set_values(space)
     one.delete()
     ten(space, tmp_path)
 
@@ -72,11 +89,15 @@ def told(plane: Owned, what: str) -> None:
     time.sleep(IDLE_SECONDS)
     first = containers(plane)
     time.sleep(IDLE_SECONDS)
+    every = 0.0
     for name, now in containers(plane).items():
         seconds = (_time(now) - _time(first[name])) or IDLE_SECONDS
         used = (now["cpu"]["usageCoreNanoSeconds"] - first[name]["cpu"]["usageCoreNanoSeconds"]) / 1e9 / seconds
-        memory = now["memory"]["workingSetBytes"] / 2**20
-        print(f"  {what}: {name}: {memory:.0f} MiB working set, {used:.1%} of a core", flush=True)
+        memory, anonymous = (now["memory"][one] / 2**20 for one in ("workingSetBytes", "rssBytes"))
+        every += now["memory"]["workingSetBytes"]
+        print(f"  {what}: {name}: {memory:.0f} MiB working set ({anonymous:.0f} anonymous), {used:.1%} of a core",
+              flush=True)  # fmt: skip
+    print(f"  {what}: all: {every / 2**20:.0f} MiB, {every / 1e6:.0f} MB", flush=True)
     size = sum(path.stat().st_blocks * 512 for path in plane.volume.rglob("*") if path.is_file()) / 2**20
     print(f"  {what}: volume: {size:.0f} MiB", flush=True)
 
