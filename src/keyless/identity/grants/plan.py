@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from keyless.api import Permanent
 from keyless.api.words import counted
@@ -42,6 +43,7 @@ from keyless.identity.grants.model import (
 from keyless.identity.grants.placing import cost, number, place
 from keyless.policy import size
 from keyless.policy.amend import Written, compact, difference, statements
+from keyless.policy.arns import account_of
 
 _TAGS = [{"Key": TAG, "Value": "true"}]
 _QUOTA = "L-C07B4B0D"
@@ -68,10 +70,27 @@ def plan(asked: Asked, have: Have) -> Plan:
     for wish in asked.wishes:
         if not wish.namespaces and asked.mode is Mode.EXACT and not wish.of_space:
             made.warnings.append(f"{wish.title}: no control plane has a host namespace yet; nothing is admitted")
+        made.warnings += _elsewhere(asked, wish)
         _grant(asked, have, wish, made)
     for wish in asked.wishes if asked.way is Way.PODS else ():
         _associate(asked, have, wish, made)
     return Plan(tuple(made.steps), tuple(made.warnings), made.places, operator_policy(asked), made.nexts)
+
+
+def _elsewhere(asked: Asked, wish: Wish) -> Iterator[str]:
+    """What lies in another account, where the role's own policy is half of it and the other half not ours to write."""
+    named = dict.fromkeys(arn for one in wish.statements for arn in _listed(one.get("Resource", [])))
+    for arn in named:
+        if account_of(arn) not in ("", "*", asked.cluster.account):
+            yield (
+                f"{wish.title}: {arn} is of account {account_of(arn)}, and this is {asked.cluster.account}: its own "
+                f"policy has to let role {wish.role} in, too, which whoever keeps it writes"
+            )
+
+
+def _listed(value: Any) -> list[str]:
+    """A policy may name one without a list around it."""
+    return [value] if isinstance(value, str) else list(value)
 
 
 def undo(asked: Asked, have: Have) -> Plan:

@@ -479,3 +479,22 @@ def test_a_second_cluster_on_one_host_does_not_share_a_provider_unnoticed() -> N
     ):
         planned(second, aws)
     assert aws.roles == {}
+
+
+@pytest.mark.parametrize(
+    ("resource", "elsewhere"),
+    [
+        ("arn:aws:kms:eu-west-1:999988887777:key/one", "999988887777"),
+        (["arn:aws:s3:::usage/*", "arn:aws:kms:eu-west-1:999988887777:key/one"], "999988887777"),
+        (f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/one", ""),
+        ("arn:aws:s3:::usage", ""),
+        ("*", ""),
+    ],
+)
+def test_what_lies_in_another_account_is_warned_of(resource: object, elsewhere: str) -> None:
+    key = {"Sid": "KeylessKey", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": resource}
+    wish = Wish("billing", "vector", "keyless-billing", (DATA, key), (host_namespace(1),))
+    made = planned(Asked(CLUSTER, Way.IRSA, Mode.EXACT, (wish,)), FakeAws())
+    told = [one for one in made.warnings if "its own policy has to let role keyless-billing in" in one]
+    assert len(told) == bool(elsewhere)
+    assert all(elsewhere in one and ACCOUNT in one for one in told)
