@@ -103,6 +103,7 @@ class Reason(StrEnum):
     ATTACHED_SECRET_MISSING = "AttachedSecretMissing"
     ATTACHED_CREDENTIAL_REFUSED = "AttachedCredentialRefused"
     CONNECTION_SECRET_REFUSED = "ConnectionSecretRefused"
+    CONTROLLER_REFUSED = "ControllerRefused"
     DEFINITION_OWNED_ELSEWHERE = "DefinitionOwnedElsewhere"
     BILLING_NOT_CONFIGURED = "BillingNotConfigured"
     USAGE_NOT_FLUSHED = "UsageNotFlushed"

@@ -33,6 +33,7 @@ from keyless.space.control_planes.model import (
     Remove,
     Rewrite,
     Served,
+    SetControllers,
     SetFinalizers,
     SetPauses,
     Side,
@@ -89,6 +90,8 @@ class Hands:
                 await self._replace_status(facts, {**facts.status, **claimed})
             case SetPauses(pauses):
                 await self._replace_status(facts, {**facts.status, "pauses": list(pauses)})
+            case SetControllers(controllers):
+                await self._replace_status(facts, {**facts.status, "controllers": list(controllers)})
             case DropCondition(kind):
                 kept = [each for each in facts.status.get("conditions") or () if each["type"] != kind]
                 await self._replace_status(facts, {**facts.status, "conditions": kept})
@@ -156,6 +159,7 @@ class Hands:
             issued,
             owners=step.owners,
             kubeconfig=step.kubeconfig,
+            labels=step.labels,
             made_from=step.made_from,
         )
         await self._host.apply(written.resource, written.object, field_manager=FIELD_MANAGER)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
-from keyless.kube.resources import SECRETS
-from keyless.space.control_planes import belonging, protection, tenant, tokens
+from keyless.kube.resources import CLUSTERROLES, ROLES, SECRETS
+from keyless.space.control_planes import belonging, beside, protection, tenant, tokens
 from keyless.space.control_planes.model import (
     ATTACHED_ANNOTATION,
     CREDENTIAL,
@@ -24,7 +24,7 @@ from keyless.space.control_planes.model import (
 )
 from keyless.space.control_planes.secrets import data_of
 from keyless.space.control_planes.writing import write
-from keyless.space.items import Item, Key
+from keyless.space.items import Item, Key, is_ours
 from keyless.space.place import Place
 from keyless.space.settling import stamp_of
 
@@ -69,6 +69,9 @@ def make_own(facts: Facts, place: Place, served: Served) -> Plan:
         written = write(facts, _wanted_rights(facts), "tenant")
         if written.steps:
             return written
+    elif narrower := _narrower(facts):
+        # To hold less it needs nobody: Kubernetes lets each give what it has itself.
+        return write(facts, narrower, "tenant")
     account = (facts.tenant or {}).get(tenant.account_key(tenant.OPERATOR))
     if account is None:
         return Plan()
@@ -173,14 +176,40 @@ def _wanted_rights(facts: Facts) -> tuple[Item, ...]:
     where = (facts.tenant or {}).get(belonging.KEY)
     if where is None:
         return ()  # their owner comes first
-    return tenant.operator(where["metadata"]["uid"], connects=bool(facts.spec.get("writeConnectionSecretToRef")))
+    connects = bool(facts.spec.get("writeConnectionSecretToRef"))
+    return tenant.operator(where["metadata"]["uid"], connects=connects, controllers=beside.operator_needs(facts))
 
 
 def _missing_rights(facts: Facts) -> tuple[Key, ...]:
     wanted = _wanted_rights(facts)
     lives = {each.key: (facts.tenant or {}).get(each.key) for each in wanted}
-    due = [each.key for each in wanted if stamp_of(lives[each.key] or {"metadata": {}}) != stamp_of(each.object)]
-    return tuple(due)
+    due = [each for each in wanted if stamp_of(lives[each.key] or {"metadata": {}}) != stamp_of(each.object)]
+    return tuple(each.key for each in due if not _holds_more(lives[each.key], each))
+
+
+def _narrower(facts: Facts) -> list[Item]:
+    """The roles that hold more than they should, where none holds less."""
+    lives = facts.tenant or {}
+    due = [each for each in _wanted_rights(facts) if _holds_more(lives.get(each.key), each)]
+    return (
+        [] if _missing_rights(facts) else [each for each in due if stamp_of(lives[each.key]) != stamp_of(each.object)]
+    )
+
+
+def _holds_more(live: KubeObject | None, wanted: Item) -> bool:
+    """Whether a role has each of the rules that it should have, if perhaps with more names."""
+    if live is None or not is_ours(live) or wanted.key.resource not in (ROLES, CLUSTERROLES):
+        return False
+    rules = live.get("rules") or []
+    return all(any(_covers(rule, needed) for rule in rules) for needed in wanted.object["rules"])
+
+
+def _covers(rule: KubeObject, needed: KubeObject) -> bool:
+    names, asked = rule.get("resourceNames"), needed.get("resourceNames")
+    same = all(rule.get(field) == needed.get(field) for field in ("apiGroups", "resources", "verbs"))
+    if not names:
+        return same
+    return same and bool(asked) and set(asked or ()) <= set(names)
 
 
 def _missing(facts: Facts) -> bool:

@@ -272,5 +272,5 @@ def _mine(status: KubeObject) -> KubeObject:
     return {**mine, "conditions": sorted(conditions, key=lambda each: findings.TYPES.index(each["type"]))}
 
 
-_PLACED = ("controlPlaneID", "hostNamespace", "pauses")
+_PLACED = ("controlPlaneID", "hostNamespace", "pauses", "controllers")
 _OURS = (*_PLACED, "api", "message", "observedGeneration", "firstAvailableAt")

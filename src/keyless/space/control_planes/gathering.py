@@ -12,12 +12,21 @@ import structlog
 
 from keyless.api import KeylessError
 from keyless.kube import ApiError, Forbidden, Kube, KubeObject, Name, NotFound, Resource, Unauthorized, Unreachable
-from keyless.kube.resources import CONTROLPLANES, LOGICALCLUSTERS, NAMESPACES, PODS, SECRETS, TLSROUTES
+from keyless.kube.resources import (
+    CONTROLPLANES,
+    LOGICALCLUSTERS,
+    NAMESPACES,
+    PODS,
+    SECRETS,
+    SERVICEACCOUNTS,
+    TLSROUTES,
+)
 from keyless.space import components
 from keyless.space.components import Component
 from keyless.space.control_planes import (
     admins,
     belonging,
+    beside,
     copies,
     encrypted,
     findings,
@@ -143,9 +152,22 @@ class Gatherer:
             keys += [each.key for each in tenant.identity(identity)]
         if served.token is not None:
             keys += tenant.operator_keys()
+        controllers = await _controllers(opened.kube) if served.token is None else ()
         found = await _existing(opened.kube, keys)
+        names = dict.fromkeys((*beside.names(facts.control_plane), *controllers))
+        theirs = [key for name in names for key in beside.inside_keys(name)]
+        # A narrow credential may not know of a new name yet; that is no reason to know nothing.
+        found |= await _existing(opened.kube, theirs, forbidden=served.token is None)
         seen = opened.room.room if opened.room is not None else None
-        return replace(facts, tenant=found, managed=opened.kinds.kinds(), entered=served, trouble="", room=seen)
+        return replace(
+            facts,
+            tenant=found,
+            managed=opened.kinds.kinds(),
+            entered=served,
+            trouble="",
+            room=seen,
+            controllers=controllers,
+        )
 
     async def _entered(self, name: Name, found: Facts) -> Facts:
         """One way is enough from here on; a way that is still being opened keeps the others open."""
@@ -288,7 +310,7 @@ def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
     keys += [*copies.targets(place), network.target(place)]
     for name in components.INSIDE:
         keys += [components.deployment_key(name, place), *components.remains(name, place)]
-    keys += [keys_key(place), workload_key(place), own_key(place)]
+    keys += [keys_key(place), workload_key(place), own_key(place), *beside.host_keys(control_plane, place)]
     if attached := given_key(control_plane):
         keys.append(attached)
     if wish := (control_plane.get("spec") or {}).get("writeConnectionSecretToRef"):
@@ -296,7 +318,14 @@ def _host_keys(control_plane: KubeObject, place: Place) -> list[Key]:
     return keys
 
 
-async def _existing(kube: Kube, keys: Iterable[Key]) -> dict[Key, KubeObject]:
+async def _controllers(kube: Kube) -> tuple[str, ...]:
+    """Whose accounts there are of others' controllers, also where no status tells of them any more."""
+    page = await kube.list(SERVICEACCOUNTS, tenant.SYSTEM_NAMESPACE, labels=beside.LABEL, metadata_only=True)
+    return tuple(name for each in page.items if beside.may_be(name := each["metadata"]["name"]))
+
+
+async def _existing(kube: Kube, keys: Iterable[Key], *, forbidden: bool = True) -> dict[Key, KubeObject]:
+    """What is there; without ``forbidden`` what may not be read is taken for absent."""
     wanted = list(dict.fromkeys(keys))
     lanes = asyncio.Semaphore(LANES)
 
@@ -308,6 +337,8 @@ async def _existing(kube: Kube, keys: Iterable[Key]) -> dict[Key, KubeObject]:
     answers = await asyncio.gather(*(get(key) for key in wanted), return_exceptions=True)
     found: dict[Key, KubeObject] = {}
     for key, answer in zip(wanted, answers, strict=True):
+        if isinstance(answer, Forbidden) and not forbidden:
+            continue
         if isinstance(answer, BaseException):
             raise answer
         if answer is not None:

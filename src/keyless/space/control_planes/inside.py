@@ -63,7 +63,7 @@ def connect(facts: Facts, place: Place, served: Served) -> Plan:
     if live is not None and place.uid not in [each["uid"] for each in live["metadata"].get("ownerReferences") or ()]:
         return _refused(f"{key} is another control plane's; choose another name, or delete it once that one is gone")
     server = own.outside(facts, place) if way_of(facts) == "kubernetes" else ""
-    step = IssueToken(tenant.CONNECTION, key, owners=(place.owner,), kubeconfig=True, server=server)
+    step = IssueToken(tenant.CONNECTION, key, owners=(place.owner,), kubeconfig="whole", server=server)
     return _issue(facts, replace(served, server=server) if server else served, step)
 
 

@@ -18,7 +18,7 @@ from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.kube.resources import CLUSTERROLEBINDINGS, NAMESPACES
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
-from keyless.space.control_planes import belonging, copies, network, own, pausing, protection, tenant
+from keyless.space.control_planes import belonging, beside, copies, network, own, pausing, protection, tenant
 from keyless.space.control_planes.api import api_of
 from keyless.space.control_planes.model import (
     API,
@@ -87,7 +87,7 @@ def release(facts: Facts) -> Plan:
         return Plan(
             (unmark,), _deleting("the Space is being uninstalled: taking the protection off the host namespace")
         )
-    parts = [retire(facts, place, name) for name in components.NAMES]
+    parts = [*(retire(facts, place, name) for name in components.NAMES), beside.retire(facts, place)]
     steps = tuple(step for part in parts for step in part.steps)
     waits = [part.again_seconds for part in parts if part.again_seconds is not None]
     if steps or waits:
@@ -162,6 +162,7 @@ def _end_components(facts: Facts, place: Place, refused: KubeObject | None, name
 def _remove_remains(facts: Facts, place: Place) -> Plan | None:
     keys = [key for name in components.NAMES for key in components.remains(name, place)]
     left = (*keys, components.volume_key(place), *copies.existing(facts, place), *network.existing(facts, place))
+    left += beside.left_on_host(facts, place)
     due = [key for key in left if _exists(facts, key)]
     told: tuple[Tell, ...] = _unsaved(facts) if components.account_key(components.BACKUP, place) in due else ()
     if components.volume_key(place) in due:
@@ -188,11 +189,12 @@ def _last_change(facts: Facts) -> str:
     return str(facts.control_plane["metadata"]["deletionTimestamp"])
 
 
-def _inside_keys() -> tuple[Key, ...]:
+def _inside_keys(facts: Facts) -> tuple[Key, ...]:
     """All that the operator makes inside and takes away, rights before the accounts that hold them."""
     names = (tenant.CONNECTION, *components.NAMES)
     return (
         *(key for name in names for key in tenant.identity_keys(name)),
+        *(key for name in beside.names(facts.control_plane) for key in beside.inside_keys(name)),
         *tenant.operator_keys(),
         belonging.KEY,
     )
@@ -204,8 +206,8 @@ def _removable(facts: Facts) -> tuple[Key, ...]:
     So where only the narrow credential is left, its rights go with the namespace, which owns them.
     """
     if facts.entered is None or facts.entered.given:
-        return _inside_keys()
-    return tuple(key for key in _inside_keys() if key not in tenant.operator_keys())
+        return _inside_keys(facts)
+    return tuple(key for key in _inside_keys(facts) if key not in tenant.operator_keys())
 
 
 def _remove_inside(facts: Facts, place: Place) -> Plan | None:
@@ -249,7 +251,7 @@ def _left_inside(facts: Facts) -> tuple[Tell, ...]:
     """Said once, when the control plane is let go without a look inside: rights that nobody takes away any more."""
     if way_of(facts) != "attached" or facts.tenant is not None:
         return ()
-    bindings = " ".join(key.name for key in _inside_keys() if key.resource == CLUSTERROLEBINDINGS)
+    bindings = " ".join(key.name for key in _inside_keys(facts) if key.resource == CLUSTERROLEBINDINGS)
     message = (
         "the control plane's API could not be entered, so what the operator made inside is left; there, "
         f"`kubectl delete --ignore-not-found clusterrolebinding {bindings}` and "

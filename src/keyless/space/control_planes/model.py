@@ -36,6 +36,8 @@ API = "api"
 Side = Literal["host", "tenant"]
 Way = Literal["logical", "attached", "kubernetes"]
 """How a control plane comes to its API."""
+Kubeconfig = Literal["", "whole", "mounted"]
+"""Whether a Secret has one, with the token in it, or for a folder in which the token is a file that is renewed."""
 Kind = tuple[str, str]
 """Group and plural of a kind of managed resource."""
 
@@ -121,6 +123,8 @@ class Facts:
     given_refused: bool = False
     """Whether its API answered 401 to the credential that was brought."""
     managed: tuple[Kind, ...] = ()
+    controllers: tuple[str, ...] = ()
+    """Whose accounts lie inside by their labels, of others' controllers; empty where they may not be listed."""
     pods: Mapping[str, tuple[KubeObject, ...]] = field(default_factory=dict)
     """By component."""
     injected: Mapping[str, bool] = field(default_factory=dict)
@@ -279,7 +283,8 @@ class IssueToken:
     service_account: str
     secret: Key
     owners: tuple[KubeObject, ...] = ()
-    kubeconfig: bool = False
+    kubeconfig: Kubeconfig = ""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     lifetime_seconds: int = 3600
     server: str = ""
     """By which URL it is used, where that is another than the operator's own."""
@@ -336,6 +341,13 @@ class SetPauses:
 
 
 @dataclass(frozen=True, slots=True)
+class SetControllers:
+    """Write which controllers of others have something here: ``name`` and ``secret`` of each."""
+
+    controllers: tuple[KubeObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DropCondition:
     """Take away what a component said that is no longer there."""
 
@@ -364,6 +376,7 @@ Step = (
     | WriteEncryption
     | Rewrite
     | SetPauses
+    | SetControllers
     | DropCondition
     | Tell
 )

@@ -17,7 +17,7 @@ from keyless.api import Reason
 from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
-from keyless.space.control_planes import own
+from keyless.space.control_planes import beside, own
 from keyless.space.control_planes.model import Facts, Finding, Plan, SetPauses, Tell, way_of
 from keyless.space.control_planes.workloads import CONDITIONS, end_pods
 from keyless.space.kubernetes.names import NAME, workload_key
@@ -72,7 +72,7 @@ def hold(facts: Facts, place: Place) -> Plan | None:
         return Plan((_begin(facts),), _told("its API server has stopped").findings)
     message = (
         f"paused since {timestamp(begun)}: nothing of it runs, its volume and its keys stay, no usage is owed and no "
-        f"snapshot is taken meanwhile{_unstored(facts, place)}; {_resume(place)}"
+        f"snapshot is taken meanwhile{_unstored(facts, place)}{beside.told_while_paused(facts)}; {_resume(place)}"
     )
     return _told(message, kept.again_seconds)
 

@@ -16,6 +16,7 @@ from keyless.space.control_planes import (
     admins,
     attached,
     belonging,
+    beside,
     copies,
     findings,
     holding,
@@ -202,6 +203,7 @@ def _served(facts: Facts, place: Place) -> Plan:
         inside.connect(facts, place, served),
         inside.disconnect(facts),
         admins.withdraw(facts),
+        beside.bring(facts, place, served, outgrown=attached.is_outgrown(facts)),
         copies.bring(facts, place),
         # Before the pods that it is for.
         network.bring(facts, place),

@@ -8,7 +8,7 @@ See ``docs/reference/facts/counting-rights.md``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from keyless.api import crds
@@ -54,15 +54,18 @@ def identity(name: str) -> tuple[Item, ...]:
     return (_account(name), role, _binding(name, f"keyless:{name}"))
 
 
-def operator(namespace_uid: str, *, connects: bool) -> tuple[Item, ...]:
+def operator(namespace_uid: str, *, connects: bool, controllers: Mapping[str, str] | None = None) -> tuple[Item, ...]:
     """The operator's own account: what it does inside, and what it hands on, which nobody may who does not hold it.
 
     The namespace owns what stands outside of it: an account cannot take its own rights away and then go on. With
-    ``connects`` it may bind the connection that the user asked for to cluster-admin.
+    ``connects`` it may bind the connection that the user asked for to cluster-admin. ``controllers``: by name the
+    ClusterRole, or nothing, to which it may bind them; it may issue a token to any account as it is.
     """
     owner = {"apiVersion": "v1", "kind": "Namespace", "name": SYSTEM_NAMESPACE, "uid": namespace_uid}
     name = f"keyless:{OPERATOR}"
+    others = controllers or {}
     rules = [*_OPERATOR_RULES, *_COUNTING_RULES, *_SECRETS_RULES, *(_CONNECTION_RULES if connects else ())]
+    rules += _controller_rules(others)
     return (
         _account(OPERATOR),
         item(ROLES, name, SYSTEM_NAMESPACE, rules=_ACCOUNT_RULES),
@@ -91,6 +94,19 @@ def identity_keys(name: str) -> tuple[Key, ...]:
 def account_key(name: str) -> Key:
     """The service account whose tokens are issued."""
     return Key(SERVICEACCOUNTS, name, SYSTEM_NAMESPACE)
+
+
+def controller_binding(name: str) -> str:
+    """The ClusterRoleBinding of a controller that is not ours."""
+    return f"keyless:controller:{name}"
+
+
+def _controller_rules(others: Mapping[str, str]) -> list[KubeObject]:
+    bindings = [controller_binding(name) for name in others]
+    roles = sorted({role for role in others.values() if role})
+    kept = {"resources": ["clusterrolebindings"], "resourceNames": bindings, "verbs": ["get", "patch", "delete"]}
+    bound = {"resources": ["clusterroles"], "resourceNames": roles, "verbs": ["bind"]}
+    return [{"apiGroups": [RBAC], **rule} for rule, due in ((kept, bindings), (bound, roles)) if due]
 
 
 def _account(name: str) -> Item:

@@ -6,14 +6,14 @@ A token lives an hour and is renewed at half its life, so that whoever read it l
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
 
 from keyless.kube import KubeObject, timestamp
-from keyless.space.control_planes.model import Served
+from keyless.space.control_planes.model import Kubeconfig, Served
 from keyless.space.items import Item, Key, item
 
 ISSUED = "keyless.dev/token-issued-at"
@@ -34,8 +34,10 @@ class Issued:
     expires_at: datetime
 
 
-def due_in_seconds(secret: KubeObject | None, served: Served, account_uid: str, now: datetime) -> float:
-    """Seconds until the Secret must be written again; 0 or less: now."""
+def due_in_seconds(
+    secret: KubeObject | None, served: Served, account_uid: str, now: datetime, *, kubeconfig: bool = False
+) -> float:
+    """Seconds until the Secret must be written again; 0 or less: now. ``kubeconfig``: whether it must hold one."""
     if secret is None:
         return 0
     annotations = secret["metadata"].get("annotations") or {}
@@ -47,6 +49,8 @@ def due_in_seconds(secret: KubeObject | None, served: Served, account_uid: str, 
     if annotations.get(ACCOUNT) != account_uid or data.get("server") != _encoded(served.server):
         return 0
     if data.get("ca.crt") != _encoded(served.ca_pem) or not data.get("token"):
+        return 0
+    if kubeconfig and not data.get("kubeconfig"):
         return 0
     if issued > now:
         return 0  # a clock that was set back would wait for as long as it went back
@@ -67,18 +71,20 @@ def secret_item(
     issued: Issued,
     *,
     owners: Sequence[KubeObject] = (),
-    kubeconfig: bool = False,
+    kubeconfig: Kubeconfig = "",
+    labels: Mapping[str, str] | None = None,
     made_from: str = "",
 ) -> Item:
-    """The Secret as it is written; with ``kubeconfig`` also in the form that kubectl reads."""
+    """The Secret as it is written; with ``kubeconfig`` also in the form that kubectl and client-go read."""
     data = {"server": served.server, "ca.crt": served.ca_pem, "token": issued.token}
     if kubeconfig:
-        data["kubeconfig"] = _kubeconfig(served, issued.token)
+        data["kubeconfig"] = _kubeconfig(served, issued.token, mounted=kubeconfig == "mounted")
     return item(
         key.resource,
         key.name,
         key.namespace,
         owners=owners,
+        labels=dict(labels or {}),
         annotations={
             ISSUED: timestamp(issued.issued_at),
             EXPIRES: timestamp(issued.expires_at),
@@ -90,13 +96,20 @@ def secret_item(
     )
 
 
-def _kubeconfig(served: Served, token: str) -> str:
+def _kubeconfig(served: Served, token: str, *, mounted: bool) -> str:
+    """``mounted``: both are read from the files beside it, and the token again and again.
+
+    What clients do with such a file: ``docs/reference/facts/kubernetes.md#clients``.
+    """
     cluster = {"server": served.server, "certificate-authority-data": _encoded(served.ca_pem)}
+    user = {"token": token}
+    if mounted:
+        cluster, user = {"server": served.server, "certificate-authority": "ca.crt"}, {"tokenFile": "token"}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "control-plane", "cluster": cluster}],
-        "users": [{"name": "connection", "user": {"token": token}}],
+        "users": [{"name": "connection", "user": user}],
         "contexts": [{"name": "control-plane", "context": {"cluster": "control-plane", "user": "connection"}}],
         "current-context": "control-plane",
     }
