@@ -19,7 +19,8 @@ from keyless.kube import (
 )
 from keyless.kube.model import Propagation
 from keyless.kube.resources import CONTROLPLANES, SECRETS
-from keyless.space.control_planes import encrypting, tenant, tokens
+from keyless.serving.certificates import make_authority
+from keyless.space.control_planes import authority, encrypting, tenant, tokens
 from keyless.space.control_planes.model import (
     Apply,
     Claim,
@@ -39,15 +40,17 @@ from keyless.space.control_planes.model import (
     Side,
     Step,
     Tell,
+    WriteAuthorities,
     WriteEncryption,
     WriteRing,
     Written,
 )
 from keyless.space.control_planes.tokens import Issued
-from keyless.space.items import FIELD_MANAGER, Key
+from keyless.space.items import FIELD_MANAGER, Item, Key
 from keyless.space.kubernetes import issuing
+from keyless.space.kubernetes.authorities import Authority, authorities_item
 from keyless.space.kubernetes.certificates import make_encryption_key
-from keyless.space.kubernetes.names import certificates_key, keys_key, restored_key
+from keyless.space.kubernetes.names import certificates_key, restored_key
 from keyless.space.kubernetes.ring import Held, ring_item
 from keyless.space.settling import Applied, after_writing
 
@@ -108,6 +111,8 @@ class Hands:
                 await self._issue(step, facts)
             case MakeKeys() | IssueCertificates():
                 await self._certify(step, facts)
+            case WriteAuthorities():
+                await self._authorize(step, facts)
             case WriteRing() | WriteEncryption():
                 await self._encrypt(step, facts)
             case _:
@@ -181,7 +186,7 @@ class Hands:
             with contextlib.suppress(AlreadyExists):
                 await self._host.create(made.resource, made.object)
             return
-        keys = issuing.keys_of(facts.host.get(keys_key(place)))
+        keys = authority.signing(facts.host, place)
         assert keys is not None
         signed = await asyncio.to_thread(
             issuing.certificate_items,
@@ -195,11 +200,30 @@ class Hands:
         for each in signed:
             await self._host.apply(each.resource, each.object, field_manager=FIELD_MANAGER)
 
-    async def _encrypt(self, step: WriteRing | WriteEncryption, facts: Facts) -> None:
-        """Each with the version that was read: of two operators one wins, the other reads again.
+    async def _authorize(self, step: WriteAuthorities, facts: Facts) -> None:
+        """With the version that was read: of two operators one wins, the other reads again."""
+        place, found = facts.place, step.authorities
+        assert place is not None
+        if step.new:
+            # A name of its own: two of one name are told apart by their keys alone, which not everybody looks at.
+            name = f"control plane {place.control_plane_id} {facts.now:%y%m%d%H%M}"
+            pair = await asyncio.to_thread(make_authority, name, facts.now, step.life)
+            new = Authority(pair.certificate, pair.key)
+            found = found.adding(new, facts.now) if step.new == "beside" else found.led_by(new, facts.now, step.why)
+        await self._store(authorities_item(place, found), step.version)
 
-        As patches: the operator has no right to replace Secrets.
-        """
+    async def _store(self, made: Item, version: str) -> None:
+        """As patches: the operator has no right to replace Secrets."""
+        if not version:
+            with contextlib.suppress(AlreadyExists):
+                await self._host.create(made.resource, made.object)
+            return
+        metadata = {**made.object["metadata"], "resourceVersion": version}
+        changed: KubeObject = {"metadata": metadata, "data": made.object["data"]}
+        await self._host.patch(made.resource, made.key.name, changed, made.key.namespace)
+
+    async def _encrypt(self, step: WriteRing | WriteEncryption, facts: Facts) -> None:
+        """Each with the version that was read: of two operators one wins, the other reads again."""
         place = facts.place
         assert place is not None
         if isinstance(step, WriteEncryption):
@@ -210,15 +234,8 @@ class Hands:
         ring = step.ring
         if step.new:
             ring = ring.adding(Held(step.new, make_encryption_key(), facts.now), step.asked)
-        made = ring_item(place, ring)
-        if not step.version:
-            with contextlib.suppress(AlreadyExists):
-                await self._host.create(made.resource, made.object)
-            return
-        metadata = {**made.object["metadata"], "resourceVersion": step.version}
-        changed: KubeObject = {"metadata": metadata, "data": made.object["data"]}
-        await self._host.patch(made.resource, made.key.name, changed, made.key.namespace)
-        if ring.stage != "rewriting":
+        await self._store(ring_item(place, ring), step.version)
+        if step.version and ring.stage != "rewriting":
             self._rewritten.clear()
 
     async def _rewrite(self, step: Rewrite) -> None:

@@ -26,6 +26,7 @@ TYPES = (
     "BillingConfigured",
     "BackupConfigured",
     "EncryptionKeyCurrent",
+    "AuthorityCurrent",
     "UsageFlushed",
     "CrossplaneManaged",
 )

@@ -36,6 +36,7 @@ from keyless.space.control_planes import (
     protection,
     room,
     tenant,
+    trusting,
 )
 from keyless.space.control_planes.api import ways_in
 from keyless.space.control_planes.attached import given_key, is_outgrown
@@ -116,7 +117,9 @@ class Gatherer:
         facts = replace(facts, sources=await _existing(self._host, copies.sources(facts)))
         facts = await self._inside(name, facts)
         if way_of(facts) == "kubernetes" and facts.entered is not None:
-            facts = await encrypted.ask(facts, place, (await self._tenants.at(name, facts.entered)).kube)
+            inside = (await self._tenants.at(name, facts.entered)).kube
+            facts = await encrypted.ask(facts, place, inside)
+            facts = await trusting.ask(facts, place, inside, self._tenants.door)
         return await self._tried(facts, place)
 
     async def _inside(self, name: Name, facts: Facts) -> Facts:

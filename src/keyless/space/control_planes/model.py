@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from keyless.api import Reason, Refusal
@@ -17,6 +17,8 @@ from keyless.kube.resources import LOGICALCLUSTERS
 from keyless.space import components
 from keyless.space.control_planes import tenant
 from keyless.space.items import Item, Key
+from keyless.space.kubernetes.authorities import Authorities, Why
+from keyless.space.kubernetes.certificates import AUTHORITY_LIFE
 from keyless.space.kubernetes.names import keys_key, workload_key
 from keyless.space.kubernetes.ring import Ring
 from keyless.space.place import Place
@@ -105,6 +107,20 @@ class Encrypted:
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """What a control plane's processes make of its authorities, each tried; None: not known.
+
+    ``api`` and ``etcd``: whether they let in whom the second one signed for. ``shown``: whether both show what the
+    first one signed. ``published``: what kube-controller-manager says inside is trusted, as PEM.
+    """
+
+    api: bool | None = None
+    etcd: bool | None = None
+    shown: bool | None = None
+    published: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that a plan is told. Mappings hold only what exists."""
 
@@ -147,6 +163,8 @@ class Facts:
     release_namespace: str = "default"
     etcd: Encrypted | None = None
     """What kube-apiserver says of the encryption of Secrets; None: not asked."""
+    trust: Trust | None = None
+    """What is made of its authorities; None: not asked."""
     rewritten: Mapping[Written, str] = field(default_factory=dict)
     """What came of writing Secrets inside again, as they were; empty: they are encrypted with the key that writes."""
     sources: Mapping[Key, KubeObject] = field(default_factory=dict)
@@ -320,6 +338,20 @@ class WriteRing:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteAuthorities:
+    """Write the authorities, if nobody did meanwhile; ``version`` empty: the Secret is not there.
+
+    ``new``: another one is made, to be trusted ``beside`` the one that signs or to sign ``first``, for ``life``.
+    """
+
+    authorities: Authorities
+    version: str
+    new: Literal["", "beside", "first"] = ""
+    why: Why = ""
+    life: timedelta = AUTHORITY_LIFE
+
+
+@dataclass(frozen=True, slots=True)
 class WriteEncryption:
     """Have kube-apiserver told another EncryptionConfiguration."""
 
@@ -374,6 +406,7 @@ Step = (
     | IssueCertificates
     | WriteRing
     | WriteEncryption
+    | WriteAuthorities
     | Rewrite
     | SetPauses
     | SetControllers

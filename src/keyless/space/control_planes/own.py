@@ -7,12 +7,13 @@ that etcd holds could be read, so where they are gone and the volume is there, t
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import replace
 
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import PODS
-from keyless.space.control_planes import encrypting, holding, restoring, room
+from keyless.space.control_planes import authority, encrypting, holding, restoring, room
 from keyless.space.control_planes.availability import unavailable
 from keyless.space.control_planes.model import Facts, IssueCertificates, MakeKeys, Pending, Plan, Remove, Served, Step
 from keyless.space.control_planes.writing import write
@@ -91,6 +92,10 @@ def keep(facts: Facts, place: Place, *, stopped: bool = False) -> Plan:
             return replace(first, steps=(*before.steps, *first.steps))
         return replace(before, steps=(*before.steps, MakeKeys()))
     before = replace(before, steps=(*before.steps, *restoring.over(facts, place), *encrypting.keep(facts, place).steps))
+    if standing := authority.stand(facts, place):
+        return replace(before, steps=(*before.steps, *standing))
+    keys = authority.signing(facts.host, place)
+    assert keys is not None  # there is one that stands
     every = (*addresses(place, address), *_outside(facts, place))
     # A credential for etcd that nobody uses is not made; values that cannot be read change nothing.
     backed_up = values.backup.serves if values is not None else backup_key(place) in facts.host
@@ -128,7 +133,9 @@ def _pod(facts: Facts, place: Place, *, stopped: bool) -> Plan:
         return Plan()
     v6 = any(ipaddress.ip_address(each).version == 6 for each in _addresses(facts, place)[:1])
     quota = sizes.quota_bytes(facts.values.api_server.size, facts.host.get(claim_key(place)))
-    wanted = _wanted(facts.values, place, live, quota=quota, v6=v6, replicas=0 if stopped else 1)
+    known = authority.known(facts.host, place)
+    marks = {authority.APART: known.restart} if known is not None and known.restart else {}
+    wanted = _wanted(facts.values, place, live, quota=quota, v6=v6, replicas=0 if stopped else 1, marks=marks)
     written = write(facts, (wanted,))
     stuck: tuple[Step, ...] = tuple(
         Remove(Key(PODS, pod["metadata"]["name"], pod["metadata"]["namespace"]))
@@ -138,14 +145,23 @@ def _pod(facts: Facts, place: Place, *, stopped: bool) -> Plan:
     return replace(written, steps=(*written.steps, *stuck))
 
 
-def _wanted(values: Values, place: Place, live: KubeObject | None, *, quota: int, v6: bool, replicas: int) -> Item:
+def _wanted(
+    values: Values,
+    place: Place,
+    live: KubeObject | None,
+    *,
+    quota: int,
+    v6: bool,
+    replicas: int,
+    marks: Mapping[str, str],
+) -> Item:
     """A StatefulSet's claims cannot be changed: what exists keeps the size and class that it was made with."""
     if live is None:
-        return workload.workload(values, place, quota=quota, v6=v6, replicas=replicas)
+        return workload.workload(values, place, quota=quota, v6=v6, replicas=replicas, marks=marks)
     spec = live["spec"]["volumeClaimTemplates"][0]["spec"]
     size, storage_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName", "")
     api = replace(values.api_server, size=size, storage_class=storage_class)
-    return workload.workload(replace(values, api_server=api), place, quota=quota, v6=v6, replicas=replicas)
+    return workload.workload(replace(values, api_server=api), place, quota=quota, v6=v6, replicas=replicas, marks=marks)
 
 
 def _is_stuck(pod: KubeObject, live: KubeObject | None) -> bool:

@@ -26,6 +26,7 @@ from keyless.space.control_planes import (
     passing,
     pausing,
     protection,
+    renewal,
     restoring,
     room,
     rotation,
@@ -50,6 +51,7 @@ from keyless.space.control_planes.model import (
     Step,
     way_of,
 )
+from keyless.space.control_planes.renewal import TERMS, Terms
 from keyless.space.items import CONTROL_PLANE_LABEL, FIELD_MANAGER, Key, item
 from keyless.space.kubernetes.names import service_key
 from keyless.space.place import Place
@@ -65,15 +67,15 @@ SEEN_INSIDE = (Reason.DATA_LOST, Reason.STORAGE_FULL, Reason.ALREADY_ATTACHED)
 RESERVED = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
-def plan(facts: Facts) -> Plan:
-    """The next steps; without steps and ``again_seconds`` nothing is left to do."""
+def plan(facts: Facts, terms: Terms = TERMS) -> Plan:
+    """The next steps; without steps and ``again_seconds`` nothing is left to do. ``terms``: of its authorities."""
     if facts.control_plane["metadata"].get("deletionTimestamp") and not protection.holds(facts):
         return leave(facts)
-    alive = _alive(facts)
+    alive = _alive(facts, terms)
     return replace(alive, findings=(*alive.findings, *protection.finding(facts)))
 
 
-def _alive(facts: Facts) -> Plan:
+def _alive(facts: Facts, terms: Terms) -> Plan:
     refusal = _refusal(facts)
     if refusal is not None:
         return _stopped(facts, refusal)
@@ -88,7 +90,7 @@ def _alive(facts: Facts) -> Plan:
         or _paused(facts, place)
         or pausing.resume(facts)
         or _api(facts, place)
-        or _served(facts, place)
+        or _served(facts, place, terms)
     )
 
 
@@ -168,7 +170,7 @@ def _api(facts: Facts, place: Place) -> Plan | None:
             return None
 
 
-def _served(facts: Facts, place: Place) -> Plan:
+def _served(facts: Facts, place: Place, terms: Terms) -> Plan:
     served = api_of(facts)
     assert isinstance(served, Served)
     if facts.tenant is None:
@@ -193,11 +195,7 @@ def _served(facts: Facts, place: Place) -> Plan:
     intent = workloads.intent_of(facts, place)
     parts = (
         narrow,
-        *(
-            (own.keep(facts, place), room.grow(facts, place), rotation.keep(facts, place))
-            if way_of(facts) == "kubernetes"
-            else ()
-        ),
+        *_kept(facts, place, terms),
         inside.prepare(facts, intent),
         inside.issue_tokens(facts, place, served, intent),
         inside.connect(facts, place, served),
@@ -227,6 +225,18 @@ def _served(facts: Facts, place: Place) -> Plan:
         ),
         again_seconds=min(waits, default=None),
         chains=tuple(part.steps for part in parts if part.steps),
+    )
+
+
+def _kept(facts: Facts, place: Place, terms: Terms) -> tuple[Plan, ...]:
+    """What keeps an API server of our own as it should be."""
+    if way_of(facts) != "kubernetes":
+        return ()
+    return (
+        own.keep(facts, place),
+        room.grow(facts, place),
+        rotation.keep(facts, place),
+        renewal.keep(facts, place, terms),
     )
 
 

@@ -121,7 +121,8 @@ class Tenants:
     """All of them; ``changed`` is called with the control plane whose managed kinds changed."""
 
     def __init__(self, door: Door, changed: Callable[[Name], None]) -> None:
-        self._door = door
+        self.door = door
+        """How any of them is entered."""
         self._changed = changed
         self._open: dict[Name, list[Tenant]] = {}
 
@@ -131,12 +132,12 @@ class Tenants:
             if known.served == served:
                 return known
         await self._close(name, [each for each in self._open.get(name, ()) if not _same_place(each.served, served)])
-        kube = self._door(served)
+        kube = self.door(served)
         kinds = ManagedKinds(kube, lambda: self._changed(name))
         tasks = [asyncio.create_task(kinds.run(), name=f"managed-kinds-{name.name}")]
         room = None
         if (etcd := served.etcd) is not None:
-            room = RoomWatch(self._door(etcd), lambda: self._changed(name), etcd.quota)
+            room = RoomWatch(self.door(etcd), lambda: self._changed(name), etcd.quota)
             tasks.append(asyncio.create_task(room.run(), name=f"room-{name.name}"))
         tenant = Tenant(served, kube, kinds, tuple(tasks), room)
         self._open.setdefault(name, []).append(tenant)

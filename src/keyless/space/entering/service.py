@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -17,13 +18,13 @@ from keyless.api import KeylessError, Reason, Refusal
 from keyless.kube import Controller, Event, Informer, Kube, KubeObject, Name, NotFound, timestamp
 from keyless.kube.resources import CERTIFICATESIGNINGREQUESTS, CONTROLPLANES, SECRETS
 from keyless.serving.certificates import Wanted, sign_key
+from keyless.space.control_planes import authority
 from keyless.space.control_planes.model import place_of
 from keyless.space.entering.names import SUBRESOURCE, plane_of
 from keyless.space.entering.plan import Facts, Wait, decide
 from keyless.space.entering.reading import Asked, is_approved, is_open, read_untrusted
 from keyless.space.items import CONTROL_PLANE_LABEL
-from keyless.space.kubernetes import issuing
-from keyless.space.kubernetes.names import keys_key
+from keyless.space.kubernetes.names import authority_key, keys_key
 from keyless.tasks import Tasks
 
 _log = structlog.get_logger("keyless.operator")
@@ -90,10 +91,15 @@ class Entering:
             secret = await self._host.get(SECRETS, keys_key(place).name, place.host_namespace)
         except NotFound:
             return plane, None
+        held = {keys_key(place): secret}
+        with contextlib.suppress(NotFound):
+            key = authority_key(place)
+            held[key] = await self._host.get(SECRETS, key.name, place.host_namespace)
         # A Secret that somebody else put there signs for nothing of ours.
-        if (secret["metadata"].get("labels") or {}).get(CONTROL_PLANE_LABEL) != place.control_plane_id:
-            return plane, None
-        keys = issuing.keys_of(secret)
+        for each in held.values():
+            if (each["metadata"].get("labels") or {}).get(CONTROL_PLANE_LABEL) != place.control_plane_id:
+                return plane, None
+        keys = authority.signing(held, place)
         return plane, dict(keys) if keys is not None else None
 
     async def _may(self, spec: KubeObject, name: Name) -> bool:

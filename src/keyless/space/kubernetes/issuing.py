@@ -11,6 +11,7 @@ from datetime import datetime
 
 from keyless.backup.model import ENCRYPTION, encryption_keys
 from keyless.kube import KubeObject, timestamp
+from keyless.serving.certificates import SLACK
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, item
 from keyless.space.kubernetes import files
 from keyless.space.kubernetes.certificates import LIFE, Pair, Wanted, make_keys, sign
@@ -33,6 +34,10 @@ NAMED, OLDER = "encryption-name", "encryption-older"
 MASTERS = "system:masters"
 """kube-apiserver lets this group do everything; there is nobody else who could give the first right."""
 CONTROLLER_MANAGER = "controller-manager"
+OF_ETCD = "keyless:operator-of-etcd"
+"""Who the operator is to etcd."""
+BUNDLE = "ca.bundle"
+"""Beside the keys: all authorities that are trusted, where they are more than the one that signs."""
 
 
 def keys_item(place: Place, now: datetime, restored: KubeObject | None = None) -> Item:
@@ -74,6 +79,11 @@ def told_config(certificates: KubeObject | None) -> str:
     return _read(certificates).get(ENCRYPTION, "")
 
 
+def told_bundle(certificates: KubeObject | None) -> str:
+    """The authorities that the pod is told to trust, as PEM; empty: none."""
+    return _read(certificates).get("ca.crt", "")
+
+
 def with_config(certificates: KubeObject, config: str) -> KubeObject:
     """What makes it another EncryptionConfiguration in the Secret that the pod mounts, if that is as it was read."""
     return {
@@ -98,9 +108,10 @@ def certificate_items(
     server = sign(keys, Wanted("kube-apiserver", addresses=addresses), now)
     manager = sign(keys, Wanted("system:kube-controller-manager"), now)
     etcd = sign(keys, Wanted("etcd", addresses=addresses), now)
-    operator = sign(keys, Wanted("keyless:operator", (MASTERS,)), now)
+    operator = for_operator(keys, now)
+    trusted = keys.get(BUNDLE, keys["ca.crt"])
     mounted = {
-        "ca.crt": keys["ca.crt"],
+        "ca.crt": trusted,
         "service-account.key": keys["service-account.key"],
         "service-account.pub": keys["service-account.pub"],
         "api-server.crt": server.certificate,
@@ -114,9 +125,9 @@ def certificate_items(
         "authentication.json": files.authentication(),
         "audit.json": files.audit(),
     }
-    to_etcd = _for_etcd(keys, "keyless:operator-of-etcd", now)
+    to_etcd = for_etcd(keys, OF_ETCD, now)
     own = {
-        "ca.crt": keys["ca.crt"],
+        "ca.crt": trusted,
         "tls.crt": operator.certificate,
         "tls.key": operator.key,
         "etcd.crt": to_etcd.certificate,
@@ -130,17 +141,23 @@ def certificate_items(
     )
 
 
+def for_operator(keys: Mapping[str, str], now: datetime) -> Pair:
+    """The operator's own way into kube-apiserver, by the authority in ``keys``."""
+    return sign(keys, Wanted("keyless:operator", (MASTERS,)), now)
+
+
 def _way_to_etcd(keys: Mapping[str, str], addresses: tuple[str, ...], now: datetime) -> dict[str, str]:
-    pair = _for_etcd(keys, "backup", now)
+    pair = for_etcd(keys, "backup", now)
     return {
         "server": etcd_url(addresses),
-        "ca.crt": keys["ca.crt"],
+        "ca.crt": keys.get(BUNDLE, keys["ca.crt"]),
         "tls.crt": pair.certificate,
         "tls.key": pair.key,
     }
 
 
-def _for_etcd(keys: Mapping[str, str], user: str, now: datetime) -> Pair:
+def for_etcd(keys: Mapping[str, str], user: str, now: datetime) -> Pair:
+    """What etcd lets in, by the authority in ``keys``."""
     return sign(keys, Wanted(user, addresses=(ETCD_CLIENT,), both=True), now)
 
 
@@ -155,6 +172,8 @@ def due_in_seconds(
         issued = datetime.fromisoformat(marks.get(ISSUED, ""))
     except ValueError:
         return 0
+    if issued > now + SLACK:
+        return 0  # a clock that was set back: they count from then on, and not before
     return (issued + LIFE / 2 - now).total_seconds()
 
 
@@ -174,7 +193,7 @@ def way_to_etcd(secret: KubeObject | None) -> tuple[str, str, str] | None:
 
 def _mark(keys: Mapping[str, str], addresses: tuple[str, ...]) -> str:
     # With what each release signs for: an upgrade that signs for more must not wait for the next renewal.
-    names = (keys["ca.crt"], ETCD_CLIENT, "operator of etcd", *sorted(addresses))
+    names = (keys.get(BUNDLE, keys["ca.crt"]), ETCD_CLIENT, "operator of etcd", *sorted(addresses))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 

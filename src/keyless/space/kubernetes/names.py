@@ -29,6 +29,8 @@ BACKUP = "control-plane-backup"
 """The certificate with which snapshots are read from etcd, and etcd's address."""
 ENCRYPTION = "control-plane-encryption"
 """The keys of Secrets in etcd, from the first change of them on, and how far the change is."""
+AUTHORITY = "control-plane-authority"
+"""The authorities, from the first change of them on, and how far the change is."""
 RESTORED = "control-plane-restored"
 """The keys of a snapshot's Secrets, until the control plane has its own."""
 RESTORE = "restore"
@@ -57,6 +59,11 @@ def keys_key(place: Place) -> Key:
 def encryption_key(place: Place) -> Key:
     """The keys of Secrets in etcd, once they were changed."""
     return Key(SECRETS, ENCRYPTION, place.host_namespace)
+
+
+def authority_key(place: Place) -> Key:
+    """The authorities, once there was more than one."""
+    return Key(SECRETS, AUTHORITY, place.host_namespace)
 
 
 def certificates_key(place: Place) -> Key:
@@ -113,6 +120,7 @@ def all_keys(place: Place) -> tuple[Key, ...]:
         operator_key(place),
         certificates_key(place),
         encryption_key(place),
+        authority_key(place),
         keys_key(place),
     )
 

@@ -8,6 +8,8 @@ kube-controller-manager only the controllers run that a control plane without no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from keyless.api.numbers import is_digits
 from keyless.kube import KubeObject
 from keyless.kube.resources import NETWORKPOLICIES, PERSISTENTVOLUMECLAIMS, SERVICES, STATEFULSETS
@@ -87,14 +89,23 @@ def policy(values: Values | None, place: Place, release_namespace: str) -> Item:
     )
 
 
-def workload(values: Values, place: Place, *, quota: int, v6: bool = False, replicas: int = 1) -> Item:
+def workload(
+    values: Values,
+    place: Place,
+    *,
+    quota: int,
+    v6: bool = False,
+    replicas: int = 1,
+    marks: Mapping[str, str] | None = None,
+) -> Item:
     """One pod with a volume of its own. A StatefulSet: two etcds on one volume would destroy it.
 
     ``quota``: bytes that etcd may hold. ``v6``: pods have addresses of IPv6 alone. ``replicas`` 0: it is paused, and
-    its volume stays.
+    its volume stays. ``marks``: annotations of the pod, with other ones of which it begins anew.
     """
     # Labels by which the operator knows the volume when it takes the control plane away.
     claim: KubeObject = {"metadata": {"name": "data", "labels": _labels(place)}, "spec": _claim(values)}
+    metadata = {"labels": _labels(place), **({"annotations": dict(marks)} if marks else {})}
     return item(
         STATEFULSETS,
         NAME,
@@ -105,7 +116,7 @@ def workload(values: Values, place: Place, *, quota: int, v6: bool = False, repl
             "serviceName": NAME,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
-            "template": {"metadata": {"labels": _labels(place)}, "spec": _pod(values, place, quota=quota, v6=v6)},
+            "template": {"metadata": metadata, "spec": _pod(values, place, quota=quota, v6=v6)},
             "volumeClaimTemplates": [claim],
         },
     )
