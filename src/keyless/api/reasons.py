@@ -98,6 +98,7 @@ class Reason(StrEnum):
     AUTHORITY_REPLACED = "AuthorityReplaced"
     AUTHORITY_NOT_READ = "AuthorityNotRead"
     COPY_REFUSED = "CopyRefused"
+    NODE_LOST = "NodeLost"
     ACCESS_GRANTED = "AccessGranted"
     ACCESS_DENIED = "AccessDenied"
     REQUEST_INVALID = "RequestInvalid"

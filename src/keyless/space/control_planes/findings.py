@@ -12,6 +12,7 @@ from datetime import datetime
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject, condition_of, set_condition
 from keyless.space.components import Component
+from keyless.space.control_planes import lost_nodes
 from keyless.space.control_planes.availability import unavailable
 from keyless.space.control_planes.model import Facts, Finding, way_of
 from keyless.space.control_planes.workloads import CONDITIONS, Intent, promises_role
@@ -163,7 +164,9 @@ def _static_keys(values: Values) -> list[Finding]:
 
 def _available(facts: Facts, wanted: tuple[Component, ...]) -> Finding:
     lives = {each.name: facts.host.get(each.deployment.key) for each in wanted}
-    told = [why for name, live in lives.items() if (why := unavailable(name, live, facts.pods.get(name, ())))]
+    whys = {name: unavailable(name, live, facts.pods.get(name, ())) for name, live in lives.items()}
+    nodes = {name: lost_nodes.told(facts.pods.get(name, ()), facts.nodes) for name, why in whys.items() if why}
+    told = [f"{why}: {nodes[name]}" if nodes[name] else why for name, why in whys.items() if why]
     if not told:
         return Finding("ComponentsAvailable", True, Reason.COMPONENTS_AVAILABLE)
     namespace = wanted[0].deployment.key.namespace

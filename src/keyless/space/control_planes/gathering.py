@@ -16,6 +16,7 @@ from keyless.kube.resources import (
     CONTROLPLANES,
     LOGICALCLUSTERS,
     NAMESPACES,
+    NODES,
     PODS,
     SECRETS,
     SERVICEACCOUNTS,
@@ -31,6 +32,7 @@ from keyless.space.control_planes import (
     encrypted,
     findings,
     holding,
+    lost_nodes,
     network,
     pausing,
     protection,
@@ -107,6 +109,7 @@ class Gatherer:
             own = await _existing(self._host, (*all_keys(place), *backup))
             facts = replace(facts, host={**facts.host, **own})
         facts = replace(facts, pods=await self._pods(place))
+        facts = replace(facts, nodes=await self._nodes(facts))
         facts = replace(facts, pod_refused=await self._why_no_pod(facts, place))
         facts = replace(facts, growth_refused=await self._why_no_growth(facts, place))
         if leaving:
@@ -218,6 +221,18 @@ class Gatherer:
         for pod in page.items:
             component = pod["metadata"]["labels"].get("app.kubernetes.io/name", "")
             found[component] = (*found.get(component, ()), pod)
+        return found
+
+    async def _nodes(self, facts: Facts) -> dict[str, KubeObject | None]:
+        """Those that may be why a pod is not ready. Where they may not be read, that is told as ever."""
+        found: dict[str, KubeObject | None] = {}
+        for name in lost_nodes.suspects(pod for pods in facts.pods.values() for pod in pods):
+            try:
+                found[name] = await self._host.get(NODES, name)
+            except NotFound:
+                found[name] = None
+            except Forbidden:
+                continue
         return found
 
     async def _why_no_pod(self, facts: Facts, place: Place) -> str:

@@ -143,6 +143,8 @@ class Facts:
     """Whose accounts lie inside by their labels, of others' controllers; empty where they may not be listed."""
     pods: Mapping[str, tuple[KubeObject, ...]] = field(default_factory=dict)
     """By component."""
+    nodes: Mapping[str, KubeObject | None] = field(default_factory=dict)
+    """Of pods that are not ready, by name; None: there is no such node any more."""
     injected: Mapping[str, bool] = field(default_factory=dict)
     """By component: what a dry run of its pod came back with; absent where there was nothing to try."""
     waited_seconds: Mapping[str, float] = field(default_factory=dict)

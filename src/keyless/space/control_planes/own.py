@@ -13,7 +13,7 @@ from dataclasses import replace
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import PODS
-from keyless.space.control_planes import authority, encrypting, holding, restoring, room
+from keyless.space.control_planes import authority, encrypting, holding, lost_nodes, restoring, room
 from keyless.space.control_planes.availability import unavailable
 from keyless.space.control_planes.model import Facts, IssueCertificates, MakeKeys, Pending, Plan, Remove, Served, Step
 from keyless.space.control_planes.writing import write
@@ -57,6 +57,8 @@ def served(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
     if not (live.get("status") or {}).get("readyReplicas") and facts.tenant is None:
         if (full := room.volume_full(facts, place)) is not None:
             return full
+        if lost := lost_nodes.told(facts.pods.get(NAME, ()), facts.nodes):
+            return Refusal(Reason.NODE_LOST, f"the control plane's API does not answer: {lost}")
         why = _refused_pod(facts, place) or unavailable(NAME, _as_deployment(live), facts.pods.get(NAME, ()))
         return Pending(f"waiting for {workload_key(place)} to be ready: {why}")
     ca, certificate, key = known

@@ -17,7 +17,7 @@ from keyless.api import Reason
 from keyless.kube import KubeObject, condition_of, timestamp
 from keyless.space import components
 from keyless.space.components import VECTOR, deployment_key
-from keyless.space.control_planes import beside, own
+from keyless.space.control_planes import beside, lost_nodes, own
 from keyless.space.control_planes.model import Facts, Finding, Plan, SetPauses, Tell, way_of
 from keyless.space.control_planes.workloads import CONDITIONS, end_pods
 from keyless.space.kubernetes.names import NAME, workload_key
@@ -66,7 +66,8 @@ def hold(facts: Facts, place: Place) -> Plan | None:
     if kept.steps:
         return Plan(kept.steps, _told("its API server is being stopped").findings, POLL_SECONDS)
     if facts.pods.get(NAME) or ((facts.host[workload_key(place)].get("status") or {}).get("replicas") or 0) > 0:
-        return _told("waiting for its API server to stop", POLL_SECONDS)
+        lost = lost_nodes.told(facts.pods.get(NAME, ()), facts.nodes)
+        return _told(f"waiting for its API server to stop{f': {lost}' if lost else ''}", POLL_SECONDS)
     begun = since(facts)
     if begun is None:
         return Plan((_begin(facts),), _told("its API server has stopped").findings)
