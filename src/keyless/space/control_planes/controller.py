@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -119,8 +122,8 @@ class ControlPlanes:
         failures: list[BaseException] = []
         for chain in planned.chains or (planned.steps,):
             try:
-                for step in chain:
-                    await hands.apply(step, facts)
+                for together in at_once(chain):
+                    await all_done(hands.apply(step, facts) for step in together)
             except (Conflict, NotHeld):
                 raise
             except KeylessError as error:
@@ -226,6 +229,27 @@ class ControlPlanes:
             await self._host.apply(CONTROLPLANES, written, field_manager=FIELD_MANAGER, subresource="status")
         except KeylessError as second:
             _log.warning("status not written", control_plane="/".join(name), error=str(second))
+
+
+def at_once(chain: Sequence[Step]) -> list[tuple[Step, ...]]:
+    """The steps in order, those together that write objects of one kind: none of these waits for another.
+
+    A new control plane has a dozen definitions, each of which its API server takes a tenth of a second to write.
+    """
+    groups = itertools.groupby(enumerate(chain), lambda each: _kind(*each))
+    return [tuple(step for _, step in group) for _, group in groups]
+
+
+def _kind(number: int, step: Step) -> object:
+    return (step.side, step.item.resource) if isinstance(step, Apply) else number
+
+
+async def all_done(steps: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All of them, also where one fails; what one failure tells most is raised then."""
+    outcomes = await asyncio.gather(*steps, return_exceptions=True)
+    failures = [each for each in outcomes if isinstance(each, BaseException)]
+    if failures:
+        raise most_telling(failures)
 
 
 def _with(planned: Plan, reason: Reason, message: str) -> Plan:
