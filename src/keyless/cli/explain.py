@@ -15,6 +15,7 @@ import typer
 
 from keyless.api import Permanent
 from keyless.cli import exits
+from keyless.cli.installed import has_local
 from keyless.cli.naming import with_state
 from keyless.cli.options import LongOption, OutputOption, StateOption, require_output, state_folder, use_local_space
 from keyless.cli.output import one, print_json, print_text
@@ -72,7 +73,12 @@ def explain(
 
 
 def warn_of_unlisted(action: str) -> str:
-    """A misspelt action is denied everywhere, and for no reason that a policy could show; the warning, if any."""
+    """A misspelt action is denied everywhere, and for no reason that a policy could show; the warning, if any.
+
+    The list of all actions comes with the local Space: where that is not installed nothing is warned of.
+    """
+    if not has_local():
+        return ""
     from keyless.local.cloud.iam.known_actions import unlisted
 
     if warning := unlisted(action):

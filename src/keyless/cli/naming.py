@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from keyless.api.starting import SAFE_PATH
+from keyless.cli.location import default_folder
+
 NAME = "keyless"
 
 
@@ -21,8 +24,6 @@ def start_of(*, anywhere: bool = False) -> list[str]:
     """The words that start this very program; ``anywhere``: whatever folder it is started in, by a program say."""
     script = Path(sys.argv[0] or NAME)
     if script.name != NAME:
-        from keyless.local.node.images import SAFE_PATH
-
         return [sys.executable, SAFE_PATH, "-m", NAME]
     found = shutil.which(NAME)
     if found and Path(found).resolve() == script.resolve():
@@ -32,8 +33,6 @@ def start_of(*, anywhere: bool = False) -> list[str]:
 
 def with_state(command: str, folder: Path, environ: Mapping[str, str] = os.environ) -> str:
     """Return ``keyless COMMAND`` for the Space in ``folder``, naming it where the default is another one."""
-    from keyless.local.state.location import default_folder
-
     named = "" if default_folder(environ) == folder else f" --state {shlex.quote(str(folder))}"
     return f"{ourselves()} {command}{named}"
 

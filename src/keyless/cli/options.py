@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from keyless.cli.location import default_folder
 from keyless.cli.naming import with_state
 
 StateOption = Annotated[
@@ -23,8 +24,6 @@ OutputOption = Annotated[str, typer.Option("--output", "-o", metavar="text|json"
 
 def state_folder(chosen: Path | None) -> Path:
     """The folder that ``--state``, the environment or the default names."""
-    from keyless.local.state.location import default_folder
-
     return chosen.expanduser().absolute() if chosen else default_folder(os.environ)
 
 

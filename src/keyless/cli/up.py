@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from keyless.api import Permanent
+from keyless.api.starting import SAFE_PATH
 from keyless.cli import exits
 from keyless.cli.foreground import READY_VARIABLE, Chosen, foreground
 from keyless.cli.naming import next_step, with_state
@@ -86,7 +87,6 @@ def _given(ctx: typer.Context) -> list[str]:
 
 def _detached(folder: Path, chosen: Chosen) -> int:
     """Start the same command in a session of its own; what it tells until it is ready comes through a pipe."""
-    from keyless.local.node.images import SAFE_PATH
 
     reader, writer = os.pipe()
     command = [sys.executable, SAFE_PATH, "-m", "keyless", "up", "--state", str(folder)]

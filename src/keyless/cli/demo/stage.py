@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from keyless.api import Permanent
+from keyless.api.starting import SAFE_PATH
 from keyless.aws import Session
 from keyless.kube import Kube, connect
-from keyless.local.node.images import SAFE_PATH
 
 # aws takes AWS_ENDPOINT_URL from the environment since these versions; an older one would call AWS itself.
 OLDEST_AWS = {1: (1, 29), 2: (2, 13)}

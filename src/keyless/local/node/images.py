@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyless.api import Permanent
+from keyless.api.starting import SAFE_PATH
 
 OURS = "keyless/keyless"
-SAFE_PATH = "-P"
-"""``python -m`` looks for modules in the working directory first: a stray ``copy.py`` there would be run as us."""
 
 
 @dataclass(frozen=True, slots=True)

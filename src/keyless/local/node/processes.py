@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from keyless.api import Permanent, Transient
-from keyless.local.node.images import SAFE_PATH
+from keyless.api.starting import SAFE_PATH
 from keyless.local.node.mounts import Bind
 
 

@@ -6,7 +6,6 @@ each folder. What lives in the tables is not known here: every part brings its o
 
 from keyless.local.state.authority import Authority
 from keyless.local.state.errors import PortBusy, StateFull, StateInUse, StateTooNew, StateUnsafe
-from keyless.local.state.location import default_folder
 from keyless.local.state.state import State
 
-__all__ = ["Authority", "PortBusy", "State", "StateFull", "StateInUse", "StateTooNew", "StateUnsafe", "default_folder"]
+__all__ = ["Authority", "PortBusy", "State", "StateFull", "StateInUse", "StateTooNew", "StateUnsafe"]

@@ -19,6 +19,7 @@ import pytest
 from cryptography import x509
 
 from keyless.api import Permanent
+from keyless.cli.location import default_folder
 from keyless.local.state import (
     Authority,
     PortBusy,
@@ -27,7 +28,6 @@ from keyless.local.state import (
     StateInUse,
     StateTooNew,
     StateUnsafe,
-    default_folder,
 )
 from keyless.local.state.errors import named_failures
 from keyless.local.state.lock import is_held
