@@ -97,6 +97,7 @@ class Reason(StrEnum):
     AUTHORITY_ROTATING = "AuthorityRotating"
     AUTHORITY_REPLACED = "AuthorityReplaced"
     AUTHORITY_NOT_READ = "AuthorityNotRead"
+    KEY_NOT_USABLE = "KeyNotUsable"
     COPY_REFUSED = "CopyRefused"
     NODE_LOST = "NodeLost"
     ACCESS_GRANTED = "AccessGranted"

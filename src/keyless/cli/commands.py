@@ -35,5 +35,5 @@ COMMANDS = {
 # Components are no typer commands: their flags are the fields of their settings (see keyless.cli.run).
 RUN = Command(
     "keyless.cli.run",
-    "run a component: operator, webhook, agent, vector, external-secrets-controller, backup, node, cloud",
+    "run a component: operator, webhook, agent, vector, external-secrets-controller, backup, kms-plugin, node, cloud",
 )

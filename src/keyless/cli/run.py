@@ -35,6 +35,7 @@ COMPONENTS = {
     "vector": "keyless.billing.collector",
     "external-secrets-controller": "keyless.shared_secrets",
     "backup": "keyless.backup",
+    "kms-plugin": "keyless.encryption",
     "node": "keyless.local.node",
     "cloud": "keyless.local.beside",
 }
