@@ -171,18 +171,6 @@ def read_untrusted(body: bytes) -> Manifest:
     return Manifest(source, at, state, _count(snapshot, "bytes"), sha256)
 
 
-def encryption_keys(body: bytes) -> tuple[tuple[str, str], ...]:
-    """Name and secret of each key of an EncryptionConfiguration, in their order; empty: it is none."""
-    try:
-        document = json.loads(body)
-        providers = document["resources"][0]["providers"]
-        held = [key for each in providers if "secretbox" in each for key in each["secretbox"]["keys"]]
-        found = [(each["name"], each["secret"]) for each in held]
-    except (ValueError, RecursionError, KeyError, IndexError, TypeError):
-        return ()
-    return tuple(found) if all(isinstance(part, str) and part for key in found for part in key) else ()
-
-
 def _mapping(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = document.get(name)
     if not isinstance(found, dict):

@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 
 from keyless.api import KeylessError, Permanent, Reason, Refusal
+from keyless.api.sealed_by import sealers_of
 from keyless.backup import plan
 from keyless.backup.bucket import Bucket
 from keyless.backup.checking import Checker
@@ -26,7 +27,6 @@ from keyless.backup.model import (
     Manifest,
     Refused,
     Wanted,
-    encryption_keys,
     home,
     wanted_of,
 )
@@ -82,7 +82,7 @@ class Restoring:
         self._work.mkdir()
         await self._download(folder + SNAPSHOT, manifest)
         keys = await self._bucket.get(folder + ENCRYPTION)
-        if not encryption_keys(keys):
+        if not sealers_of(keys):
             raise Refused(Refusal(Reason.SNAPSHOT_BROKEN, f"{folder}{ENCRYPTION}: expected an EncryptionConfiguration"))
         _write(self._work / NAME, {"snapshot": f"{manifest.source.id}/{manifest.folder}"})
         await self._note(ENCRYPTION, keys)

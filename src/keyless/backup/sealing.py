@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 _NAME = re.compile(r"of-(?P<id>[a-z0-9-]{1,63}?)(?:\.(?P<number>[0-9]{1,9}))?", re.ASCII)
-_SEALED = re.compile(rb"k8s:enc:secretbox:v1:(of-[a-z0-9-]{1,63}\.[0-9]{1,9}):")
+_SEALED = re.compile(rb"k8s:enc:(?:secretbox:v1|kms:v2):(of-[a-z0-9-]{1,63}\.[0-9]{1,9}):")
 _LONGEST = 128
 """More than what the pattern takes at most, 98 bytes."""
 

@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from keyless.api import KeylessError, Reason, Transient
+from keyless.api.sealed_by import name_of, sealers_of
 from keyless.backup import plan
 from keyless.backup.bucket import Bucket
 from keyless.backup.checking import Checker
@@ -28,7 +29,6 @@ from keyless.backup.model import (
     Refused,
     Source,
     State,
-    encryption_keys,
     folder_name,
     home,
     to_bytes,
@@ -191,7 +191,7 @@ class Backups:
                 checker.feed(piece)
                 sealed.feed(piece)
                 yield piece
-        if not sealed.is_opened_by(name for name, _ in encryption_keys(keys)):
+        if not sealed.is_opened_by(name_of(each) for each in sealers_of(keys)):
             unread = EtcdFailure(
                 f"etcd's snapshot: Secrets in it are encrypted with a newer key, number {sealed.newest}, than "
                 f"{self._settings.encryption_file} has, which the kubelet brings within two minutes; it is taken again"

@@ -10,6 +10,7 @@ import json
 import re
 
 from keyless.api import Reason, Refusal
+from keyless.api.sealed_by import is_key_id
 from keyless.aws.writing import ACLS, CHECKSUMS, ENCRYPTIONS, STYLES, Writing
 from keyless.space.reading import ROLE_ANNOTATION, KubeObject, Reader
 from keyless.space.surroundings import read_surroundings
@@ -161,6 +162,8 @@ def _api_server(reader: Reader, section: str) -> ApiServer:
         service_type=reader.word(f"{section}.service.type", "ClusterIP", one_of=("ClusterIP", "LoadBalancer")),
         service_annotations=reader.get(f"{section}.service.annotations", {}),
         hostname=_hostname(reader, f"{section}.service.hostname"),
+        kms_key=_kms_key(reader, f"{section}.encryption.kmsKeyId"),
+        annotations=_role_annotations(reader, f"{section}.serviceAccount.customAnnotations"),
         rotate_after_days=reader.count(f"{section}.encryption.rotateAfterDays", 0, most=3650),
         gateway=_gateway(reader, f"{section}.service"),
         ingress_class=_needs_hostname(reader, f"{section}.service", "ingress.className"),
@@ -205,11 +208,23 @@ def _secrets_sync(reader: Reader, section: str) -> SecretsSync:
     )
 
 
+def _kms_key(reader: Reader, path: str) -> str:
+    found: str = reader.get(path, "")
+    if found and not is_key_id(found):
+        reader.faults.append(f"{path}: expected a KMS key's id, ARN, alias or alias ARN, found {found!r}")
+        return ""
+    return found
+
+
+def _role_annotations(reader: Reader, path: str) -> dict[str, str]:
+    annotations: dict[str, str] = reader.get(path, {})
+    reader.role(path, annotations.get(ROLE_ANNOTATION))
+    return annotations
+
+
 def _workload(reader: Reader, section: str) -> Workload:
-    annotations: dict[str, str] = reader.get(f"{section}.serviceAccount.customAnnotations", {})
-    reader.role(f"{section}.serviceAccount.customAnnotations", annotations.get(ROLE_ANNOTATION))
     return Workload(
-        annotations=annotations,
+        annotations=_role_annotations(reader, f"{section}.serviceAccount.customAnnotations"),
         pod_labels=reader.strings(f"{section}.pod.customLabels"),
         pod_annotations=reader.strings(f"{section}.pod.customAnnotations"),
         resources=reader.get(f"{section}.resources", {}),

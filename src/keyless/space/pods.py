@@ -6,10 +6,11 @@ plane lies in a mounted Secret. Nothing here names an AWS credential unless the 
 
 from __future__ import annotations
 
+from keyless.api.sealed_by import SOCKETS
 from keyless.kube import KubeObject
 from keyless.shared_secrets.stores.scopes import of_control_plane, to_text
 from keyless.space.items import CONTROL_PLANE_LABEL
-from keyless.space.kubernetes.names import BACKUP, CERTIFICATES, DATA, RESTORE
+from keyless.space.kubernetes.names import BACKUP, CERTIFICATES, DATA, KMS_PLUGIN, RESTORE
 from keyless.space.kubernetes.names import NAME as CONTROL_PLANE
 from keyless.space.place import Place
 from keyless.space.surroundings import CA_COPY, CA_DIR, PULL_COPY
@@ -141,6 +142,53 @@ def restore_template(values: Values, place: Place, wanted: str, claim: str) -> K
     }
 
 
+def kms_plugin(values: Values, place: Place, *, file: str) -> tuple[KubeObject, list[KubeObject]]:
+    """What asks KMS for kube-apiserver, and the volumes that it brings; ``file``: the key of its file in the Secret.
+
+    A sidecar: its sockets are there before kube-apiserver looks for them, and longer than kube-apiserver does.
+    """
+    env = [*_control_plane_env(place)[1:3], _plain("MALLOC_ARENA_MAX", "1")]
+    container = _container(KMS_PLUGIN, KMS_PLUGIN, values, env=env, extra=())
+    # Its pod is never called unready for it: whether the API is served is kube-apiserver's to say.
+    del container["readinessProbe"]
+    container["startupProbe"] = _probe("/readyz", period=1, failures=120)
+    container["restartPolicy"] = "Always"
+    container["resources"] = values.api_server.resources.get(KMS_PLUGIN) or {
+        "requests": {"cpu": "10m", "memory": "64Mi"},
+        # What comes over its socket has no other bound.
+        "limits": {"memory": "256Mi"},
+    }
+    mounts = {"kms": SOCKETS, "kms-keys": "/etc/keyless/kms", "host-api": HOST_API_DIR}
+    container["volumeMounts"] = [
+        {"name": name, "mountPath": path, **({} if name == "kms" else {"readOnly": True})}
+        for name, path in mounts.items()
+    ]
+    # The first KMS key is named when the API answers, for which the pod has to run.
+    keys: KubeObject = {"secretName": CERTIFICATES, "items": [{"key": file, "path": file}], "optional": True}
+    volumes: list[KubeObject] = [
+        {"name": "kms", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": "kms-keys", "secret": keys},
+        # The host's API for this container alone: the others of the pod call nobody there.
+        {"name": "host-api", "projected": {"sources": _HOST_API}},
+    ]
+    around = values.surroundings
+    if around.ca_bundle is not None:
+        volumes.append({"name": "ca-bundle", "secret": {"secretName": CA_COPY}})
+        container["volumeMounts"].append({"name": "ca-bundle", "mountPath": CA_DIR, "readOnly": True})
+    return container, volumes
+
+
+HOST_API_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where every client of Kubernetes looks."""
+_HOST_API: list[KubeObject] = [
+    {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+    {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    {
+        "downwardAPI": {
+            "items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]
+        }
+    },
+]
 _RESTORING = (
     "snapshot",
     "restore",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from keyless.kube import KubeObject
 from keyless.kube.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, LEASES, ROLEBINDINGS, ROLES
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
-from keyless.space.kubernetes.names import RESTORE, RESTORED
+from keyless.space.kubernetes.names import KMS_PLUGIN, RESTORE, RESTORED
+from keyless.space.kubernetes.names import NAME as CONTROL_PLANE
 from keyless.space.place import Place
 
 RBAC = "rbac.authorization.k8s.io"
@@ -80,6 +81,12 @@ def of_backup(place: Place) -> tuple[Item, ...]:
     """Its control plane: whether it is being deleted, and what is said of its snapshots."""
     own = {"apiGroups": [SPACES], "resources": ["controlplanes"], "resourceNames": [place.name], "verbs": ["get"]}
     return _in_group("backup", "backup", place, rules=[own, _own_status(place)])
+
+
+def of_kms(place: Place) -> tuple[Item, ...]:
+    """Its control plane, and what is said of the key."""
+    own = {"apiGroups": [SPACES], "resources": ["controlplanes"], "resourceNames": [place.name], "verbs": ["get"]}
+    return _in_group(KMS_PLUGIN, CONTROL_PLANE, place, rules=[own, _own_status(place)])
 
 
 def of_restore(place: Place) -> tuple[Item, ...]:

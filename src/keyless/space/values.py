@@ -181,10 +181,14 @@ class ApiServer:
     size: str = "4Gi"
     storage_class: str = ""
     resources: KubeObject = field(default_factory=dict)
-    """By container: ``etcd``, ``kube-apiserver``, ``kube-controller-manager``."""
+    """By container: ``etcd``, ``kube-apiserver``, ``kube-controller-manager``, ``kms-plugin``."""
     scheduling: KubeObject = field(default_factory=dict)
     service_type: str = "ClusterIP"
     service_annotations: KubeObject = field(default_factory=dict)
+    kms_key: str = ""
+    """The ``KeyId`` of the KMS key that Secrets in etcd are encrypted with; empty: a key of their own."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Of the service account that asks KMS."""
     rotate_after_days: int = 0
     """The age at which the key of Secrets in etcd is changed; 0: only when it is asked for."""
     hostname: str = ""

@@ -11,9 +11,9 @@ import base64
 import hashlib
 from datetime import timedelta
 
-from keyless.backup.model import encryption_keys
+from keyless.api.sealed_by import KmsKey, name_of, sealers_of
 from keyless.kube import KubeObject
-from keyless.kube.errors import Forbidden, failure_status
+from keyless.kube.errors import ApiError, Forbidden, failure_status
 from keyless.kube.resources import CONTROLPLANES, SECRETS
 from keyless.kube.transport import Request
 from keyless.space.values import Values
@@ -25,11 +25,15 @@ METRIC = "apiserver_encryption_config_controller_last_config_info"
 
 
 class Sealed(World):
-    """``lag``: until a changed file is read. ``silent``: it does not say what it has read."""
+    """``lag``: until a changed file is read. ``silent``: it does not say what it has read.
+
+    ``refused``: what KMS says of each of its keys; a file with one of them is read at a start alone.
+    """
 
     def __init__(self, values: Values = OWN) -> None:
         self.read, self.lag, self.silent = "", timedelta(seconds=50), False
         self.refuses: set[str] = set()
+        self.refused = ""
         self._changed = None
         super().__init__(values)
 
@@ -46,6 +50,8 @@ class Sealed(World):
         before = self.inside(namespace).before
 
         def both(request: Request) -> None:
+            if request.path == "/readyz/kms-providers" and self.refused and self._by_kms(self.read):
+                raise ApiError(failure_status(500, "InternalError", self.refused))
             self._open(request)
             before(request)
 
@@ -82,6 +88,8 @@ class Sealed(World):
         for namespace in self.insides:
             if self.read and not namespace[0].isdigit() and self.told(namespace) != self.read:
                 self._changed = self._changed or self.clock
+                if self.refused and self._by_kms(self.told(namespace)):
+                    continue
                 if self.clock - self._changed >= self.lag:
                     self._load(namespace)
 
@@ -100,10 +108,14 @@ class Sealed(World):
                 return
         raise AssertionError(f"the change does not end: {told}")
 
+    def _by_kms(self, text: str) -> bool:
+        return any(isinstance(each, KmsKey) for each in sealers_of(text.encode()))
+
     def _load(self, namespace: str) -> None:
         self.read, self._changed = self.told(namespace), None
         digest = hashlib.sha256(self.read.encode()).hexdigest()
         line = f'{METRIC}{{apiserver_id_hash="sha256:0",hash="sha256:{digest}"}} 1\n'
+        self.inside(namespace).texts["/readyz/kms-providers"] = "ok"
         self.inside(namespace).texts["/metrics"] = "" if self.silent else f"# TYPE {METRIC} gauge\n{line}"
 
     def _seal(self, operation: str, plural: str, obj: KubeObject) -> KubeObject:
@@ -111,14 +123,14 @@ class Sealed(World):
             return obj
         if operation == "UPDATE" and obj["metadata"]["name"] in self.refuses:
             raise Forbidden(failure_status(403, "Forbidden", "admission webhook denied: xyzzy-plugh"))
-        return {**obj, "sealedWith": encryption_keys(self.read.encode())[0][0]}
+        return {**obj, "sealedWith": name_of(sealers_of(self.read.encode())[0])}
 
     def _open(self, request: Request) -> None:
         """What none of its keys opens cannot be read, nor be in a list."""
         for namespace, kube in self.insides.items():
             if "/secrets" not in request.path or namespace[0].isdigit():
                 continue
-            closed = {*self.seals(namespace).values()} - {name for name, _ in encryption_keys(self.read.encode())}
+            closed = {*self.seals(namespace).values()} - {name_of(each) for each in sealers_of(self.read.encode())}
             assert not closed, f"{request.subject}: no key opens {closed} of {kube}"
 
 

@@ -228,13 +228,15 @@ class World:
             return obj  # of an API server, which calls nobody
         name, namespace = obj["spec"]["serviceAccountName"], obj["metadata"]["namespace"]
         accounts = [each["metadata"] for each in self._objects(SERVICEACCOUNTS)]
-        found = next(each for each in accounts if (each["name"], each["namespace"]) == (name, namespace))
+        found: KubeObject = next((one for one in accounts if (one["name"], one["namespace"]) == (name, namespace)), {})
         role = (found.get("annotations") or {}).get("eks.amazonaws.com/role-arn")
         if not role:
             return obj
         injected = json.loads(json.dumps(obj))
-        for container in injected["spec"]["containers"]:
-            container["env"].append({"name": "AWS_ROLE_ARN", "value": role})
+        skipped = (obj["metadata"].get("annotations") or {}).get("eks.amazonaws.com/skip-containers", "").split(",")
+        for container in (*injected["spec"]["containers"], *injected["spec"].get("initContainers", ())):
+            if container["name"] not in skipped:
+                container.setdefault("env", []).append({"name": "AWS_ROLE_ARN", "value": role})
         return injected
 
     def _door(self, served: Served) -> Kube:

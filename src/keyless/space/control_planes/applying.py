@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
+from keyless.api.sealed_by import KmsKey
 from keyless.kube import (
     AlreadyExists,
     ApiError,
@@ -233,7 +234,10 @@ class Hands:
             return
         ring = step.ring
         if step.new:
-            ring = ring.adding(Held(step.new, make_encryption_key(), facts.now), step.asked)
+            sealer = (
+                KmsKey(step.new, step.kms, place.control_plane_id) if step.kms else (step.new, make_encryption_key())
+            )
+            ring = ring.adding(Held.from_sealer(sealer, facts.now), step.asked)
         await self._store(ring_item(place, ring), step.version)
         if step.version and ring.stage != "rewriting":
             self._rewritten.clear()

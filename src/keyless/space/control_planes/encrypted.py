@@ -9,7 +9,7 @@ import structlog
 
 from keyless.api import KeylessError
 from keyless.api.numbers import is_digits
-from keyless.kube import Kube, KubeObject, Name
+from keyless.kube import ApiError, Kube, KubeObject, Name, Unauthorized, Unreachable
 from keyless.kube.resources import SECRETS
 from keyless.space.control_planes import rotation
 from keyless.space.control_planes.model import Encrypted, Facts, Written
@@ -25,6 +25,8 @@ async def ask(facts: Facts, place: Place, inside: Kube) -> Facts:
     try:
         if rotation.wants_loaded(facts, place):
             found = replace(found, loaded=loaded(str(await inside.request("GET", "/metrics"))))
+        if rotation.wants_kms(facts, place):
+            found = replace(found, kms=await _of_kms(inside))
         if rotation.wants_secrets(facts, place):
             page = await inside.list(SECRETS, metadata_only=True)
             revision = int(page.resource_version) if is_digits(page.resource_version) else 0
@@ -32,6 +34,17 @@ async def ask(facts: Facts, place: Place, inside: Kube) -> Facts:
     except KeylessError as error:
         _log.info("encryption not told", control_plane=f"{place.group}/{place.name}", error=str(error))
     return replace(facts, etcd=found)
+
+
+async def _of_kms(inside: Kube) -> str:
+    """What kube-apiserver says of its KMS keys, in the plugin's own words; empty: they encrypt."""
+    try:
+        await inside.request("GET", "/readyz/kms-providers")
+    except (Unauthorized, Unreachable):
+        raise
+    except ApiError as error:
+        return str(error)
+    return ""
 
 
 def loaded(metrics: str) -> tuple[str, ...]:

@@ -40,11 +40,17 @@ def config(host: Mapping[Key, KubeObject], place: Place) -> str:
     """The EncryptionConfiguration that kube-apiserver has to be told; empty: its keys are not there."""
     ring = ring_of(host.get(encryption_key(place)))
     if ring is not None:
-        return files.encryption(ring.pairs)
+        return files.encryption(ring.sealers)
     if is_apart(host, place):
         return issuing.told_config(host.get(certificates_key(place)))
     keys = issuing.keys_of(host.get(keys_key(place)))
     return files.encryption(issuing.encrypting(keys)) if keys is not None else ""
+
+
+def is_changing(host: Mapping[Key, KubeObject], place: Place) -> bool:
+    """Whether a change of the keys is on its way."""
+    ring = ring_of(host.get(encryption_key(place)))
+    return ring is not None and ring.stage != "current"
 
 
 def digest(text: str) -> str:
@@ -59,7 +65,7 @@ def original(host: Mapping[Key, KubeObject], place: Place, now: datetime) -> Rin
     if secret is None or keys is None:
         return None
     made_at = datetime.fromisoformat(secret["metadata"]["creationTimestamp"])
-    return Ring(tuple(Held(name, text, made_at) for name, text in issuing.encrypting(keys)), now)
+    return Ring(tuple(Held.from_sealer(each, made_at) for each in issuing.encrypting(keys)), now)
 
 
 def refusal(facts: Facts, place: Place) -> Refusal | None:
@@ -90,7 +96,7 @@ def _recovered(facts: Facts, place: Place) -> Ring:
     host = facts.host
     known = original(host, place, facts.now)
     began = known.keys[0].made_at if known is not None else facts.now
-    keys = tuple(Held(name, text, began) for name, text in issuing.told_keys(host.get(certificates_key(place))))
+    keys = tuple(Held.from_sealer(each, began) for each in issuing.told_keys(host.get(certificates_key(place))))
     return Ring(keys, facts.now, "first" if len(keys) > 1 else "current", asked=asked(facts))
 
 

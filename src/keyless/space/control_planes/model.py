@@ -104,6 +104,8 @@ class Encrypted:
     """The version of the list of all Secrets; 0: not listed."""
     secrets: tuple[Written, ...] = ()
     """All of them, where listed."""
+    kms: str | None = None
+    """What it says of its KMS keys; empty: it encrypts with them; None: not asked, or it did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,13 +332,14 @@ class IssueCertificates:
 class WriteRing:
     """Write the keys of Secrets in etcd, if nobody did meanwhile; ``version`` empty: the Secret is not there.
 
-    ``new`` names a key that is made and added, for which ``asked`` asked.
+    ``new`` names a key that is made and added, for which ``asked`` asked; with ``kms`` it is that KMS key.
     """
 
     ring: Ring
     version: str
     new: str = ""
     asked: str = ""
+    kms: str = ""
 
 
 @dataclass(frozen=True, slots=True)

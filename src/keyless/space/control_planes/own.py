@@ -13,7 +13,7 @@ from dataclasses import replace
 from keyless.api import Reason, Refusal
 from keyless.kube import KubeObject
 from keyless.kube.resources import PODS
-from keyless.space.control_planes import authority, encrypting, holding, lost_nodes, restoring, room
+from keyless.space.control_planes import authority, encrypting, holding, keyed, lost_nodes, restoring, room
 from keyless.space.control_planes.availability import unavailable
 from keyless.space.control_planes.model import Facts, IssueCertificates, MakeKeys, Pending, Plan, Remove, Served, Step
 from keyless.space.control_planes.writing import write
@@ -60,6 +60,8 @@ def served(facts: Facts, place: Place) -> Served | Pending | Refusal | None:
         if lost := lost_nodes.told(facts.pods.get(NAME, ()), facts.nodes):
             return Refusal(Reason.NODE_LOST, f"the control plane's API does not answer: {lost}")
         why = _refused_pod(facts, place) or unavailable(NAME, _as_deployment(live), facts.pods.get(NAME, ()))
+        if workload.has_plugin(live) and (refused_key := keyed.trouble(facts)):
+            why = f"{why}; {keyed.CONDITION}: {refused_key}"
         return Pending(f"waiting for {workload_key(place)} to be ready: {why}")
     ca, certificate, key = known
     return Served(_url(address[0]), ca, certificate=certificate, key=key, etcd=_etcd(facts, place, address))
@@ -107,6 +109,10 @@ def keep(facts: Facts, place: Place, *, stopped: bool = False) -> Plan:
     )
     if due <= 0:
         return replace(before, steps=(*before.steps, IssueCertificates(every, backup=backed_up)))
+    around = keyed.bring(facts, place)
+    if around.steps:
+        return replace(before, steps=(*before.steps, *around.steps))
+    before = replace(before, steps=(*before.steps, *keyed.retire(facts, place)))
     runs = _pod(facts, place, stopped=stopped)
     waits = [due, *(each for each in (before.again_seconds, runs.again_seconds) if each is not None)]
     return Plan((*before.steps, *runs.steps), (*before.findings, *runs.findings), min(waits))
@@ -137,7 +143,8 @@ def _pod(facts: Facts, place: Place, *, stopped: bool) -> Plan:
     quota = sizes.quota_bytes(facts.values.api_server.size, facts.host.get(claim_key(place)))
     known = authority.known(facts.host, place)
     marks = {authority.APART: known.restart} if known is not None and known.restart else {}
-    wanted = _wanted(facts.values, place, live, quota=quota, v6=v6, replicas=0 if stopped else 1, marks=marks)
+    kms, replicas = keyed.is_used(facts, place), 0 if stopped else 1
+    wanted = _wanted(facts.values, place, live, quota=quota, v6=v6, replicas=replicas, marks=marks, kms=kms)
     written = write(facts, (wanted,))
     stuck: tuple[Step, ...] = tuple(
         Remove(Key(PODS, pod["metadata"]["name"], pod["metadata"]["namespace"]))
@@ -156,14 +163,19 @@ def _wanted(
     v6: bool,
     replicas: int,
     marks: Mapping[str, str],
+    kms: bool,
 ) -> Item:
     """A StatefulSet's claims cannot be changed: what exists keeps the size and class that it was made with."""
-    if live is None:
-        return workload.workload(values, place, quota=quota, v6=v6, replicas=replicas, marks=marks)
-    spec = live["spec"]["volumeClaimTemplates"][0]["spec"]
-    size, storage_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName", "")
-    api = replace(values.api_server, size=size, storage_class=storage_class)
-    return workload.workload(replace(values, api_server=api), place, quota=quota, v6=v6, replicas=replicas, marks=marks)
+    if live is not None:
+        spec = live["spec"]["volumeClaimTemplates"][0]["spec"]
+        size, storage_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName", "")
+        values = replace(values, api_server=replace(values.api_server, size=size, storage_class=storage_class))
+    wanted = workload.workload(values, place, quota=quota, v6=v6, replicas=replicas, marks=marks, kms=kms)
+    if not kms and live is not None and live["spec"]["template"]["spec"].get("serviceAccountName"):
+        # Of a KMS plugin that was there. The name cannot be taken out again: Kubernetes keeps it in two fields, and
+        # each brings back the other.
+        wanted.object["spec"]["template"]["spec"]["serviceAccountName"] = "default"
+    return wanted
 
 
 def _is_stuck(pod: KubeObject, live: KubeObject | None) -> bool:

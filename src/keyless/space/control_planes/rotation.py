@@ -10,13 +10,14 @@ key any more, it is encrypted with the new one, whoever wrote it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from keyless.api import Reason
 from keyless.api.numbers import is_digits
 from keyless.api.words import counted
 from keyless.kube import KubeObject, timestamp
-from keyless.space.control_planes import encrypting
+from keyless.space.control_planes import encrypting, keyed
 from keyless.space.control_planes.model import (
     Create,
     Facts,
@@ -28,13 +29,15 @@ from keyless.space.control_planes.model import (
     Written,
 )
 from keyless.space.kubernetes.names import NAME, encryption_key, keys_key
-from keyless.space.kubernetes.ring import Ring, next_name, ring_item, ring_of
+from keyless.space.kubernetes.ring import Held, Ring, next_name, ring_item, ring_of
 from keyless.space.place import Place
 from keyless.space.values import Values
 
 CONDITION = "EncryptionKeyCurrent"
 SETTLE = timedelta(seconds=75)
 """Longer than kube-apiserver lets a request live (60 s): what it began to write with the old key has ended."""
+KMS_SECONDS = 60.0
+"""How often kube-apiserver is asked how its KMS key is: it asks the plugin as often."""
 READ_WITHIN = timedelta(minutes=5)
 """The kubelet needs up to two minutes for a changed Secret, kube-apiserver looks each minute."""
 BATCH = 250
@@ -80,11 +83,16 @@ def _rest(facts: Facts, place: Place, ring: Ring, secret: KubeObject) -> Plan:
     if not _is_due(facts, ring):
         return _resting(facts, ring)
     new = next_name(ring.keys, place.control_plane_id)
-    return Plan((WriteRing(ring, _version(secret), new, encrypting.asked(facts)),), (_told(ring, "a new key is made"),))
+    kms = _wanted(facts, ring)
+    step = WriteRing(ring, _version(secret), new, encrypting.asked(facts), kms)
+    return Plan((step,), (_told(ring, f"KMS key {kms} shall encrypt" if kms else "a new key is made"),))
 
 
 def _read(facts: Facts, place: Place, ring: Ring, secret: KubeObject) -> Plan:
-    """kube-apiserver has to have read the file before the next stage."""
+    """kube-apiserver has to have read the file before the next stage, and to encrypt with a KMS key in it."""
+    if ring.stage == "added" and ring.keys[1].kms != _wanted(facts, ring, ring.keys[1]):
+        # It was mistyped, or KMS refuses it, and the values name another: nothing was written with it.
+        return _on(ring, ring.dropped(facts.now), secret)
     if not _is_loaded(facts, place):
         return _waiting(facts, place, ring)
     match ring.stage:
@@ -140,7 +148,16 @@ def _is_old(each: Written, mark: int) -> bool:
 
 def _is_loaded(facts: Facts, place: Place) -> bool:
     wanted = (encrypting.digest(encrypting.config(facts.host, place)),)
-    return facts.etcd is not None and facts.etcd.loaded == wanted
+    if facts.etcd is None or facts.etcd.loaded != wanted:
+        return False
+    # A file is read at a start whether KMS lets it encrypt or not. Where it shall write, that must be known.
+    return facts.etcd.kms == "" or not wants_kms(facts, place)
+
+
+def _wanted(facts: Facts, ring: Ring, instead: Held | None = None) -> str:
+    """The KMS key that the values name; where they cannot be read, what is there."""
+    found = keyed.wanted(facts)
+    return found if found is not None else (instead or ring.keys[0]).kms
 
 
 def _on(before: Ring, after: Ring, secret: KubeObject) -> Plan:
@@ -153,7 +170,11 @@ def _version(secret: KubeObject) -> str:
 
 def _is_due(facts: Facts, ring: Ring) -> bool:
     wish, left = encrypting.asked(facts), _due_in(facts, ring)
-    return bool(wish and wish != ring.asked) or (left is not None and left <= 0)
+    return (
+        bool(wish and wish != ring.asked)
+        or (left is not None and left <= 0)
+        or _wanted(facts, ring) != ring.keys[0].kms
+    )
 
 
 def _due_in(facts: Facts, ring: Ring) -> float | None:
@@ -169,8 +190,14 @@ def _resting(facts: Facts, ring: Ring) -> Plan:
     days = max(0, (facts.now - key.made_at).days)
     others = f", and {counted(len(ring.keys) - 1, 'older key')} can still read" if len(ring.keys) > 1 else ""
     again = f"; the next one is due in {counted(int(left // 86400) + 1, 'day')}" if left is not None else ""
-    message = f"Secrets in etcd are written with key {key.name} of {timestamp(key.made_at)}, {counted(days, 'day')} old"
-    return Plan((), (Finding(CONDITION, True, Reason.ENCRYPTION_KEY_IN_USE, f"{message}{others}{again}"),), left)
+    named = f"KMS key {key.kms}, as {key.name}," if key.kms else f"key {key.name}"
+    message = f"Secrets in etcd are written with {named} of {timestamp(key.made_at)}, {counted(days, 'day')} old"
+    told = Finding(CONDITION, True, Reason.ENCRYPTION_KEY_IN_USE, f"{message}{others}{again}")
+    if not any(each.kms for each in ring.keys):
+        return Plan((), (told,), left)
+    if trouble := facts.etcd.kms if facts.etcd is not None else None:
+        told = replace(told, status=False, reason=Reason.KEY_NOT_USABLE, message=f"{trouble}; {message}")
+    return Plan((), (told,), min(KMS_SECONDS, left) if left is not None else KMS_SECONDS)
 
 
 def _told(ring: Ring, what: str) -> Finding:
@@ -185,6 +212,10 @@ def _waiting(facts: Facts, place: Place, ring: Ring) -> Plan:
     if facts.now - ring.since < READ_WITHIN:
         return Plan((), (_told(ring, f"{message}, since {timestamp(ring.since)}"),), ASK_SECONDS)
     says = facts.etcd is not None and bool(facts.etcd.loaded)
+    if facts.etcd is not None and facts.etcd.kms and wants_kms(facts, place):
+        # Its own words, which are the plugin's: with which code KMS refuses, and what allows it.
+        told = f"{message}, and does not encrypt with the KMS key: {facts.etcd.kms}; {_back(ring)}"
+        return Plan((), (Finding(CONDITION, False, Reason.KEY_NOT_USABLE, told),), ASK_SECONDS)
     step = (
         f"`kubectl rollout restart statefulset {NAME} -n {place.host_namespace}` makes it read the file at once"
         if says
@@ -192,6 +223,14 @@ def _waiting(facts: Facts, place: Place, ring: Ring) -> Plan:
     )
     told = f"{message}, and has not since {timestamp(ring.since)}; both keys read meanwhile, nothing is lost; {step}"
     return Plan((), (Finding(CONDITION, False, Reason.ENCRYPTION_CONFIG_NOT_READ, told),), ASK_SECONDS)
+
+
+def _back(ring: Ring) -> str:
+    """What helps where the key cannot be mended."""
+    if ring.stage == "added":
+        value = "controlPlanes.kubernetes.encryption.kmsKeyId"
+        return f"nothing is written with it yet: another {value}, or null, takes it back"
+    return "what it encrypted needs it: it goes on once KMS allows it again"
 
 
 def _refused(facts: Facts, refused: list[Written], left: int) -> Finding:
@@ -209,6 +248,12 @@ def wants_loaded(facts: Facts, place: Place) -> bool:
     """Whether the next step needs to know what kube-apiserver has read."""
     ring = ring_of(facts.host.get(encryption_key(place)))
     return ring is not None and ring.stage != "current" and not (ring.stage == "settling" and _settles(facts, ring))
+
+
+def wants_kms(facts: Facts, place: Place) -> bool:
+    """Whether a KMS key takes part in what kube-apiserver is told."""
+    ring = ring_of(facts.host.get(encryption_key(place)))
+    return ring is not None and any(each.kms for each in ring.keys)
 
 
 def wants_secrets(facts: Facts, place: Place) -> bool:

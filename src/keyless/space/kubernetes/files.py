@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import orjson
 
+from keyless.api import sealed_by
+from keyless.api.sealed_by import Sealer
 from keyless.kube import KubeObject
 from keyless.space.kubernetes.names import MOUNT, PORT
 
@@ -16,13 +18,12 @@ PROBED = ("/livez", "/readyz")
 """All that anybody may ask without a credential: the kubelet's probes show none."""
 
 
-def encryption(keys: Sequence[tuple[str, str]]) -> str:
-    """Secrets are written with the first key, by name and secret, and read with all of them.
+def encryption(sealers: Sequence[Sealer]) -> str:
+    """Secrets are written with the first key and read with all of them.
 
-    What lies in etcd names its key. The second provider reads what was written before there was one.
+    What lies in etcd names its key. The last provider reads what was written before there was one.
     """
-    held = [{"name": name, "secret": secret} for name, secret in keys]
-    providers = [{"secretbox": {"keys": held}}, {"identity": {}}]
+    providers = [*sealed_by.providers(sealers), {"identity": {}}]
     return _text(
         {
             "apiVersion": "apiserver.config.k8s.io/v1",

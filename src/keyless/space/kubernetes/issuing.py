@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from keyless.backup.model import ENCRYPTION, encryption_keys
+from keyless.api.sealed_by import KmsKey, Sealer, plugin_file, sealers_of
+from keyless.backup.model import ENCRYPTION
 from keyless.kube import KubeObject, timestamp
 from keyless.serving.certificates import SLACK
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, Key, item
@@ -31,6 +32,8 @@ FOR = "keyless.dev/certificates-for"
 KEYS = ("ca.crt", "ca.key", "service-account.key", "service-account.pub", "encryption")
 NAMED, OLDER = "encryption-name", "encryption-older"
 """Of a control plane that was restored: what its key is called, and the keys that it began with."""
+KMS = "kms.json"
+"""What the plugin is told, where there is one: the KMS keys alone."""
 MASTERS = "system:masters"
 """kube-apiserver lets this group do everything; there is nobody else who could give the first right."""
 CONTROLLER_MANAGER = "controller-manager"
@@ -46,9 +49,9 @@ def keys_item(place: Place, now: datetime, restored: KubeObject | None = None) -
     With the Secret of a snapshot that was restored the keys of that stay beside the new one, which has another name.
     """
     made = make_keys(f"control plane {place.control_plane_id}", now)
-    if older := encryption_keys(_read(restored).get(ENCRYPTION, "").encode()):
+    if older := sealers_of(_read(restored).get(ENCRYPTION, "").encode()):
         made[NAMED] = f"of-{place.control_plane_id}"
-        made[OLDER] = json.dumps(older)
+        made[OLDER] = json.dumps([_older(each) for each in older])
     return _secret(keys_key(place), place, made, {}, immutable=True)
 
 
@@ -63,15 +66,25 @@ def is_placed(restored: KubeObject | None) -> bool:
     return bool(_read(restored).get("placed"))
 
 
-def encrypting(keys: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """By name the keys of Secrets in etcd, the one that is written with first."""
-    older = [(str(name), str(secret)) for name, secret in json.loads(keys.get(OLDER, "[]"))]
+def encrypting(keys: Mapping[str, str]) -> tuple[Sealer, ...]:
+    """The keys of Secrets in etcd, the one that is written with first."""
+    older = [_sealer(each) for each in json.loads(keys.get(OLDER, "[]"))]
     return ((keys.get(NAMED, "first"), keys["encryption"]), *older)
 
 
-def told_keys(certificates: KubeObject | None) -> tuple[tuple[str, str], ...]:
-    """By name the keys that kube-apiserver is told, the one that it writes with first; empty: it is told none."""
-    return encryption_keys(_read(certificates).get(ENCRYPTION, "").encode())
+def _older(sealer: Sealer) -> tuple[str, ...]:
+    """Of a KMS key a third part: for which control plane it encrypts."""
+    return (sealer.name, sealer.key_id, sealer.control_plane_id) if isinstance(sealer, KmsKey) else sealer
+
+
+def _sealer(kept: list[str]) -> Sealer:
+    name, what, *of = kept
+    return KmsKey(name, what, of[0]) if of else (name, what)
+
+
+def told_keys(certificates: KubeObject | None) -> tuple[Sealer, ...]:
+    """The keys that kube-apiserver is told, the one that it writes with first; empty: it is told none."""
+    return sealers_of(_read(certificates).get(ENCRYPTION, "").encode())
 
 
 def told_config(certificates: KubeObject | None) -> str:
@@ -88,8 +101,15 @@ def with_config(certificates: KubeObject, config: str) -> KubeObject:
     """What makes it another EncryptionConfiguration in the Secret that the pod mounts, if that is as it was read."""
     return {
         "metadata": {"resourceVersion": certificates["metadata"]["resourceVersion"]},
-        "data": {ENCRYPTION: _coded(config)},
+        "data": {name: _coded(text) for name, text in _config_files(config).items()},
     }
+
+
+def _config_files(config: str) -> dict[str, str]:
+    """At once, so that a socket is there when kube-apiserver is told of it. Without a KMS key there is one file."""
+    sealers = sealers_of(config.encode())
+    by_kms = any(isinstance(each, KmsKey) for each in sealers)
+    return {ENCRYPTION: config, **({KMS: plugin_file(sealers)} if by_kms else {})}
 
 
 def certificate_items(
@@ -121,7 +141,7 @@ def certificate_items(
         f"{CONTROLLER_MANAGER}.crt": manager.certificate,
         f"{CONTROLLER_MANAGER}.key": manager.key,
         f"{CONTROLLER_MANAGER}.json": files.kubeconfig(CONTROLLER_MANAGER),
-        ENCRYPTION: encryption,
+        **_config_files(encryption),
         "authentication.json": files.authentication(),
         "audit.json": files.audit(),
     }

@@ -11,6 +11,7 @@ from keyless.kube.resources import (
     ROLEBINDINGS,
     ROLES,
     SECRETS,
+    SERVICEACCOUNTS,
     SERVICES,
     STATEFULSETS,
     TLSROUTES,
@@ -33,6 +34,8 @@ AUTHORITY = "control-plane-authority"
 """The authorities, from the first change of them on, and how far the change is."""
 RESTORED = "control-plane-restored"
 """The keys of a snapshot's Secrets, until the control plane has its own."""
+KMS_PLUGIN = "kms-plugin"
+"""The container that asks KMS."""
 RESTORE = "restore"
 """The pod that fills the volume."""
 CLAIM = f"data-{NAME}-0"
@@ -106,6 +109,16 @@ def passing_keys(place: Place) -> tuple[Key, ...]:
     return tuple(Key(each, NAME, place.host_namespace) for each in (INGRESSES, *TLSROUTES))
 
 
+def kms_keys(place: Place) -> tuple[Key, ...]:
+    """What the KMS plugin is beside the pod: its identity last."""
+    role = f"{place.name}-{KMS_PLUGIN}"
+    return (
+        Key(ROLEBINDINGS, role, place.group),
+        Key(ROLES, role, place.group),
+        Key(SERVICEACCOUNTS, NAME, place.host_namespace),
+    )
+
+
 def all_keys(place: Place) -> tuple[Key, ...]:
     """In the order in which they go: what runs, what it holds, what opens it."""
     return (
@@ -116,6 +129,7 @@ def all_keys(place: Place) -> tuple[Key, ...]:
         claim_key(place),
         Key(ROLEBINDINGS, RESTORE, place.host_namespace),
         Key(ROLES, RESTORE, place.host_namespace),
+        *kms_keys(place),
         restored_key(place),
         operator_key(place),
         certificates_key(place),

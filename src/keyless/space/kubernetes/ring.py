@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, get_args
 
+from keyless.api.sealed_by import KmsKey, Sealer, kms_key
 from keyless.backup.sealing import name_of, number_of
 from keyless.kube import KubeObject, timestamp
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
@@ -29,11 +30,27 @@ _DATA = "ring"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A key of 32 bytes in base64; what lies in etcd names it."""
+    """A key of 32 bytes in base64, or a KMS key; what lies in etcd names it."""
 
     name: str
     secret: str = field(repr=False)
     made_at: datetime
+    kms: str = ""
+    """The ``KeyId`` of a KMS key, which has no secret here."""
+    of: str = ""
+    """The control plane for which that encrypts."""
+
+    @classmethod
+    def from_sealer(cls, sealer: Sealer, made_at: datetime) -> Held:
+        """Of what an EncryptionConfiguration names."""
+        if isinstance(sealer, KmsKey):
+            return cls(sealer.name, "", made_at, sealer.key_id, sealer.control_plane_id)
+        return cls(*sealer, made_at)
+
+    @property
+    def sealer(self) -> Sealer:
+        """As an EncryptionConfiguration names it."""
+        return KmsKey(self.name, self.kms, self.of) if self.kms else (self.name, self.secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +66,9 @@ class Ring:
     """What was asked for last, so that it is done once."""
 
     @property
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Name and secret, the one that is written with first."""
-        return tuple((each.name, each.secret) for each in self.keys)
+    def sealers(self) -> tuple[Sealer, ...]:
+        """The one that is written with first."""
+        return tuple(each.sealer for each in self.keys)
 
     def at(self, stage: Stage, now: datetime, *, mark: int = 0) -> Ring:
         """The same keys, one stage on or back."""
@@ -67,6 +84,11 @@ class Ring:
         first, new, *older = self.keys
         return replace(self, keys=(new, first, *older), stage="first", since=now)
 
+    def dropped(self, now: datetime) -> Ring:
+        """Without the new key, with which nothing was written yet."""
+        first, _new, *older = self.keys
+        return replace(self, keys=(first, *older), stage="removed", since=now)
+
     def reduced(self, now: datetime) -> Ring:
         """Only the key that writes."""
         return replace(self, keys=self.keys[:1], stage="removed", since=now, mark=0)
@@ -80,7 +102,7 @@ def next_name(keys: Iterable[Held], control_plane_id: str) -> str:
 
 def ring_item(place: Place, ring: Ring) -> Item:
     """The Secret that holds them. Not immutable; whoever writes it shows the version that was read."""
-    keys = [{"name": each.name, "secret": each.secret, "madeAt": timestamp(each.made_at)} for each in ring.keys]
+    keys = [_written(each) for each in ring.keys]
     document = {
         "keys": keys,
         "stage": ring.stage,
@@ -110,11 +132,21 @@ def ring_of(secret: KubeObject | None) -> Ring | None:
     return Ring(keys, since, stage, mark, asked) if whole and fits else None
 
 
+def _written(key: Held) -> dict[str, str]:
+    what = {"kms": key.kms, "of": key.of} if key.kms else {"secret": key.secret}
+    return {"name": key.name, **what, "madeAt": timestamp(key.made_at)}
+
+
 def _held(told: Mapping[str, object]) -> Held:
-    name, secret, made_at = told["name"], told["secret"], told["madeAt"]
-    if not (isinstance(name, str) and isinstance(secret, str) and isinstance(made_at, str) and name and secret):
-        raise TypeError(name)
+    name, made_at = told["name"], told["madeAt"]
+    if not isinstance(made_at, str):
+        raise TypeError(made_at)
     at = datetime.fromisoformat(made_at)
     if at.tzinfo is None:
         raise ValueError(made_at)
+    if "kms" in told:
+        return Held.from_sealer(kms_key({"name": name, "key": told["kms"], "of": told["of"]}), at)
+    secret = told["secret"]
+    if not (isinstance(name, str) and isinstance(secret, str) and name and secret):
+        raise TypeError(name)
     return Held(name, secret, at)

@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keyless.api.numbers import is_digits
+from keyless.api.sealed_by import SOCKETS
 from keyless.kube import KubeObject
-from keyless.kube.resources import NETWORKPOLICIES, PERSISTENTVOLUMECLAIMS, SERVICES, STATEFULSETS
+from keyless.kube.resources import NETWORKPOLICIES, PERSISTENTVOLUMECLAIMS, SERVICEACCOUNTS, SERVICES, STATEFULSETS
+from keyless.space import pods
 from keyless.space.items import CONTROL_PLANE_LABEL, Item, item
+from keyless.space.kubernetes import issuing
 from keyless.space.kubernetes.names import (
     CLAIM,
     DATA,
     ETCD_CLIENT,
     ETCD_PORT,
+    KMS_PLUGIN,
     MOUNT,
     NAME,
     PORT,
@@ -89,6 +93,23 @@ def policy(values: Values | None, place: Place, release_namespace: str) -> Item:
     )
 
 
+def account(values: Values, place: Place) -> Item:
+    """As whom the pod asks KMS, where it does."""
+    return item(
+        SERVICEACCOUNTS,
+        NAME,
+        place.host_namespace,
+        labels={**values.surroundings.labels, **_labels(place)},
+        annotations={**values.surroundings.annotations, **values.api_server.annotations},
+    )
+
+
+def has_plugin(live: KubeObject | None) -> bool:
+    """Whether the pod as it stands has a plugin for KMS."""
+    spec = (((live or {}).get("spec") or {}).get("template") or {}).get("spec") or {}
+    return any(each.get("name") == KMS_PLUGIN for each in spec.get("initContainers") or ())
+
+
 def workload(
     values: Values,
     place: Place,
@@ -97,15 +118,18 @@ def workload(
     v6: bool = False,
     replicas: int = 1,
     marks: Mapping[str, str] | None = None,
+    kms: bool = False,
 ) -> Item:
     """One pod with a volume of its own. A StatefulSet: two etcds on one volume would destroy it.
 
     ``quota``: bytes that etcd may hold. ``v6``: pods have addresses of IPv6 alone. ``replicas`` 0: it is paused, and
-    its volume stays. ``marks``: annotations of the pod, with other ones of which it begins anew.
+    its volume stays. ``marks``: annotations of the pod, with other ones of which it begins anew. ``kms``: with the
+    plugin that asks KMS; without, the pod is as ever.
     """
     # Labels by which the operator knows the volume when it takes the control plane away.
     claim: KubeObject = {"metadata": {"name": "data", "labels": _labels(place)}, "spec": _claim(values)}
-    metadata = {"labels": _labels(place), **({"annotations": dict(marks)} if marks else {})}
+    annotations = {**(marks or {}), **(_ANNOTATIONS if kms else {})}
+    metadata = {"labels": _labels(place), **({"annotations": annotations} if annotations else {})}
     return item(
         STATEFULSETS,
         NAME,
@@ -116,7 +140,7 @@ def workload(
             "serviceName": NAME,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
-            "template": {"metadata": metadata, "spec": _pod(values, place, quota=quota, v6=v6)},
+            "template": {"metadata": metadata, "spec": _pod(values, place, quota=quota, v6=v6, kms=kms)},
             "volumeClaimTemplates": [claim],
         },
     )
@@ -148,10 +172,16 @@ def _labels(place: Place) -> dict[str, str]:
     return {"app.kubernetes.io/name": NAME, CONTROL_PLANE_LABEL: place.control_plane_id}
 
 
-def _pod(values: Values, place: Place, *, quota: int, v6: bool) -> KubeObject:
+_ANNOTATIONS = {"eks.amazonaws.com/skip-containers": "etcd,kube-apiserver,kube-controller-manager"}
+"""The role is for the plugin alone: https://github.com/aws/amazon-eks-pod-identity-webhook#annotations"""
+
+
+def _pod(values: Values, place: Place, *, quota: int, v6: bool, kms: bool) -> KubeObject:
     secret = {"secretName": certificates_key(place).name, "defaultMode": 0o440}
+    plugin, volumes = pods.kms_plugin(values, place, file=issuing.KMS) if kms else ({}, [])
     return {
-        # Nothing in it calls the host's API.
+        **({"serviceAccountName": NAME, "initContainers": [plugin]} if kms else {}),
+        # Nothing in it calls the host's API, but the plugin, by a token of its own.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
@@ -161,8 +191,12 @@ def _pod(values: Values, place: Place, *, quota: int, v6: bool) -> KubeObject:
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_etcd(values, quota=quota, v6=v6), _api_server(values, place), _controller_manager(values)],
-        "volumes": [{"name": "files", "secret": secret}],
+        "containers": [
+            _etcd(values, quota=quota, v6=v6),
+            _api_server(values, place, kms=kms),
+            _controller_manager(values),
+        ],
+        "volumes": [{"name": "files", "secret": secret}, *volumes],
         **({"imagePullSecrets": [{"name": PULL_COPY}]} if values.surroundings.pull_secrets else {}),
         **values.api_server.scheduling,
     }
@@ -228,7 +262,7 @@ _CERTIFIED = (
 )
 
 
-def _api_server(values: Values, place: Place) -> KubeObject:
+def _api_server(values: Values, place: Place, *, kms: bool) -> KubeObject:
     command = [
         "kube-apiserver",
         "--etcd-servers=http://127.0.0.1:2379",
@@ -262,6 +296,12 @@ def _api_server(values: Values, place: Place) -> KubeObject:
     container["startupProbe"] = _probe("/readyz", period=1, failures=120)
     container["livenessProbe"] = _probe("/livez", period=10, failures=6)
     container["readinessProbe"] = _probe("/readyz", period=2, failures=3)
+    if kms:
+        container["volumeMounts"].append({"name": "kms", "mountPath": SOCKETS, "readOnly": True})
+        # A KMS that is away for a while takes nobody's API away: kube-apiserver has its data keys. At a start it waits
+        # for Secrets, which KMS may keep it from for long; to be started again and again would only make it longer.
+        container["startupProbe"] = _probe("/livez", period=1, failures=120)
+        container["readinessProbe"] = _probe("/readyz?exclude=kms-providers", period=2, failures=3)
     return container
 
 

@@ -6,6 +6,9 @@ import re
 
 from keyless.api import Access
 from keyless.billing.access import EXPORT, export_statements, signing_arn, signing_statements
+from keyless.encryption.access import COMPONENT as ENCRYPTION
+from keyless.encryption.access import SERVICE_ACCOUNT as ENCRYPTION_ACCOUNT
+from keyless.encryption.access import encryption_statements
 from keyless.identity.grants import Wish
 from keyless.identity.verify import Cluster
 from keyless.policy.amend import Written
@@ -55,6 +58,13 @@ def export_wish(needs: Access, place: tuple[str, str], role: str, key: str, name
     statements = [{"Sid": "KeylessData", **one} for one in export_statements(needs, *place)]
     keys = (*_key(key, ["kms:GenerateDataKey", "kms:Decrypt"]), *_signing(needs.signs))
     return Wish(EXPORT, EXPORT, role, (*statements, *keys), (namespace,), of_space=True)
+
+
+def encryption_wish(key: str, role: str, namespaces: tuple[str, ...]) -> Wish:
+    """The key that encrypts Secrets of control planes, by its ARN or its alias's, and nothing else."""
+    first, *others = encryption_statements(key)
+    statements = ({"Sid": "KeylessData", **first}, *({"Sid": "KeylessKey", **one} for one in others))
+    return Wish(ENCRYPTION, ENCRYPTION_ACCOUNT, role, statements, namespaces)
 
 
 def _signing(arn: str) -> tuple[Written, ...]:

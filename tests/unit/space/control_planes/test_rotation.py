@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from keyless.backup.model import encryption_keys
+from keyless.api.sealed_by import name_of, sealers_of
 from keyless.kube.resources import SECRETS, STATEFULSETS
 from keyless.space.control_planes import rotation
 from keyless.space.kubernetes import issuing
@@ -37,7 +37,7 @@ async def _told(world: Sealed) -> tuple[str, str, str]:
 
 
 def _names(text: str) -> list[str]:
-    return [name for name, _ in encryption_keys(text.encode())]
+    return [name_of(each) for each in sealers_of(text.encode())]
 
 
 def _is_safe(world: Sealed, namespace: str) -> None:
@@ -203,7 +203,7 @@ async def test_a_file_that_somebody_turns_back_makes_all_be_written_again(world:
     await world.rotate()
     for _ in range(20):
         await world.pass_time()
-    turned = encryption(list(reversed(encryption_keys(world.read.encode()))))
+    turned = encryption(list(reversed(sealers_of(world.read.encode()))))
     certificates = await world.host.get(SECRETS, "control-plane-certificates", namespace)
     data = {**certificates["data"], "encryption.json": base64.b64encode(turned.encode()).decode()}
     world.host.put(SECRETS, {**certificates, "data": data})
@@ -251,7 +251,7 @@ async def test_a_snapshot_from_before_a_change_is_read_after_it_with_what_lies_b
     restored = issuing.keys_item(place, world.clock, {"data": coded}).object
     told = issuing.encrypting(issuing.keys_of(restored) or {})
     assert told[0][0] == "of-another-id"
-    assert told[1:] == encryption_keys(beside.encode())
+    assert told[1:] == sealers_of(beside.encode())
 
 
 async def test_a_change_in_a_restored_control_plane_ends_the_keys_that_it_began_with(world: Sealed) -> None:
