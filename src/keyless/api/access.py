@@ -22,3 +22,7 @@ class Access:
     """For some actions the resources that they are needed on; every other action is needed on all of its service."""
     signs: str = ""
     """The KMS key that it signs with, by the ARN of the key or of its alias; empty: none."""
+    encrypts: str = ""
+    """The KMS key that it encrypts and decrypts with itself, named alike; empty: none."""
+    context: tuple[tuple[str, str], ...] = ()
+    """The encryption context of those calls."""

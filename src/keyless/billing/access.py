@@ -6,19 +6,15 @@ renames, deletes, lists or reads.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from keyless.api import Access, Permanent
+from keyless.api import Access
+from keyless.api.kms_names import key_arn
 from keyless.aws.writing import BARE, HEADERS, Writing
 
 EXPORT = "billing-export"
 """The scheduled export: component and service account."""
 _NEVER_SENT = ("x-amz-storage-class", "x-amz-website-redirect-location", "object-lock-mode", "if-match")
-_KEY = re.compile(r"[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+", re.ASCII)
-_KEY_ARN = re.compile(
-    r"arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+)", re.ASCII
-)
 
 
 def signing_arn(key: str, place: tuple[str, str, str]) -> str:
@@ -26,12 +22,7 @@ def signing_arn(key: str, place: tuple[str, str, str]) -> str:
 
     Raises ``Permanent`` where it names no key: with a wildcard in it a policy would let in what nobody named.
     """
-    if not key or _KEY_ARN.fullmatch(key):
-        return key
-    if not _KEY.fullmatch(key):
-        expected = "expected a KMS key by its id, its ARN or alias/NAME"
-        raise Permanent(f"billing.signing.kmsKeyId: {expected}, found {key!r}: name the key that signs")
-    return f"arn:{place[0]}:kms:{place[1]}:{place[2]}:{key if key.startswith('alias/') else f'key/{key}'}"
+    return key_arn(key, place, "billing.signing.kmsKeyId", "signs")
 
 
 def signing_statements(arn: str) -> list[dict[str, Any]]:

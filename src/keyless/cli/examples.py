@@ -13,6 +13,7 @@ EXAMPLES = {
     "verify billing": "keyless verify billing --control-plane ctp1 --group default --wait-seconds 60",
     "verify billing-export": "keyless verify billing-export --cluster-name prod --output json",
     "verify backup": "keyless verify backup --cluster-name prod --output json",
+    "verify encryption": "keyless verify encryption --cluster-name prod",
     "verify shared-secrets": "keyless verify shared-secrets --cluster-name prod --output json",
     "verify space": "keyless verify space --namespace default --wait-seconds 60",
     "explain": "keyless explain mxp-1-system/vector s3:PutObject arn:aws:s3:::usage/manifest/a",

@@ -12,13 +12,21 @@ from keyless.billing.export.scheduled import PREFIX
 from keyless.cli.exits import NotSeen
 from keyless.cli.grant_options import require_options
 from keyless.cli.handing_over import ANNOTATION, Annotated
-from keyless.cli.verifying import BILLING, EXPORT_SUBJECT, SHARED_SECRETS, export_needs, signing_key
+from keyless.cli.verifying import (
+    BILLING,
+    ENCRYPTION,
+    EXPORT_SUBJECT,
+    SHARED_SECRETS,
+    encryption_key,
+    export_needs,
+    signing_key,
+)
 from keyless.identity.grants import Asked, Mode, Way, Wish
 from keyless.identity.verify import Cluster, Space
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import KubeFacts, Release
 from keyless.kube.resources import SERVICEACCOUNTS
-from keyless.space.workload_identity.wishes import billing_wish, export_wish, secrets_wish
+from keyless.space.workload_identity.wishes import billing_wish, encryption_wish, export_wish, secrets_wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +80,8 @@ def every_wish(options: Options) -> list[Wish]:
     billing = Wish("billing", BILLING.service_account, f"{options.prefix}-billing", (), ())
     role = f"{options.prefix}-shared-secrets"
     export = Wish(EXPORT, EXPORT, f"{options.prefix}-{EXPORT}", (), (), of_space=True)
-    return [billing, Wish("shared-secrets", SHARED_SECRETS.service_account, role, (), ()), export]
+    encryption = Wish(ENCRYPTION.title, ENCRYPTION.service_account, f"{options.prefix}-{ENCRYPTION.title}", (), ())
+    return [billing, Wish("shared-secrets", SHARED_SECRETS.service_account, role, (), ()), export, encryption]
 
 
 def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, namespaces: tuple[str, ...]) -> list[Wish]:
@@ -85,6 +94,8 @@ def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, nam
     if values.get(SHARED_SECRETS.enabled) == "true" and options.secrets:
         role = f"{options.prefix}-shared-secrets"
         found.append(secrets_wish(options.secrets, role, options.key, cluster, namespaces))
+    if key := encryption_key(values, cluster):
+        found.append(encryption_wish(key, f"{options.prefix}-{ENCRYPTION.title}", namespaces))
     if values.get(EXPORT_SUBJECT.enabled) and (needs := export_needs(values, cluster)) is not None:
         place = values.get("account", "*"), values.get("billing.export.prefix") or PREFIX
         found.append(export_wish(needs, place, f"{options.prefix}-{EXPORT}", options.key, Release().namespace))

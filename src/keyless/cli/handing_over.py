@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from keyless.billing.access import EXPORT
-from keyless.cli.verifying import BILLING, EXPORT_SUBJECT, SHARED_SECRETS
+from keyless.cli.verifying import BILLING, ENCRYPTION, EXPORT_SUBJECT, SHARED_SECRETS
 from keyless.identity.grants import Way
 from keyless.identity.verify.values import Value, upgrade
 
@@ -21,6 +21,7 @@ Annotated = Mapping[tuple[str, str], str]
 _ESCAPED = r"eks\.amazonaws\.com/role-arn"
 _HOSTS = "$(kubectl get controlplanes -A -o jsonpath='{.items[*].status.hostNamespace}')"
 _SUBJECTS = {"billing": BILLING, "shared-secrets": SHARED_SECRETS, EXPORT: EXPORT_SUBJECT}
+_SUBJECTS[ENCRYPTION.title] = ENCRYPTION
 
 
 def handed_over(asked: Asked, made: Plan, space: Space, annotated: Annotated) -> tuple[str, ...]:
@@ -63,9 +64,9 @@ def _commands(
     if wish.of_space:
         # Each of its runs is a new pod.
         return
-    deployment, account = _SUBJECTS[wish.title].deployment, wish.service_account
-    restart = f'kubectl rollout restart deployment {deployment} -n "$host"'
-    there = f'kubectl wait --for=create deployment/{deployment} -n "$host" --timeout=60s'
+    subject, account = _SUBJECTS[wish.title], wish.service_account
+    restart = f'kubectl rollout restart {subject.kind} {subject.deployment} -n "$host"'
+    there = f'kubectl wait --for=create {subject.kind}/{subject.deployment} -n "$host" --timeout=60s'
     if asked.way is Way.PODS:
         fresh = any(step.operation.startswith("Create") and account in step.what for step in made.steps)
         if changed or (fresh and roles):

@@ -26,6 +26,7 @@ KINDS = {
     "verify billing-export": "VerificationList",
     "verify shared-secrets": "VerificationList",
     "verify backup": "VerificationList",
+    "verify encryption": "VerificationList",
     "explain": "Explanation",
     "identity plan": "IdentityPlan",
     "identity tighten": "TightenedRole",

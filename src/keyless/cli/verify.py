@@ -114,9 +114,17 @@ def _backup(asked: Asked) -> None:
     _run(asked, BACKUP, lambda kube: Needs(backup_access(kube)))
 
 
+def _encryption(asked: Asked) -> None:
+    from keyless.cli.verifying import ENCRYPTION, encryption_access
+    from keyless.identity.verify import Needs
+
+    _run(asked, ENCRYPTION, lambda kube: Needs(encryption_access(kube)))
+
+
 _of_control_planes("billing", "Verify that usage reaches the billing bucket by workload identity.", _billing)
 _of_control_planes("shared-secrets", "Verify that shared secrets are read by workload identity.", _shared_secrets)
 _of_control_planes("backup", "Verify that snapshots of control planes are stored by workload identity.", _backup)
+_of_control_planes("encryption", "Verify that a KMS key encrypts Secrets of control planes.", _encryption)
 
 
 @app.command("billing-export")

@@ -16,6 +16,10 @@ from keyless.backup.access import access as snapshots
 from keyless.billing.access import EXPORT, export_access
 from keyless.billing.access import access as bucket_access
 from keyless.billing.export.scheduled import PREFIX
+from keyless.encryption.access import SERVICE_ACCOUNT as ENCRYPTION_ACCOUNT
+from keyless.encryption.access import VALUE as ENCRYPTION_VALUE
+from keyless.encryption.access import access as crypts
+from keyless.encryption.access import encryption_arn
 from keyless.identity.verify import AccessOf, Bounds, Cluster, ControlPlane, Space, Subject
 from keyless.kube import Kube, KubeObject
 from keyless.kube.resources import CONTROLPLANES, SHAREDEXTERNALSECRETS, SHAREDSECRETSTORES
@@ -51,6 +55,16 @@ BACKUP = Subject(
     enabled="backup.enabled",
     annotations="controlPlanes.backup.serviceAccount.customAnnotations",
     storage="backup.storage",
+)
+ENCRYPTION = Subject(
+    title="encryption",
+    service_account=ENCRYPTION_ACCOUNT,
+    deployment=ENCRYPTION_ACCOUNT,
+    condition="EncryptionKeyUsable",
+    enabled=ENCRYPTION_VALUE,
+    annotations="controlPlanes.kubernetes.serviceAccount.customAnnotations",
+    kind="statefulset",
+    names_one=True,
 )
 EXPORT_SUBJECT = Subject(
     title="billing export",
@@ -120,6 +134,24 @@ def backup_access(kube: Kube) -> AccessOf:
         return snapshots(bucket, prefix, own.get("controlPlaneID", "*"), partition=cluster.partition, writing=writing)
 
     return access_of
+
+
+def encryption_access(kube: Kube) -> AccessOf:
+    """The KMS key in the values, for one control plane."""
+
+    async def access_of(space: Space, plane: ControlPlane, cluster: Cluster) -> Access | None:
+        arn = encryption_key(space.values, cluster)
+        if not arn:
+            return None
+        own = (await kube.get(CONTROLPLANES, plane.name, plane.group)).get("status") or {}
+        return crypts(arn, str(own.get("controlPlaneID", "*")))
+
+    return access_of
+
+
+def encryption_key(values: Mapping[str, str], cluster: Cluster) -> str:
+    """The ARN of the key that Secrets are encrypted with; raises ``Permanent`` where the value names none."""
+    return encryption_arn(values.get(ENCRYPTION_VALUE, ""), (cluster.partition, cluster.region, cluster.account))
 
 
 def secrets_access(kube: Kube) -> AccessOf:

@@ -16,6 +16,7 @@ from keyless.identity.verify import Cluster, Space
 from unit.identity.grants.fake_aws import FakeAws
 from unit.identity.grants.test_grants import applied, host_namespace, planned
 
+ENCRYPTED = "controlPlanes.kubernetes.encryption.kmsKeyId"
 PUT, GET = "s3:PutObject", "s3:GetObject"
 
 CLUSTER = Cluster("prod", "https://oidc.eks.eu-west-1.amazonaws.com/id/ABCDEF", "111122223333", "eu-west-1")
@@ -25,10 +26,10 @@ ON |= {"billing.export.schedule": "0 3 1-3 * *", "account": "acme"}
 
 def test_destroy_looks_for_the_role_of_every_feature_with_whatever_is_on_and_no_prefix() -> None:
     options = Options("", "irsa", "exact", "keyless", "team-", "", "", 2048)
-    granted = wishes_of(options, ON, CLUSTER, ("mxp-1-system",))
+    granted = wishes_of(options, {**ON, ENCRYPTED: "1111"}, CLUSTER, ("mxp-1-system",))
     bare = Options("", "irsa", "exact", "keyless", "", "", "", 2048)
 
-    assert len(granted) == 3
+    assert len(granted) == 4
     assert {(one.role, one.service_account, one.policy) for one in every_wish(bare)} == {
         (one.role, one.service_account, one.policy) for one in granted
     }
@@ -63,3 +64,15 @@ def test_nothing_is_restarted_for_it_since_each_of_its_runs_is_a_new_pod() -> No
     (command,) = handed_over(wanted, planned(wanted, FakeAws()), Space(values, (), frozenset()), {})
     assert command.startswith("helm upgrade spaces spaces-helm-chart --reuse-values")
     assert "billing.export.serviceAccount.customAnnotations" in command
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_what_encrypts_is_named_by_its_own_value_and_its_stateful_set_is_restarted(way) -> None:
+    options = Options("", way, "exact", "keyless", "", "", "", 2048)
+    values = {ENCRYPTED: "1111"}
+    wanted = Asked(CLUSTER, way, Mode.EXACT, tuple(wishes_of(options, values, CLUSTER, (host_namespace(1),))))
+    made = applied(wanted, FakeAws())
+    then = handed_over(wanted, made, Space(values, (), frozenset({host_namespace(1)})), {})
+    named = r"controlPlanes.kubernetes.serviceAccount.customAnnotations.eks\.amazonaws\.com/role-arn"
+    assert any(named in line for line in then) is (way is Way.IRSA)
+    assert "kubectl rollout restart statefulset control-plane" in then[-1]

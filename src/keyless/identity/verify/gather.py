@@ -28,7 +28,7 @@ from keyless.identity.verify.model import (
     Waiting,
 )
 from keyless.identity.verify.once import Once
-from keyless.identity.verify.reached import reached, signed_with
+from keyless.identity.verify.reached import crypted_with, reached, signed_with
 from keyless.kube import Kube
 
 _MOST_LOOKED_UP = 100
@@ -167,7 +167,7 @@ async def _reached(aws: Session, facts: Facts) -> dict[str, Reached]:
     asked = isinstance(facts.bucket, Bucket | Unread)
     patterns = [each for each in facts.access.resources if asked or Arn.parse(each).service != "s3"]
     found = await reached(aws, facts.access, patterns[:_MOST_LOOKED_UP])
-    return {**found, **await signed_with(aws, facts.access)}
+    return {**found, **await signed_with(aws, facts.access), **await crypted_with(aws, facts.access)}
 
 
 async def _bucket(aws: Session, facts: Facts, account: str) -> Bucket | Missing | Unread | None:

@@ -90,6 +90,23 @@ async def signing_uses(aws: Session, key: str) -> dict[str, KeyUse | Unseen]:
     return {action: replace(found, action=action, context=context) for action in ("kms:DescribeKey", sign)}
 
 
+async def crypting_uses(aws: Session, key: str, sent: Mapping[str, str]) -> dict[str, KeyUse | Unseen]:
+    """What a component asks of the key that it encrypts with itself; ``sent``: the encryption context."""
+    arn = Arn.parse(key)
+    found, made_for = await _described(aws.in_region(arn.region), key)
+    if not isinstance(found, KeyUse):
+        return {"kms:Encrypt": found}
+    if made_for != "ENCRYPT_DECRYPT":
+        return {"kms:Encrypt": Unseen(f"{key} was made for {made_for} and encrypts nothing: name another")}
+    context = {"kms:CallerAccount": Arn.parse(found.arn).account, "kms:KeyUsage": made_for}
+    if arn.resource.startswith("alias/"):
+        context["kms:ResourceAliases"] = arn.resource
+    said = {f"kms:EncryptionContext:{name}": value for name, value in sent.items()}
+    crypts = {**context, **said, "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
+    asked = {"kms:DescribeKey": context, "kms:Encrypt": crypts, "kms:Decrypt": crypts}
+    return {action: replace(found, action=action, context=each) for action, each in asked.items()}
+
+
 async def _behind(
     aws: Session, regions: Mapping[str, Session], action: str, resource: str, sent: Mapping[str, str]
 ) -> _Behind | Unseen | None:

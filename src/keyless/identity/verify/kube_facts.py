@@ -35,10 +35,12 @@ from keyless.kube.resources import (
     PODS,
     SECRETS,
     SERVICEACCOUNTS,
+    STATEFULSETS,
 )
 
 VALUES_CONFIGMAP = "spaces-values"
 TEMPLATE_HASH = "pod-template-hash"
+REVISION_HASH = "controller-revision-hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ class KubeFacts:
     async def workload(self, plane: ControlPlane, subject: Subject) -> Workload:
         """Service account, Deployment and pods of a component."""
         found = await self.service_account(plane, subject)
-        deployment = await self._get(DEPLOYMENTS, subject.deployment, plane.host_namespace)
+        kind = STATEFULSETS if subject.kind == "statefulset" else DEPLOYMENTS
+        deployment = await self._get(kind, subject.deployment, plane.host_namespace)
         return replace(found, deployed=deployment is not None)
 
     async def scheduled(self, plane: ControlPlane, subject: Subject) -> Workload:
@@ -186,9 +189,10 @@ def _pods_of(job: KubeObject | None) -> KubeObject | None:
 def pod_of(item: KubeObject) -> Pod:
     """A pod's part in the chain: AWS's variables and where it stores; values of secrets are not kept."""
     metadata, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+    labels = metadata.get("labels") or {}
     env = {
         variable["name"]: "" if "SECRET" in variable["name"] else variable.get("value", "")
-        for container in spec.get("containers", [])
+        for container in _running(spec)
         for variable in container.get("env", [])
         if variable["name"].startswith("AWS_") or variable["name"] in (*STORAGE_VARIABLES, *NO_PROXY)
     }
@@ -202,9 +206,23 @@ def pod_of(item: KubeObject) -> Pod:
         token_audience=audiences[0] if audiences else "",
         node=spec.get("nodeName") or "",
         created=metadata.get("creationTimestamp") or "",
-        revision=(metadata.get("labels") or {}).get(TEMPLATE_HASH, ""),
-        skipped=SKIP_LABEL in metadata.get("labels", {}) or SKIP_CONTAINERS in metadata.get("annotations", {}),
+        revision=labels.get(TEMPLATE_HASH) or labels.get(REVISION_HASH, ""),
+        skipped=SKIP_LABEL in labels or _all_skipped(metadata, spec),
     )
+
+
+def _running(spec: KubeObject) -> list[KubeObject]:
+    """Containers, and sidecars, which begin before them."""
+    sidecars = [each for each in spec.get("initContainers", []) if each.get("restartPolicy") == "Always"]
+    return [*spec.get("containers", []), *sidecars]
+
+
+def _all_skipped(metadata: KubeObject, spec: KubeObject) -> bool:
+    """Whether the webhook is asked to leave out all of a pod: some of it may be none of its business."""
+    annotations = metadata.get("annotations") or {}
+    listed = {name.strip() for name in annotations.get(SKIP_CONTAINERS, "").split(",")}
+    left = [each for each in spec.get("initContainers", []) if each.get("name") not in listed]
+    return SKIP_CONTAINERS in annotations and not left
 
 
 def _has(spec: KubeObject, variable: str) -> bool:

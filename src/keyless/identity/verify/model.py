@@ -105,6 +105,10 @@ class Subject:
     storage: str = ""
     health: str = ""
     of_space: bool = False
+    kind: str = "deployment"
+    """What runs it: ``deployment``, or a ``statefulset`` of which it is a part."""
+    names_one: bool = False
+    """Whether ``enabled`` switches it on by naming something, where others have ``true``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +277,7 @@ class Facts:
     def enabled(self) -> bool:
         """Whether the values in force switch the component on; one of the Space's own by its schedule."""
         value = self.space.values.get(self.subject.enabled, "")
-        return bool(value) if self.subject.of_space else value == "true"
+        return bool(value) if self.subject.of_space or self.subject.names_one else value == "true"
 
     @property
     def pods(self) -> tuple[Pod, ...]:
@@ -326,4 +330,4 @@ class Facts:
         if self.subject.of_space:
             name = self.subject.deployment
             return f"kubectl create job --from=cronjob/{name} {name}-$(date +%s) -n {self.namespace}"
-        return f"kubectl rollout restart deployment {self.subject.deployment} -n {self.namespace}"
+        return f"kubectl rollout restart {self.subject.kind} {self.subject.deployment} -n {self.namespace}"

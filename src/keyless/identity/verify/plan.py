@@ -96,9 +96,9 @@ def cluster_is_this_one(facts: Facts) -> Link | None:
 def component_is_enabled(facts: Facts) -> Link:
     """Helm switches the component on; a later upgrade may have switched it off again."""
     subject, space = facts.subject, facts.space
-    expected = f"{subject.enabled}=true"
-    if space.values.get(subject.enabled) == "true":
-        return Link("Helm values", State.HELD, expected, expected)
+    expected = f"{subject.enabled} names one" if subject.names_one else f"{subject.enabled}=true"
+    if facts.enabled:
+        return Link("Helm values", State.HELD, expected, f"{subject.enabled}={space.values[subject.enabled]}")
     lost = dropped(space, (f"{subject.enabled.partition('.')[0]}.", subject.annotations))
     found = f"{subject.enabled}={space.values.get(subject.enabled, 'not set')}"
     if lost:
@@ -106,6 +106,9 @@ def component_is_enabled(facts: Facts) -> Link:
         return Link(
             "Helm values", State.BROKEN, expected, found, Reason.HELM_VALUES_DROPPED, upgrade(space, lost.values)
         )
+    if subject.names_one:
+        advice = f"which one nobody can tell from here: helm upgrade --reuse-values --set {subject.enabled}=…"
+        return Link("Helm values", State.BROKEN, expected, found, Reason.COMPONENT_NOT_ENABLED, advice=advice)
     return Link(
         "Helm values",
         State.BROKEN,

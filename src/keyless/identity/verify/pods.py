@@ -40,14 +40,15 @@ _STATIC = ("AWS_ACCESS_KEY_ID",)
 def workload_runs(facts: Facts) -> Link:
     """The Deployment is there and has a ready pod."""
     namespace, name = facts.namespace, facts.subject.deployment
-    expected = f"Deployment {name} in {namespace} with a ready pod"
+    what = {"statefulset": "StatefulSet"}.get(facts.subject.kind, "Deployment")
+    expected = f"{what} {name} in {namespace} with a ready pod"
     workload = facts.workload
     if not facts.enabled:
         return Link("workload", State.SKIPPED, expected, "the component is not enabled")
     if facts.paused:
         return Link("workload", State.HELD, f"{expected}, or the control plane is paused", facts.paused)
     if workload is None or not workload.deployed:
-        found = "no such Deployment"
+        found = f"no such {what}"
         advice = f"the operator makes it: kubectl describe controlplanes -A says what keeps it from {namespace}"
         return Link("workload", State.BROKEN, expected, found, Reason.WORKLOAD_MISSING, advice=advice)
     if any(pod.ready for pod in workload.pods):
@@ -249,7 +250,7 @@ def _behind_proxy(facts: Facts, expected: str) -> Link | None:
     if seen is not None and seen.status == "True" and is_current(seen, facts.pods):
         return Link("injection", State.HELD, expected, pod.name, notes=(found,))
     values = exempted(pod.env)
-    command = f"kubectl set env deployment/{facts.subject.deployment} -n {facts.namespace}"
+    command = f"kubectl set env {facts.subject.kind}/{facts.subject.deployment} -n {facts.namespace}"
     fix = f"{command} {shlex.quote(f'NO_PROXY={values}')} {shlex.quote(f'no_proxy={values}')}"
     return Link("injection", State.BROKEN, expected, found, Reason.AGENT_BEHIND_PROXY, fix)
 
@@ -265,14 +266,16 @@ def _without_keys(facts: Facts) -> Fix | None:
     if subject.static_keys and facts.space.values.get(subject.static_keys):
         return None
     names = "AWS_ACCESS_KEY_ID- AWS_SECRET_ACCESS_KEY- AWS_SESSION_TOKEN-"
-    command = f"kubectl set env deployment/{subject.deployment} -n {facts.namespace} {names}"
+    command = f"kubectl set env {subject.kind}/{subject.deployment} -n {facts.namespace} {names}"
     return Fix(command, "takes the keys out of the Deployment, which makes new pods")
 
 
 def _not_skipped(facts: Facts) -> str:
     metadata = {"labels": {SKIP_LABEL: None}, "annotations": {SKIP_CONTAINERS: None}}
     patch = json.dumps({"spec": {"template": {"metadata": metadata}}}, separators=(",", ":"))
-    return f"kubectl patch deployment {facts.subject.deployment} -n {facts.namespace} --type merge -p '{patch}'"
+    return (
+        f"kubectl patch {facts.subject.kind} {facts.subject.deployment} -n {facts.namespace} --type merge -p '{patch}'"
+    )
 
 
 def identity_fault(pod: Pod, facts: Facts) -> str:

@@ -17,7 +17,7 @@ from keyless.api import Access, Arn
 from keyless.aws import AWS_FAILURES, Session
 from keyless.identity.verify.aws_facts import why
 from keyless.identity.verify.behind import Reached
-from keyless.identity.verify.keys import key_uses, signing_uses
+from keyless.identity.verify.keys import crypting_uses, key_uses, signing_uses
 from keyless.identity.verify.permission import one_of
 from keyless.identity.verify.permission_fix import needed
 from keyless.identity.verify.resource_policies import resource_policy
@@ -45,6 +45,14 @@ async def reached(aws: Session, access: Access, patterns: Sequence[str]) -> dict
 async def signed_with(aws: Session, access: Access) -> dict[str, Reached]:
     """The key that the component signs with, which it asks itself."""
     return {access.signs: Reached(access.signs, keys=await signing_uses(aws, access.signs))} if access.signs else {}
+
+
+async def crypted_with(aws: Session, access: Access) -> dict[str, Reached]:
+    """The key that the component encrypts with, which it asks itself."""
+    if not access.encrypts:
+        return {}
+    uses = await crypting_uses(aws, access.encrypts, dict(access.context))
+    return {access.encrypts: Reached(access.encrypts, keys=uses)}
 
 
 async def _resource(aws: Session, pattern: str) -> Reached | None:

@@ -77,7 +77,7 @@ def _advice(facts: Facts, seen: Condition) -> str:
         return f"mend the links above first; `{asked}` says which statement decides"
     if "AccessDenied" in seen.message or "InvalidIdentityToken" in seen.message:
         return "the links above are what it depends on: mend the first that failed, it tries again within minutes"
-    pods = f"deployment/{facts.subject.deployment} -n {facts.namespace}"
+    pods = f"{facts.subject.kind}/{facts.subject.deployment} -n {facts.namespace}"
     return f"the message is the component's own; kubectl describe {pods} shows its pods, kubectl logs {pods} its log"
 
 

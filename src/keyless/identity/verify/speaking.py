@@ -72,7 +72,8 @@ def of_a_pod_before(facts: Facts, name: str, link: str, expected: str) -> Link |
     current = speakers(facts.pods)
     if not current:
         advice = "a rollout is under way: ask again when it has ended"
-        fix = f"kubectl rollout status deployment {facts.subject.deployment} -n {facts.namespace} --timeout={WAIT}"
+        what = f"{facts.subject.kind} {facts.subject.deployment}"
+        fix = f"kubectl rollout status {what} -n {facts.namespace} --timeout={WAIT}"
         return Link(
             link, State.UNKNOWN, expected, f"not tried since the rollout began; {stands}", fix=fix, advice=advice
         )
