@@ -181,7 +181,8 @@ class Shaped(Shop):
         self.cloud.aws("s3", "cp", "--recursive", "--quiet", f"s3://{BUCKET}/manifest/", str(at))
         found = [json.loads(path.read_bytes()) for path in at.rglob("*") if path.is_file() and "account=" in str(path)]
         mine = [one for one in found if one.get("controlPlane", {}).get("name") == self.own.name]
-        return sorted(mine, key=lambda one: int(one["sequence"]))
+        # A collector without a volume begins to count anew.
+        return sorted(mine, key=lambda one: str(one["from"]))
 
 
 def _document(*statements: dict[str, object]) -> str:
