@@ -45,7 +45,14 @@ def _authorities(bare: Bare) -> list[str]:
 
 
 def test_who_believes_a_new_authority_when_and_who_forgets_the_old_one(bare: Bare) -> None:
-    asyncio.run(_changed(bare))
+    asyncio.run(_whole(bare))
+
+
+async def _whole(bare: Bare) -> None:
+    try:
+        await _changed(bare)
+    finally:
+        await bare.tenants.aclose()
 
 
 async def _changed(bare: Bare) -> None:

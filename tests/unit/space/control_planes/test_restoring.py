@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from keyless.kube import KubeObject, NotFound
+from keyless.kube import KubeObject, Name, NotFound
 from keyless.kube.resources import (
     CONTROLPLANES,
+    NAMESPACES,
     PERSISTENTVOLUMECLAIMS,
     PODS,
     ROLES,
@@ -195,3 +196,51 @@ async def test_an_operator_killed_at_any_write_restores_once_and_ends_the_same()
         await world.tenants.aclose()
         number += 13  # some of each kind: a file's tests stay quick
     assert number > 20
+
+
+LAST = "20261122T120130Z-77"
+"""Taken when the backup's pod ended, which is after all else that writes."""
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["still paused", "deleted meanwhile"])
+async def test_the_last_snapshot_of_one_that_is_paused_begins_a_new_one_and_either_leaves_the_other_alone(
+    world: World, deleted: bool
+) -> None:
+    world.create()
+    await world.settle()
+    source = await world.plane()
+    place, identity = source["status"]["hostNamespace"], source["status"]["controlPlaneID"]
+    last = {"snapshot": f"{identity}/{LAST}", "takenAt": "2026-11-22T12:01:30Z", "bytes": 4}
+    spec = {**source["spec"], "crossplane": {"state": "Paused"}}
+    world.host.put(CONTROLPLANES, {**source, "spec": spec, "status": {**source["status"], "backup": last}})
+    await world.settle()
+    assert (await _ready(world))["reason"] == "Paused"
+    assert (await world.plane())["status"]["backup"] == last, "which one it is stays to be read"
+    second = Name("default", "ctp2")
+    world.create(second, metadata={"annotations": {"keyless.dev/restore-from": last["snapshot"]}})
+    for number in range(12):
+        await world.loop.reconcile(second)
+        world.play()
+        if deleted and number == 8:
+            await world.host.delete(CONTROLPLANES, CTP1.name, CTP1.namespace)
+            await world.settle()
+            assert not await world.exists(NAMESPACES, place)
+    namespace = await world.host_namespace(second)
+    assert namespace != place
+    (pod,) = _pods(world)
+    assert pod["metadata"]["namespace"] == namespace
+    asked = {each["name"]: each.get("value") for each in pod["spec"]["initContainers"][0]["env"]}
+    assert last["snapshot"] in asked.values()
+    data = {"encryption.json": OLDER, "placed": last["snapshot"]}
+    coded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    await world.host.patch(SECRETS, "control-plane-restored", {"data": coded}, namespace)
+    await world.settle(second)
+    assert (await world.condition("Ready", second))["status"] == "True"
+    assert (await world.plane(second))["status"]["controlPlaneID"] != identity
+    assert not (await world.plane(second))["status"].get("pauses"), "that one was never paused"
+    if not deleted:
+        for _ in range(4):
+            await world.loop.reconcile(CTP1)
+            world.play()
+        assert (await _ready(world))["reason"] == "Paused"
+        assert await world.exists(PERSISTENTVOLUMECLAIMS, "data-control-plane-0", place)
