@@ -33,7 +33,6 @@ from production.parts import Parts
 from unit.space.world import CTP1, World
 
 OWN = Values(mode="kubernetes", shared_secrets=False)
-PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 class Bare(World):
@@ -43,6 +42,7 @@ class Bare(World):
         self._folder, self._binaries, self.terms = folder, binaries, terms
         self.parts = Parts(folder)
         self.starts, self._template = 0, ""
+        self._words: dict[str, list[str]] = {}
         found = [_port() for _ in range(4)]
         self._ports = dict(zip((2379, 2380, ETCD_PORT, PORT), found, strict=True))
         (folder / "data").mkdir(mode=0o700)
@@ -119,6 +119,9 @@ class Bare(World):
         if templates and str(templates[0]) != self._template:
             self._template = str(templates[0])
             self.restart(templates[0])
+        for name in self._words:
+            if self.parts.has_ended(name):  # kube-controller-manager waits ten seconds for an API server, and ends
+                self._start(name)
         return moved
 
     def restart(self, template: KubeObject | None = None) -> None:
@@ -127,11 +130,15 @@ class Bare(World):
         self.starts += 1
         self.parts.end_all()
         for container in found["spec"]["containers"]:
-            environ = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "POD_IP": "127.0.0.1"}
             name, *words = map(self._here, container["command"])
-            self.parts.start(name, self._binaries / name, *words, environ=environ)
+            self._words[name] = words
+            self._start(name)
             if name == "etcd":
                 self.parts.wait("etcd", lambda: _listens(self._ports[2379]))
+
+    def _start(self, name: str) -> None:
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "POD_IP": "127.0.0.1"}
+        self.parts.start(name, self._binaries / name, *self._words[name], environ=environ)
 
     def down(self) -> None:
         """End what was started."""

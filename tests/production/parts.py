@@ -43,6 +43,10 @@ class Parts:
             process.kill()
             process.wait()
 
+    def has_ended(self, name: str) -> bool:
+        """Whether a program that was started ended by itself."""
+        return name in self._running and self._running[name].poll() is not None
+
     def end_all(self) -> None:
         """End every program, the last first."""
         for name in reversed(list(self._running)):

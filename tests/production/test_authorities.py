@@ -57,7 +57,7 @@ async def _whole(bare: Bare) -> None:
 
 async def _changed(bare: Bare) -> None:
     await bare.up()
-    await bare.until(lambda: bare.config_map("kube-root-ca.crt") != {}, 60)
+    await bare.until(lambda: bare.config_map("kube-root-ca.crt") != {}, 120)
     keys = bare.secret("control-plane-keys")
     old, starts = keys["ca.crt"], bare.starts
     bare.terms = SOON
