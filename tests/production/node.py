@@ -66,9 +66,12 @@ class OneNode:
         """What ``kubectl get …`` finds, read."""
         return json.loads(self.kubectl("get", *words, "-o", "json"))
 
-    def volume(self, name: str, folder: Path, *, claim: tuple[str, str], size: str = "1Gi") -> None:
+    def volume(
+        self, name: str, folder: Path, *, claim: tuple[str, str], size: str = "1Gi", storage_class: str = ""
+    ) -> None:
         """Keep a folder as a volume for the claim of a namespace and name."""
         spec = {
+            "storageClassName": storage_class,
             "capacity": {"storage": size},
             "accessModes": ["ReadWriteOnce"],
             "hostPath": {"path": str(folder)},

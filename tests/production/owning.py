@@ -19,6 +19,9 @@ CLAIM = "data-control-plane-0"
 class Owned:
     """``create`` ends when it is ready; ``seconds`` is how long that took."""
 
+    size, storage_class = "8Gi", ""
+    """Of the volume."""
+
     def __init__(self, space: OneNode, name: str, folder: Path, *, restore: str = "") -> None:
         self.space, self.name, self._restore = space, name, restore
         self.volume, self.kubeconfig = folder / "volume", folder / "kubeconfig"
@@ -34,7 +37,8 @@ class Owned:
         self.volume.mkdir(mode=0o777, exist_ok=True)
         self.volume.chmod(0o777)
         # A volume that waits for its claim: what a storage class with a provisioner does in the same second.
-        self.space.volume(self.namespace, self.volume, claim=(self.namespace, CLAIM), size="8Gi")
+        claim, kind = (self.namespace, CLAIM), self.storage_class
+        self.space.volume(self.namespace, self.volume, claim=claim, size=self.size, storage_class=kind)
         plane = {
             "apiVersion": "spaces.upbound.io/v1beta1",
             "kind": "ControlPlane",
