@@ -40,6 +40,15 @@ _ADVICE: Mapping[str, str] = {
     "Throttling": "KMS asks for fewer calls; it is tried again",
 }
 _SUFFIXES = ("Exception", "Error", "Fault")
+CALLS = frozenset({"DescribeKey", "Encrypt", "Decrypt"})
+"""KMS's. Another call is of those who give credentials, and refused for another reason."""
+CREDENTIALS = "credentials"
+"""In place of a call, where an agent refused them."""
+_IDENTITY: Mapping[str, str] = dict.fromkeys(
+    ("AccessDenied", "InvalidIdentityToken", "IDPRejectedClaim"),
+    "the pod was given no credentials to ask KMS with; the role has to trust service account control-plane of this "
+    "host namespace: `keyless verify encryption` names the link",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ def failed(found: Found, code: str, operation: str) -> Found:
 
 def told(code: str, operation: str) -> str:
     """What is said of a refusal: AWS's code and what to do. AWS's sentence stays out; it may quote what was sent."""
-    advice = next((text for name, text in _ADVICE.items() if bare(code) == name), "it is tried again")
+    advice = (_ADVICE if operation in CALLS else _IDENTITY).get(bare(code), "it is tried again")
     return f"{operation}: {code or 'Unknown'}: {advice.format(operation=operation)}"
 
 

@@ -183,7 +183,8 @@ class Plugin:
             except _Refused as refused:
                 self.found = plan.failed(before, refused.code, "Encrypt")
             except KeylessError as error:
-                self.found = plan.failed(before, str(getattr(error, "code", "") or _word(error)), operation)
+                code = str(getattr(error, "code", "") or _word(error))
+                self.found = plan.failed(before, code, _refused_by(error, code, operation))
         if (before.trouble, before.key_id, before.proven_at) != (
             self.found.trouble,
             self.found.key_id,
@@ -204,6 +205,7 @@ class Plugin:
             return await self._ask(operation, arn, seconds, **params)
         except KeylessError as error:
             code = str(getattr(error, "code", ""))
+            operation = _refused_by(error, code, operation)
             # What one call met holds for all: with the next question it is looked at.
             self.found = plan.failed(self.found, code, operation) if _is_of_the_key(code) else self.found
             self._changed()
@@ -300,6 +302,15 @@ def _status(code: str) -> Status:
 def _is_of_the_key(code: str) -> bool:
     """A ciphertext of another key or context says nothing about this one."""
     return _status(code) is not Status.INVALID_ARGUMENT
+
+
+def _refused_by(error: KeylessError, code: str, operation: str) -> str:
+    """The call that failed: where a pod gets no credentials it is STS's or the agent's, and KMS was never asked."""
+    asked = str(getattr(error, "operation", operation))
+    if asked not in plan.CALLS:
+        return asked
+    answered = bool(getattr(error, "answered", True))
+    return operation if answered or plan.bare(code) != "AccessDenied" else plan.CREDENTIALS
 
 
 def _word(error: KeylessError) -> str:

@@ -143,6 +143,43 @@ async def test_a_refusal_is_told_with_its_code_and_fix_and_the_id_stays(world, k
         assert secret not in str(raised.value.message) + told.healthz + caplog.text
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            Said("AssumeRoleWithWebIdentity", "AccessDenied", "Not authorized"),
+            "AssumeRoleWithWebIdentity: AccessDenied",
+        ),
+        (Said("AssumeRoleWithWebIdentity", "InvalidIdentityToken", "no provider"), "InvalidIdentityToken"),
+        (Said("DescribeKey", "AccessDeniedException", "no", answered=False), "credentials: AccessDeniedException"),
+    ],
+    ids=["trust", "provider", "association"],
+)
+async def test_where_the_pod_gets_no_credentials_nobody_is_sent_to_the_keys_policy(world, key, tmp_path, said, told):
+    kms = CloudKms(world)
+    async with plugin(tmp_path, kms, named(key)) as (caller, sockets):
+        well = await caller.status()
+        kms.fails = dict.fromkeys(("Encrypt", "Decrypt", "DescribeKey"), AwsPermanent(said))
+        (own,) = sockets.plugins
+        own._now = time_is(own._now() + plan.FRESH_SECONDS)
+        looked = await caller.status()
+        assert looked.key_id == well.key_id
+        with pytest.raises(GRPCError) as raised:
+            await caller.encrypt(SEED)
+    for words in (looked.healthz, str(raised.value.message)):
+        assert told in words
+        assert "has to trust service account control-plane" in words
+        assert "allow kms:" not in words
+
+
+async def test_sts_that_asks_for_patience_is_no_fault_of_the_roles(world, key, tmp_path):
+    kms = CloudKms(world)
+    kms.fails = {"DescribeKey": AwsTransient(Said("AssumeRoleWithWebIdentity", "Throttling", "slow"))}
+    async with plugin(tmp_path, kms, named(key)) as (caller, _):
+        with pytest.raises(GRPCError, match="AssumeRoleWithWebIdentity: Throttling: it is tried again"):
+            await caller.status()
+
+
 async def test_a_process_that_begins_while_kms_is_away_knows_the_id(world, key, tmp_path):
     kms = CloudKms(world)
     async with plugin(tmp_path, kms, named(key)) as (caller, _):
