@@ -47,8 +47,8 @@ def blocks(page: str, folder: Path = GUIDES) -> list[Block]:
     return found
 
 
-def chosen(page: str, *sections: str, without: tuple[str, ...] = ()) -> list[Block]:
+def chosen(page: str, *sections: str, without: tuple[str, ...] = (), folder: Path = GUIDES) -> list[Block]:
     """The blocks of the top sections named, in the order of the page, but those with one of the marks ``without``."""
-    wanted = [b for b in blocks(page) if len(b.headings) > 1 and b.headings[1] in sections]
+    wanted = [b for b in blocks(page, folder) if len(b.headings) > 1 and b.headings[1] in sections]
     assert {b.headings[1] for b in wanted} == set(sections), f"{page} lacks one of {sections}"
     return [b for b in wanted if not set(b.marks) & set(without)]

@@ -24,7 +24,13 @@ class Sealed:
         self._own, self._folder = own, folder
 
     def keys(self) -> dict[str, str]:
-        """By Secret inside the key that etcd says it is encrypted with."""
+        """By Secret inside the key of its own that etcd says it is encrypted with."""
+        found = self.seals()
+        assert {way for way, _ in found.values()} == {"secretbox:v1"}, found
+        return {secret: key for secret, (_, key) in found.items()}
+
+    def seals(self) -> dict[str, tuple[str, str]]:
+        """By Secret inside what its bytes in etcd begin with: the provider with its version, and its key's name."""
         held = self._own.space.object("secret", "control-plane-operator", "-n", self._own.namespace)["data"]
         for name in ("ca.crt", "etcd.crt", "etcd.key"):
             (self._folder / name).write_bytes(base64.b64decode(held[name]))
@@ -39,8 +45,9 @@ class Sealed:
         found = {}
         for each in answer["kvs"]:
             name, value = (base64.b64decode(each[part]) for part in ("key", "value"))
-            assert value.startswith(b"k8s:enc:secretbox:v1:"), name
-            found[name.removeprefix(PREFIX).decode()] = value.split(b":")[4].decode()
+            k8s, enc, provider, version, key = value.split(b":")[:5]
+            assert (k8s, enc) == (b"k8s", b"enc"), name
+            found[name.removeprefix(PREFIX).decode()] = f"{provider.decode()}:{version.decode()}", key.decode()
         return found
 
     def address(self) -> str:
