@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzzing import effort
 from keyless.api import Reason, Refusal
 from keyless.backup import plan
 from keyless.backup.model import (
@@ -45,6 +46,7 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
     assert read_untrusted(to_bytes(MANIFEST_OF)) == MANIFEST_OF
 
 
+@effort(100)
 @given(st.binary(max_size=200) | st.builds(lambda at, by: _changed(at, by), st.integers(0, 400), st.integers(0, 255)))
 def test_a_manifest_that_somebody_spoilt_is_read_or_refused_and_nothing_else(body: bytes) -> None:
     try:
@@ -76,6 +78,7 @@ def test_what_shall_be_restored_is_a_control_plane_or_one_of_its_snapshots(text:
     assert wanted_of(text) == wanted
 
 
+@effort(100)
 @given(
     whole=st.sets(st.integers(0, 60)),
     cut=st.sets(st.integers(0, 60)),
@@ -93,6 +96,7 @@ def test_only_ours_goes_and_the_newest_stay(whole: set[int], cut: set[int], fore
     assert left == tuple(map(folder, sorted(whole)))[-max(keep, 1) :]
 
 
+@effort(100)
 @given(
     before=st.lists(st.integers(1, 9), min_size=1, max_size=6),
     after=st.lists(st.integers(1, 9), min_size=1, max_size=6),
@@ -113,6 +117,7 @@ def test_snapshots_of_an_etcd_that_began_anew_drive_out_none_of_the_one_that_was
         assert len(left) - len(first) == min(count + 1, max(keep, 1))
 
 
+@effort(100)
 @given(
     lives=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=3),
     keep=st.integers(0, 4),
@@ -156,6 +161,7 @@ def test_an_etcd_in_which_nobody_wrote_yet_is_no_snapshot() -> None:
     assert "found none" in refusal.detail
 
 
+@effort(100)
 @given(st.sets(st.integers(0, 30), min_size=2), st.integers(0, 5), st.data())
 def test_a_deletion_that_stops_anywhere_leaves_no_half_of_a_snapshot_to_restore(
     whole: set[int], keep: int, data: st.DataObject
