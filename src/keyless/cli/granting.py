@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
 
+from keyless.api.words import counted
 from keyless.billing.access import EXPORT
 from keyless.billing.export.scheduled import PREFIX
 from keyless.cli.exits import NotSeen
@@ -21,11 +22,12 @@ from keyless.cli.verifying import (
     export_needs,
     signing_key,
 )
-from keyless.identity.grants import Asked, Mode, Way, Wish
+from keyless.identity.grants import Asked, Have, Mode, Way, Wish, undo
 from keyless.identity.verify import Cluster, Space
 from keyless.identity.verify.aws_facts import AwsFacts
 from keyless.identity.verify.kube_facts import KubeFacts, Release
-from keyless.kube.resources import SERVICEACCOUNTS
+from keyless.kube import condition_of
+from keyless.kube.resources import CONTROLPLANES, SERVICEACCOUNTS
 from keyless.space.workload_identity.wishes import billing_wish, encryption_wish, export_wish, secrets_wish
 
 if TYPE_CHECKING:
@@ -38,15 +40,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of AWS, and what the Space says today; ``annotated``: the roles that service accounts name."""
+    """What is asked of AWS, and what the Space says today; ``annotated``: the roles that service accounts name.
+
+    ``encrypted``: the control planes, by group and name, of whose Secrets a KMS key opens some.
+    """
 
     asked: Asked
     space: Space
     annotated: Annotated
+    encrypted: tuple[str, ...] = ()
 
 
-async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: str, *, undo: bool = False) -> Request:
-    """The grants for all control planes of the Space; to ``undo`` them, of every feature, on or off."""
+async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: str, *, gone: bool = False) -> Request:
+    """The grants for all control planes of the Space; where they shall be ``gone``, of every feature, on or off."""
     if options.way not in list(Way):
         raise typer.BadParameter(f"expected irsa or pod-identity, found {options.way!r}", param_hint="--way")
     if options.mode not in list(Mode):
@@ -61,9 +67,36 @@ async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: st
     if not isinstance(cluster, Cluster):
         raise NotSeen(f"the cluster's issuer and account: {cluster.why}")
     namespaces = tuple(sorted(space.host_namespaces))
-    wishes = tuple(every_wish(options) if undo else wishes_of(options, space.values, cluster, namespaces))
+    wishes = tuple(every_wish(options) if gone else wishes_of(options, space.values, cluster, namespaces))
     asked = Asked(cluster, Way(options.way), Mode(options.mode), wishes, options.quota, options.boundary)
-    return Request(asked, space, await _annotated(kube))
+    return Request(asked, space, await _annotated(kube), await under_a_kms_key(kube))
+
+
+async def under_a_kms_key(kube: Kube) -> tuple[str, ...]:
+    """Those whose plugin says how the key is: its condition goes when nothing is left that only KMS opens."""
+    listed = (await kube.list(CONTROLPLANES)).items
+    under = [
+        one["metadata"]
+        for one in listed
+        if condition_of((one.get("status") or {}).get("conditions"), ENCRYPTION.condition) is not None
+    ]
+    return tuple(sorted(f"{one['namespace']}/{one['name']}" for one in under))
+
+
+def standing(request: Request, have: Have) -> tuple[str, ...]:
+    """What to read before a role is taken away of which more hangs than a component that stops."""
+    mine = tuple(one for one in request.asked.wishes if one.service_account == ENCRYPTION.service_account)
+    if not request.encrypted or not undo(replace(request.asked, wishes=mine), have).steps:
+        return ()
+    first, more = request.encrypted[:3], len(request.encrypted) - 3
+    named = ", ".join(first) + (f" and {more} more" if more > 0 else "")
+    roles = ", ".join(one.role for one in mine)
+    off = f"helm upgrade spaces spaces-helm-chart --reuse-values --set {ENCRYPTION.enabled}="
+    return (
+        f"Secrets of {counted(len(request.encrypted), 'control plane')} ({named}) are encrypted with a KMS key by "
+        f"{roles}: without it none of them can be read once its API server is started again. First turn it off, "
+        f"`{off}`, and wait until condition {ENCRYPTION.condition} is gone",
+    )
 
 
 async def _annotated(kube: Kube) -> Annotated:

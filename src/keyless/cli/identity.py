@@ -209,7 +209,7 @@ async def _run(
 ) -> int:
     """Plan and show; apply unless ``ask`` is None. Returns how many steps the plan has."""
     from keyless.aws import Session
-    from keyless.cli.granting import asked_for
+    from keyless.cli.granting import asked_for, standing
     from keyless.cli.handing_over import handed_over
     from keyless.identity.grants import apply as do
     from keyless.identity.grants import gather, render_json, render_text, undo
@@ -220,10 +220,13 @@ async def _run(
     aws = Session.from_environment(os.environ)
     async with connect(os.environ) as kube:
         name = options.cluster or os.environ.get(CLUSTER_VARIABLE, "")
-        request = await asked_for(options, kube, aws, name, undo=planner is undo)
+        request = await asked_for(options, kube, aws, name, gone=planner is undo)
     wanted = request.asked
-    made = planner(wanted, await gather(wanted, aws))
-    if planner is not undo:
+    have = await gather(wanted, aws)
+    made = planner(wanted, have)
+    if planner is undo:
+        made = replace(made, warnings=(*standing(request, have), *made.warnings))
+    else:
         made = replace(made, then=handed_over(wanted, made, request.space, request.annotated))
     if form == "text":
         print_text(render_text(made, long=options.long))

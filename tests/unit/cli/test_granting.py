@@ -8,11 +8,13 @@ import json
 import pytest
 
 from keyless.billing.access import EXPORT
-from keyless.cli.granting import every_wish, wishes_of
+from keyless.cli.granting import Request, every_wish, standing, under_a_kms_key, wishes_of
 from keyless.cli.handing_over import handed_over
 from keyless.cli.identity import Options
 from keyless.identity.grants import Asked, Mode, Way, gather, undo
 from keyless.identity.verify import Cluster, Space
+from keyless.kube.memory import MemoryKube
+from keyless.kube.resources import CONTROLPLANES
 from unit.identity.grants.fake_aws import FakeAws
 from unit.identity.grants.test_grants import applied, host_namespace, planned
 
@@ -76,3 +78,44 @@ def test_what_encrypts_is_named_by_its_own_value_and_its_stateful_set_is_restart
     named = r"controlPlanes.kubernetes.serviceAccount.customAnnotations.eks\.amazonaws\.com/role-arn"
     assert any(named in line for line in then) is (way is Way.IRSA)
     assert "kubectl rollout restart statefulset control-plane" in then[-1]
+
+
+def taken(way: Way, aws: FakeAws, *encrypted: str) -> tuple[str, ...]:
+    """What is said before the Space's roles are taken away."""
+    options = Options("", way, "exact", "keyless", "", "", "", 2048)
+    asked = Asked(CLUSTER, way, Mode.EXACT, tuple(every_wish(options)))
+    request = Request(asked, Space({}, (), frozenset()), {}, encrypted)
+    return standing(request, asyncio.run(gather(asked, aws)))
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_whoever_takes_the_role_of_a_kms_key_is_told_which_control_planes_stand_on_it(way) -> None:
+    options = Options("", way, "exact", "keyless", "", "", "", 2048)
+    values = {**ON, ENCRYPTED: "1111"}
+    aws, wishes = FakeAws(), tuple(wishes_of(options, values, CLUSTER, (host_namespace(1),)))
+    applied(Asked(CLUSTER, way, Mode.EXACT, wishes), aws)
+    (said,) = taken(way, aws, "default/a", "default/b", "shop/c", "shop/d")
+    assert "4 control planes (default/a, default/b, shop/c and 1 more)" in said
+    assert "keyless-encryption" in said
+    assert f"`helm upgrade spaces spaces-helm-chart --reuse-values --set {ENCRYPTED}=`" in said
+    assert taken(way, aws) == (), "nothing is encrypted by it"
+
+
+def test_where_there_is_no_such_role_of_ours_nothing_is_said_of_it() -> None:
+    options = Options("", "irsa", "exact", "keyless", "", "", "", 2048)
+    aws = FakeAws()
+    applied(Asked(CLUSTER, Way.IRSA, Mode.EXACT, tuple(wishes_of(options, ON, CLUSTER, (host_namespace(1),)))), aws)
+    assert taken(Way.IRSA, aws, "default/a") == ()
+
+
+def test_what_a_kms_key_still_opens_is_told_by_the_plugins_condition_whatever_it_says() -> None:
+    kube = MemoryKube()
+    for name, conditions in {
+        "on": [{"type": "EncryptionKeyUsable", "status": "True"}],
+        "refused": [{"type": "EncryptionKeyUsable", "status": "False"}],
+        "off": [{"type": "Ready", "status": "True"}],
+        "new": None,
+    }.items():
+        status = {"status": {"conditions": conditions}} if conditions else {}
+        kube.put(CONTROLPLANES, {"metadata": {"name": name, "namespace": "default"}, **status})
+    assert asyncio.run(under_a_kms_key(kube)) == ("default/on", "default/refused")
