@@ -71,9 +71,12 @@ class Kube:
         fenced.contact = self.contact
         return fenced
 
-    async def get(self, res: Resource, name: str, namespace: str | None = None) -> KubeObject:
-        """Read one object."""
-        return await self._stored("GET", res.path(namespace, name))
+    async def get(
+        self, res: Resource, name: str, namespace: str | None = None, *, metadata_only: bool = False
+    ) -> KubeObject:
+        """Read one object; with ``metadata_only`` that is all that comes back."""
+        accept = f"{_METADATA.format('PartialObjectMetadata')},{_JSON}" if metadata_only else _JSON
+        return await self._stored("GET", res.path(namespace, name), accept=accept)
 
     async def list(
         self,

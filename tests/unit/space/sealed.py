@@ -27,13 +27,15 @@ METRIC = "apiserver_encryption_config_controller_last_config_info"
 class Sealed(World):
     """``lag``: until a changed file is read. ``silent``: it does not say what it has read.
 
-    ``refused``: what KMS says of each of its keys; a file with one of them is read at a start alone.
+    ``refused``: what KMS says of each of its keys; a file with one of them is read at a start alone. ``met``: the
+    Secrets that were read since then, whose data keys it holds; ``unread``: what it says instead of reading one.
     """
 
     def __init__(self, values: Values = OWN) -> None:
         self.read, self.lag, self.silent = "", timedelta(seconds=50), False
         self.refuses: set[str] = set()
-        self.refused = ""
+        self.refused = self.unread = ""
+        self.met: set[str] = set()
         self._changed = None
         super().__init__(values)
 
@@ -53,6 +55,7 @@ class Sealed(World):
             if request.path == "/readyz/kms-providers" and self.refused and self._by_kms(self.read):
                 raise ApiError(failure_status(500, "InternalError", self.refused))
             self._open(request)
+            self._meet(request)
             before(request)
 
         self.inside(namespace).before = both
@@ -108,11 +111,19 @@ class Sealed(World):
                 return
         raise AssertionError(f"the change does not end: {told}")
 
+    def _meet(self, request: Request) -> None:
+        """A list opens nothing."""
+        if request.method == "GET" and "/secrets/" in request.path:
+            if self.unread:
+                raise ApiError(failure_status(500, "InternalError", self.unread))
+            self.met.add(request.path.rpartition("/")[2])
+
     def _by_kms(self, text: str) -> bool:
         return any(isinstance(each, KmsKey) for each in sealers_of(text.encode()))
 
     def _load(self, namespace: str) -> None:
         self.read, self._changed = self.told(namespace), None
+        self.met = set()
         digest = hashlib.sha256(self.read.encode()).hexdigest()
         line = f'{METRIC}{{apiserver_id_hash="sha256:0",hash="sha256:{digest}"}} 1\n'
         self.inside(namespace).texts["/readyz/kms-providers"] = "ok"

@@ -256,6 +256,12 @@ def wants_kms(facts: Facts, place: Place) -> bool:
     return ring is not None and any(each.kms for each in ring.keys)
 
 
+def wants_met(facts: Facts, place: Place) -> bool:
+    """Whether kube-apiserver has read its last file of a change to a KMS key, and has data keys to learn anew."""
+    ring = ring_of(facts.host.get(encryption_key(place)))
+    return ring is not None and ring.stage == "removed" and bool(ring.keys[0].kms) and _is_loaded(facts, place)
+
+
 def wants_secrets(facts: Facts, place: Place) -> bool:
     """Whether the next step needs to know all Secrets inside."""
     ring = ring_of(facts.host.get(encryption_key(place)))

@@ -7,13 +7,14 @@ import contextlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from keyless.api.sealed_by import KmsKey, name_of, plugin_keys, sealers_of
 from keyless.kube import NotFound
 from keyless.kube.resources import CONTROLPLANES, ROLES, SECRETS, SERVICEACCOUNTS, STATEFULSETS
-from keyless.space.control_planes import rotation
+from keyless.space.control_planes import encrypted, rotation
 from keyless.space.kubernetes import issuing
 from keyless.space.kubernetes.names import ENCRYPTION
 from keyless.space.place import Place
@@ -216,6 +217,40 @@ async def test_an_api_server_that_waits_for_kms_says_what_the_plugin_says(world:
     await world.loop.reconcile(CTP1)
     ready = await world.condition("Ready")
     assert ready["message"].endswith("EncryptionKeyUsable: enable it"), ready
+
+
+async def test_at_the_end_of_a_change_data_keys_are_held_for_when_kms_is_away(world: Sealed) -> None:
+    await world.made()
+    world.values = with_key(KEY)
+    await world.until_current()
+    assert world.met == {"a", "b"}, "a file that was read anew had made it forget them"
+
+
+async def test_many_secrets_are_met_by_some_of_the_whole_time_in_which_they_were_written(world: Sealed) -> None:
+    await world.made()
+    names = [f"s-{number:03d}" for number in range(250)]
+    for name in names:
+        await world.put_secret(name)
+    world.values = with_key(KEY)
+    await world.until_current()
+    assert len(world.met) <= encrypted.MEETS + 1
+    assert {names[-1]} < world.met
+    gaps = [names.index(each) for each in sorted(world.met - {"a", "b"})]
+    assert max(after - before for before, after in pairwise(gaps)) <= 3
+
+
+async def test_a_change_has_not_ended_while_what_it_wrote_cannot_be_read(world: Sealed) -> None:
+    await world.made()
+    world.values = with_key(KEY)
+    world.unread = "failed to decrypt DEK, error: Decrypt: ThrottlingException: KMS asks for fewer calls"
+    for _ in range(40):
+        await world.pass_time()
+    said, message = await reason(world)
+    assert said == "KeyNotUsable"
+    assert "ThrottlingException" in message
+    world.unread = ""
+    await world.until_current()
+    assert world.met == {"a", "b"}
 
 
 async def test_what_was_restored_reads_with_the_other_control_planes_key_and_context() -> None:
