@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keyless.api import Reason
+from keyless.api.words import counted
 from keyless.kube import KubeObject
 from keyless.kube.resources import CLUSTERROLEBINDINGS, SECRETS, SERVICEACCOUNTS
 from keyless.space import components
@@ -50,6 +51,10 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _ROLE = re.compile(r"[A-Za-z0-9:._@+-]{1,253}")
 """Less than Kubernetes takes as the name of a ClusterRole: what needs no quoting where it is printed in a command."""
 _SHOWN = 80
+_NAMED = 5
+"""Of entries that are wrong: a condition is sent to all who watch control planes."""
+LOOK_SECONDS = 15.0
+"""What somebody else has under a name that is needed, or holds back, is not watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,33 +138,55 @@ def operator_needs(facts: Facts) -> dict[str, str]:
     return {name: roles.get(name, "") for name in sorted(names(facts.control_plane))}
 
 
-def bring(facts: Facts, place: Place, served: Served, *, outgrown: bool = False) -> Plan:
+def bring(facts: Facts, place: Place, served: Served, *, outgrown: bool = False) -> tuple[Plan, ...]:
     """Make what is named, renew its token, take away what is not named any more, and say what is not acted upon.
 
+    One plan for each of them: what is refused or held back inside for one is no matter of the others.
     ``outgrown``: the operator's own rights inside are too few for what is new, which waits until they are widened.
     """
     declared, wrong = read(facts.control_plane)
     taken = {each.name: why for each in declared if (why := _taken(facts, place, each.name))}
     wanted = tuple(each for each in declared if each.name not in taken)
-    told = _refused(facts, wanted, (*wrong, *taken.values()))
+    told = Plan((), _refused(facts, wanted, (*wrong, *taken.values())), LOOK_SECONDS if taken else None)
     gone = [name for name in _known(facts) if name not in {each.name for each in wanted}]
     noted = _note(facts, place, wanted, gone)
     if noted is not None:
-        return Plan((noted,), told)
-    rebound = tuple(Remove(binding_key(each.name), "tenant") for each in wanted if _is_outdated(facts, each))
-    removed = tuple(step for name in gone for step in _remove(facts, place, name))
-    if rebound:
-        # The role of a binding cannot be changed: the next look makes it anew.
-        return Plan((*rebound, *removed), told)
-    items = [] if outgrown else [made for each in wanted for made in _items(each)]
+        return (replace(told, steps=(noted,)),)
+    made = (_make(facts, place, served, each, outgrown=outgrown) for each in wanted)
+    return (told, *made, *(_end(facts, name, tuple(_remove(facts, place, name))) for name in gone))
+
+
+def _make(facts: Facts, place: Place, served: Served, one: Declared, *, outgrown: bool) -> Plan:
+    rebound = _end(facts, one.name, (Remove(binding_key(one.name), "tenant"),) if _is_outdated(facts, one) else ())
+    # The role of a binding cannot be changed: where one goes the next look makes it anew.
+    binding = None if rebound.steps or rebound.findings else _binding(one)
+    items = [] if outgrown else [_account(one), *([binding] if binding is not None else [])]
     written = write(facts, items, "tenant")
-    issued = [_issue(facts, place, served, each.name) for each in wanted]
-    waits = [each.again_seconds for each in (written, *issued) if each.again_seconds is not None]
+    issued = _issue(facts, place, served, one.name)
+    waits = [each.again_seconds for each in (rebound, written, issued) if each.again_seconds is not None]
     return Plan(
-        (*written.steps, *(step for each in issued for step in each.steps), *removed),
-        (*told, *written.findings),
+        # The token first: it is renewed whatever a policy inside says to the others.
+        (*issued.steps, *rebound.steps, *written.steps),
+        (*rebound.findings, *written.findings),
         min(waits, default=None),
     )
+
+
+def _end(facts: Facts, name: str, steps: tuple[Remove, ...]) -> Plan:
+    """What is being deleted already is waited for: whoever has a finalizer on it takes his time."""
+    held = [step for step in steps if _finalizers(facts, step)]
+    if not held:
+        return Plan(steps)
+    each = held[0]
+    where = f"{each.key}{' inside' if each.side == 'tenant' else ''}"
+    message = f"{name!r}: {where} is being deleted and waits for its finalizers ({_finalizers(facts, each)})"
+    told = Finding("Synced", False, Reason.CONTROLLER_REFUSED, f"annotation {ANNOTATION}: {message}")
+    return Plan(tuple(step for step in steps if step not in held), (told,), LOOK_SECONDS)
+
+
+def _finalizers(facts: Facts, step: Remove) -> str:
+    live = (facts.host if step.side == "host" else facts.tenant or {}).get(step.key) or {"metadata": {}}
+    return ", ".join(live["metadata"].get("finalizers") or ()) if live["metadata"].get("deletionTimestamp") else ""
 
 
 def retire(facts: Facts, place: Place) -> Plan:
@@ -200,17 +227,20 @@ def _note(facts: Facts, place: Place, wanted: Iterable[Declared], gone: Iterable
     return SetControllers(tuple({"name": name, "secret": secret_key(name, place).name} for name in after))
 
 
-def _items(one: Declared) -> Iterator[Item]:
-    labels = {LABEL: one.name}
-    yield item(SERVICEACCOUNTS, one.name, tenant.SYSTEM_NAMESPACE, labels=labels)
-    if one.role:
-        yield item(
-            CLUSTERROLEBINDINGS,
-            binding_key(one.name).name,
-            labels=labels,
-            roleRef={"apiGroup": tenant.RBAC, "kind": "ClusterRole", "name": one.role},
-            subjects=[{"kind": "ServiceAccount", "name": one.name, "namespace": tenant.SYSTEM_NAMESPACE}],
-        )
+def _account(one: Declared) -> Item:
+    return item(SERVICEACCOUNTS, one.name, tenant.SYSTEM_NAMESPACE, labels={LABEL: one.name})
+
+
+def _binding(one: Declared) -> Item | None:
+    if not one.role:
+        return None
+    return item(
+        CLUSTERROLEBINDINGS,
+        binding_key(one.name).name,
+        labels={LABEL: one.name},
+        roleRef={"apiGroup": tenant.RBAC, "kind": "ClusterRole", "name": one.role},
+        subjects=[{"kind": "ServiceAccount", "name": one.name, "namespace": tenant.SYSTEM_NAMESPACE}],
+    )
 
 
 def _issue(facts: Facts, place: Place, served: Served, name: str) -> Plan:
@@ -225,7 +255,7 @@ def _issue(facts: Facts, place: Place, served: Served, name: str) -> Plan:
     return Plan((step,)) if due <= 0 else Plan(again_seconds=due)
 
 
-def _remove(facts: Facts, place: Place, name: str) -> Iterator[Step]:
+def _remove(facts: Facts, place: Place, name: str) -> Iterator[Remove]:
     """Rights first, then the account, and with it every token, then the Secret."""
     for key in inside_keys(name):
         if _is_of((facts.tenant or {}).get(key), name):
@@ -262,5 +292,8 @@ def _refused(facts: Facts, wanted: Iterable[Declared], wrong: tuple[str, ...]) -
     rest = ",".join(str(each) for each in wanted)
     set_to = f"{ANNOTATION}={rest}" if rest else f"{ANNOTATION}-"
     annotate = f"kubectl annotate controlplane {metadata['name']} -n {metadata['namespace']} --overwrite '{set_to}'"
-    message = f"annotation {ANNOTATION}: {'; '.join(wrong)}; the other names hold, and `{annotate}` keeps those alone"
+    said = "; ".join(wrong[:_NAMED])
+    if len(wrong) > _NAMED:
+        said += f"; {counted(len(wrong) - _NAMED, 'more entry is', 'more entries are')} wrong"
+    message = f"annotation {ANNOTATION}: {said}; the other names hold, and `{annotate}` keeps those alone"
     return (Finding("Synced", False, Reason.CONTROLLER_REFUSED, message),)

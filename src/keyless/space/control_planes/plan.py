@@ -201,7 +201,7 @@ def _served(facts: Facts, place: Place, terms: Terms) -> Plan:
         inside.connect(facts, place, served),
         inside.disconnect(facts),
         admins.withdraw(facts),
-        beside.bring(facts, place, served, outgrown=attached.is_outgrown(facts)),
+        *beside.bring(facts, place, served, outgrown=attached.is_outgrown(facts)),
         copies.bring(facts, place),
         # Before the pods that it is for.
         network.bring(facts, place),

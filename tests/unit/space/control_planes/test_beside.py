@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.fuzzing import effort
 
-from keyless.kube import KubeObject
+from keyless.kube import Forbidden, KubeObject
 from keyless.kube.resources import (
     CLUSTERROLEBINDINGS,
     CLUSTERROLES,
@@ -192,6 +192,82 @@ async def test_what_somebody_else_has_under_that_name_stays_and_is_told() -> Non
     assert (await world.host.get(SECRETS, "kubeconfig-one", host))["data"] == kept["data"]
     assert (await api.get(SERVICEACCOUNTS, "two", "keyless-system"))["metadata"]["uid"] == account["metadata"]["uid"]
     assert (await api.get(CLUSTERROLEBINDINGS, "keyless:controller:three"))["roleRef"]["name"] == "view"
+    await world.tenants.aclose()
+
+
+async def test_of_very_many_wrong_entries_a_few_are_named_and_the_others_are_counted() -> None:
+    world = a_world("logical", ",".join(["crossplane", *(f"B{number}" for number in range(30_000))]))
+    await world.settle()
+    assert await theirs(world, "logical") == {"crossplane": ""}
+    told = await world.condition("Synced")
+    assert "'B0': expected" in told["message"]
+    assert "; 29995 more entries are wrong; the other names hold" in told["message"]
+    assert len(told["message"]) < 2000
+    await world.tenants.aclose()
+
+
+async def test_what_somebody_else_let_go_of_is_taken_up_soon() -> None:
+    world = a_world("logical", "")
+    await world.settle()
+    host = await world.host_namespace()
+    world.host.put(SECRETS, {"metadata": {"name": "kubeconfig-one", "namespace": host}, "data": {}})
+    await name(world, "one")
+    assert (await world.condition("Synced"))["reason"] == "ControllerRefused"
+    again = await world.loop.reconcile(CTP1)
+    assert again is not None
+    assert again <= 30
+    await world.host.delete(SECRETS, "kubeconfig-one", host)
+    await world.settle()
+    assert await theirs(world, "logical") == {"one": ""}
+    await world.tenants.aclose()
+
+
+async def test_a_binding_that_somebody_holds_back_is_named_and_holds_nobody_else_back() -> None:
+    world = a_world("logical", "held=view,other=view")
+    await world.settle()
+    api = await inside(world, "logical")
+    finalizers: dict[str, Any] = {"metadata": {"finalizers": ["example.org/hold"]}}
+    await api.patch(CLUSTERROLEBINDINGS, "keyless:controller:held", finalizers)
+    before = await secret(world, "other")
+    await name(world, "held=edit,other=view,new=view")
+    assert await theirs(world, "logical") == {"held": "view", "new": "view", "other": "view"}
+    told = await world.condition("Synced")
+    assert told["reason"] == "ControllerRefused"
+    where = "'held': ClusterRoleBinding keyless:controller:held inside"
+    assert f"{where} is being deleted and waits for its finalizers (example.org/hold)" in told["message"]
+    world.clock += timedelta(minutes=40)
+    await world.settle()
+    assert held(await secret(world, "other"))["token"] != held(before)["token"]
+    # As well where it is to go altogether.
+    await name(world, "other=view,new=view")
+    assert (await world.condition("Synced"))["reason"] == "ControllerRefused"
+    assert [each["name"] for each in (await world.plane())["status"]["controllers"]] == ["held", "new", "other"]
+    finalizers["metadata"]["finalizers"] = None
+    await api.patch(CLUSTERROLEBINDINGS, "keyless:controller:held", finalizers)
+    await world.settle()
+    assert await theirs(world, "logical") == {"new": "view", "other": "view"}
+    assert (await world.condition("Synced"))["status"] == "True"
+    await world.tenants.aclose()
+
+
+async def test_a_binding_that_a_policy_inside_refuses_holds_back_no_others_token() -> None:
+    world = a_world("logical", "one=cluster-admin,two=view")
+    await world.settle()
+    api = await inside(world, "logical")
+    admit = api.admit
+
+    def refusing(operation: str, plural: str, obj: KubeObject) -> KubeObject:
+        if plural == "clusterrolebindings" and obj["metadata"]["name"] == "keyless:controller:one":
+            raise Forbidden({"code": 403, "reason": "Forbidden", "message": "a policy refuses cluster-admin"})
+        return admit(operation, plural, obj)
+
+    api.admit = refusing
+    await api.delete(CLUSTERROLEBINDINGS, "keyless:controller:one")
+    before = await secret(world, "two")
+    world.clock += timedelta(minutes=40)
+    with pytest.raises(Forbidden):
+        await world.settle()
+    assert held(await secret(world, "two"))["token"] != held(before)["token"]
     await world.tenants.aclose()
 
 
