@@ -206,9 +206,10 @@ class Plugin:
         except KeylessError as error:
             code = str(getattr(error, "code", ""))
             operation = _refused_by(error, code, operation)
-            # What one call met holds for all: with the next question it is looked at.
-            self.found = plan.failed(self.found, code, operation) if _is_of_the_key(code) else self.found
-            self._changed()
+            if _is_of_the_key(code) and arn == self.found.arn:
+                # What one call met holds for all: with the next question it is looked at.
+                self.found = plan.failed(self.found, code, operation)
+                self._changed()
             # Without what raised it: that may carry what was asked.
             raise GRPCError(_status(code), plan.told(code, operation)) from None
 
@@ -300,7 +301,7 @@ def _status(code: str) -> Status:
 
 
 def _is_of_the_key(code: str) -> bool:
-    """A ciphertext of another key or context says nothing about this one."""
+    """A ciphertext of another context, or of none, says nothing about it."""
     return _status(code) is not Status.INVALID_ARGUMENT
 
 

@@ -55,6 +55,8 @@ class Keys:
         self._host = Host(kube, settings.control_plane_group, settings.control_plane_name, _now, settings.pod_name)
         self._session = session
         self._told: Said | None = None
+        self._refused = ""
+        """Why the file is not acted upon, which is logged once: it is read each second."""
         self.trouble = "the keys are read"
 
     async def run(self) -> None:
@@ -73,12 +75,13 @@ class Keys:
             known = {plugin.key for plugin in self._sockets.plugins}
             await self._sockets.keep(keys)
         except (OSError, ValueError, KeylessError) as error:
-            said = error.strerror if isinstance(error, OSError) else str(error)
-            if self.trouble != said:
+            said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            if self._refused != said:
                 _log.warning("keys not served", file=str(self._file), error=said)
-            self.trouble = self.trouble if self._sockets.plugins and not self.trouble else str(said)
+            self._refused = said
+            self.trouble = self.trouble if self._sockets.plugins and not self.trouble else said
             return
-        self.trouble = ""
+        self.trouble = self._refused = ""
         new = [plugin for plugin in self._sockets.plugins if plugin.key not in known]
         await asyncio.gather(*(plugin.look(ASK_SECONDS) for plugin in new))
 

@@ -256,6 +256,23 @@ async def test_what_no_plugin_of_ours_wrote_is_asked_of_nobody(world, key, tmp_p
     assert kms.asked == []
 
 
+async def test_what_another_key_sealed_and_is_refused_says_nothing_of_this_one(world, key, tmp_path):
+    kms = CloudKms(world)
+    changes: list[str] = []
+    async with plugin(tmp_path, kms, named(key)) as (caller, sockets):
+        (own,) = sockets.plugins
+        await caller.status()
+        own._changed = lambda: changes.append(own.found.trouble)
+        sealed = await caller.encrypt(SEED)
+        gone = f"{key['Arn'].partition('key/')[0]}key/0123"
+        for key_id in (gone, gone.replace("us-west-2", "eu-west-1")):
+            with pytest.raises(GRPCError) as raised:
+                await caller.decrypt(EncryptResponse(sealed.ciphertext, key_id))
+            assert raised.value.status is Status.NOT_FOUND
+        assert own.found.is_well
+        assert changes == []
+
+
 async def test_a_kms_that_hangs_ends_with_the_callers_deadline(world, key, tmp_path):
     class Hanging(CloudKms):
         async def call(self, operation, key_id, seconds, /, **params):
