@@ -6,10 +6,15 @@ import re
 
 from keyless.api.errors import Permanent
 
-_KEY = re.compile(r"[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*|alias/[A-Za-z0-9/_-]+", re.ASCII)
 _KEY_ARN = re.compile(
     r"arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+)", re.ASCII
 )
+
+
+def names_key(text: str) -> bool:
+    """Whether it names a key in one of these ways, wherever that is."""
+    return bool(_KEY.fullmatch(text) or _KEY_ARN.fullmatch(text))
 
 
 def key_arn(key: str, place: tuple[str, str, str], value: str, what: str) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from keyless.api.kms_names import names_key
+
 SOCKETS = "/run/keyless/kms"
 TIMEOUT_SECONDS = 10
 """What kube-apiserver grants one call of the plugin: three attempts at KMS, one of which may be slow."""
@@ -50,8 +52,8 @@ def name_of(sealer: Sealer) -> str:
 
 
 def is_key_id(text: str) -> bool:
-    """Whether KMS could take it."""
-    return bool(_KEY_ID.fullmatch(text))
+    """Whether KMS could take it as a key's: no ARN of anything else."""
+    return bool(_KEY_ID.fullmatch(text)) and names_key(text)
 
 
 def providers(sealers: Iterable[Sealer]) -> list[dict[str, Any]]:

@@ -434,3 +434,34 @@ def test_a_hostname_that_each_control_plane_has_for_itself_is_taken(name: str) -
 def test_a_hostname_that_all_would_share_or_that_is_none_is_refused(name: str) -> None:
     said = _refused({"controlPlanes": {"kubernetes": {"service": {"hostname": name}}}})
     assert "controlPlanes.kubernetes.service.hostname: expected a DNS name in which {name}" in said
+
+
+KMS_KEY = SCHEMA["properties"]["controlPlanes"]["properties"]["kubernetes"]["properties"]["encryption"]["properties"][
+    "kmsKeyId"
+]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        "mrk-1234abcd12ab34cd56ef1234567890ab",
+        "alias/secrets",
+        "arn:aws-cn:kms:cn-north-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws:kms:eu-west-1:111122223333:alias/a/b",
+    ],
+)
+def test_a_kms_key_for_secrets_is_named_as_kms_takes_it(key: str) -> None:
+    assert _parsed(controlPlanes={"kubernetes": {"encryption": {"kmsKeyId": key}}}).api_server.kms_key == key
+    assert re.search(KMS_KEY["pattern"], key)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["-x", "alias/", "arn:aws:s3:::bucket", "arn:aws:iam::111122223333:role/x", "arn:aws:kms:eu-west-1:1:key/x", "a b"],
+)
+def test_what_names_no_kms_key_is_refused_by_the_schema_and_by_the_operator(wrong: str) -> None:
+    said = _refused({"controlPlanes": {"kubernetes": {"encryption": {"kmsKeyId": wrong}}}})
+    expected = f"expected a KMS key's id, ARN, alias or alias ARN, found {wrong!r}"
+    assert f"controlPlanes.kubernetes.encryption.kmsKeyId: {expected}" in said
+    assert not re.search(KMS_KEY["pattern"], wrong)
