@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyless.api import Arn, Permanent
+from keyless.cli.installed import has_local
 from keyless.cli.trails import events_in
 from keyless.identity.tighten import Call, Span, Tightened, is_on_objects, of_record, of_trail, tighten, told_apart
 
@@ -94,6 +95,8 @@ class _Tally:
 
 
 def _record(folder: Path, tally: _Tally) -> Iterator[tuple[str, list[Call]]]:
+    if not has_local():
+        raise Permanent("there is no local Space here whose record could be read: name CloudTrail's files with --trail")
     from keyless.local.cloud.audit import read_audit
     from keyless.local.state.database import open_for_reading
 

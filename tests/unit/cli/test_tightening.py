@@ -200,6 +200,14 @@ def test_a_trail_that_is_not_there_is_told_before_aws_is_asked(capsys: pytest.Ca
     assert "not-there: no such file" in capsys.readouterr().err
 
 
+def test_without_the_local_space_it_is_told_where_calls_are_read_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("keyless.cli.tightening.has_local", lambda: False)
+    with pytest.raises(Permanent, match="name CloudTrail's files with --trail"):
+        judged("billing", {}, [], tmp_path, keys=False)
+
+
 class OfAccount:
     """AWS as somebody of account 111122223333 sees it; every role is there, without a policy."""
 

@@ -26,7 +26,7 @@ ALLOWED = {
     "cli.explain.warn_of_unlisted": ASKS_FIRST,
     "cli.options.use_local_space": ASKS_FIRST,
     "cli.explain._find": ITS_RECORD,
-    "cli.tightening._record": ITS_RECORD,
+    "cli.tightening._record": ASKS_FIRST,
 }
 
 
