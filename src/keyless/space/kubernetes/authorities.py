@@ -17,6 +17,8 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from keyless.kube import KubeObject, timestamp
 from keyless.serving.certificates import SLACK
@@ -143,7 +145,7 @@ def authorities_of(secret: KubeObject | None) -> Authorities | None:
         stage, why, quick = document["stage"], document["why"], document["quick"]
         asked, restart = document["asked"], document["restart"]
         since = datetime.fromisoformat(document["since"])
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError, RecursionError, UnsupportedAlgorithm):
         return None
     texts = all(isinstance(each, str) for each in (asked, restart))
     words = stage in get_args(Stage) and why in get_args(Why) and isinstance(quick, bool) and texts
@@ -170,5 +172,7 @@ def _authority(told: Mapping[str, object]) -> Authority:
     certificate, key = told["certificate"], told["key"]
     if not (isinstance(certificate, str) and isinstance(key, str)):
         raise TypeError(certificate)
-    x509.load_pem_x509_certificate(certificate.encode())
+    public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    if key and load_pem_private_key(key.encode(), None).public_key() != public:
+        raise ValueError("expected the certificate's own key")  # nobody would believe what it signs
     return Authority(certificate, key)

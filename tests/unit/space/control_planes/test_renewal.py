@@ -201,7 +201,7 @@ async def test_an_authority_that_ends_while_its_successor_is_handed_out_is_follo
     assert (await world.told())[1] == "AuthorityReplaced"
 
 
-@pytest.mark.parametrize("spoil", ["gone", "garbage"])
+@pytest.mark.parametrize("spoil", ["gone", "garbage", "another key"])
 async def test_authorities_that_are_lost_are_made_anew_and_that_is_told(world: Trusting, spoil: str) -> None:
     namespace = await world.made()
     await world.ask()
@@ -212,7 +212,12 @@ async def test_authorities_that_are_lost_are_made_anew_and_that_is_told(world: T
     if spoil == "gone":
         await world.host.delete(SECRETS, AUTHORITY, namespace)
     else:
-        garbage = {"data": {"authorities": base64.b64encode(b"{}").decode()}}
+        document = {}
+        if spoil == "another key":
+            secret = await world.host.get(SECRETS, AUTHORITY, namespace)
+            document = json.loads(base64.b64decode(secret["data"]["authorities"]))
+            document["authorities"][0]["key"] = make_keys("another", world.clock)["ca.key"]
+        garbage = {"data": {"authorities": base64.b64encode(json.dumps(document).encode()).decode()}}
         await world.host.patch(SECRETS, AUTHORITY, garbage, namespace)
     for _ in range(8):
         await world.pass_time()
