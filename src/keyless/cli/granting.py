@@ -31,10 +31,11 @@ from keyless.kube.resources import CONTROLPLANES, SERVICEACCOUNTS
 from keyless.space.workload_identity.wishes import billing_wish, encryption_wish, export_wish, secrets_wish
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from keyless.aws import Session
     from keyless.cli.identity import Options
+    from keyless.identity.verify.model import ControlPlane
     from keyless.kube import Kube
 
 
@@ -67,7 +68,8 @@ async def asked_for(options: Options, kube: Kube, aws: Session, cluster_name: st
     if not isinstance(cluster, Cluster):
         raise NotSeen(f"the cluster's issuer and account: {cluster.why}")
     namespaces = tuple(sorted(space.host_namespaces))
-    wishes = tuple(every_wish(options) if gone else wishes_of(options, space.values, cluster, namespaces))
+    own = of_their_own(planes)
+    wishes = tuple(every_wish(options) if gone else wishes_of(options, space.values, cluster, namespaces, own))
     asked = Asked(cluster, Way(options.way), Mode(options.mode), wishes, options.quota, options.boundary)
     return Request(asked, space, await _annotated(kube), await under_a_kms_key(kube))
 
@@ -117,8 +119,19 @@ def every_wish(options: Options) -> list[Wish]:
     return [billing, Wish("shared-secrets", SHARED_SECRETS.service_account, role, (), ()), export, encryption]
 
 
-def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, namespaces: tuple[str, ...]) -> list[Wish]:
-    """One for each feature that is on and whose resources are known."""
+def of_their_own(planes: Iterable[ControlPlane]) -> tuple[str, ...]:
+    """The host namespaces in which an API server runs, or may come to: no other has what encrypts its Secrets."""
+    return tuple(sorted(each.host_namespace for each in planes if each.mode in ("", "kubernetes")))
+
+
+def wishes_of(
+    options: Options,
+    values: Mapping[str, str],
+    cluster: Cluster,
+    namespaces: tuple[str, ...],
+    own: tuple[str, ...] | None = None,
+) -> list[Wish]:
+    """One for each feature that is on and whose resources are known; ``own``: of :func:`of_their_own`, else all."""
     found = []
     bucket = values.get("billing.storage.aws.bucket", "")
     if values.get(BILLING.enabled) == "true" and bucket:
@@ -128,7 +141,7 @@ def wishes_of(options: Options, values: Mapping[str, str], cluster: Cluster, nam
         role = f"{options.prefix}-shared-secrets"
         found.append(secrets_wish(options.secrets, role, options.key, cluster, namespaces))
     if key := encryption_key(values, cluster):
-        found.append(encryption_wish(key, f"{options.prefix}-{ENCRYPTION.title}", namespaces))
+        found.append(encryption_wish(key, f"{options.prefix}-{ENCRYPTION.title}", namespaces if own is None else own))
     if values.get(EXPORT_SUBJECT.enabled) and (needs := export_needs(values, cluster)) is not None:
         place = values.get("account", "*"), values.get("billing.export.prefix") or PREFIX
         found.append(export_wish(needs, place, f"{options.prefix}-{EXPORT}", options.key, Release().namespace))

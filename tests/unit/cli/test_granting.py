@@ -8,11 +8,12 @@ import json
 import pytest
 
 from keyless.billing.access import EXPORT
-from keyless.cli.granting import Request, every_wish, standing, under_a_kms_key, wishes_of
+from keyless.cli.granting import Request, every_wish, of_their_own, standing, under_a_kms_key, wishes_of
 from keyless.cli.handing_over import handed_over
 from keyless.cli.identity import Options
 from keyless.identity.grants import Asked, Mode, Way, gather, undo
 from keyless.identity.verify import Cluster, Space
+from keyless.identity.verify.kube_facts import control_plane_of
 from keyless.kube.memory import MemoryKube
 from keyless.kube.resources import CONTROLPLANES
 from unit.identity.grants.fake_aws import FakeAws
@@ -119,3 +120,16 @@ def test_what_a_kms_key_still_opens_is_told_by_the_plugins_condition_whatever_it
         status = {"status": {"conditions": conditions}} if conditions else {}
         kube.put(CONTROLPLANES, {"metadata": {"name": name, "namespace": "default"}, **status})
     assert asyncio.run(under_a_kms_key(kube)) == ("default/on", "default/refused")
+
+
+@pytest.mark.parametrize(
+    ("mode", "has_one"), [("kubernetes", True), ("", True), ("logical", False), ("attached", False)]
+)
+def test_only_a_control_plane_of_its_own_is_granted_the_key_that_encrypts(mode: str, has_one: bool) -> None:
+    status = {"hostNamespace": host_namespace(1), "api": {"mode": mode}}
+    plane = control_plane_of({"metadata": {"name": "ctp1", "namespace": "default"}, "status": status})
+    assert plane is not None
+    options = Options("", "irsa", "exact", "keyless", "", "", "", 2048)
+    namespaces = (host_namespace(1),)
+    (wish,) = wishes_of(options, {ENCRYPTED: "1111"}, CLUSTER, namespaces, of_their_own([plane]))
+    assert wish.namespaces == (namespaces if has_one else ())

@@ -148,7 +148,8 @@ def control_plane_of(item: KubeObject) -> ControlPlane | None:
     conditions = {c["type"]: condition_from(c) for c in status.get("conditions", [])}
     metadata = item["metadata"]
     labels = metadata.get("labels") or {}
-    return ControlPlane(metadata["name"], metadata["namespace"], status["hostNamespace"], conditions, labels)
+    mode = str((status.get("api") or {}).get("mode") or "")
+    return ControlPlane(metadata["name"], metadata["namespace"], status["hostNamespace"], conditions, labels, mode)
 
 
 def condition_from(item: KubeObject) -> Condition:

@@ -148,6 +148,8 @@ class ControlPlane:
     host_namespace: str
     conditions: Mapping[str, Condition]
     labels: Mapping[str, str] = field(default_factory=dict)
+    mode: str = ""
+    """Who serves its API: ``logical``, ``attached`` or ``kubernetes``; empty: that is not told yet."""
 
 
 @dataclass(frozen=True, slots=True)
