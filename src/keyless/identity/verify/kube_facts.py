@@ -222,7 +222,7 @@ def _all_skipped(metadata: KubeObject, spec: KubeObject) -> bool:
     """Whether the webhook is asked to leave out all of a pod: some of it may be none of its business."""
     annotations = metadata.get("annotations") or {}
     listed = {name.strip() for name in annotations.get(SKIP_CONTAINERS, "").split(",")}
-    left = [each for each in spec.get("initContainers", []) if each.get("name") not in listed]
+    left = [each for each in _running(spec) if each.get("name") not in listed]
     return SKIP_CONTAINERS in annotations and not left
 
 
