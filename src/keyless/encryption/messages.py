@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from keyless.api.varint import varint
+
 LIMIT = 64 * 1024
 """Bytes of a message: kube-apiserver's own bounds add up to 35 KiB."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -85,7 +87,7 @@ def to_bytes(message: Message) -> bytes:
         value = getattr(message, name)
         raw = value if isinstance(value, bytes) else value.encode()
         if raw:
-            out += _varint(number << 3 | _BYTES) + _varint(len(raw)) + raw
+            out += varint(number << 3 | _BYTES) + varint(len(raw)) + raw
     return bytes(out)
 
 
@@ -128,15 +130,6 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
         if kind == _BYTES:
             yield number, data[at : at + length]
         at += length
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:

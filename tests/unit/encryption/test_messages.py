@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzzing import effort
+from keyless.api.varint import varint
 from keyless.encryption import messages as own
 from keyless.encryption.messages import LIMIT, Malformed, read_untrusted, to_bytes
 
@@ -60,8 +61,8 @@ def test_protobuf_reads_and_writes_the_same_bytes(made):
 @effort(200)
 def test_a_field_of_a_later_version_is_skipped(made, number, content, kind):
     name, values = made
-    head = own._varint(number << 3 | kind)
-    more = {0: b"\x96\x01", 1: b"8" * 8, 2: own._varint(len(content)) + content, 5: b"4" * 4}[kind]
+    head = varint(number << 3 | kind)
+    more = {0: b"\x96\x01", 1: b"8" * 8, 2: varint(len(content)) + content, 5: b"4" * 4}[kind]
     ours = getattr(own, name)(**values)
     assert read_untrusted(head + more + to_bytes(ours) + head + more, type(ours)) == ours
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from keyless.api.varint import varint
+
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _COMPONENTS, _DEFINITIONS = "#/components/schemas/", "#/definitions/"
 _KEPT = frozenset({"format", "title", "description", "default", "maximum", "minimum", "pattern", "required", "enum"})
@@ -73,17 +75,8 @@ def message(document: Mapping[str, Any]) -> bytes:
 # the wire
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def _part(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
+    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def _text(number: int, value: str) -> bytes:
@@ -91,11 +84,11 @@ def _text(number: int, value: str) -> bytes:
 
 
 def _whole(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value & 0xFFFFFFFFFFFFFFFF)
+    return varint(number << 3) + varint(value & 0xFFFFFFFFFFFFFFFF)
 
 
 def _double(number: int, value: float) -> bytes:
-    return _varint(number << 3 | 1) + struct.pack("<d", value)
+    return varint(number << 3 | 1) + struct.pack("<d", value)
 
 
 def _named(name: str, value: bytes) -> bytes:
